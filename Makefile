@@ -1,0 +1,39 @@
+# The commands of this project; each installs what it needs.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test check format benchmark clean
+
+run: .venv/.service ## Serve on http://127.0.0.1:8000; CHAPTERHOUSE_PORT moves it.
+	exec $(BIN)/chapterhouse serve
+
+test: .venv/.development ## Run the tests.
+	$(BIN)/python -m pytest
+
+check: .venv/.development ## All that has to hold: format, lint, types, layers, tests with coverage.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+format: .venv/.development ## Format, and mend what can be mended.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+benchmark: .venv/.development ## Requests per second and latency, beside a plain FastAPI endpoint and torch alone.
+	$(BIN)/python benchmarks/serving.py
+
+clean: ## Remove what the other commands made.
+	rm -rf .venv .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+
+.venv/.service: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+.venv/.development: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@ .venv/.service

@@ -1,0 +1,84 @@
+"""`python -m service`: the command line, or one child process of a running service."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from service.errors import ConfigurationError
+from service.settings import Settings
+
+ROLES = ("front", "engine", "evaluator")
+
+
+def main(arguments: list[str]) -> int:
+    """Run a role of the service, or the command line; the exit status."""
+    if not arguments or arguments[0] not in ROLES:
+        from service.cli import app
+
+        app(arguments)
+        return 0
+    from service.runtime.lifeline import hold_to_parent
+    from service.supervisor import EXIT_CONFIGURATION
+    from service.telemetry.logs import configure_logging
+
+    options = _parse(arguments)
+    hold_to_parent(options.parent_pipe)
+    settings = Settings()
+    configure_logging(options.role, settings.log_level)
+    try:
+        _run(_role(options, settings))
+    except ConfigurationError as error:
+        print(f"chapterhouse: {error}", file=sys.stderr)  # noqa: T201 - the operator reads it
+        return EXIT_CONFIGURATION
+    return 0
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m service")
+    parser.add_argument("role", choices=ROLES)
+    parser.add_argument("--parent-pipe", type=int, required=True)
+    parser.add_argument("--listen-fd", type=int)
+    parser.add_argument("--control", type=Path)
+    parser.add_argument("--sockets", type=Path, nargs="+")
+    parser.add_argument("--metrics-dir", type=Path)
+    parser.add_argument("--device")
+    parser.add_argument("--socket", type=Path)
+    return parser.parse_args(arguments)
+
+
+def _role(options: argparse.Namespace, settings: Settings) -> Coroutine[Any, Any, None]:
+    """The coroutine of a role; each imports only what it needs, so fronts never load torch."""
+    if options.role == "engine":
+        from service.runtime.process import run_engine
+
+        return run_engine(settings, device=options.device, socket=options.socket, parent_pipe=options.parent_pipe)
+    if options.role == "front":
+        from service.api.server import run_front
+
+        return run_front(
+            settings,
+            listen_fd=options.listen_fd,
+            sockets=options.sockets,
+            control=options.control,
+            metrics_dir=options.metrics_dir,
+            parent_pipe=options.parent_pipe,
+        )
+    from service.evaluation.evaluator import run_evaluator
+
+    return run_evaluator(settings, sockets=options.sockets, parent_pipe=options.parent_pipe)
+
+
+def _run(role: Coroutine[Any, Any, None]) -> None:
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(role)
+    else:
+        uvloop.run(role)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,32 @@
+"""The application: gate, routes and errors over an engine client, wherever the engines run."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from service import __version__
+from service.api import classify, evaluate, generate, health, models
+from service.api.classify import ClassifyPath
+from service.api.gate import Application, Gate
+from service.api.problems import install_handlers
+from service.api.state import State
+
+ROUTERS: tuple[APIRouter, ...] = (generate.router, evaluate.router, models.router, health.router)
+HOT_PATHS: dict[str, dict[str, Any]] = {"/classify": classify.OPENAPI}
+
+
+def create_app(state: State) -> Application:
+    """One front's application; nothing is started by it."""
+    app = Application(
+        title="Chapterhouse",
+        version=__version__,
+        summary="The classic networks of deep learning's textbook chapters, served and measured.",
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    )
+    app.state.shared = state
+    app.gate = Gate(state.settings, state.instruments)
+    app.gate.hot_paths["POST", "/classify"] = ClassifyPath(state.settings, state.store, state.engine)
+    install_handlers(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    return app

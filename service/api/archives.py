@@ -1,0 +1,90 @@
+"""Archives written as they are sent: the same images give the same bytes, and none waits in memory for the last."""
+
+import io
+import zipfile
+from typing import Protocol
+
+import numpy as np
+
+from service.imaging import Pixels, encode_png
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+class ImageStream(Protocol):
+    """An archive of `count` images of one shape (H, W, C)."""
+
+    def __init__(self, count: int, shape: tuple[int, ...]) -> None: ...
+
+    def add(self, images: Pixels) -> bytes:
+        """The bytes that some more images (n, H, W, C) add."""
+        ...
+
+    def finish(self) -> bytes:
+        """The bytes that end the archive."""
+        ...
+
+
+class _Outlet(io.RawIOBase):
+    """A file that can only be appended to, and emptied into the answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes | bytearray | memoryview, /) -> int:  # type: ignore[override]
+        self._parts.append(bytes(data))
+        return len(data)
+
+    def take(self) -> bytes:
+        taken = b"".join(self._parts)
+        self._parts.clear()
+        return taken
+
+
+class ZipStream:
+    """A zip of PNG files, named by their index."""
+
+    def __init__(self, count: int, _shape: tuple[int, ...]) -> None:
+        self._digits = max(5, len(str(count - 1)))
+        self._next = 0
+        self._outlet = _Outlet()
+        self._zip = zipfile.ZipFile(self._outlet, "w", zipfile.ZIP_STORED)
+
+    def add(self, images: Pixels) -> bytes:
+        """The bytes of some more PNG files."""
+        for image in images:
+            name = f"{self._next:0{self._digits}}.png"
+            self._zip.writestr(zipfile.ZipInfo(name, _EPOCH), encode_png(image))
+            self._next += 1
+        return self._outlet.take()
+
+    def finish(self) -> bytes:
+        """The directory of the archive."""
+        self._zip.close()
+        return self._outlet.take()
+
+
+class NpzStream:
+    """An npz with one array, `images` uint8 (count, H, W, C)."""
+
+    def __init__(self, count: int, shape: tuple[int, ...]) -> None:
+        self._outlet = _Outlet()
+        self._zip = zipfile.ZipFile(self._outlet, "w", zipfile.ZIP_STORED)
+        self._member = self._zip.open(zipfile.ZipInfo("images.npy", _EPOCH), "w", force_zip64=True)
+        header = {"descr": "|u1", "fortran_order": False, "shape": (count, *shape)}
+        np.lib.format.write_array_header_1_0(self._member, header)  # type: ignore[arg-type]
+
+    def add(self, images: Pixels) -> bytes:
+        """The bytes of some more rows of the array."""
+        self._member.write(np.ascontiguousarray(images).tobytes())
+        return self._outlet.take()
+
+    def finish(self) -> bytes:
+        """The directory of the archive."""
+        self._member.close()
+        self._zip.close()
+        return self._outlet.take()

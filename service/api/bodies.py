@@ -1,0 +1,155 @@
+"""Request bodies, read as they stream in and never past their limits: raw bytes, and the parts of a form."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.types import Receive
+
+from service.api.gate import CallerGone
+from service.errors import BodyTooLarge, InvalidRequest, UnsupportedMediaType
+
+PART_HEADER_LIMIT = 8192
+PARTS_LIMIT = 4096
+
+
+async def chunks(receive: Receive, *, limit: int, content_length: bytes | None) -> AsyncIterator[bytes]:
+    """The pieces of a body. Raises BodyTooLarge as soon as the limit is passed, CallerGone when the client hangs up."""
+    if content_length is not None and content_length.isdigit() and int(content_length) > limit:
+        raise BodyTooLarge(f"The body has {int(content_length):,} bytes; at most {limit:,} are read.")
+    read = 0
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise CallerGone
+        chunk = message.get("body", b"")
+        more = message.get("more_body", False)
+        read += len(chunk)
+        if read > limit:
+            raise BodyTooLarge(f"The body is larger than {limit:,} bytes, the most that is read.")
+        yield chunk
+
+
+async def read_body(receive: Receive, *, limit: int, content_length: bytes | None) -> bytes:
+    """A whole body. Raises BodyTooLarge, CallerGone."""
+    pieces = [chunk async for chunk in chunks(receive, limit=limit, content_length=content_length)]
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What the header of a form's part says."""
+
+    name: str
+    filename: str | None
+
+
+class Sink(Protocol):
+    """Where the bytes of one part go."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take some bytes."""
+        ...
+
+    def close(self) -> None:
+        """The part is whole."""
+        ...
+
+
+def boundary_of(content_type: bytes) -> bytes:
+    """The boundary of a multipart form. Raises UnsupportedMediaType for another type, InvalidRequest without one."""
+    kind, options = parse_options_header(content_type)
+    if kind != b"multipart/form-data":
+        raise UnsupportedMediaType(f"{kind.decode('latin-1') or 'nothing'} is not read here; send multipart/form-data.")
+    boundary = options.get(b"boundary")
+    if not boundary:
+        raise InvalidRequest("The Content-Type of a form needs a boundary.")
+    return boundary
+
+
+async def read_form(body: AsyncIterator[bytes], boundary: bytes, open_part: Callable[[Part], Sink]) -> None:
+    """Send each part of a form to the sink that `open_part` gives for it. Raises InvalidRequest for a malformed form."""
+    reader = _FormReader(open_part)
+    try:
+        parser = MultipartParser(boundary, reader.callbacks())  # type: ignore[arg-type]
+        async for chunk in body:
+            parser.write(chunk)
+        parser.finalize()
+    except MultipartParseError as error:
+        raise InvalidRequest(f"The form is malformed: {error}") from error
+    finally:
+        reader.close()
+    if not reader.ended:
+        raise InvalidRequest("The form ends before its last boundary.")
+
+
+class _FormReader:
+    """Turns the parser's callbacks into parts."""
+
+    def __init__(self, open_part: Callable[[Part], Sink]) -> None:
+        self._open_part = open_part
+        self._field = b""
+        self._value = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._sink: Sink | None = None
+        self._parts = 0
+        self.ended = False
+
+    def callbacks(self) -> dict[str, Callable[..., None]]:
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": self._header_field,
+            "on_header_value": self._header_value,
+            "on_header_end": self._header_end,
+            "on_headers_finished": self._headers_finished,
+            "on_part_data": self._data,
+            "on_part_end": self.close,
+            "on_end": self._end,
+        }
+
+    def _begin(self) -> None:
+        self._headers = {}
+        self._parts += 1
+        if self._parts > PARTS_LIMIT:
+            raise InvalidRequest(f"The form has more than {PARTS_LIMIT} parts.")
+
+    def _header_field(self, data: bytes, start: int, end: int) -> None:
+        self._field += data[start:end]
+        self._limit_header()
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+        self._limit_header()
+
+    def _limit_header(self) -> None:
+        if len(self._field) + len(self._value) > PART_HEADER_LIMIT:
+            raise InvalidRequest("A part of the form has too long a header.")
+
+    def _header_end(self) -> None:
+        self._headers[self._field.lower()] = self._value
+        self._field = self._value = b""
+
+    def _headers_finished(self) -> None:
+        kind, options = parse_options_header(self._headers.get(b"content-disposition"))
+        name = options.get(b"name")
+        if kind != b"form-data" or name is None:
+            raise InvalidRequest("A part of the form has no name.")
+        filename = options.get(b"filename")
+        self._sink = self._open_part(
+            Part(name.decode("utf-8", "replace"), None if filename is None else filename.decode("utf-8", "replace"))
+        )
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        assert self._sink is not None
+        self._sink.write(data[start:end])
+
+    def _end(self) -> None:
+        self.ended = True
+
+    def close(self) -> None:
+        if self._sink is not None:
+            self._sink.close()
+            self._sink = None

@@ -1,0 +1,196 @@
+"""`POST /classify`: what is in the picture, for one image or a form of them."""
+
+import io
+from functools import lru_cache
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+import numpy as np
+import orjson
+from fastapi import Response
+
+from service.api.bodies import Part, Sink, boundary_of, chunks, read_body, read_form
+from service.api.gate import Exchange, watched
+from service.api.problems import PROBLEM_RESPONSES, problem
+from service.errors import InvalidRequest, UnreadableImage, UnsupportedMediaType
+from service.imaging import MEDIA_TYPES, Pixels
+from service.runtime.calls import Call, EngineClient
+from service.settings import Settings
+from service.store import Model, ModelStore
+from service.tasks.classify import Classify
+
+TOP_K_DEFAULT = 5
+TOP_K_LIMIT = 1000
+RAW_TYPES = frozenset({b"", b"application/octet-stream", *(name.encode() for name in MEDIA_TYPES)})
+
+OPENAPI: dict[str, Any] = {
+    "post": {
+        "tags": ["models"],
+        "summary": "Classify",
+        "description": "The likeliest labels of one image (raw body) or of each image of a form, in the order sent.",
+        "operationId": "classify",
+        "parameters": [
+            {
+                "name": "model",
+                "in": "query",
+                "schema": {"type": "string"},
+                "description": "A model of task `classify`; the default classifier unless given.",
+            },
+            {
+                "name": "top_k",
+                "in": "query",
+                "schema": {"type": "integer", "minimum": 1, "maximum": TOP_K_LIMIT, "default": TOP_K_DEFAULT},
+            },
+            {
+                "name": "X-Deadline-Ms",
+                "in": "header",
+                "schema": {"type": "number"},
+                "description": "Work that would answer later is dropped (504).",
+            },
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "image/*": {"schema": {"type": "string", "format": "binary"}},
+                "multipart/form-data": {
+                    "schema": {
+                        "type": "object",
+                        "properties": {"image": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                    }
+                },
+            },
+        },
+        "responses": {
+            "200": {
+                "description": "Labels, likeliest first; an unreadable image of a form has an `error` in its place.",
+                "content": {
+                    "application/json": {
+                        "example": {
+                            "model": "lenet5-mnist",
+                            "version": "0123456789ab",
+                            "predictions": [
+                                {"name": None, "labels": [{"label": "7", "index": 7, "probability": 0.99}]}
+                            ],
+                        }
+                    }
+                },
+            },
+            **{str(code): answer for code, answer in PROBLEM_RESPONSES.items()},
+        },
+    }
+}
+
+
+class Query(NamedTuple):
+    """The query string of a request."""
+
+    model: str | None
+    top_k: int
+
+
+@lru_cache(maxsize=1024)
+def parse_query(text: bytes) -> Query:
+    """The query string's fields. Raises InvalidRequest."""
+    fields = dict(parse_qsl(text.decode("latin-1"), keep_blank_values=True))
+    unknown = fields.keys() - {"model", "top_k"}
+    if unknown:
+        raise InvalidRequest(f"/classify has no parameter {', '.join(sorted(unknown))}; it has model and top_k.")
+    top_k = fields.get("top_k", str(TOP_K_DEFAULT))
+    if not (top_k.isascii() and top_k.isdigit() and 1 <= int(top_k) <= TOP_K_LIMIT):
+        message = f"must be a whole number from 1 to {TOP_K_LIMIT}"
+        raise InvalidRequest(f"top_k: {message}", errors=[{"field": "top_k", "message": message}])
+    return Query(fields.get("model"), int(top_k))
+
+
+class Picture(io.BytesIO):
+    """One file of a form."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def close(self) -> None:
+        """Keep the bytes: the part is whole, not done with."""
+
+
+class ClassifyPath:
+    """The hot path of `/classify`."""
+
+    def __init__(self, settings: Settings, store: ModelStore, engine: EngineClient) -> None:
+        self._settings = settings
+        self._store = store
+        self._engine = engine
+        self._task = Classify()
+
+    async def __call__(self, exchange: Exchange) -> Response:
+        """Answer one request. Raises ServiceError."""
+        query = parse_query(exchange.scope["query_string"])
+        model = self._store.get(query.model or self._settings.default_classifier, task="classify")
+        deadline = exchange.deadline()
+        content_type = exchange.headers.get(b"content-type", b"")
+        kind = content_type.partition(b";")[0].strip().lower()
+        names: list[str | None]
+        prepared: list[Pixels | UnreadableImage]
+        if kind in RAW_TYPES:
+            names = [None]
+            prepared = [self._prepare(await self._read(exchange), model)]
+        elif kind == b"multipart/form-data":
+            pictures = await self._read_form(exchange, content_type)
+            names = [picture.name for picture in pictures]
+            prepared = [self._prepare_in_place(picture.getvalue(), model) for picture in pictures]
+        else:
+            raise UnsupportedMediaType(
+                f"{kind.decode('latin-1')} is not read here; send an image (image/png, image/jpeg, …) "
+                "or a form (multipart/form-data) of images."
+            )
+        images = [image for image in prepared if not isinstance(image, UnreadableImage)]
+        answers: list[list[dict[str, Any]]] = []
+        if images:
+            async with watched(exchange.receive):
+                [probabilities] = await self._engine.submit(
+                    Call(model.id, "classify"),
+                    [images[0] if len(images) == 1 else np.concatenate(images)],
+                    deadline=deadline,
+                    request_id=exchange.request_id,
+                )
+            labels = model.manifest.labels
+            answers = [self._task.finish(row, labels, query.top_k) for row in probabilities]
+        left = iter(answers)
+        predictions = [
+            {"name": name, "error": problem(image)}
+            if isinstance(image, UnreadableImage)
+            else {"name": name, "labels": next(left)}
+            for name, image in zip(names, prepared, strict=True)
+        ]
+        reply = {"model": model.id, "version": model.version, "predictions": predictions}
+        return Response(orjson.dumps(reply), media_type="application/json")
+
+    async def _read(self, exchange: Exchange) -> bytes:
+        length = exchange.headers.get(b"content-length")
+        return await read_body(exchange.receive, limit=self._settings.body_limit_bytes, content_length=length)
+
+    async def _read_form(self, exchange: Exchange, content_type: bytes) -> list[Picture]:
+        pictures: list[Picture] = []
+
+        def open_part(part: Part) -> Sink:
+            pictures.append(Picture(part.filename or part.name))
+            return pictures[-1]
+
+        body = chunks(
+            exchange.receive,
+            limit=self._settings.body_limit_bytes,
+            content_length=exchange.headers.get(b"content-length"),
+        )
+        await read_form(body, boundary_of(content_type), open_part)
+        if not pictures:
+            raise InvalidRequest("The form holds no image.")
+        return pictures
+
+    def _prepare(self, data: bytes, model: Model) -> Pixels:
+        return self._task.prepare(data, model.input, limit_pixels=self._settings.image_limit_pixels)
+
+    def _prepare_in_place(self, data: bytes, model: Model) -> Pixels | UnreadableImage:
+        try:
+            return self._prepare(data, model)
+        except UnreadableImage as error:
+            return error

@@ -1,0 +1,5 @@
+"""`POST /evaluate`."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

@@ -1,0 +1,195 @@
+"""What every request passes: its id, its deadline, admission, draining, the count and the time.
+
+The hottest paths are answered right here by ASGI callables, without routing or dependency injection; everything else goes
+on to FastAPI.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import FastAPI, Response
+from starlette.types import Message, Receive, Scope, Send
+
+from service.api.problems import problem_response
+from service.errors import Draining, InvalidRequest, Overloaded, ServiceError
+from service.settings import Settings
+from service.telemetry.instruments import Instruments
+
+log = logging.getLogger(__name__)
+
+WATCH_AFTER_S = 0.05
+"""Only requests that wait this long are watched for their caller hanging up: quick ones do not pay for it."""
+REQUEST_ID_LIMIT = 128
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request of a hot path, as far as it has been read."""
+
+    scope: Scope
+    receive: Receive
+    request_id: str
+    headers: dict[bytes, bytes]
+
+    def deadline(self) -> float | None:
+        """When the caller's `X-Deadline-Ms` passes, in seconds of `time.monotonic`. Raises InvalidRequest."""
+        return deadline_of(self.headers.get(b"x-deadline-ms"))
+
+
+HotPath = Callable[[Exchange], Awaitable[Response]]
+
+
+def deadline_of(value: bytes | str | None) -> float | None:
+    """The moment that so many milliseconds from now are over. Raises InvalidRequest for anything but a number."""
+    if value is None:
+        return None
+    try:
+        milliseconds = float(value)
+    except ValueError:
+        milliseconds = -1.0
+    if not 0 < milliseconds < 1e9:
+        raise InvalidRequest("X-Deadline-Ms must be a positive number of milliseconds.")
+    return time.monotonic() + milliseconds / 1000
+
+
+class CallerGone(BaseException):
+    """The client hung up; there is nobody to answer."""
+
+
+@asynccontextmanager
+async def watched(receive: Receive) -> AsyncIterator[None]:
+    """Cancel the work inside, and raise CallerGone, when the client hangs up. The body must have been read."""
+    task = asyncio.current_task()
+    assert task is not None
+    gone = False
+    watch: asyncio.Task[None] | None = None
+
+    async def listen() -> None:
+        nonlocal gone
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone = True
+        task.cancel()
+
+    def begin() -> None:
+        nonlocal watch
+        watch = asyncio.create_task(listen())
+
+    timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, begin)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if gone:
+            task.uncancel()
+            raise CallerGone from None
+        raise
+    finally:
+        timer.cancel()
+        if watch is not None:
+            watch.cancel()
+
+
+@dataclass(eq=False)
+class Gate:
+    """The state of the door: how many are inside, and whether it is closing."""
+
+    settings: Settings
+    instruments: Instruments
+    hot_paths: dict[tuple[str, str], HotPath] = field(default_factory=dict)
+    draining: bool = False
+    open: int = 0
+
+    def admit(self, method: str) -> None:
+        """Refuse new work while draining or full; questions about the service itself always pass."""
+        if method in ("GET", "HEAD"):
+            return
+        if self.draining:
+            self.instruments.rejected.labels("draining").inc()
+            raise Draining("This instance is shutting down; send the request to another one.")
+        if self.open >= self.settings.queue_limit:
+            self.instruments.rejected.labels("front_full").inc()
+            raise Overloaded(f"{self.open} requests are open here.")
+
+
+class Application(FastAPI):
+    """FastAPI behind a gate."""
+
+    gate: Gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        began = time.perf_counter()
+        gate = self.gate
+        headers = dict(scope["headers"])
+        given = headers.get(b"x-request-id", b"")[:REQUEST_ID_LIMIT]
+        request_id = given.decode("latin-1") if given else secrets.token_hex(8)
+        scope["state"] = {**scope.get("state", {}), "request_id": request_id}
+        answer = _Answer(send, request_id.encode("latin-1"), closing=gate.draining)
+        method, path = scope["method"], scope["path"]
+        hot = gate.hot_paths.get((method, path))
+        try:
+            gate.admit(method)
+            gate.open += 1
+            try:
+                if hot is not None:
+                    await answer.send_whole(await _run_hot(hot, Exchange(scope, receive, request_id, headers)))
+                else:
+                    await super().__call__(scope, receive, answer.send)
+            finally:
+                gate.open -= 1
+        except ServiceError as error:
+            await answer.send_whole(problem_response(error))
+        except CallerGone:
+            answer.status = 499
+        finally:
+            endpoint = path if hot is not None else getattr(scope.get("route"), "path", "unmatched")
+            self._observe(endpoint, answer.status, began)
+
+    def _observe(self, endpoint: str, status: int, began: float) -> None:
+        instruments = self.gate.instruments
+        instruments.requests.labels(endpoint, str(status)).inc()
+        instruments.request_seconds.labels(endpoint).observe(time.perf_counter() - began)
+        instruments.open_requests.set(self.gate.open)
+
+
+async def _run_hot(hot: HotPath, exchange: Exchange) -> Response:
+    try:
+        return await hot(exchange)
+    except ServiceError as error:
+        return problem_response(error)
+    except Exception:
+        log.exception("request %s failed", exchange.request_id)
+        return problem_response(ServiceError("The failure has been logged under this request's X-Request-Id."))
+
+
+class _Answer:
+    """Adds to every answer its request's id, and notes the status."""
+
+    def __init__(self, send: Send, request_id: bytes, *, closing: bool) -> None:
+        self._send = send
+        self._headers = [(b"x-request-id", request_id)]
+        if closing:
+            self._headers.append((b"connection", b"close"))
+        self.status = 500
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message = {**message, "headers": [*message.get("headers", ()), *self._headers]}
+        await self._send(message)
+
+    async def send_whole(self, response: Response) -> None:
+        self.status = response.status_code
+        headers: list[tuple[bytes, bytes]] = [*response.raw_headers, *self._headers]
+        start: dict[str, Any] = {"type": "http.response.start", "status": response.status_code, "headers": headers}
+        await self._send(start)
+        await self._send({"type": "http.response.body", "body": response.body})

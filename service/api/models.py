@@ -1,0 +1,83 @@
+"""`/models`: what the store holds, what is loaded, and loading without a restart."""
+
+from ipaddress import ip_address
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from service.api.problems import PROBLEM_RESPONSES
+from service.api.state import StateDep
+from service.errors import Forbidden
+from service.schemas import ModelDetail, ModelList, ModelSummary
+from service.store import Model
+
+router = APIRouter(prefix="/models", tags=["models"], responses=PROBLEM_RESPONSES)
+
+
+def from_loopback(request: Request) -> None:
+    """Let only this machine change what runs, as long as there are no keys. Raises Forbidden."""
+    host = request.client.host if request.client else ""
+    try:
+        local = ip_address(host).is_loopback
+    except ValueError:
+        local = request.client is None
+    if not local:
+        raise Forbidden("Without API keys only requests from this machine may do this.")
+
+
+LoopbackOnly = Annotated[None, Depends(from_loopback)]
+
+
+def _summary(model: Model, loaded: bool) -> dict[str, Any]:  # noqa: FBT001 - a column of the answer
+    manifest, card = model.manifest, model.card
+    return {
+        "id": model.id,
+        "task": manifest.task,
+        "version": model.version,
+        "chapter": manifest.chapter,
+        "paper": manifest.paper,
+        "summary": manifest.summary,
+        "dataset": manifest.dataset,
+        "input": manifest.input.model_dump() if manifest.input else None,
+        "output": manifest.output.model_dump() if manifest.output else None,
+        "labels": list(manifest.labels),
+        "parameters": card.parameters if card else None,
+        "macs": card.macs if card else None,
+        "scores": {name: score.model_dump() for name, score in card.scores.items()} if card else {},
+        "loaded": loaded,
+    }
+
+
+@router.get("", summary="List the models")
+async def list_models(state: StateDep) -> ModelList:
+    """Every model of the store, loaded or not."""
+    held = state.status.models()
+    ready = {name for name, loaded in held.items() if loaded.state == "ready"}
+    models = [_summary(state.store.get(name), name in ready) for name in state.store.ids()]
+    return ModelList(models=[ModelSummary.model_validate(model) for model in models])
+
+
+@router.get("/{model_id}", summary="One model")
+async def show_model(model_id: str, state: StateDep) -> ModelDetail:
+    """One model, with its card: the table of layers, the recipe, the versions that trained it."""
+    model = state.store.get(model_id)
+    held = state.status.models().get(model_id)
+    card = model.card.model_dump(mode="json") if model.card else None
+    return ModelDetail.model_validate(
+        {**_summary(model, held is not None and held.state == "ready"), "net": model.manifest.net, "card": card}
+    )
+
+
+@router.post("/{model_id}/load", summary="Load a model", status_code=204, response_class=Response)
+async def load_model(model_id: str, state: StateDep, _local: LoopbackOnly) -> None:
+    """Load and warm a model in every engine, and keep it through restarts; answers when it is ready."""
+    state.store.refresh(model_id)
+    state.store.get(model_id)
+    await state.control.load(model_id)
+
+
+@router.post("/{model_id}/unload", summary="Unload a model", status_code=204, response_class=Response)
+async def unload_model(model_id: str, state: StateDep, _local: LoopbackOnly) -> None:
+    """Let go of a model in every engine once what waits for it is done."""
+    state.store.get(model_id)
+    await state.control.unload(model_id)

@@ -1,0 +1,74 @@
+"""The one shape of an error over HTTP: RFC 9457 problem details."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from service.errors import InvalidRequest, ServiceError
+
+log = logging.getLogger(__name__)
+
+PROBLEM_TYPE = "application/problem+json"
+PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
+    "4XX": {"description": "The request cannot be answered: problem details.", "content": {PROBLEM_TYPE: {}}},
+    "5XX": {"description": "The service cannot answer: problem details.", "content": {PROBLEM_TYPE: {}}},
+}
+
+
+def problem(error: ServiceError) -> dict[str, Any]:
+    """The members of an error's problem document."""
+    document: dict[str, Any] = {
+        "type": "about:blank",
+        "title": error.title,
+        "status": int(error.status),
+        "detail": error.detail,
+    }
+    if error.errors:
+        document["errors"] = error.errors
+    return document
+
+
+def problem_response(error: ServiceError) -> Response:
+    """The HTTP answer for an error."""
+    headers = {} if error.retry_after_s is None else {"retry-after": str(error.retry_after_s)}
+    return Response(orjson.dumps(problem(error)), int(error.status), headers, PROBLEM_TYPE)
+
+
+def validation_problem(errors: list[dict[str, Any]]) -> InvalidRequest:
+    """What pydantic found, as one error that names every field."""
+    named = [
+        {
+            "field": ".".join(str(part) for part in error["loc"] if part not in ("body", "query")),
+            "message": error["msg"],
+        }
+        for error in errors
+    ]
+    sentence = "; ".join(f"{entry['field'] or 'body'}: {entry['message']}" for entry in named)
+    return InvalidRequest(sentence, errors=named)
+
+
+def install_handlers(app: FastAPI) -> None:
+    """Answer every exception that reaches the application with a problem."""
+
+    @app.exception_handler(ServiceError)
+    async def service_error(_request: Request, error: ServiceError) -> Response:
+        return problem_response(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid_request(_request: Request, error: RequestValidationError) -> Response:
+        return problem_response(validation_problem(list(error.errors())))
+
+    @app.exception_handler(HTTPException)
+    async def http_error(_request: Request, error: HTTPException) -> Response:
+        status = HTTPStatus(error.status_code)
+        document = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": str(error.detail)}
+        return Response(orjson.dumps(document), int(status), error.headers, PROBLEM_TYPE)
+
+    @app.exception_handler(Exception)
+    async def failure(_request: Request, _error: Exception) -> Response:
+        return problem_response(ServiceError("The failure has been logged under this request's X-Request-Id."))

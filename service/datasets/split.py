@@ -1,0 +1,26 @@
+"""What every dataset is once read: images and their labels."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """Images (n, H, W, C) and labels (n,), both uint8, in the publisher's order."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def divide(self, held_out: int) -> tuple[Self, Self]:
+        """All but the last `held_out` images, and these."""
+        border = len(self) - held_out
+        return (
+            type(self)(self.images[:border], self.labels[:border]),
+            type(self)(self.images[border:], self.labels[border:]),
+        )

@@ -1,0 +1,183 @@
+"""Every error a caller can meet, and its HTTP status.
+
+* ServiceError                  500
+  - InvalidRequest              422  fields out of range, named one by one
+    - UnreadableImage           422
+    - UnreadableArchive         422  archive, array or statistics file
+    - InvalidSamples            422  samples that cannot be measured
+  - Forbidden                   403
+  - ModelNotFound               404
+  - EvaluationNotFound          404
+  - ReferenceNotFound           404
+  - WrongTask                   409
+  - BodyTooLarge                413
+  - UnsupportedMediaType        415
+  - Overloaded                  429
+  - ModelFailed                 500  a forward pass raised
+  - EngineUnavailable           503
+  - NotReady                    503
+  - Draining                    503
+  - DeadlineExceeded            504
+* ConfigurationError                 what an operator wrote is wrong; never crosses HTTP
+  - DatasetMissing
+  - InvalidManifest
+  - UntrustedWeights
+"""
+
+from http import HTTPStatus
+
+
+class ServiceError(Exception):
+    """Something a caller can be told: `title` is the kind, `detail` the case."""
+
+    status: HTTPStatus = HTTPStatus.INTERNAL_SERVER_ERROR
+    title: str = "The service failed"
+    retry_after_s: int | None = None
+
+    def __init__(self, detail: str = "", *, errors: list[dict[str, str]] | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = errors
+
+
+class InvalidRequest(ServiceError):
+    """A field of the request is missing, unknown or out of range."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    title = "The request is not valid"
+
+
+class UnreadableImage(InvalidRequest):
+    """The bytes are not an image that can be decoded within the limits."""
+
+    title = "The image cannot be read"
+
+
+class UnreadableArchive(InvalidRequest):
+    """The file is not an archive, array or statistics file that can be read within the limits."""
+
+    title = "The file cannot be read"
+
+
+class InvalidSamples(InvalidRequest):
+    """The samples can be read but not measured: too few, not finite, of another dimension."""
+
+    title = "The samples cannot be measured"
+
+
+class Forbidden(ServiceError):
+    """The caller may not do this from where it is."""
+
+    status = HTTPStatus.FORBIDDEN
+    title = "This is not allowed from here"
+
+
+class ModelNotFound(ServiceError):
+    """The store holds no model of this name, or not this version of it."""
+
+    status = HTTPStatus.NOT_FOUND
+    title = "No such model"
+
+
+class EvaluationNotFound(ServiceError):
+    """There is no evaluation with this id."""
+
+    status = HTTPStatus.NOT_FOUND
+    title = "No such evaluation"
+
+
+class ReferenceNotFound(ServiceError):
+    """There is no stored reference of this name for this extractor."""
+
+    status = HTTPStatus.NOT_FOUND
+    title = "No such reference"
+
+
+class WrongTask(ServiceError):
+    """The model exists but does something else."""
+
+    status = HTTPStatus.CONFLICT
+    title = "The model does another task"
+
+
+class BodyTooLarge(ServiceError):
+    """The body is larger than the limit; the rest of it is not read."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    title = "The body is too large"
+
+
+class UnsupportedMediaType(ServiceError):
+    """Nobody here reads this kind of body."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    title = "This media type is not read here"
+
+
+class Overloaded(ServiceError):
+    """The model's queue is full."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    title = "Too many requests are waiting"
+    retry_after_s = 1
+
+
+class ModelFailed(ServiceError):
+    """The model raised while it worked on this item."""
+
+    title = "The model failed on this input"
+
+
+class EngineUnavailable(ServiceError):
+    """No engine answers; one is being restarted."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    title = "No engine is available"
+    retry_after_s = 2
+
+
+class NotReady(ServiceError):
+    """The service has started but a wanted model is not warm yet."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    title = "The service is not ready yet"
+    retry_after_s = 2
+
+
+class Draining(ServiceError):
+    """The service is shutting down and takes no new work."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    title = "The service is shutting down"
+    retry_after_s = 5
+
+
+class DeadlineExceeded(ServiceError):
+    """The caller's deadline passed before the work began or ended."""
+
+    status = HTTPStatus.GATEWAY_TIMEOUT
+    title = "The deadline has passed"
+
+
+class ConfigurationError(Exception):
+    """What an operator wrote or left out is wrong; the message says what and where."""
+
+
+class DatasetMissing(ConfigurationError):
+    """A dataset's published files are not in the data directory."""
+
+
+class InvalidManifest(ConfigurationError):
+    """A model.toml or card.json says something that cannot be."""
+
+
+class UntrustedWeights(ConfigurationError):
+    """A weights file is not the one its card or manifest names."""
+
+
+def error_types(root: type[ServiceError] = ServiceError) -> dict[str, type[ServiceError]]:
+    """Name of every service error → its class, so that errors cross between processes as words."""
+    found = {root.__name__: root}
+    for child in root.__subclasses__():
+        found |= error_types(child)
+    return found

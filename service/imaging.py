@@ -1,0 +1,164 @@
+"""Image files to pixels and back: one decoder for every process, so that every process sees the same pixels.
+
+PNG of 8-bit grey or RGB goes through libspng (pyspng), everything else through Pillow; both are exact for PNG.
+`benchmarks/decoders.py` holds the measurement behind the choice.
+"""
+
+import io
+import struct
+import warnings
+from typing import Any
+
+import numpy as np
+import pyspng
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from PIL import __version__ as pillow_version
+
+from service.errors import UnreadableImage
+
+Pixels = NDArray[np.uint8]
+
+DECODER = f"libspng (pyspng) and Pillow {pillow_version}"
+MEDIA_TYPES = frozenset(
+    {
+        "image/png",
+        "image/jpeg",
+        "image/webp",
+        "image/bmp",
+        "image/gif",
+        "image/tiff",
+        "image/x-portable-anymap",
+    }
+)
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+_PNG_HEADER = struct.Struct(">8s4x4sIIBB")
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_GREY, _PNG_RGB = 0, 2
+
+
+def decode(data: bytes, *, limit_pixels: int) -> Pixels:
+    """Pixels (H, W, 1) or (H, W, 3) of an image file.
+
+    Palettes are resolved, alpha is laid over black, 16 bits are scaled to 8, the first frame is taken and the
+    orientation that a camera noted is applied. Raises UnreadableImage, before decoding where the header says that the
+    image has more than `limit_pixels`.
+    """
+    if not data:
+        raise UnreadableImage("The body is empty; send one image.")
+    if data.startswith(_PNG_SIGNATURE) and len(data) >= _PNG_HEADER.size:
+        _, _, width, height, depth, colour = _PNG_HEADER.unpack_from(data)
+        _refuse_large(width, height, limit_pixels)
+        if depth == 8 and colour in (_PNG_GREY, _PNG_RGB):
+            pixels = _decode_png(data)
+            if pixels.shape[2] in (1, 3):
+                return pixels
+    return _decode_any(data, limit_pixels)
+
+
+def _refuse_large(width: int, height: int, limit_pixels: int) -> None:
+    if width * height > limit_pixels:
+        raise UnreadableImage(f"The image is {width}×{height}; at most {limit_pixels:,} pixels are decoded.")
+
+
+def _decode_png(data: bytes) -> Pixels:
+    try:
+        pixels: Pixels = pyspng.load(data)
+    except (RuntimeError, ValueError) as error:
+        raise UnreadableImage(f"The PNG is damaged: {str(error).rpartition(': ')[2]}.") from error
+    return pixels if pixels.ndim == 3 else pixels[:, :, None]
+
+
+def _decode_any(data: bytes, limit_pixels: int) -> Pixels:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the limit below is ours, and stricter than Pillow's warning
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            _refuse_large(*image.size, limit_pixels)
+            return _to_pixels(image)
+    except UnidentifiedImageError as error:
+        raise UnreadableImage(f"The bytes are not one of the formats {', '.join(FORMATS)}.") from error
+    except UnreadableImage:
+        raise
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError, struct.error) as error:
+        raise UnreadableImage(f"The image is damaged: {error}.") from error
+
+
+def _to_pixels(image: Image.Image) -> Pixels:
+    image.load()
+    orientation = image.getexif().get(0x0112, 1)
+    if image.mode.startswith("I") or image.mode == "F":
+        return _scale_deep(np.asarray(image))
+    if image.mode in ("1", "L"):
+        image = image.convert("L")
+    elif image.mode == "LA":
+        image = _over_black(image.convert("RGBA")).convert("L")
+    elif image.has_transparency_data:
+        image = _over_black(image.convert("RGBA"))
+    else:
+        image = image.convert("RGB")
+    pixels = np.asarray(image)
+    return _upright(pixels if pixels.ndim == 3 else pixels[:, :, None], orientation)
+
+
+def _over_black(image: Image.Image) -> Image.Image:
+    black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+    return Image.alpha_composite(black, image).convert("RGB")
+
+
+def _scale_deep(values: NDArray[Any]) -> Pixels:
+    """16-bit grey to 8 bits, rounding, as libpng's scaling does."""
+    eight = (values.astype(np.float64) * (255.0 / 65535.0) + 0.5).clip(0, 255).astype(np.uint8)
+    return eight[:, :, None]
+
+
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def conform(image: Pixels, *, size: tuple[int, int], channels: int) -> Pixels:
+    """Pixels (H, W, `channels`) of height and width `size`.
+
+    Colour becomes grey by ITU-R 601 luma, grey is repeated into colour; another size is resized by Pillow's
+    antialiased bilinear filter. Pixels that already fit are returned as they are.
+    """
+    if image.shape[2] != channels:
+        image = _recolour(image, channels)
+    if image.shape[:2] == tuple(size):
+        return image
+    height, width = size
+    flat = image[:, :, 0] if channels == 1 else image
+    resized = np.asarray(Image.fromarray(flat).resize((width, height), Image.Resampling.BILINEAR))
+    return resized.reshape(height, width, channels)
+
+
+def _recolour(image: Pixels, channels: int) -> Pixels:
+    if channels == 1:
+        return np.asarray(Image.fromarray(image).convert("L"))[:, :, None]
+    return np.repeat(image, channels, axis=2)
+
+
+def encode_png(image: Pixels) -> bytes:
+    """A PNG file of pixels (H, W, 1) or (H, W, 3)."""
+    stream = io.BytesIO()
+    Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(stream, "PNG", compress_level=1)
+    return stream.getvalue()
+
+
+def tile(images: Pixels, *, gap: int = 2) -> Pixels:
+    """Images (N, H, W, C) as one near-square grid on black, row by row, `gap` pixels apart."""
+    count, height, width, channels = images.shape
+    columns = max(1, int(np.ceil(np.sqrt(count))))
+    rows = -(-count // columns)
+    grid = np.zeros((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), np.uint8)
+    for place, image in enumerate(images):
+        top = gap + (place // columns) * (height + gap)
+        left = gap + (place % columns) * (width + gap)
+        grid[top : top + height, left : left + width] = image
+    return grid

@@ -1,0 +1,1 @@
+"""Scores of generative models: pure functions over features and probabilities, in float64."""

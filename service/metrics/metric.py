@@ -1,0 +1,99 @@
+"""What every metric is: options as fields, a score of two sides, and what that score is worth."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from service.errors import InvalidSamples
+from service.metrics.samples import Rows
+from service.metrics.statistics import Statistics
+
+Detail = str | int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One number, what belongs to it, and what its reader has to know."""
+
+    value: float
+    details: Mapping[str, Detail] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """What a metric reads on the reference alone; without a value, `how` is the reason."""
+
+    value: float | None
+    sizes: tuple[int, ...]
+    how: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Side:
+    """What is known of one side: features (n, d), probabilities (n, classes), statistics, or several of them."""
+
+    features: Rows | None = None
+    probabilities: Rows | None = None
+    statistics: Statistics | None = None
+
+    @property
+    def count(self) -> int | None:
+        """Samples measured; None for statistics that do not say."""
+        if self.statistics is not None:
+            return self.statistics.count
+        rows = self.features if self.features is not None else self.probabilities
+        return None if rows is None else len(rows)
+
+    def halves(self, seed: int) -> tuple[Self, Self]:
+        """Two disjoint random parts of n // 2 rows each. Raises InvalidSamples where no rows are known."""
+        known = [rows for rows in (self.features, self.probabilities) if rows is not None]
+        if not known:
+            raise InvalidSamples("the reference is known by its statistics only")
+        half = len(known[0]) // 2
+        order = np.random.default_rng(seed).permutation(len(known[0]))
+        return self._part(np.sort(order[:half])), self._part(np.sort(order[half : 2 * half]))
+
+    def _part(self, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Self:
+        return type(self)(
+            features=None if self.features is None else self.features[rows],
+            probabilities=None if self.probabilities is None else self.probabilities[rows],
+        )
+
+
+class Metric(BaseModel):
+    """One entry of the registry; its fields are the options that a caller may set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    parts: ClassVar[tuple[str, ...]] = ()
+    """Details of the score that a threshold may name beside the value."""
+
+    @abstractmethod
+    def lacks(self, real: Side, generated: Side) -> str | None:
+        """What this metric needs and was not given, as the end of a sentence; None where it can be measured."""
+
+    @abstractmethod
+    def measure(self, real: Side, generated: Side) -> Score:
+        """The score. Raises InvalidSamples."""
+
+    def noise_floor(self, real: Side, generated: Side, *, seed: int) -> Floor:  # noqa: ARG002 - others need its size
+        """The score between two disjoint random halves of the reference."""
+        try:
+            first, second = real.halves(seed)
+            value = self.measure(first, second).value
+        except InvalidSamples as error:
+            return Floor(None, (), error.detail)
+        return Floor(value, (first.count or 0, second.count or 0), "between two disjoint random halves of the reference")
+
+
+def lacks_features(real: Side, generated: Side) -> str | None:
+    """What a metric over features says where one side has none."""
+    for side, whose in ((real, "reference"), (generated, "generated set")):
+        if side.features is None:
+            return f"the features of every sample; the {whose} has none"
+    return None

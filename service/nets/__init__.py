@@ -1,0 +1,1 @@
+"""The networks, as published: no device, no file, no training."""

@@ -1,0 +1,157 @@
+"""LeNet-5: LeCun, Bottou, Bengio, Haffner, Gradient-based learning applied to document recognition, Proc. IEEE 1998."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, conv2d
+
+C3_INPUTS = (
+    (0, 1, 2),
+    (1, 2, 3),
+    (2, 3, 4),
+    (3, 4, 5),
+    (0, 4, 5),
+    (0, 1, 5),
+    (0, 1, 2, 3),
+    (1, 2, 3, 4),
+    (2, 3, 4, 5),
+    (0, 3, 4, 5),
+    (0, 1, 4, 5),
+    (0, 1, 2, 5),
+    (0, 1, 3, 4),
+    (1, 2, 4, 5),
+    (0, 2, 3, 5),
+    (0, 1, 2, 3, 4, 5),
+)
+"""Table I of the paper: the maps of S2 that each map of C3 sees."""
+
+DIGITS = """
+..###.. ...#... ..###.. .#####. ....#.. ####### ...###. ####### .#####. ..####.
+.#...#. ..##... .#...#. #.....# ...##.. #...... ..#.... #.....# #.....# .#....#
+#.....# .###... #.....# ......# ...##.. #...... .#..... ......# #.....# #.....#
+#.....# #..#... ......# ......# ..#.#.. #...... #...... .....#. #.....# #.....#
+#.....# ...#... ......# .....#. .#..#.. #.###.. #...... .....#. .#...#. #.....#
+#.....# ...#... .....#. ..###.. .#..#.. ##...#. #.###.. ....#.. ..###.. .#...##
+#.....# ...#... ....#.. .....#. #...#.. ......# ##...#. ...#... .#...#. ..###.#
+#.....# ...#... ...#... ......# ####### ......# #.....# ...#... #.....# ......#
+#.....# ...#... ..#.... ......# ....#.. ......# #.....# ..#.... #.....# ......#
+#.....# ...#... .#..... ......# ....#.. #.....# #.....# ..#.... #.....# .....#.
+.#...#. ...#... #...... #.....# ....#.. .#...#. .#...#. .#..... #.....# ....#..
+..###.. .#####. ####### .#####. ....#.. ..###.. ..###.. .#..... .#####. .###...
+"""
+"""Ten stylised digits of 7×12 pixels, side by side: the code that F6 should show for each class is ink +1, paper −1."""
+
+
+def squash(a: Tensor) -> Tensor:
+    """f(a) = A·tanh(S·a), A = 1.7159, S = 2/3, so that f(±1) = ±1 (appendix A)."""
+    return 1.7159 * torch.tanh(2 / 3 * a)
+
+
+def _draw(weight: Tensor, fan_in: int) -> Tensor:
+    return nn.init.uniform_(weight, -2.4 / fan_in, 2.4 / fan_in)
+
+
+class SubSampling(nn.Module):
+    """coefficient · (sum of 2×2) + bias, both trainable, one pair a map: (n, C, H, W) → (n, C, H/2, W/2)."""
+
+    kernel_size = 2
+    stride = 2
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.coefficient = nn.Parameter(_draw(torch.empty(channels, 1, 1), 4))
+        self.bias = nn.Parameter(_draw(torch.empty(channels, 1, 1), 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Sum, scale, shift."""
+        return self.coefficient * avg_pool2d(x, 2, divisor_override=1) + self.bias
+
+
+class SparseConv2d(nn.Module):
+    """A convolution in which each output map sees its own choice of input maps: (n, C, H, W) → (n, len(inputs), …)."""
+
+    stride = 1
+
+    def __init__(self, inputs: tuple[tuple[int, ...], ...], kernel_size: int) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+        self._shape = (len(inputs), 1 + max(map(max, inputs)), kernel_size, kernel_size)
+        area = kernel_size**2
+        pairs = [(maps, self._shape[1] * place + chosen) for place, maps in enumerate(inputs) for chosen in maps]
+        self.kernels = nn.Parameter(torch.stack([_draw(torch.empty(area), len(maps) * area) for maps, _ in pairs]))
+        self.bias = nn.Parameter(torch.cat([_draw(torch.empty(1), len(maps) * area) for maps in inputs]))
+        self.register_buffer("_places", torch.tensor([place for _, place in pairs]), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Lay the kernels out densely, zero where there is no connection, and convolve."""
+        outputs, inputs, *_ = self._shape
+        rows = self.kernels.new_zeros(outputs * inputs, self.kernels.shape[1])
+        weight = rows.index_copy(0, self.get_buffer("_places"), self.kernels).view(self._shape)
+        return conv2d(x, weight, self.bias)
+
+    def count_macs(self, output: Tensor) -> int:
+        """Multiplications of the connections there are, for one item."""
+        return self.kernels.numel() * output.shape[-2] * output.shape[-1]
+
+
+class RadialBasis(nn.Module):
+    """y_i = Σ_j (x_j − w_ij)² with fixed codes w: x (n, 84) → y (n, classes)."""
+
+    codes: Tensor
+
+    def __init__(self, codes: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("codes", codes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Squared distances to every code."""
+        return (x[:, None, :] - self.codes).square().sum(dim=2)
+
+    def count_macs(self, output: Tensor) -> int:  # noqa: ARG002 - one square for each number of the codes
+        """One square for each number of the codes."""
+        return self.codes.numel()
+
+
+def digit_codes() -> Tensor:
+    """The ten bitmaps as ±1, read row by row: (10, 84)."""
+    rows = [line.split() for line in DIGITS.split("\n") if line]
+    drawings = ["".join(row[digit] for row in rows) for digit in range(10)]
+    return torch.tensor([[1.0 if pixel == "#" else -1.0 for pixel in drawing] for drawing in drawings])
+
+
+class LeNet5(nn.Module):
+    """60,000 trainable parameters and 840 fixed ones: images (n, 1, 32, 32) → minus the squared distances (n, 10)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.C1 = nn.Conv2d(1, 6, 5)
+        self.S2 = SubSampling(6)
+        self.C3 = SparseConv2d(C3_INPUTS, 5)
+        self.S4 = SubSampling(16)
+        self.C5 = nn.Conv2d(16, 120, 5)
+        self.F6 = nn.Linear(120, 84)
+        self.output = RadialBasis(digit_codes())
+        for layer in (self.C1, self.C5, self.F6):
+            fan_in = math.prod(layer.weight.shape[1:])
+            _draw(layer.weight, fan_in)
+            if layer.bias is not None:
+                _draw(layer.bias, fan_in)
+
+    def features(self, x: Tensor) -> Tensor:
+        """F6: what the codes are compared with, (n, 84), each within ±1.7159."""
+        x = squash(self.C1(x))  # (n, 6, 28, 28)
+        x = squash(self.S2(x))  # (n, 6, 14, 14)
+        x = squash(self.C3(x))  # (n, 16, 10, 10)
+        x = squash(self.S4(x))  # (n, 16, 5, 5)
+        x = squash(self.C5(x))  # (n, 120, 1, 1)
+        return squash(self.F6(x.flatten(1)))  # (n, 84)
+
+    def head(self, features: Tensor) -> Tensor:
+        """Minus the squared distances to the codes, (n, 10): the nearest code's class is the largest."""
+        distances: Tensor = self.output(features)
+        return -distances
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Minus the squared distances of (n, 1, 32, 32) images to the ten codes, (n, 10)."""
+        return self.head(self.features(x))

@@ -1,0 +1,34 @@
+"""Weights on disk: safetensors, whole or not at all."""
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from service.errors import UntrustedWeights
+
+
+def save_weights(net: nn.Module, path: Path) -> None:
+    """Write the net's parameters and buffers; a reader sees the old file or the new one, never half of it."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
+    staged = path.with_name(f"{path.name}.staged")
+    staged.write_bytes(save(tensors))
+    staged.replace(path)
+
+
+def load_weights(net: nn.Module, path: Path) -> None:
+    """Fill the net from a file. Raises UntrustedWeights unless the file holds exactly the net's tensors.
+
+    Half precision in the file is widened to float32.
+    """
+    try:
+        tensors = {name: _widened(tensor) for name, tensor in load_file(path).items()}
+        net.load_state_dict(tensors, strict=True)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise UntrustedWeights(f"{path} does not hold the weights of this net: {error}") from error
+
+
+def _widened(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.dtype in {torch.float16, torch.bfloat16} else tensor

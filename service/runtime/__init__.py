@@ -1,0 +1,1 @@
+"""Queues, batches, devices and the links between processes."""

@@ -1,0 +1,77 @@
+"""The one interface between those who want work done and the engines that do it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Option = str | int | float | bool
+
+
+class Lane(StrEnum):
+    """Which work goes first: interactive before bulk."""
+
+    INTERACTIVE = "interactive"
+    BULK = "bulk"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What is asked of a model. Calls that are equal may share a batch."""
+
+    model: str
+    verb: str
+    version: str | None = None
+    options: tuple[tuple[str, Option], ...] = ()
+
+
+class EngineClient(Protocol):
+    """Work for the engines, wherever they run."""
+
+    async def submit(
+        self,
+        call: Call,
+        arrays: Sequence[Array],
+        *,
+        lane: Lane = Lane.INTERACTIVE,
+        deadline: float | None = None,
+        request_id: str = "",
+    ) -> list[Array]:
+        """Arrays to arrays, the items along axis 0 of each; `deadline` in seconds of `time.monotonic`.
+
+        Cancelling the awaiting task cancels the work. Raises the ServiceError that the engine met, Overloaded when
+        the model's queue is full, EngineUnavailable when no engine answers.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model inside an engine."""
+
+    version: str
+    state: str
+    """`loading` or `ready`."""
+
+
+class EngineControl(Protocol):
+    """What engines hold, beside the work they do."""
+
+    async def load(self, model_id: str) -> None:
+        """Load and warm a model in every engine; returns when it is ready. Raises what stopped it."""
+        ...
+
+    async def unload(self, model_id: str) -> None:
+        """Let go of a model in every engine once what waits for it is done."""
+        ...
+
+
+class EngineStatus(Protocol):
+    """What is known of the engines without asking."""
+
+    def models(self) -> Mapping[str, LoadedModel]:
+        """The models that engines hold, the readiest state of each."""
+        ...

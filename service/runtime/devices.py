@@ -1,0 +1,82 @@
+"""One device and the thread that feeds it: weights onto it, batches through it."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from torch import nn
+
+from service.errors import ConfigurationError, UntrustedWeights
+from service.nets.registry import build_net
+from service.nets.weights import load_weights
+from service.runtime.calls import Array
+from service.runtime.queues import Batch
+from service.store import Model, file_sha256
+from service.tasks.registry import task_of
+
+
+def available_devices(wanted: str) -> list[str]:
+    """The devices that get an engine each: every CUDA device there is, else the CPU, for `auto`."""
+    if wanted == "auto":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        return [f"cuda:{index}" for index in range(count)] or ["cpu"]
+    return [name.strip() for name in wanted.split(",") if name.strip()]
+
+
+class Device:
+    """A torch device, used from one thread, in float32 as it is written: no TF32, no autotuning."""
+
+    def __init__(self, name: str, *, threads: int = 0) -> None:
+        try:
+            self._device = torch.device(name)
+            torch.empty(1, device=self._device)
+        except (RuntimeError, AssertionError) as error:
+            raise ConfigurationError(f"There is no device {name!r}: {error}") from error
+        self.name = name
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix=f"device-{name}")
+        torch.set_num_threads(threads or os.cpu_count() or 1)
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.deterministic = True
+
+    def place(self, model: Model) -> nn.Module:
+        """The model's net with its weights, on the device, ready to infer. Raises UntrustedWeights, InvalidManifest."""
+        if model.card is not None and (found := file_sha256(model.weights)) != model.card.sha256:
+            raise UntrustedWeights(f"{model.weights} has sha256 {found}; its card says {model.card.sha256}")
+        net = build_net(model.manifest.net, model.manifest.options)
+        load_weights(net, model.weights)
+        return net.eval().requires_grad_(False).to(self._device)  # noqa: FBT003 - torch's own signature
+
+    def forward(self, net: nn.Module, model: Model, batch: Batch) -> list[Array]:
+        """The results of a batch, padding removed; the items along axis 0."""
+        task = task_of(batch.call.verb)
+        with torch.inference_mode():
+            tensors = [torch.from_numpy(array).to(self._device) for array in gather(batch)]
+            outputs = task.forward(net, tensors, model.manifest)
+            return [output.cpu().numpy()[: batch.rows] for output in outputs]
+
+    def is_lost(self, error: BaseException) -> bool:
+        """Whether an error means that nothing more will run on this device in this process."""
+        return self._device.type == "cuda" and isinstance(error, torch.AcceleratorError)
+
+    def close(self) -> None:
+        """End the device's thread."""
+        self.thread.shutdown(wait=True, cancel_futures=True)
+
+
+def gather(batch: Batch) -> Sequence[Array]:
+    """The rows of all shares in one array each, zeros after them up to the batch's size."""
+    shares = [share.arrays() for share in batch.shares]
+    gathered = []
+    for parts in zip(*shares, strict=True):
+        whole = np.empty((batch.size, *parts[0].shape[1:]), parts[0].dtype)
+        at = 0
+        for part in parts:
+            whole[at : at + len(part)] = part
+            at += len(part)
+        whole[at:] = 0
+        gathered.append(whole)
+    return gathered

@@ -1,0 +1,303 @@
+"""An engine: one device, the models on it, a queue for each, and the loop that turns queues into batches."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from torch import nn
+
+from service.errors import ModelFailed, Overloaded, ServiceError, WrongTask
+from service.runtime.calls import Array, Call, Lane, LoadedModel
+from service.runtime.devices import Device
+from service.runtime.queues import Batch, ModelQueue, Share, Work, warm_sizes
+from service.store import Model, ModelStore
+from service.tasks.registry import TASKS, task_of
+from service.telemetry.instruments import Instruments
+
+log = logging.getLogger(__name__)
+
+LINGER_SHARE = 0.05
+"""The longest wait for company, as a share of the mean forward time."""
+LINGER_PAUSE_S = 0.002
+"""Arrivals that pause this long end the wait."""
+LINGER_LEAST_S = 0.001
+"""Waits shorter than a timer's grain are not worth their wake-up."""
+
+
+@dataclass(eq=False)
+class Resident:
+    """A model in an engine: its queue from the moment it is wanted, its net once it is loaded."""
+
+    model: Model
+    queue: ModelQueue
+    net: nn.Module | None = None
+    loading: "asyncio.Task[None] | None" = None
+    leaving: bool = False
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+    mean_forward_s: float = 0.0
+    last_rows: int = 0
+
+
+class Engine:
+    """Takes submissions, answers each exactly once. All state is touched on the event loop only."""
+
+    def __init__(self, store: ModelStore, device: Device, *, instruments: Instruments, queue_limit: int = 1024) -> None:
+        self._store = store
+        self._device = device
+        self._instruments = instruments
+        self._queue_limit = queue_limit
+        self._residents: dict[str, Resident] = {}
+        self._arrived = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._loop_task: asyncio.Task[None] | None = None
+        self.on_change: list[Callable[[], None]] = []
+
+    async def start(self) -> "asyncio.Task[None]":
+        """Begin to serve; the task ends only with what the device died of."""
+        self._loop_task = asyncio.create_task(self._serve(), name=f"engine-{self._device.name}")
+        return self._loop_task
+
+    async def stop(self) -> None:
+        """Finish what is queued, then let go of the device."""
+        if any(len(resident.queue) for resident in self._residents.values()):
+            self._idle.clear()
+            await self._idle.wait()
+        if self._loop_task is not None:
+            self._loop_task.cancel()
+            await asyncio.gather(self._loop_task, return_exceptions=True)
+        self._device.close()
+
+    def models(self) -> Mapping[str, LoadedModel]:
+        """The models held and how far each is."""
+        return {
+            model_id: LoadedModel(resident.model.version, "ready" if resident.net is not None else "loading")
+            for model_id, resident in self._residents.items()
+        }
+
+    async def load(self, model_id: str) -> None:
+        """Load and warm a model; returns when it is ready. Raises what stopped it."""
+        self._store.refresh(model_id)
+        model = self._store.get(model_id)
+        known = self._residents.get(model_id)
+        if known is not None and known.net is not None and known.model.version != model.version:
+            await self.unload(model_id)
+        if known is not None and known.leaving:
+            await known.left.wait()
+        resident = self._resident(model_id)
+        if resident.loading is not None:
+            await asyncio.shield(resident.loading)
+
+    async def unload(self, model_id: str) -> None:
+        """Let go of a model once what waits for it is done."""
+        resident = self._residents.get(model_id)
+        if resident is None:
+            return
+        resident.leaving = True
+        self._arrived.set()
+        await resident.left.wait()
+
+    def enqueue(self, work: Work) -> None:
+        """Take a submission; its answer comes through `work.answer`, refusals too."""
+        try:
+            resident = self._resident(work.call.model)
+            self._check(work, resident.model)
+            if not resident.queue.has_room(work):
+                self._instruments.rejected.labels("queue_full").inc()
+                raise Overloaded(f"{len(resident.queue)} rows already wait for {work.call.model}.")
+        except ServiceError as error:
+            work.finish(error)
+            return
+        resident.queue.put(work)
+        self._arrived.set()
+
+    def cancel(self, work: Work) -> None:
+        """Take a submission out: nobody waits for it any more."""
+        if not work.over:
+            work.over = True
+            self._instruments.cancelled.labels(work.call.model).inc()
+            if (resident := self._residents.get(work.call.model)) is not None:
+                resident.queue.discard(work)
+
+    def _resident(self, model_id: str) -> Resident:
+        resident = self._residents.get(model_id)
+        if resident is None:
+            model = self._store.get(model_id)
+            serving = model.manifest.serving
+            queue = ModelQueue(max_batch=serving.max_batch, block=serving.block, limit=self._queue_limit)
+            resident = self._residents[model_id] = Resident(model, queue)
+            resident.loading = asyncio.create_task(self._load(resident), name=f"load-{model_id}")
+            resident.loading.add_done_callback(_retrieve)
+            self._changed()
+        return resident
+
+    def _check(self, work: Work, model: Model) -> None:
+        task = task_of(work.call.verb)
+        if model.manifest.task != task.serves:
+            raise WrongTask(f"{model.id} does {model.manifest.task}, not {work.call.verb}")
+        expected = list(task.example(model.manifest, work.rows))
+        found = [(array.shape, array.dtype.name) for array in work.arrays]
+        if found != expected or work.rows == 0:
+            raise ServiceError(f"{model.id} expects arrays {expected}, not {found}")
+
+    async def _load(self, resident: Resident) -> None:
+        model_id = resident.model.id
+        began = time.monotonic()
+        try:
+            net = await asyncio.to_thread(self._device.place, resident.model)
+            for batch in _warm_batches(resident.model):
+                await self._on_device(net, resident.model, batch)
+        except Exception as error:
+            del self._residents[model_id]
+            resident.left.set()
+            failure = error if isinstance(error, ServiceError) else ServiceError(f"{model_id} cannot be loaded.")
+            for work in resident.queue.drain():
+                work.finish(failure)
+            log.exception("%s cannot be loaded", model_id)
+            self._changed()
+            raise failure from error
+        resident.net = net
+        resident.loading = None
+        self._instruments.model_loaded.labels(model_id, resident.model.version, self._device.name).set(1)
+        log.info("%s %s is warm on %s after %.2f s", model_id, resident.model.version, self._device.name,
+                 time.monotonic() - began)  # fmt: skip
+        self._changed()
+        self._arrived.set()
+
+    def _changed(self) -> None:
+        for callback in self.on_change:
+            callback()
+
+    async def _serve(self) -> None:
+        while True:
+            choice = self._choose()
+            if choice is None:
+                self._arrived.clear()
+                self._remove_leaving()
+                if not any(len(resident.queue) for resident in self._residents.values()):
+                    self._idle.set()
+                await self._arrived.wait()
+                continue
+            resident, lane = choice
+            if lane is Lane.INTERACTIVE:
+                await self._linger(resident)
+            batch = resident.queue.take(lane)
+            if batch is not None:
+                await self._run(resident, batch)
+
+    def _choose(self) -> tuple[Resident, Lane] | None:
+        """The next queue in turn: any with interactive work, else any with bulk work."""
+        for lane in Lane:
+            for model_id, resident in self._residents.items():
+                if resident.net is not None and resident.queue.rows[lane]:
+                    self._residents[model_id] = self._residents.pop(model_id)
+                    return resident, lane
+        return None
+
+    def _remove_leaving(self) -> None:
+        for model_id, resident in list(self._residents.items()):
+            if resident.leaving and resident.net is not None and not len(resident.queue):
+                del self._residents[model_id]
+                resident.left.set()
+                labels = (model_id, resident.model.version, self._device.name)
+                self._instruments.model_loaded.labels(*labels).set(0)
+                self._changed()
+
+    async def _linger(self, resident: Resident) -> None:
+        """Wait a moment for the callers of the last batch to come back, where that is cheap beside the work itself."""
+        limit = resident.mean_forward_s * LINGER_SHARE
+        wanted = min(resident.last_rows, resident.model.manifest.serving.max_batch)
+        if limit < LINGER_LEAST_S:
+            return
+        end = time.monotonic() + limit
+        queue = resident.queue
+        while queue.rows[Lane.INTERACTIVE] < wanted and (left := end - time.monotonic()) > 0:
+            queue.changed.clear()
+            try:
+                await asyncio.wait_for(queue.changed.wait(), min(left, LINGER_PAUSE_S))
+            except TimeoutError:
+                return
+
+    async def _run(self, resident: Resident, batch: Batch) -> None:
+        """Forward a batch and answer everybody in it; one bad item fails alone."""
+        model_id = resident.model.id
+        began = time.monotonic()
+        self._observe_queue(model_id, batch, began)
+        try:
+            assert resident.net is not None
+            results = await self._on_device(resident.net, resident.model, batch)
+        except Exception as error:
+            self._instruments.model_failures.labels(model_id).inc()
+            if self._device.is_lost(error):
+                raise
+            await self._run_apart(resident, batch, error)
+            return
+        seconds = time.monotonic() - began
+        resident.mean_forward_s += (seconds - resident.mean_forward_s) * (0.1 if resident.mean_forward_s else 1.0)
+        resident.last_rows = batch.rows
+        self._instruments.forward_seconds.labels(model_id).observe(seconds)
+        at = 0
+        for share in batch.shares:
+            _deliver(share, [result[at : at + share.rows] for result in results])
+            at += share.rows
+
+    async def _run_apart(self, resident: Resident, batch: Batch, error: Exception) -> None:
+        """After a failure: each submission by itself, so that only the bad one fails."""
+        if len(batch.shares) > 1:
+            for share in batch.shares:
+                await self._run(resident, Batch(batch.call, [share], batch.size))
+            return
+        log.error("%s failed on a batch of %d", resident.model.id, batch.rows, exc_info=error)
+        work = batch.shares[0].work
+        work.finish(ModelFailed(f"{resident.model.id} raised {type(error).__name__} on this input."))
+
+    async def _on_device(self, net: nn.Module, model: Model, batch: Batch) -> list[Array]:
+        results = await asyncio.get_running_loop().run_in_executor(
+            self._device.thread, self._device.forward, net, model, batch
+        )
+        if any(len(result) != batch.rows for result in results):
+            counts = [len(result) for result in results]
+            raise ServiceError(f"{model.id} gave {counts} rows for {batch.rows}")
+        return results
+
+    def _observe_queue(self, model_id: str, batch: Batch, began: float) -> None:
+        self._instruments.batch_rows.labels(model_id).observe(batch.rows)
+        self._instruments.queue_seconds.labels(model_id).observe(began - batch.shares[0].work.arrived)
+        waiting = len(self._residents[model_id].queue)
+        self._instruments.queue_rows.labels(model_id, self._device.name).set(waiting)
+
+
+def _deliver(share: Share, results: list[Array]) -> None:
+    """Give a submission the results of some of its rows; answer it when they are all there."""
+    work = share.work
+    if work.over:
+        return
+    work.pieces.append(results)
+    if share.stop == work.rows:
+        whole = (
+            results if len(work.pieces) == 1 else [np.concatenate(parts) for parts in zip(*work.pieces, strict=True)]
+        )
+        work.finish(whole)
+
+
+def _warm_batches(model: Model) -> list[Batch]:
+    """A batch of zeros for every verb that the model serves and every size that it will meet."""
+    batches = []
+    for verb, task in TASKS.items():
+        if task.serves != model.manifest.task:
+            continue
+        serving = model.manifest.serving
+        sizes = {serving.block} if task.exact else {*warm_sizes(serving.max_batch), serving.block}
+        for size in sorted(sizes):
+            arrays = [np.zeros(shape, dtype) for shape, dtype in task.example(model.manifest, size)]
+            work = Work(Call(model.id, verb), arrays, size, Lane.BULK, None, "", lambda _: None)
+            batches.append(Batch(work.call, [Share(work, 0, size)], size))
+    return batches
+
+
+def _retrieve(task: "asyncio.Task[None]") -> None:
+    """A failed load has been logged and answered; nobody else needs to await it."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,125 @@
+"""Messages of arrays on a byte stream: a fixed header, a line of JSON, then the arrays' own bytes.
+
+    length u32 · meta length u32 · message id u64 · kind u8 · meta (JSON) · array · array …
+
+Only numbers, words and arrays cross: nothing is pickled.
+"""
+
+import math
+import struct
+from collections.abc import Iterator, Sequence
+from enum import IntEnum
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import orjson
+
+from service.errors import ServiceError, error_types
+from service.runtime.calls import Array, Call
+
+_HEADER = struct.Struct("<IIQB")
+_DTYPES = {name: np.dtype(name) for name in ("uint8", "int64", "float16", "float32", "float64")}
+MESSAGE_LIMIT_BYTES = 1 << 30
+
+
+class Kind(IntEnum):
+    """What a message says."""
+
+    SUBMIT = 1
+    CANCEL = 2
+    LOAD = 3
+    UNLOAD = 4
+    RESULT = 5
+    ERROR = 6
+    STATUS = 7
+
+
+class Frame(NamedTuple):
+    """One message; ids pair an answer with its question."""
+
+    kind: Kind
+    id: int
+    meta: Any
+    arrays: list[Array]
+
+
+def encode(kind: Kind, message_id: int, meta: dict[str, Any], arrays: Sequence[Array] = ()) -> bytes:
+    """The bytes of one message."""
+    if arrays:
+        meta["a"] = [[array.dtype.name, array.shape] for array in arrays]
+    text = orjson.dumps(meta)
+    parts: list[bytes | memoryview] = [b"", text]
+    parts += [np.ascontiguousarray(array).data.cast("B") for array in arrays if array.size]
+    parts[0] = _HEADER.pack(sum(map(len, parts)), len(text), message_id, kind)
+    return b"".join(parts)
+
+
+class FrameReader:
+    """Cuts what a stream delivers into messages, whatever the pieces it arrives in."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._held = 0
+        self._needed = _HEADER.size
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """The messages that are whole now. Raises ValueError where the stream is not one of ours."""
+        if self._pieces or len(data) < self._needed:
+            self._pieces.append(data)
+            self._held += len(data)
+            if self._held < self._needed:
+                return
+            data = b"".join(self._pieces)
+            self._pieces.clear()
+        start = 0
+        self._needed = _HEADER.size
+        while len(data) - start >= _HEADER.size:
+            length, meta_length, message_id, kind = _HEADER.unpack_from(data, start)
+            if length > MESSAGE_LIMIT_BYTES:
+                raise ValueError(f"a message of {length} bytes")
+            body = start + _HEADER.size
+            if len(data) - body < length:
+                self._needed += length
+                break
+            meta = orjson.loads(data[body : body + meta_length])
+            arrays = _cut_arrays(data, body + meta_length, meta["a"]) if "a" in meta else []
+            yield Frame(Kind(kind), message_id, meta, arrays)
+            start = body + length
+        self._held = len(data) - start
+        if self._held:
+            self._pieces.append(data[start:])
+
+
+def _cut_arrays(data: bytes, offset: int, specs: Sequence[tuple[str, Sequence[int]]]) -> list[Array]:
+    arrays = []
+    for name, shape in specs:
+        dtype = _DTYPES[name]
+        count = math.prod(shape)
+        arrays.append(np.frombuffer(data, dtype, count, offset).reshape(shape))
+        offset += count * dtype.itemsize
+    return arrays
+
+
+@lru_cache(maxsize=1024)
+def call_to_text(call: Call) -> str:
+    """A call as one word of a message."""
+    return orjson.dumps([call.model, call.verb, call.version, call.options]).decode()
+
+
+@lru_cache(maxsize=1024)
+def call_of_text(text: str) -> Call:
+    """The call that `call_to_text` wrote."""
+    model, verb, version, options = orjson.loads(text)
+    return Call(model, verb, version, tuple((name, value) for name, value in options))
+
+
+def error_to_meta(error: ServiceError) -> dict[str, Any]:
+    """An error as type and detail."""
+    return {"type": type(error).__name__, "detail": error.detail, "errors": error.errors}
+
+
+def error_of_meta(meta: dict[str, Any]) -> ServiceError:
+    """The error that `error_to_meta` wrote, of its own class again."""
+    kind = error_types().get(meta["type"], ServiceError)
+    return kind(meta["detail"], errors=meta.get("errors"))

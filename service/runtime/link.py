@@ -1,0 +1,137 @@
+"""The caller's end of a unix socket to an engine or to the supervisor: questions out, answers in, many in flight."""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from service.errors import EngineUnavailable
+from service.runtime.calls import Array, Call, Lane, LoadedModel
+from service.runtime.frames import (
+    Frame,
+    FrameReader,
+    Kind,
+    call_to_text,
+    encode,
+    error_of_meta,
+)
+
+Answer = asyncio.Future[list[Array]]
+
+
+class ConnectionLost(EngineUnavailable):
+    """The process at the other end died before it answered."""
+
+
+class Outbox:
+    """Gathers what is written during one turn of the event loop into one write."""
+
+    def __init__(self, transport: asyncio.WriteTransport) -> None:
+        self._transport = transport
+        self._parts: list[bytes] = []
+        self._loop = asyncio.get_running_loop()
+
+    def put(self, message: bytes) -> None:
+        """Send a message at the end of this turn."""
+        if not self._parts:
+            self._loop.call_soon(self._flush)
+        self._parts.append(message)
+
+    def _flush(self) -> None:
+        parts, self._parts = self._parts, []
+        if not self._transport.is_closing():
+            self._transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
+
+
+class Link(asyncio.Protocol):
+    """One connection. Every question ends in its answer, its error, or ConnectionLost."""
+
+    def __init__(self, on_status: Callable[[], None] = lambda: None) -> None:
+        self._reader = FrameReader()
+        self._ids = itertools.count(1)
+        self._open: dict[int, Answer] = {}
+        self._transport: asyncio.Transport | None = None
+        self._outbox: Outbox | None = None
+        self._on_status = on_status
+        self.models: Mapping[str, LoadedModel] = {}
+        self.closed = asyncio.Event()
+
+    @classmethod
+    async def connect(cls, path: Path, on_status: Callable[[], None] = lambda: None) -> "Link":
+        """A connection to the socket at `path`. Raises OSError while nobody listens."""
+        _, link = await asyncio.get_running_loop().create_unix_connection(lambda: cls(on_status), str(path))
+        return link
+
+    @property
+    def outstanding(self) -> int:
+        """Questions without an answer yet."""
+        return len(self._open)
+
+    async def submit(
+        self, call: Call, arrays: Sequence[Array], *, lane: Lane, deadline: float | None, request_id: str
+    ) -> list[Array]:
+        """Arrays to arrays, as EngineClient promises. Raises ConnectionLost too."""
+        meta: dict[str, Any] = {"c": call_to_text(call), "l": lane.value, "d": deadline, "r": request_id}
+        return await self._ask(Kind.SUBMIT, meta, arrays)
+
+    async def load(self, model_id: str) -> None:
+        """Load and warm a model at the other end."""
+        await self._ask(Kind.LOAD, {"model": model_id})
+
+    async def unload(self, model_id: str) -> None:
+        """Let go of a model at the other end."""
+        await self._ask(Kind.UNLOAD, {"model": model_id})
+
+    async def _ask(self, kind: Kind, meta: dict[str, Any], arrays: Sequence[Array] = ()) -> list[Array]:
+        if self._outbox is None:
+            raise ConnectionLost("The connection to the engine was lost.")
+        message_id = next(self._ids)
+        answer: Answer = asyncio.get_running_loop().create_future()
+        self._open[message_id] = answer
+        self._outbox.put(encode(kind, message_id, meta, arrays))
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            if self._open.pop(message_id, None) is not None:
+                self._outbox.put(encode(Kind.CANCEL, message_id, {}))
+            raise
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the event loop."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._outbox = Outbox(self._transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the event loop."""
+        for frame in self._reader.feed(data):
+            if frame.kind is Kind.STATUS:
+                self.models = {name: LoadedModel(*state) for name, state in frame.meta["models"].items()}
+                self._on_status()
+            else:
+                self._settle(frame)
+
+    def _settle(self, frame: Frame) -> None:
+        answer = self._open.pop(frame.id, None)
+        if answer is None or answer.done():
+            return
+        if frame.kind is Kind.ERROR:
+            answer.set_exception(error_of_meta(frame.meta))
+        else:
+            answer.set_result(frame.arrays)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Called by the event loop."""
+        self._outbox = None
+        self.models = {}
+        lost: list[Answer] = list(self._open.values())
+        self._open.clear()
+        for answer in lost:
+            if not answer.done():
+                answer.set_exception(ConnectionLost("The engine died before it answered."))
+        self.closed.set()

@@ -1,0 +1,152 @@
+"""The answering end of a unix socket: frames in, work into an engine, one write back for each batch."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from service.errors import ServiceError
+from service.runtime.calls import Array, Lane, LoadedModel
+from service.runtime.frames import Frame, FrameReader, Kind, call_of_text, encode, error_to_meta
+from service.runtime.link import Outbox
+from service.runtime.queues import Work
+
+
+class Answers(Protocol):
+    """What listens behind the socket: an engine, or the supervisor (which takes no work)."""
+
+    def enqueue(self, work: Work) -> None:
+        """Take a submission; its answer comes through `work.answer`."""
+        ...
+
+    def cancel(self, work: Work) -> None:
+        """Take a submission out."""
+        ...
+
+    async def load(self, model_id: str) -> None:
+        """Load and warm a model."""
+        ...
+
+    async def unload(self, model_id: str) -> None:
+        """Let go of a model."""
+        ...
+
+    def models(self) -> Mapping[str, LoadedModel]:
+        """The models held."""
+        ...
+
+
+class Listener:
+    """All connections to one socket."""
+
+    def __init__(self, behind: Answers) -> None:
+        self.behind = behind
+        self.connections: set[Connection] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    async def listen(self, path: Path) -> None:
+        """Answer on the socket at `path`."""
+        path.unlink(missing_ok=True)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(lambda: Connection(self), str(path))
+
+    def send_status(self) -> None:
+        """Tell every caller which models are held."""
+        for connection in self.connections:
+            connection.send_status()
+
+    async def close(self) -> None:
+        """Stop to listen."""
+        if self._server is not None:
+            self._server.close()
+
+
+class Connection(asyncio.Protocol):
+    """One caller. What it asked for is dropped when it hangs up."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._reader = FrameReader()
+        self._open: dict[int, Work] = {}
+        self._outbox: Outbox | None = None
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the event loop."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._outbox = Outbox(self._transport)
+        self._listener.connections.add(self)
+        self.send_status()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Called by the event loop."""
+        self._outbox = None
+        self._listener.connections.discard(self)
+        for work in list(self._open.values()):
+            self._listener.behind.cancel(work)
+        self._open.clear()
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the event loop."""
+        for frame in self._reader.feed(data):
+            self._receive(frame)
+
+    def send_status(self) -> None:
+        """Tell this caller which models are held."""
+        models = {name: astuple(state) for name, state in self._listener.behind.models().items()}
+        self._send(encode(Kind.STATUS, 0, {"models": models}))
+
+    def _send(self, message: bytes) -> None:
+        if self._outbox is not None:
+            self._outbox.put(message)
+
+    def _receive(self, frame: Frame) -> None:
+        behind = self._listener.behind
+        if frame.kind is Kind.SUBMIT:
+            self._submit(frame)
+        elif frame.kind is Kind.CANCEL:
+            if (work := self._open.pop(frame.id, None)) is not None:
+                behind.cancel(work)
+        elif frame.kind is Kind.LOAD:
+            self._answer_later(frame, behind.load)
+        elif frame.kind is Kind.UNLOAD:
+            self._answer_later(frame, behind.unload)
+
+    def _submit(self, frame: Frame) -> None:
+        def answer(outcome: list[Array] | ServiceError) -> None:
+            self._open.pop(frame.id, None)
+            self._send(_encode_outcome(frame.id, outcome))
+
+        meta: dict[str, Any] = frame.meta
+        work = Work(
+            call_of_text(meta["c"]),
+            frame.arrays,
+            len(frame.arrays[0]) if frame.arrays else 0,
+            Lane(meta["l"]),
+            meta["d"],
+            meta["r"],
+            answer,
+        )
+        self._open[frame.id] = work
+        self._listener.behind.enqueue(work)
+
+    def _answer_later(self, frame: Frame, verb: Callable[[str], Awaitable[None]]) -> None:
+        async def run() -> None:
+            outcome: list[Array] | ServiceError = []
+            try:
+                await verb(frame.meta["model"])
+            except ServiceError as error:
+                outcome = error
+            self._send(_encode_outcome(frame.id, outcome))
+
+        task = asyncio.create_task(run())
+        self._listener.tasks.add(task)
+        task.add_done_callback(self._listener.tasks.discard)
+
+
+def _encode_outcome(message_id: int, outcome: list[Array] | ServiceError) -> bytes:
+    if isinstance(outcome, ServiceError):
+        return encode(Kind.ERROR, message_id, error_to_meta(outcome))
+    return encode(Kind.RESULT, message_id, {}, outcome)

@@ -1,0 +1,101 @@
+"""The engines as one: connections that come back by themselves, work to the least busy, one more try after a death."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+from service.errors import EngineUnavailable
+from service.runtime.calls import Array, Call, Lane, LoadedModel
+from service.runtime.link import ConnectionLost, Link
+
+WAIT_FOR_ENGINE_S = 2.0
+RECONNECT_S = 0.02
+
+
+class EnginePool:
+    """EngineClient, EngineControl and EngineStatus over the engines that listen on `sockets`."""
+
+    def __init__(self, sockets: Sequence[Path], *, on_connect: Callable[[Link], Awaitable[None]] | None = None) -> None:
+        self._sockets = sockets
+        self._links: list[Link] = []
+        self._connected = asyncio.Event()
+        self._keepers: list[asyncio.Task[None]] = []
+        self._on_connect = on_connect
+        self.on_status: Callable[[], None] = lambda: None
+
+    async def start(self) -> None:
+        """Begin to connect; work that comes before an engine answers waits a little."""
+        self._keepers = [asyncio.create_task(self._keep(path)) for path in self._sockets]
+
+    async def stop(self) -> None:
+        """Hang up."""
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+
+    async def _keep(self, path: Path) -> None:
+        """Hold a connection to one engine, through its deaths and restarts."""
+        while True:
+            try:
+                link = await Link.connect(path, lambda: self.on_status())
+            except OSError:
+                await asyncio.sleep(RECONNECT_S)
+                continue
+            self._links.append(link)
+            self._connected.set()
+            try:
+                if self._on_connect is not None:
+                    with contextlib.suppress(ConnectionLost):
+                        await self._on_connect(link)
+                await link.closed.wait()
+            finally:
+                self._links.remove(link)
+                link.close()
+                if not self._links:
+                    self._connected.clear()
+                self.on_status()
+
+    async def submit(
+        self,
+        call: Call,
+        arrays: Sequence[Array],
+        *,
+        lane: Lane = Lane.INTERACTIVE,
+        deadline: float | None = None,
+        request_id: str = "",
+    ) -> list[Array]:
+        """Arrays to arrays, as EngineClient promises; what a dying engine held is tried once more."""
+        link = await self._least_busy()
+        try:
+            return await link.submit(call, arrays, lane=lane, deadline=deadline, request_id=request_id)
+        except ConnectionLost:
+            link = await self._least_busy()
+            return await link.submit(call, arrays, lane=lane, deadline=deadline, request_id=request_id)
+
+    async def _least_busy(self) -> Link:
+        if len(self._links) == 1:
+            return self._links[0]
+        if not self._links:
+            try:
+                await asyncio.wait_for(self._connected.wait(), WAIT_FOR_ENGINE_S)
+            except TimeoutError:
+                raise EngineUnavailable("No engine has answered; it is being restarted.") from None
+        return min(self._links, key=lambda link: link.outstanding)
+
+    async def load(self, model_id: str) -> None:
+        """Load and warm a model in every engine."""
+        await asyncio.gather(*(link.load(model_id) for link in self._links))
+
+    async def unload(self, model_id: str) -> None:
+        """Let go of a model in every engine."""
+        await asyncio.gather(*(link.unload(model_id) for link in self._links))
+
+    def models(self) -> Mapping[str, LoadedModel]:
+        """The models held by any engine, the readiest state of each."""
+        found: dict[str, LoadedModel] = {}
+        for link in self._links:
+            for model_id, loaded in link.models.items():
+                if model_id not in found or loaded.state == "ready":
+                    found[model_id] = loaded
+        return found

@@ -1,0 +1,157 @@
+"""What waits for one model, and which of it shares the next batch."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from service.errors import DeadlineExceeded, ServiceError
+from service.runtime.calls import Array, Call, Lane
+from service.tasks.registry import task_of
+
+Answer = Callable[[list[Array] | ServiceError], None]
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """One submission: rows that are answered together, whatever batches they went through."""
+
+    call: Call
+    arrays: Sequence[Array]
+    rows: int
+    lane: Lane
+    deadline: float | None
+    request_id: str
+    answer: Answer
+    arrived: float = field(default_factory=time.monotonic)
+    taken: int = 0
+    pieces: list[list[Array]] = field(default_factory=list)
+    over: bool = False
+    """Answered, failed or cancelled: nothing more is done for it."""
+
+    def finish(self, outcome: list[Array] | ServiceError) -> None:
+        """Answer once; later outcomes are dropped."""
+        if not self.over:
+            self.over = True
+            self.answer(outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The rows `start` to `stop` of one submission, in one batch."""
+
+    work: Work
+    start: int
+    stop: int
+
+    @property
+    def rows(self) -> int:
+        """How many rows the share has."""
+        return self.stop - self.start
+
+    def arrays(self) -> list[Array]:
+        """The rows themselves."""
+        return [array[self.start : self.stop] for array in self.work.arrays]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows that go through one forward pass: the same call, padded to `size`."""
+
+    call: Call
+    shares: list[Share]
+    size: int
+
+    @property
+    def rows(self) -> int:
+        """How many rows the batch has, padding excluded."""
+        return sum(share.rows for share in self.shares)
+
+
+class ModelQueue:
+    """The submissions for one model, interactive ones before bulk, each lane first come, first served."""
+
+    def __init__(self, *, max_batch: int, block: int, limit: int) -> None:
+        self._max_batch = max_batch
+        self._block = block
+        self._limit = limit
+        self._lanes: dict[Lane, deque[Work]] = {lane: deque() for lane in Lane}
+        self.rows = dict.fromkeys(Lane, 0)
+        self.changed = asyncio.Event()
+
+    def __len__(self) -> int:
+        return self.rows[Lane.INTERACTIVE] + self.rows[Lane.BULK]
+
+    def has_room(self, work: Work) -> bool:
+        """Whether the lane takes these rows; an empty lane takes any number, so that no request is too large."""
+        waiting = self.rows[work.lane]
+        return waiting == 0 or waiting + work.rows <= self._limit
+
+    def put(self, work: Work) -> None:
+        """Append a submission to its lane."""
+        self._lanes[work.lane].append(work)
+        self.rows[work.lane] += work.rows
+        self.changed.set()
+
+    def take(self, lane: Lane) -> Batch | None:
+        """The next batch of a lane; None when nothing in it is wanted any more."""
+        waiting = self._lanes[lane]
+        self._drop_unwanted(lane)
+        if not waiting:
+            return None
+        call = waiting[0].call
+        exact = lane is Lane.BULK or task_of(call.verb).exact
+        if exact:
+            return Batch(call, [self._share(lane, self._block)], self._block)
+        shares: list[Share] = []
+        room = self._max_batch
+        while room and waiting and waiting[0].call == call:
+            shares.append(self._share(lane, room))
+            room -= shares[-1].rows
+            self._drop_unwanted(lane)
+        return Batch(call, shares, padded_size(self._max_batch - room, self._max_batch))
+
+    def discard(self, work: Work) -> None:
+        """Take out a submission that nobody waits for any more, if it still waits."""
+        waiting = self._lanes[work.lane]
+        if work in waiting:
+            waiting.remove(work)
+            self.rows[work.lane] -= work.rows - work.taken
+
+    def _share(self, lane: Lane, room: int) -> Share:
+        work = self._lanes[lane][0]
+        share = Share(work, work.taken, min(work.taken + room, work.rows))
+        work.taken = share.stop
+        self.rows[lane] -= share.rows
+        if work.taken == work.rows:
+            self._lanes[lane].popleft()
+        return share
+
+    def _drop_unwanted(self, lane: Lane) -> None:
+        """Take out what failed already or comes too late, until the head of the lane is wanted."""
+        waiting = self._lanes[lane]
+        while waiting:
+            work = waiting[0]
+            if work.deadline is not None and work.deadline < time.monotonic():
+                work.finish(DeadlineExceeded("The deadline passed while the request was waiting."))
+            if not work.over:
+                return
+            self.discard(work)
+
+    def drain(self) -> Iterator[Work]:
+        """Everything that waits, taken out."""
+        for lane, waiting in self._lanes.items():
+            while waiting:
+                yield waiting.popleft()
+            self.rows[lane] = 0
+
+
+def padded_size(rows: int, limit: int) -> int:
+    """The next power of two, or the limit: the sizes that are warm."""
+    return min(limit, 1 << (rows - 1).bit_length())
+
+
+def warm_sizes(limit: int) -> list[int]:
+    """Every size that `padded_size` can give."""
+    return sorted({padded_size(rows, limit) for rows in range(1, limit + 1)})

@@ -1,0 +1,116 @@
+"""What an operator can set, and where each process reads it: the only place that sees the environment."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+MEBIBYTE = 1024 * 1024
+
+
+def _default_fronts() -> int:
+    return max(1, (os.cpu_count() or 1) // 2)
+
+
+class Settings(BaseSettings):
+    """Every setting of the service, read from `CHAPTERHOUSE_<NAME>`."""
+
+    model_config = SettingsConfigDict(env_prefix="CHAPTERHOUSE_", frozen=True, extra="ignore")
+
+    host: str = Field("127.0.0.1", description="Address to listen on; loopback unless set.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    fronts: int = Field(
+        default_factory=_default_fronts,
+        ge=1,
+        le=256,
+        description="HTTP processes; half of the cores unless set.",
+    )
+    devices: str = Field(
+        "auto", description="Devices with an engine each: `auto`, or a list such as `cuda:0,cuda:1` or `cpu`."
+    )
+    threads: int = Field(
+        0, ge=0, le=1024, description="Torch threads of a CPU engine; 0 leaves one core to each front."
+    )
+    models_dir: Path | None = Field(
+        None, description="The shipped model store; the checkout's or the package's own unless set."
+    )
+    state_dir: Path = Field(
+        Path("~/.local/share/chapterhouse"),
+        description="Database, uploads, references, reports, fetched and added models.",
+    )
+    data_dir: Path = Field(
+        Path("~/.cache/chapterhouse/data"), description="Datasets in their publishers' own file formats."
+    )
+    preload: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Further models to load and warm before the service is ready, separated by commas."
+    )
+    default_classifier: str = Field("lenet5-mnist", description="The model of `/classify` when none is named.")
+    default_generator: str = Field("gan-mnist", description="The model of `/generate` when none is named.")
+    queue_limit: int = Field(
+        1024,
+        ge=1,
+        description="Rows that may wait for one model, and requests open in one front, before 429.",
+    )
+    body_limit_bytes: int = Field(16 * MEBIBYTE, ge=1, description="Largest body of `/classify` and of JSON requests.")
+    upload_limit_bytes: int = Field(
+        2048 * MEBIBYTE, ge=1, description="Largest body of `/evaluate`, and largest unpacked archive."
+    )
+    image_limit_pixels: int = Field(64 * MEBIBYTE, ge=1, description="Largest image, in pixels, that is decoded.")
+    generate_limit: int = Field(100_000, ge=1, description="Most images of one `/generate`.")
+    drain_delay_s: float = Field(
+        0.0, ge=0, description="Seconds from SIGTERM to closing the listener, for load balancers to notice."
+    )
+    drain_timeout_s: float = Field(30.0, ge=0, description="Longest wait for work in progress at shutdown.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe level logged.")
+
+    @field_validator("preload", mode="before")
+    @classmethod
+    def _split_commas(cls, value: object) -> object:
+        return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
+
+    @property
+    def shipped_models_dir(self) -> Path:
+        """The read-only layer of the store: set, a checkout's `models_store`, or the wheel's."""
+        if self.models_dir is not None:
+            return self.models_dir.expanduser()
+        package = Path(__file__).parent
+        checkout = package.parent / "models_store"
+        return checkout if checkout.is_dir() else package / "models_store"
+
+    @property
+    def added_models_dir(self) -> Path:
+        """The writable layer of the store, which wins: fetched and added models."""
+        return self.state / "models"
+
+    @property
+    def wanted_models(self) -> tuple[str, ...]:
+        """The models without which the service is not ready."""
+        return (self.default_classifier, self.default_generator, *self.preload)
+
+    @property
+    def engine_threads(self) -> int:
+        """Torch threads of a CPU engine: as set, else one core is left to each front."""
+        return self.threads or max(1, (os.cpu_count() or 1) - self.fronts)
+
+    @property
+    def state(self) -> Path:
+        """The state directory, `~` expanded."""
+        return self.state_dir.expanduser()
+
+    @property
+    def data(self) -> Path:
+        """The dataset directory, `~` expanded."""
+        return self.data_dir.expanduser()
+
+
+def share_metrics(directory: Path) -> None:
+    """Have this process and its children write their metrics to `directory`, emptied first.
+
+    prometheus-client decides at its import, so this comes before that.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    for stale in directory.glob("*.db"):
+        stale.unlink()
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)

@@ -1,0 +1,59 @@
+"""What is in the picture: image files to labelled probabilities."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.imaging import Pixels, conform, decode
+from service.store import ImageInput, Manifest
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+def normalise(images: "Tensor", spec: ImageInput) -> "Tensor":
+    """Stored pixels uint8 (n, H, W, C) to what the net was trained on, float32 (n, C, H + 2·pad, W + 2·pad)."""
+    x = images.permute(0, 3, 1, 2).float().mul_(1 / 255)
+    if spec.pad:
+        padded = x.new_zeros(x.shape[0], x.shape[1], x.shape[2] + 2 * spec.pad, x.shape[3] + 2 * spec.pad)
+        padded[:, :, spec.pad : -spec.pad, spec.pad : -spec.pad] = x
+        x = padded
+    return x.sub_(x.new_tensor(spec.mean).view(-1, 1, 1)).div_(x.new_tensor(spec.std).view(-1, 1, 1))
+
+
+def images_example(manifest: Manifest, rows: int) -> Sequence[tuple[tuple[int, ...], str]]:
+    """The arrays of a call about images: stored pixels at the model's own size."""
+    assert manifest.input is not None
+    return [((rows, *manifest.input.size, manifest.input.channels), "uint8")]
+
+
+class Classify:
+    """Images uint8 (n, H, W, C) to probabilities float32 (n, classes)."""
+
+    serves = "classify"
+    exact = False
+
+    def prepare(self, data: bytes, spec: ImageInput, *, limit_pixels: int) -> Pixels:
+        """One image file as stored pixels (1, H, W, C). Raises UnreadableImage."""
+        return conform(decode(data, limit_pixels=limit_pixels), size=spec.size, channels=spec.channels)[None]
+
+    def forward(self, net: "nn.Module", tensors: Sequence["Tensor"], manifest: Manifest) -> Sequence["Tensor"]:
+        """Softmax over the net's logits."""
+        assert manifest.input is not None
+        logits: Tensor = net(normalise(tensors[0], manifest.input))
+        return [logits.float().softmax(dim=1)]
+
+    def example(self, manifest: Manifest, rows: int) -> Sequence[tuple[tuple[int, ...], str]]:
+        """One array of stored pixels."""
+        return images_example(manifest, rows)
+
+    def finish(self, probabilities: NDArray[np.float32], labels: Sequence[str], top_k: int) -> list[dict[str, Any]]:
+        """The `top_k` likeliest labels of one image's probabilities (classes,), likeliest first."""
+        order = np.argsort(-probabilities, kind="stable")[:top_k]
+        values = probabilities[order].tolist()
+        return [
+            {"label": labels[index], "index": index, "probability": value}
+            for index, value in zip(order.tolist(), values, strict=True)
+        ]

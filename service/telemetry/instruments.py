@@ -1,0 +1,130 @@
+"""Every Prometheus instrument of the service; each has a panel on the dashboard.
+
+All processes write to one directory (prometheus-client's multiprocess mode), so a scrape of any front answers for all.
+"""
+
+from pathlib import Path
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
+
+EXPOSITION_TYPE = CONTENT_TYPE_LATEST
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+
+class Instruments:
+    """The instruments of one process, over a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        r = self.registry
+        self.requests = Counter("chapterhouse_requests", "HTTP requests answered.", ["endpoint", "code"], registry=r)
+        self.request_seconds = Histogram(
+            "chapterhouse_request_seconds",
+            "From the first byte of a request to the last of its answer.",
+            ["endpoint"],
+            buckets=SECONDS,
+            registry=r,
+        )
+        self.open_requests = Gauge(
+            "chapterhouse_open_requests",
+            "HTTP requests that wait for their answer.",
+            registry=r,
+            multiprocess_mode="livesum",
+        )
+        self.rejected = Counter(
+            "chapterhouse_rejected", "Work refused before it began, by reason.", ["reason"], registry=r
+        )
+        self.cancelled = Counter(
+            "chapterhouse_cancelled", "Work dropped because its caller hung up.", ["model"], registry=r
+        )
+        self.queue_rows = Gauge(
+            "chapterhouse_queue_rows",
+            "Rows that wait for a model.",
+            ["model", "device"],
+            registry=r,
+            multiprocess_mode="livesum",
+        )
+        self.queue_seconds = Histogram(
+            "chapterhouse_queue_seconds",
+            "From arrival in an engine to the start of the forward pass.",
+            ["model"],
+            buckets=SECONDS,
+            registry=r,
+        )
+        self.forward_seconds = Histogram(
+            "chapterhouse_forward_seconds",
+            "One forward pass of a batch.",
+            ["model"],
+            buckets=SECONDS,
+            registry=r,
+        )
+        self.batch_rows = Histogram(
+            "chapterhouse_batch_rows",
+            "Rows of a batch, padding excluded.",
+            ["model"],
+            buckets=ROWS,
+            registry=r,
+        )
+        self.model_failures = Counter(
+            "chapterhouse_model_failures", "Forward passes that raised.", ["model"], registry=r
+        )
+        self.model_loaded = Gauge(
+            "chapterhouse_model_loaded",
+            "1 while a model is loaded and warm.",
+            ["model", "version", "device"],
+            registry=r,
+            multiprocess_mode="livesum",
+        )
+        self.images_generated = Counter(
+            "chapterhouse_images_generated", "Images sent by /generate.", ["model"], registry=r
+        )
+        self.evaluations = Counter(
+            "chapterhouse_evaluations", "Evaluations that ended, by how.", ["status"], registry=r
+        )
+        self.evaluation_seconds = Histogram(
+            "chapterhouse_evaluation_seconds",
+            "From an evaluation's start to its report.",
+            buckets=(0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800),
+            registry=r,
+        )
+        self.evaluations_waiting = Gauge(
+            "chapterhouse_evaluations_waiting",
+            "Evaluations accepted and not yet begun.",
+            registry=r,
+            multiprocess_mode="livemostrecent",
+        )
+        self.processes_up = Gauge(
+            "chapterhouse_processes_up",
+            "Processes that run, by role.",
+            ["role"],
+            registry=r,
+            multiprocess_mode="livemostrecent",
+        )
+        self.restarts = Counter(
+            "chapterhouse_process_restarts",
+            "Processes that died and were started again.",
+            ["role"],
+            registry=r,
+        )
+
+    def exposition(self, directory: Path | None) -> bytes:
+        """The text that Prometheus scrapes: of all processes that share `directory`, or of this one."""
+        if directory is None:
+            return generate_latest(self.registry)
+        shared = CollectorRegistry()
+        multiprocess.MultiProcessCollector(shared, path=str(directory))  # type: ignore[no-untyped-call]
+        return generate_latest(shared)
+
+
+def forget_process(pid: int, directory: Path) -> None:
+    """Take a dead process's gauges out of the next scrape."""
+    multiprocess.mark_process_dead(pid, path=str(directory))  # type: ignore[no-untyped-call]

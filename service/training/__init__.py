@@ -1,0 +1,1 @@
+"""Makes weights: loops, recipes, checkpoints."""

@@ -1,0 +1,1 @@
+"""Adversarial systems: what the two players minimise, and what constrains them."""
