@@ -39,6 +39,16 @@ class ServiceError(Exception):
         self.detail = detail
         self.errors = errors
 
+    def problem(self) -> dict[str, object]:
+        """The error as the members of a problem document (RFC 9457)."""
+        document: dict[str, object] = {
+            "type": "about:blank",
+            "title": self.title,
+            "status": int(self.status),
+            "detail": self.detail,
+        }
+        return {**document, "errors": self.errors} if self.errors else document
+
 
 class InvalidRequest(ServiceError):
     """A field of the request is missing, unknown or out of range."""

@@ -55,3 +55,60 @@ class GenerateRequest(BaseModel):
     format: Literal["png", "zip", "npz"] = Field(
         "png", description="One grid, an archive of PNG files, or `images` uint8 (N, H, W, C)."
     )
+
+
+class EvaluationRequest(BaseModel):
+    """The fields of `POST /evaluate` beside its files."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reference_name: str | None = Field(None, description="A stored reference, instead of the file `reference`.")
+    metrics: tuple[str, ...] | None = Field(
+        None, description="Names, separated by commas; the default ones unless given."
+    )
+    options: dict[str, dict[str, str]] = Field(
+        {}, description="Options of a metric, sent as fields such as `mmd.sigma`."
+    )
+    features: str | None = Field(
+        None, description="The classifier that looks at the images; the reference's own, or the default one."
+    )
+    thresholds: str | None = Field(None, description="What must hold, such as `fid<=30,inception_score>=8`.")
+    seed: int = Field(0, ge=0, le=SEED_LIMIT, description="Of everything that is drawn: halves, splits.")
+    intervals: bool = Field(default=True, description="Whether uncertainty is computed where the metric allows.")
+    skip_unreadable: bool = Field(
+        default=False, description="Whether unreadable files are a warning instead of an error."
+    )
+
+
+class EvaluationState(BaseModel):
+    """Where an evaluation stands: what `202` and `GET /evaluations` tell."""
+
+    id: str
+    status: Literal["queued", "running", "finished", "failed", "cancelled"]
+    progress: float = Field(description="0 to 1.")
+    created: str = Field(description="ISO 8601, UTC.")
+    ended: str | None
+    problem: dict[str, Any] | None = Field(description="Why it failed: problem details.")
+
+
+class EvaluationList(BaseModel):
+    """What `GET /evaluations` answers, newest first."""
+
+    evaluations: list[EvaluationState]
+
+
+class ReferenceSummary(BaseModel):
+    """One row of `GET /references`."""
+
+    name: str
+    dataset: str
+    extractor: str
+    count: int
+    dim: int
+    sha256: str
+
+
+class ReferenceList(BaseModel):
+    """What `GET /references` answers."""
+
+    references: list[ReferenceSummary]

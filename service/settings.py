@@ -4,8 +4,10 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.errors import ConfigurationError
 
 MEBIBYTE = 1024 * 1024
 
@@ -85,6 +87,22 @@ class Settings(BaseSettings):
         return self.state / "models"
 
     @property
+    def trained_models_dir(self) -> Path:
+        """Where training writes: a checkout's store, or the writable layer."""
+        in_package = self.shipped_models_dir.parent == Path(__file__).parent
+        return self.added_models_dir if in_package else self.shipped_models_dir
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file that holds the evaluations."""
+        return self.state / "chapterhouse.db"
+
+    @property
+    def reference_dirs(self) -> tuple[Path, Path]:
+        """Where references are kept: the state directory's, which win, and the shipped ones."""
+        return self.state / "references", self.shipped_models_dir / "references"
+
+    @property
     def wanted_models(self) -> tuple[str, ...]:
         """The models without which the service is not ready."""
         return (self.default_classifier, self.default_generator, *self.preload)
@@ -103,6 +121,15 @@ class Settings(BaseSettings):
     def data(self) -> Path:
         """The dataset directory, `~` expanded."""
         return self.data_dir.expanduser()
+
+
+def read_settings(**given: object) -> Settings:
+    """The settings of the environment, `given` before them. Raises ConfigurationError, which names what is wrong."""
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        wrong = [f"CHAPTERHOUSE_{str(found['loc'][0]).upper()}: {found['msg']}" for found in error.errors()]
+        raise ConfigurationError(f"{'; '.join(wrong)}.") from error
 
 
 def share_metrics(directory: Path) -> None:

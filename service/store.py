@@ -175,10 +175,16 @@ class ModelStore:
 
     def get(self, model_id: str, *, task: str | None = None) -> Model:
         """The model of this id, and of this task where one is given. Raises ModelNotFound, WrongTask."""
-        model = self._known.get(model_id) or self._find(model_id)
+        model = self._known.get(model_id)
+        if model is None:
+            model = self._known[model_id] = self._find(model_id)
         if task is not None and model.manifest.task != task:
             raise WrongTask(f"{model_id} does {model.manifest.task}, not {task}")
         return model
+
+    def described(self, model_id: str) -> Model:
+        """The model of this id, trained or not. Raises ModelNotFound."""
+        return self._find(model_id, "model.toml")
 
     def refresh(self, model_id: str) -> None:
         """Read this model's files again when it is next asked for."""
@@ -190,13 +196,11 @@ class ModelStore:
         if known is not None and known.version != version:
             self.refresh(model_id)
 
-    def _find(self, model_id: str) -> Model:
+    def _find(self, model_id: str, file: str = "weights.safetensors") -> Model:
         if Path(model_id).name == model_id:
             for layer in self._layers:
-                model = Model(layer / model_id)
-                if model.weights.is_file():
-                    self._known[model_id] = model
-                    return model
+                if (layer / model_id / file).is_file():
+                    return Model(layer / model_id)
         raise ModelNotFound(f"There is no model called {model_id!r}; GET /models lists them.")
 
 

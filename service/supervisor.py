@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.errors import ConfigurationError, ModelNotFound, ServiceError
+from service.errors import ConfigurationError, ModelNotFound, ServiceError, WrongTask
 from service.runtime.calls import LoadedModel
 from service.runtime.link import Link
 from service.runtime.listener import Listener
@@ -42,6 +42,7 @@ class Child:
     arguments: list[str]
     inherits: tuple[int, ...] = ()
     process: asyncio.subprocess.Process | None = None
+    keeper: "asyncio.Task[None] | None" = None
     ending: bool = False
 
     def end(self) -> None:
@@ -114,6 +115,7 @@ class Supervisor:
 
     def __init__(self, settings: Settings, listening: socket.socket, runtime_dir: Path, metrics_dir: Path) -> None:
         self._settings = settings
+        self._listening = listening
         self._runtime_dir = runtime_dir
         self._metrics_dir = metrics_dir
         self._instruments = Instruments()
@@ -137,11 +139,12 @@ class Supervisor:
 
     def _check_wanted(self) -> set[str]:
         store = ModelStore(self._settings.added_models_dir, self._settings.shipped_models_dir)
-        wanted = self._settings.wanted_models
-        for model_id in wanted:
+        wanted: dict[str, str | None] = dict.fromkeys(self._settings.preload)
+        wanted |= {self._settings.default_classifier: "classify", self._settings.default_generator: "generate"}
+        for model_id, task in wanted.items():
             try:
-                store.get(model_id)
-            except ModelNotFound as error:
+                store.get(model_id, task=task)
+            except (ModelNotFound, WrongTask) as error:
                 raise ConfigurationError(f"{error.detail} The settings want it loaded.") from error
         return set(wanted)
 
@@ -152,17 +155,18 @@ class Supervisor:
             loop.add_signal_handler(number, self._stopping.set)
         await self._control.listen(self._runtime_dir / "supervisor.sock")
         await self._pool.start()
-        keepers = [
-            asyncio.create_task(self._keep(child)) for child in (*self._engines, *self._evaluators, *self._fronts)
-        ]
+        host, port, *_ = self._listening.getsockname()
+        log.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+        for child in (*self._engines, *self._evaluators, *self._fronts):
+            child.keeper = asyncio.create_task(self._keep(child))
         await self._stopping.wait()
         log.info("stopping: no new work, what is queued finishes")
+        self._listening.close()  # the fronts hold it for as long as they take connections
         patience = self._settings.drain_delay_s + self._settings.drain_timeout_s
         await self._end(self._fronts, patience)
         await self._end(self._evaluators, ENGINE_STOP_S)
         await self._pool.stop()
         await self._end(self._engines, ENGINE_STOP_S)
-        await asyncio.gather(*keepers)
         await self._control.close()
         if self._broken is not None:
             raise ConfigurationError(self._broken)
@@ -182,6 +186,8 @@ class Supervisor:
         while not child.ending:
             began = time.monotonic()
             child.process = await self._start(child)
+            if child.ending:
+                child.end()  # it was asked to go while it was being started
             self._count(child.role)
             code = await child.process.wait()
             forget_process(child.process.pid, self._metrics_dir)
@@ -221,13 +227,10 @@ class Supervisor:
         """End children of one role; what does not go in time is killed."""
         for child in children:
             child.end()
-        running = [child.process for child in children if child.process is not None]
-        waits = [asyncio.create_task(process.wait()) for process in running]
-        if not waits:
-            return
-        _, late = await asyncio.wait(waits, timeout=patience_s)
-        for process in running:
-            if process.returncode is None:
+        keepers = [child.keeper for child in children if child.keeper is not None]
+        _, late = await asyncio.wait(keepers, timeout=patience_s)
+        for process in (child.process for child in children if child.keeper in late):
+            if process is not None and process.returncode is None:
                 log.warning("killing %d, which did not stop in %.0f s", process.pid, patience_s)
                 process.kill()
         if late:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
+from starlette.routing import Route
 
 from service import __version__
 from service.api import classify, evaluate, generate, health, models
@@ -25,8 +26,15 @@ def create_app(state: State) -> Application:
     )
     app.state.shared = state
     app.gate = Gate(state.settings, state.instruments)
-    app.gate.hot_paths["POST", "/classify"] = ClassifyPath(state.settings, state.store, state.engine)
+    app.gate.hot_paths["POST", "/classify"] = ClassifyPath(state.settings, state.store, state.engines)
+    app.hot_documents = HOT_PATHS
+    app.router.routes += [Route(path, _answered_at_the_gate, methods=["POST"]) for path in HOT_PATHS]
     install_handlers(app)
     for router in ROUTERS:
         app.include_router(router)
     return app
+
+
+async def _answered_at_the_gate(_request: Request) -> Response:
+    """Stands for a hot path among the routes, so that other methods than the gate's get 405."""
+    raise NotImplementedError

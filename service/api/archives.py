@@ -76,7 +76,7 @@ class NpzStream:
         self._zip = zipfile.ZipFile(self._outlet, "w", zipfile.ZIP_STORED)
         self._member = self._zip.open(zipfile.ZipInfo("images.npy", _EPOCH), "w", force_zip64=True)
         header = {"descr": "|u1", "fortran_order": False, "shape": (count, *shape)}
-        np.lib.format.write_array_header_1_0(self._member, header)  # type: ignore[arg-type]
+        np.lib.format.write_array_header_1_0(self._member, header)
 
     def add(self, images: Pixels) -> bytes:
         """The bytes of some more rows of the array."""

@@ -1,6 +1,7 @@
 """`POST /classify`: what is in the picture, for one image or a form of them."""
 
 import io
+import re
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -11,7 +12,7 @@ from fastapi import Response
 
 from service.api.bodies import Part, Sink, boundary_of, chunks, read_body, read_form
 from service.api.gate import Exchange, watched
-from service.api.problems import PROBLEM_RESPONSES, problem
+from service.api.problems import PROBLEM_RESPONSES
 from service.errors import InvalidRequest, UnreadableImage, UnsupportedMediaType
 from service.imaging import MEDIA_TYPES, Pixels
 from service.runtime.calls import Call, EngineClient
@@ -96,7 +97,7 @@ def parse_query(text: bytes) -> Query:
     if unknown:
         raise InvalidRequest(f"/classify has no parameter {', '.join(sorted(unknown))}; it has model and top_k.")
     top_k = fields.get("top_k", str(TOP_K_DEFAULT))
-    if not (top_k.isascii() and top_k.isdigit() and 1 <= int(top_k) <= TOP_K_LIMIT):
+    if not (re.fullmatch("[0-9]{1,9}", top_k) and 1 <= int(top_k) <= TOP_K_LIMIT):
         message = f"must be a whole number from 1 to {TOP_K_LIMIT}"
         raise InvalidRequest(f"top_k: {message}", errors=[{"field": "top_k", "message": message}])
     return Query(fields.get("model"), int(top_k))
@@ -157,7 +158,7 @@ class ClassifyPath:
             answers = [self._task.finish(row, labels, query.top_k) for row in probabilities]
         left = iter(answers)
         predictions = [
-            {"name": name, "error": problem(image)}
+            {"name": name, "error": image.problem()}
             if isinstance(image, UnreadableImage)
             else {"name": name, "labels": next(left)}
             for name, image in zip(names, prepared, strict=True)

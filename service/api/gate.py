@@ -1,14 +1,14 @@
 """What every request passes: its id, its deadline, admission, draining, the count and the time.
 
-The hottest paths are answered right here by ASGI callables, without routing or dependency injection; everything else goes
-on to FastAPI.
+The hottest paths are answered right here by ASGI callables, without routing or dependency injection; everything else
+goes on to FastAPI.
 """
 
 import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -121,6 +121,13 @@ class Application(FastAPI):
     """FastAPI behind a gate."""
 
     gate: Gate
+    hot_documents: Mapping[str, dict[str, Any]]
+
+    def openapi(self) -> dict[str, Any]:
+        """The document of FastAPI's routes and, beside them, of the hot paths."""
+        document = super().openapi()
+        document["paths"] |= self.hot_documents
+        return document
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

@@ -21,7 +21,7 @@ async def ready(request: Request, state: StateDep) -> dict[str, object]:
     """200 when every wanted model is loaded and warm; 503 before that, and from SIGTERM on."""
     if request.app.gate.draining:
         raise Draining("This instance is shutting down.")
-    held = state.status.models()
+    held = state.engines.models()
     missing = [name for name in state.settings.wanted_models if name not in held or held[name].state != "ready"]
     if missing:
         raise NotReady(f"Not warm yet: {', '.join(missing)}.")

@@ -51,7 +51,7 @@ def _summary(model: Model, loaded: bool) -> dict[str, Any]:  # noqa: FBT001 - a 
 @router.get("", summary="List the models")
 async def list_models(state: StateDep) -> ModelList:
     """Every model of the store, loaded or not."""
-    held = state.status.models()
+    held = state.engines.models()
     ready = {name for name, loaded in held.items() if loaded.state == "ready"}
     models = [_summary(state.store.get(name), name in ready) for name in state.store.ids()]
     return ModelList(models=[ModelSummary.model_validate(model) for model in models])
@@ -61,7 +61,7 @@ async def list_models(state: StateDep) -> ModelList:
 async def show_model(model_id: str, state: StateDep) -> ModelDetail:
     """One model, with its card: the table of layers, the recipe, the versions that trained it."""
     model = state.store.get(model_id)
-    held = state.status.models().get(model_id)
+    held = state.engines.models().get(model_id)
     card = model.card.model_dump(mode="json") if model.card else None
     return ModelDetail.model_validate(
         {**_summary(model, held is not None and held.state == "ready"), "net": model.manifest.net, "card": card}

@@ -20,23 +20,10 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def problem(error: ServiceError) -> dict[str, Any]:
-    """The members of an error's problem document."""
-    document: dict[str, Any] = {
-        "type": "about:blank",
-        "title": error.title,
-        "status": int(error.status),
-        "detail": error.detail,
-    }
-    if error.errors:
-        document["errors"] = error.errors
-    return document
-
-
 def problem_response(error: ServiceError) -> Response:
     """The HTTP answer for an error."""
     headers = {} if error.retry_after_s is None else {"retry-after": str(error.retry_after_s)}
-    return Response(orjson.dumps(problem(error)), int(error.status), headers, PROBLEM_TYPE)
+    return Response(orjson.dumps(error.problem()), int(error.status), headers, PROBLEM_TYPE)
 
 
 def validation_problem(errors: list[dict[str, Any]]) -> InvalidRequest:

@@ -16,7 +16,6 @@ from service.runtime.lifeline import freeze_garbage, on_terminate, watch_parent
 from service.runtime.pool import EnginePool
 from service.settings import Settings
 from service.store import ModelStore
-from service.telemetry.instruments import Instruments
 
 log = logging.getLogger(__name__)
 
@@ -46,15 +45,7 @@ async def run_front(
     supervisor = EnginePool([control])
     await engines.start()
     await supervisor.start()
-    state = State(
-        settings=settings,
-        store=store,
-        engine=engines,
-        control=supervisor,
-        status=engines,
-        instruments=Instruments(),
-        metrics_dir=metrics_dir,
-    )
+    state = State.of(settings, store=store, engines=engines, control=supervisor, metrics_dir=metrics_dir)
 
     def forget_stale() -> None:
         for model_id, loaded in engines.models().items():

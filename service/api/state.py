@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 from fastapi import Depends, Request
 
-from service.runtime.calls import EngineClient, EngineControl, EngineStatus
+from service.evaluation.jobs import Jobs
+from service.evaluation.pipeline import Bench
+from service.evaluation.references import References
+from service.evaluation.uploads import Uploads
+from service.runtime.calls import EngineControl, Engines
 from service.settings import Settings
 from service.store import ModelStore
 from service.telemetry.instruments import Instruments
@@ -18,11 +22,41 @@ class State:
 
     settings: Settings
     store: ModelStore
-    engine: EngineClient
+    engines: Engines
     control: EngineControl
-    status: EngineStatus
     instruments: Instruments
+    jobs: Jobs
+    uploads: Uploads
+    references: References
     metrics_dir: Path | None = None
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        *,
+        store: ModelStore,
+        engines: Engines,
+        control: EngineControl,
+        metrics_dir: Path | None = None,
+    ) -> Self:
+        """The state over these engines, everything else where the settings say."""
+        return cls(
+            settings,
+            store,
+            engines,
+            control,
+            Instruments(),
+            Jobs(settings.database),
+            Uploads(settings.state),
+            References.of(settings),
+            metrics_dir,
+        )
+
+    @property
+    def bench(self) -> Bench:
+        """What evaluations are made with."""
+        return Bench(self.settings, self.store, self.engines, self.references)
 
 
 def state_of(request: Request) -> State:

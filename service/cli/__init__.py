@@ -2,7 +2,9 @@
 
 import typer
 
+from service.cli import references
 from service.cli.serve import serve
+from service.cli.train import train
 
 app = typer.Typer(
     name="chapterhouse",
@@ -11,6 +13,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(serve)
+app.command()(train)
+app.add_typer(references.app, name="references")
 
 
 @app.callback()

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from service.errors import ConfigurationError
-from service.settings import Settings, share_metrics
+from service.settings import Settings, read_settings, share_metrics
 
 
 def serve(
@@ -17,7 +17,11 @@ def serve(
 ) -> None:
     """Serve over HTTP until SIGTERM or Ctrl-C. Every setting is an environment variable CHAPTERHOUSE_<NAME>."""
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    settings = Settings(**given)  # type: ignore[arg-type]
+    try:
+        settings = read_settings(**given)
+    except ConfigurationError as error:
+        typer.echo(f"chapterhouse: {error}", err=True)
+        sys.exit(2)
     with tempfile.TemporaryDirectory(prefix="chapterhouse-") as directory:
         metrics_dir = Path(directory) / "metrics"
         share_metrics(metrics_dir)

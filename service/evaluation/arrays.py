@@ -5,14 +5,14 @@ import math
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from service.errors import UnreadableArchive
-from service.evaluation.unpacking import Budget, pieces
+from service.evaluation.unpacking import Budget, Stream, pieces
 
 LONGEST_HEADER_BYTES = 4096
 LENGTHS = {(1, 0): "<H", (2, 0): "<I"}
@@ -29,7 +29,7 @@ class _Header:
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-def spool_array(stream: IO[bytes], name: str, target: Path, budget: Budget) -> NDArray[Any]:
+def spool_array(stream: Stream, name: str, target: Path, budget: Budget) -> NDArray[Any]:
     """The npy array of a stream, copied to the file `target` and mapped from it read-only.
 
     Raises UnreadableArchive for objects, structures, strings, shapes that the budget does not allow and arrays that
@@ -45,18 +45,19 @@ def spool_array(stream: IO[bytes], name: str, target: Path, budget: Budget) -> N
         raise UnreadableArchive(f"The array {name!r} of shape {header.shape} is larger than an upload may unpack to.")
     with target.open("wb") as file:
         file.writelines(pieces(stream, budget, header.size_bytes))
-    order = "F" if header.fortran else "C"
-    return np.memmap(target, header.dtype, mode="r", shape=header.shape, order=order)
+    order: Literal["F", "C"] = "F" if header.fortran else "C"
+    array: NDArray[Any] = np.memmap(target, header.dtype, mode="r", shape=header.shape, order=order)
+    return array
 
 
-def _read_header(stream: IO[bytes], name: str) -> _Header:
+def _read_header(stream: Stream, name: str) -> _Header:
     try:
         return _parse_header(stream)
     except (ValueError, TypeError, SyntaxError, OverflowError, RecursionError, MemoryError, struct.error) as error:
         raise UnreadableArchive(f"The array {name!r} has no valid npy header: {error}.") from error
 
 
-def _parse_header(stream: IO[bytes]) -> _Header:
+def _parse_header(stream: Stream) -> _Header:
     version = npy.read_magic(stream)
     if version not in LENGTHS:
         raise ValueError(f"format version {version} is not read")

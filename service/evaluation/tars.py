@@ -9,10 +9,9 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 from service.errors import UnreadableArchive
-from service.evaluation.unpacking import Budget, Entry, is_clutter, pieces
+from service.evaluation.unpacking import Budget, Entry, Stream, is_clutter, pieces
 
 BLOCK_BYTES = 512
 LONGEST_NAME_BYTES = 1 << 16
@@ -23,14 +22,14 @@ DAMAGE = (tarfile.TarError, zlib.error, EOFError, OSError, ValueError)
 
 def tar_entries(path: Path, budget: Budget, *, gzipped: bool) -> Iterator[Entry]:
     """Every file that counts, with its bytes or its fault. Raises UnreadableArchive where the archive is damaged."""
-    with gzip.open(path) if gzipped else path.open("rb") as stream:
+    with path.open("rb") as file:
         try:
-            yield from _entries(stream, budget)
+            yield from _entries(gzip.GzipFile(fileobj=file) if gzipped else file, budget)
         except DAMAGE as error:
             raise UnreadableArchive(f"The tar file is damaged or cut short: {error}.") from error
 
 
-def _entries(stream: IO[bytes], budget: Budget) -> Iterator[Entry]:
+def _entries(stream: Stream, budget: Budget) -> Iterator[Entry]:
     long_name = ""
     while any(block := _exactly(stream, BLOCK_BYTES, budget)):
         header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
@@ -48,7 +47,7 @@ def _entries(stream: IO[bytes], budget: Budget) -> Iterator[Entry]:
         _pass_over(stream, header, budget)
 
 
-def _entry(stream: IO[bytes], name: str, header: tarfile.TarInfo, budget: Budget) -> Entry:
+def _entry(stream: Stream, name: str, header: tarfile.TarInfo, budget: Budget) -> Entry:
     if header.type not in tarfile.REGULAR_TYPES or header.type == tarfile.GNUTYPE_SPARSE:
         _pass_over(stream, header, budget)
         return Entry(name, fault="it is a link, a device or a sparse file.")
@@ -58,13 +57,13 @@ def _entry(stream: IO[bytes], name: str, header: tarfile.TarInfo, budget: Budget
     return Entry(name, _payload(stream, header, budget, budget.limits.entry_bytes))
 
 
-def _payload(stream: IO[bytes], header: tarfile.TarInfo, budget: Budget, most: int) -> bytes:
+def _payload(stream: Stream, header: tarfile.TarInfo, budget: Budget, most: int) -> bytes:
     if header.size > most:
         raise ValueError(f"a header is longer than {most:,} bytes")
     return _exactly(stream, _padded(header.size), budget)[: header.size]
 
 
-def _pass_over(stream: IO[bytes], header: tarfile.TarInfo, budget: Budget) -> None:
+def _pass_over(stream: Stream, header: tarfile.TarInfo, budget: Budget) -> None:
     for _ in pieces(stream, budget, 0 if header.islnk() or header.issym() else _padded(header.size)):
         pass
 
@@ -73,7 +72,7 @@ def _padded(size: int) -> int:
     return -(-size // BLOCK_BYTES) * BLOCK_BYTES
 
 
-def _exactly(stream: IO[bytes], size: int, budget: Budget) -> bytes:
+def _exactly(stream: Stream, size: int, budget: Budget) -> bytes:
     return b"".join(pieces(stream, budget, size))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import IO
+from typing import Protocol
 
 from service.errors import UnreadableArchive
 
@@ -34,6 +34,14 @@ class EntryDamaged(Exception):
     """One file of an archive cannot be read, for the reason given; the others may be."""
 
 
+class Stream(Protocol):
+    """Bytes that are read once, from the front."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most `size` bytes; none at the end."""
+        ...
+
+
 class Budget:
     """What an upload may still unpack."""
 
@@ -55,7 +63,7 @@ class Budget:
             raise UnreadableArchive(f"The archive has more than {self.limits.entries:,} entries.")
 
 
-def pieces(stream: IO[bytes], budget: Budget, size: int | None = None) -> Iterator[bytes]:
+def pieces(stream: Stream, budget: Budget, size: int | None = None) -> Iterator[bytes]:
     """The stream's next `size` bytes, or all of them, in bounded pieces. Raises EOFError where there are fewer."""
     left = size
     while left is None or left > 0:

@@ -115,7 +115,7 @@ def _trace(moments: _Moments) -> float:
 
 
 def _trace_of_root(real: _Moments, generated: _Moments) -> tuple[float, int]:
-    """tr (Σx Σy)^½ and the rank of the product, computed at unit traces so that no scale under- or overflows."""
+    """The trace of (Σx Σy)^½ and the product's rank, computed at unit traces: no scale under- or overflows."""
     x, y = _trace(real), _trace(generated)
     if x <= 0 or y <= 0:
         return 0.0, 0

@@ -20,7 +20,7 @@ class InceptionScore(Metric):
     parts = ("std", "splits")
 
     splits: int = Field(10, ge=1, description="Parts whose scores are averaged.")
-    shuffle: bool = Field(True, description="Shuffle the rows before they are split.")
+    shuffle: bool = Field(default=True, description="Shuffle the rows before they are split.")
     shuffle_seed: int = Field(2020, ge=0, lt=2**32, description="Seed of the shuffle.")
 
     def lacks(self, real: Side, generated: Side) -> str | None:  # noqa: ARG002 - it never looks at the reference
@@ -54,19 +54,19 @@ def inception_score(
     p = checked_probabilities(probabilities, whose)
     n, classes = p.shape
     if n < splits:
-        raise InvalidSamples(f"The {whose} set has {n} sample(s), fewer than the {splits} splits of the Inception Score.")
+        raise InvalidSamples(
+            f"The {whose} set has {n} sample(s), fewer than the {splits} splits of the Inception Score."
+        )
     if shuffle_seed is not None:
-        rng = np.random.RandomState(shuffle_seed)  # noqa: NPY002 - the very shuffle of torch-fidelity
+        rng = np.random.RandomState(shuffle_seed)  # torch-fidelity's generator
         p = p[rng.permutation(n)]
     scores = [_score_of_split(p[i * n // splits : (i + 1) * n // splits]) for i in range(splits)]
-    warnings = ()
-    if n // splits < classes:
-        warnings = (
-            f"inception_score: {n // splits:,} samples a split are fewer than the {classes:,} classes; "
-            "the score depends on the number of splits.",
-        )
+    few = (
+        f"inception_score: {n // splits:,} samples a split are fewer than the {classes:,} classes; the score depends "
+        "on the number of splits."
+    )
     details = {"std": float(np.std(scores)), "splits": splits}
-    return Score(float(np.mean(scores)), details, warnings)
+    return Score(float(np.mean(scores)), details, (few,) if n // splits < classes else ())
 
 
 def _score_of_split(p: Real) -> float:

@@ -88,7 +88,9 @@ class Metric(BaseModel):
             value = self.measure(first, second).value
         except InvalidSamples as error:
             return Floor(None, (), error.detail)
-        return Floor(value, (first.count or 0, second.count or 0), "between two disjoint random halves of the reference")
+        return Floor(
+            value, (first.count or 0, second.count or 0), "between two disjoint random halves of the reference"
+        )
 
 
 def lacks_features(real: Side, generated: Side) -> str | None:

@@ -82,7 +82,7 @@ def median_distance(features: Rows) -> float:
         above = tile[np.triu_indices(len(tile), k=1, m=tile.shape[1])]
         squares[filled : filled + len(above)] = above
         filled += len(above)
-    return float(np.sqrt(np.median(squares)))
+    return float(np.median(np.sqrt(squares, out=squares)))
 
 
 def _mean_within(rows: Rows, γ: float, *, unbiased: bool) -> float:

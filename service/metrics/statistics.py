@@ -25,6 +25,33 @@ class Statistics:
         return cls(mu, (sigma + sigma.T) / 2, count)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Sums:
+    """Rows seen, their mean (d,) and their scatter Σ (x − mean)(x − mean)ᵀ (d, d)."""
+
+    rows: int
+    mean: Real
+    scatter: Real
+
+    def add(self, rows: Real) -> "Sums":
+        """These sums and one chunk of rows (k, d)."""
+        if not len(rows):
+            return self
+        mean, total = rows.mean(axis=0), self.rows + len(rows)
+        step = mean - self.mean
+        # the step between the means as one more row: one product gives the chunk's scatter and the merge's correction
+        centred = np.vstack([rows - mean, np.sqrt(self.rows * len(rows) / total) * step])
+        return Sums(total, self.mean + step * (len(rows) / total), self.scatter + centred.T @ centred)
+
+    def join(self, other: "Sums") -> "Sums":
+        """These sums and others."""
+        if not other.rows:
+            return self
+        total, step = self.rows + other.rows, other.mean - self.mean
+        scatter = self.scatter + other.scatter + (self.rows * other.rows / total) * np.outer(step, step)
+        return Sums(total, self.mean + step * (other.rows / total), scatter)
+
+
 class Moments:
     """Streaming mean and covariance: O(d²) memory whatever the number of rows.
 
@@ -35,16 +62,14 @@ class Moments:
 
     def __init__(self, dimensions: int, *, whose: str = "given") -> None:
         self._whose = whose
+        self._sums = Sums(0, np.zeros(dimensions), np.zeros((dimensions, dimensions)))
         self._waiting = np.empty((BLOCK_ROWS, dimensions))
         self._waiting_rows = 0
-        self._rows = 0
-        self._mean = np.zeros(dimensions)
-        self._scatter = np.zeros((dimensions, dimensions))
 
     @property
-    def count(self) -> int:
-        """Rows seen."""
-        return self._rows + self._waiting_rows
+    def sums(self) -> Sums:
+        """The sums over all rows so far."""
+        return self._sums.add(self._waiting[: self._waiting_rows])
 
     def update(self, rows: Rows) -> Self:
         """Add rows (n, d). Raises InvalidSamples where they are not finite or of another dimension."""
@@ -56,49 +81,21 @@ class Moments:
             self._waiting_rows += len(taken)
             rows = rows[len(taken) :]
             if self._waiting_rows == BLOCK_ROWS:
-                self._flush()
+                self._sums, self._waiting_rows = self.sums, 0
         return self
 
     def merge(self, other: "Moments") -> Self:
-        """Add the rows of another stream after the own ones, equal to one stream to rounding; `other` stays as it is."""
-        check_dimensions(self._waiting.shape[1], other._waiting.shape[1])
-        self._flush()
-        self._absorb(other._rows, other._mean, other._scatter)
-        return self.update(other._waiting[: other._waiting_rows])
+        """Add the rows of another stream after the own ones: equal to one stream to rounding."""
+        check_dimensions(self._waiting.shape[1], len(other.sums.mean))
+        self._sums, self._waiting_rows = self.sums.join(other.sums), 0
+        return self
 
     def compute(self) -> Statistics:
         """Statistics of all rows so far. Raises InvalidSamples for fewer than two."""
-        if self.count < 2:
-            raise InvalidSamples(f"The {self._whose} set has {self.count} sample(s); at least 2 are needed.")
-        whole = Moments(len(self._mean))
-        whole._absorb(self._rows, self._mean, self._scatter)
-        whole._add(self._waiting[: self._waiting_rows])
-        return Statistics(whole._mean, whole._scatter / (whole._rows - 1), whole._rows)
-
-    def _flush(self) -> None:
-        self._add(self._waiting[: self._waiting_rows])
-        self._waiting_rows = 0
-
-    def _add(self, rows: Real) -> None:
-        if not len(rows):
-            return
-        mean = rows.mean(axis=0)
-        step = mean - self._mean
-        # the step between the means as one more row: one product gives the chunk's scatter and the merge's correction
-        weight = self._rows * len(rows) / (self._rows + len(rows))
-        centred = np.vstack([rows - mean, np.sqrt(weight) * step])
-        self._scatter += centred.T @ centred
-        self._rows += len(rows)
-        self._mean = self._mean + step * (len(rows) / self._rows)
-
-    def _absorb(self, rows: int, mean: Real, scatter: Real) -> None:
-        if not rows:
-            return
-        step = mean - self._mean
-        weight = self._rows * rows / (self._rows + rows)
-        self._scatter += scatter + weight * np.outer(step, step)
-        self._rows += rows
-        self._mean = self._mean + step * (rows / self._rows)
+        sums = self.sums
+        if sums.rows < 2:
+            raise InvalidSamples(f"The {self._whose} set has {sums.rows} sample(s); at least 2 are needed.")
+        return Statistics(sums.mean, sums.scatter / (sums.rows - 1), sums.rows)
 
 
 def statistics_of(features: Rows, whose: str = "given") -> Statistics:

@@ -55,6 +55,7 @@ class LoadedModel:
     version: str
     state: str
     """`loading` or `ready`."""
+    device: str
 
 
 class EngineControl(Protocol):
@@ -75,3 +76,7 @@ class EngineStatus(Protocol):
     def models(self) -> Mapping[str, LoadedModel]:
         """The models that engines hold, the readiest state of each."""
         ...
+
+
+class Engines(EngineClient, EngineStatus, Protocol):
+    """Engines that take work and say what they hold."""

@@ -48,14 +48,16 @@ class Device:
             raise UntrustedWeights(f"{model.weights} has sha256 {found}; its card says {model.card.sha256}")
         net = build_net(model.manifest.net, model.manifest.options)
         load_weights(net, model.weights)
-        return net.eval().requires_grad_(False).to(self._device)  # noqa: FBT003 - torch's own signature
+        return net.eval().requires_grad_(False).to(self._device)  # noqa: FBT003
 
     def forward(self, net: nn.Module, model: Model, batch: Batch) -> list[Array]:
-        """The results of a batch, padding removed; the items along axis 0."""
+        """The results of a batch, padding removed; the items along axis 0. Raises ValueError for a wrong number of them."""
         task = task_of(batch.call.verb)
         with torch.inference_mode():
             tensors = [torch.from_numpy(array).to(self._device) for array in gather(batch)]
             outputs = task.forward(net, tensors, model.manifest)
+            if any(len(output) != batch.size for output in outputs):
+                raise ValueError(f"{[len(output) for output in outputs]} results for {batch.size} rows")
             return [output.cpu().numpy()[: batch.rows] for output in outputs]
 
     def is_lost(self, error: BaseException) -> bool:

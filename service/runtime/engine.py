@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import nn
 
-from service.errors import ModelFailed, Overloaded, ServiceError, WrongTask
+from service.errors import (
+    EngineUnavailable,
+    InvalidManifest,
+    ModelFailed,
+    ModelNotFound,
+    Overloaded,
+    ServiceError,
+    WrongTask,
+)
 from service.runtime.calls import Array, Call, Lane, LoadedModel
 from service.runtime.devices import Device
 from service.runtime.queues import Batch, ModelQueue, Share, Work, warm_sizes
@@ -51,29 +59,33 @@ class Engine:
         self._queue_limit = queue_limit
         self._residents: dict[str, Resident] = {}
         self._arrived = asyncio.Event()
-        self._idle = asyncio.Event()
+        self._stopping = False
         self._loop_task: asyncio.Task[None] | None = None
         self.on_change: list[Callable[[], None]] = []
 
     async def start(self) -> "asyncio.Task[None]":
-        """Begin to serve; the task ends only with what the device died of."""
+        """Begin to serve; before `stop` the task ends only with what the device died of."""
         self._loop_task = asyncio.create_task(self._serve(), name=f"engine-{self._device.name}")
         return self._loop_task
 
     async def stop(self) -> None:
         """Finish what is queued, then let go of the device."""
-        if any(len(resident.queue) for resident in self._residents.values()):
-            self._idle.clear()
-            await self._idle.wait()
+        self._stopping = True
+        self._arrived.set()
         if self._loop_task is not None:
-            self._loop_task.cancel()
             await asyncio.gather(self._loop_task, return_exceptions=True)
+        loading = [resident.loading for resident in self._residents.values() if resident.loading is not None]
+        for task in loading:
+            task.cancel()
+        await asyncio.gather(*loading, return_exceptions=True)
         self._device.close()
 
     def models(self) -> Mapping[str, LoadedModel]:
         """The models held and how far each is."""
         return {
-            model_id: LoadedModel(resident.model.version, "ready" if resident.net is not None else "loading")
+            model_id: LoadedModel(
+                resident.model.version, "ready" if resident.net is not None else "loading", self._device.name
+            )
             for model_id, resident in self._residents.items()
         }
 
@@ -102,6 +114,8 @@ class Engine:
     def enqueue(self, work: Work) -> None:
         """Take a submission; its answer comes through `work.answer`, refusals too."""
         try:
+            if self._loop_task is None or self._loop_task.done():
+                raise EngineUnavailable("This engine does not run.")
             resident = self._resident(work.call.model)
             self._check(work, resident.model)
             if not resident.queue.has_room(work):
@@ -125,7 +139,11 @@ class Engine:
         resident = self._residents.get(model_id)
         if resident is None:
             model = self._store.get(model_id)
-            serving = model.manifest.serving
+            try:
+                serving, _ = model.manifest.serving, model.version
+            except InvalidManifest as error:
+                log.exception("%s cannot be loaded", model_id)
+                raise ServiceError(f"{model_id} cannot be loaded.") from error
             queue = ModelQueue(max_batch=serving.max_batch, block=serving.block, limit=self._queue_limit)
             resident = self._residents[model_id] = Resident(model, queue)
             resident.loading = asyncio.create_task(self._load(resident), name=f"load-{model_id}")
@@ -134,6 +152,8 @@ class Engine:
         return resident
 
     def _check(self, work: Work, model: Model) -> None:
+        if work.call.version not in (None, model.version):
+            raise ModelNotFound(f"{model.id} is here in version {model.version}, not {work.call.version}.")
         task = task_of(work.call.verb)
         if model.manifest.task != task.serves:
             raise WrongTask(f"{model.id} does {model.manifest.task}, not {work.call.verb}")
@@ -157,6 +177,7 @@ class Engine:
                 work.finish(failure)
             log.exception("%s cannot be loaded", model_id)
             self._changed()
+            self._arrived.set()
             raise failure from error
         resident.net = net
         resident.loading = None
@@ -172,12 +193,12 @@ class Engine:
 
     async def _serve(self) -> None:
         while True:
+            self._remove_leaving()
             choice = self._choose()
             if choice is None:
+                if self._stopping and not any(len(resident.queue) for resident in self._residents.values()):
+                    return
                 self._arrived.clear()
-                self._remove_leaving()
-                if not any(len(resident.queue) for resident in self._residents.values()):
-                    self._idle.set()
                 await self._arrived.wait()
                 continue
             resident, lane = choice
@@ -254,13 +275,9 @@ class Engine:
         work.finish(ModelFailed(f"{resident.model.id} raised {type(error).__name__} on this input."))
 
     async def _on_device(self, net: nn.Module, model: Model, batch: Batch) -> list[Array]:
-        results = await asyncio.get_running_loop().run_in_executor(
+        return await asyncio.get_running_loop().run_in_executor(
             self._device.thread, self._device.forward, net, model, batch
         )
-        if any(len(result) != batch.rows for result in results):
-            counts = [len(result) for result in results]
-            raise ServiceError(f"{model.id} gave {counts} rows for {batch.rows}")
-        return results
 
     def _observe_queue(self, model_id: str, batch: Batch, began: float) -> None:
         self._instruments.batch_rows.labels(model_id).observe(batch.rows)

@@ -1,6 +1,7 @@
 """The answering end of a unix socket: frames in, work into an engine, one write back for each batch."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import astuple
 from pathlib import Path
@@ -11,6 +12,8 @@ from service.runtime.calls import Array, Lane, LoadedModel
 from service.runtime.frames import Frame, FrameReader, Kind, call_of_text, encode, error_to_meta
 from service.runtime.link import Outbox
 from service.runtime.queues import Work
+
+log = logging.getLogger(__name__)
 
 
 class Answers(Protocol):
@@ -139,6 +142,9 @@ class Connection(asyncio.Protocol):
                 await verb(frame.meta["model"])
             except ServiceError as error:
                 outcome = error
+            except Exception:
+                log.exception("%s of %s failed", frame.kind.name, frame.meta["model"])
+                outcome = ServiceError(f"{frame.meta['model']} cannot be loaded or unloaded.")
             self._send(_encode_outcome(frame.id, outcome))
 
         task = asyncio.create_task(run())

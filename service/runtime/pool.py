@@ -74,21 +74,27 @@ class EnginePool:
             return await link.submit(call, arrays, lane=lane, deadline=deadline, request_id=request_id)
 
     async def _least_busy(self) -> Link:
-        if len(self._links) == 1:
-            return self._links[0]
-        if not self._links:
-            try:
-                await asyncio.wait_for(self._connected.wait(), WAIT_FOR_ENGINE_S)
-            except TimeoutError:
-                raise EngineUnavailable("No engine has answered; it is being restarted.") from None
+        await self._some_link()
         return min(self._links, key=lambda link: link.outstanding)
 
+    async def _some_link(self) -> None:
+        """Wait a little for a connection. Raises EngineUnavailable."""
+        if not self._links:
+            try:
+                async with asyncio.timeout(WAIT_FOR_ENGINE_S):
+                    while not self._links:
+                        await self._connected.wait()
+            except TimeoutError:
+                raise EngineUnavailable("No engine has answered; it is being restarted.") from None
+
     async def load(self, model_id: str) -> None:
-        """Load and warm a model in every engine."""
+        """Load and warm a model in every engine. Raises EngineUnavailable too."""
+        await self._some_link()
         await asyncio.gather(*(link.load(model_id) for link in self._links))
 
     async def unload(self, model_id: str) -> None:
-        """Let go of a model in every engine."""
+        """Let go of a model in every engine. Raises EngineUnavailable too."""
+        await self._some_link()
         await asyncio.gather(*(link.unload(model_id) for link in self._links))
 
     def models(self) -> Mapping[str, LoadedModel]:

@@ -108,7 +108,7 @@ def train_classifier(recipe: ClassifierRecipe, run: Run) -> nn.Module:
             rows = order[place * recipe.batch : (place + 1) * recipe.batch]  # (batch,)
             x = normalise(pixels[rows].to(run.device), spec)  # (batch, C, H + 2·pad, W + 2·pad)
             if recipe.distortion is not None:
-                x = _distort(x, recipe.distortion, spec)
+                x = distort(x, recipe.distortion, spec)
             logits = net(x)  # (batch, classes)
             loss = recipe.measure_loss(logits, labels[rows].to(run.device))
             optimiser.zero_grad()
@@ -125,8 +125,9 @@ def train_classifier(recipe: ClassifierRecipe, run: Run) -> nn.Module:
     return net.cpu().eval()
 
 
-def _distort(x: Tensor, distortion: Distortion, spec: ImageInput) -> Tensor:
-    """Bilinear, with what lies outside black: shifted so that black is 0 while sampling."""
+def distort(x: Tensor, distortion: Distortion, spec: ImageInput) -> Tensor:
+    """Each of the normalised images (n, C, H, W) under its own random map: bilinear, black coming in from outside."""
+    # Sampling pads with 0, so black is 0 meanwhile.
     black = x.new_tensor(spec.mean).div(x.new_tensor(spec.std)).view(-1, 1, 1)
     maps = distortion.draw(len(x), x.shape[-1]).to(x.device)
     grid = affine_grid(maps, list(x.shape), align_corners=False)  # (batch, H, W, 2)

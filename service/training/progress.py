@@ -1,5 +1,6 @@
 """How far a training is: a bar on a terminal, plain lines elsewhere."""
 
+import math
 import time
 from types import TracebackType
 from typing import Self
@@ -16,7 +17,7 @@ class Progress:
         self._title = title
         self._console = console or Console(stderr=True)
         self._every_s = every_s
-        self._shown = 0.0
+        self._shown = -math.inf
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -44,7 +45,7 @@ class Progress:
             self._bar.update(self._task, completed=step, total=total, measures=words)
         elif step >= total or time.monotonic() - self._shown >= self._every_s:
             self._shown = time.monotonic()
-            self._console.print(f"{self._title}  {step}/{total}  {words}", soft_wrap=True, highlight=False)
+            self.say(f"{step}/{total}  {words}".rstrip())
 
     def say(self, words: str) -> None:
         """Print a line of its own."""

@@ -95,11 +95,11 @@ def example_of(manifest: Manifest) -> Tensor:
 
 @contextmanager
 def _reproducible(seed: int, threads: int) -> Iterator[None]:
-    """Torch's generator seeded and its threads counted inside, both as they were outside."""
+    """Inside, torch's generator is seeded, its threads are counted and cuDNN is exact; outside, all is as it was."""
     threads_before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), torch.backends.cudnn.flags(benchmark=False, deterministic=True):
             torch.manual_seed(seed)
             yield
     finally:

@@ -1,0 +1,50 @@
+"""`chapterhouse references`: the stored reference sets."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from service.cli.reporting import fail_clearly, say
+from service.settings import Settings
+from service.store import ModelStore
+
+app = typer.Typer(help="Reference sets that evaluations compare with.", no_args_is_help=True)
+
+
+@app.command("list")
+@fail_clearly
+def list_references() -> None:
+    """List the stored references."""
+    from service.evaluation.references import References
+
+    store = References.of(Settings())
+    for name in store.names():
+        kept = store.describe(name)
+        say(f"{name}  {kept.count:,} images of {kept.dataset}  {kept.extractor} {kept.weights_sha256[:12]}")
+
+
+@app.command("make")
+@fail_clearly
+def make(
+    name: Annotated[str, typer.Argument(help="What to call it; `<dataset>-test` is what cards are scored with.")],
+    dataset: Annotated[str, typer.Option(help="The dataset whose test images it holds.")],
+    features: Annotated[str, typer.Option(help="The classifier that looks at them.")],
+) -> None:
+    """Extract the features of a dataset's test images and keep them with their statistics."""
+    path = asyncio.run(_make(Settings(), name, dataset, features))
+    say(f"{name}  {path}")
+
+
+async def _make(settings: Settings, name: str, dataset: str, features: str) -> str:
+    from service.datasets.registry import find_dataset
+    from service.evaluation.references import save_reference
+    from service.evaluation.scores import dataset_reference
+    from service.runtime.local import LocalEngine
+
+    store = ModelStore(settings.added_models_dir, settings.shipped_models_dir)
+    extractor = store.get(features, task="classify")
+    images = find_dataset(dataset).load(settings.data, "test").images
+    async with LocalEngine(store) as engine:
+        reference = await dataset_reference(name, images, extractor, engine, dataset=f"{dataset} test")
+    return str(save_reference(reference, settings.trained_models_dir / "references"))

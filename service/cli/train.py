@@ -1,0 +1,79 @@
+"""`chapterhouse train`: a model's recipe, its weights, its card."""
+
+import asyncio
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service.cli.reporting import fail_clearly, say
+from service.settings import Settings
+from service.store import Model, ModelStore, write_card
+
+if TYPE_CHECKING:
+    from service.store import Card, Score
+
+
+@fail_clearly
+def train(
+    model_id: Annotated[str, typer.Argument(help="A model of the store, such as lenet5-mnist.")],
+    seed: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
+    threads: Annotated[int, typer.Option(help="Torch threads; part of what makes the weights the same again.")] = 1,
+    device: Annotated[str, typer.Option(help="Where to train: cpu, cuda:0, …")] = "cpu",
+    resume: Annotated[bool, typer.Option(help="Go on from the checkpoint of a training that was stopped.")] = True,
+) -> None:
+    """Train a model by the recipe in its model.toml, score it on the test set, and write weights and card."""
+    from service.training.train import train as run
+
+    settings = Settings()
+    source = ModelStore(settings.added_models_dir, settings.shipped_models_dir).described(model_id)
+    target = settings.trained_models_dir / model_id
+    workplace = settings.state / "training" / model_id
+    staged = workplace / "staged" / model_id
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir(parents=True)
+    shutil.copy(source.folder / "model.toml", staged)
+    card = run(
+        source,
+        data_dir=settings.data,
+        checkpoint_dir=workplace,
+        output_dir=staged,
+        seed=seed,
+        resume=resume,
+        threads=threads,
+        device=device,
+    )
+    write_card(card, staged / "card.json")
+    card = card.model_copy(update={"scores": asyncio.run(_scores(settings, Model(staged), card))})
+    write_card(card, staged / "card.json")
+    _publish(staged, target)
+    for name, score in card.scores.items():
+        say(f"{model_id}  {name} {score.value:.6g} on {score.on} ({score.how})")
+
+
+async def _scores(settings: Settings, model: Model, card: "Card") -> "dict[str, Score]":
+    """What the trained model is worth, measured through an engine that serves it from where it is staged."""
+    from service.datasets.registry import find_dataset
+    from service.evaluation.pipeline import Bench
+    from service.evaluation.references import References
+    from service.evaluation.scores import classifier_scores, generator_scores
+    from service.runtime.local import LocalEngine
+
+    store = ModelStore(model.folder.parent, settings.added_models_dir, settings.shipped_models_dir)
+    async with LocalEngine(store) as engine:
+        if model.manifest.task == "classify":
+            test = find_dataset(model.manifest.dataset).load(settings.data, "test")
+            return await classifier_scores(model, engine, test)
+        bench = Bench(settings, store, engine, References.of(settings))
+        return await generator_scores(model, bench, seed=card.seed)
+
+
+def _publish(staged: Path, target: Path) -> None:
+    """Put weights and card where the store reads them, each whole, the card last."""
+    target.mkdir(parents=True, exist_ok=True)
+    for name in ("model.toml", "weights.safetensors", "card.json"):
+        if name != "model.toml" or not (target / name).exists():
+            passing = target / f"{name}.staged"
+            shutil.copy(staged / name, passing)
+            passing.replace(target / name)

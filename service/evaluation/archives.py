@@ -1,0 +1,210 @@
+"""An uploaded file, whatever it is called, as samples: images, features or statistics.
+
+Nothing is unpickled, nothing is written under a name that the file gives, nothing is unpacked past the limits, and the
+order of the samples is that of their hashes.
+"""
+
+import tarfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile, ZipInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import UnreadableArchive, UnreadableImage
+from service.evaluation.arrays import spool_array
+from service.evaluation.spool import ImageSpool, content_sha256, copies_warning, digest, order_of, ordered_copy
+from service.evaluation.tars import DAMAGE as CUT_SHORT
+from service.evaluation.tars import tar_entries
+from service.evaluation.unpacking import Budget, Entry, EntryDamaged, Limits, short
+from service.evaluation.zips import members_of, opened_member, opened_zip, zip_entries
+from service.imaging import decode
+from service.metrics.statistics import Statistics
+
+Arrays = Mapping[str, NDArray[Any]]
+
+KINDS = "a zip, tar or tar.gz of images, or an npy or npz file"
+ARRAYS = ("features", "logits", "images", "arr_0", "mu", "sigma")
+FAULTS_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """One side of an evaluation as it was sent: images, or features with or without logits, or statistics.
+
+    images:  uint8 (n, height, width, channels) as the extractor wants them, mapped from a file
+    features, logits: (n, d) and (n, classes)
+    count:   n; None for statistics
+    sha256:  of the content, the same for the same samples in any order and packing
+    """
+
+    count: int | None
+    sha256: str
+    images: NDArray[np.uint8] | None = None
+    features: NDArray[Any] | None = None
+    logits: NDArray[Any] | None = None
+    statistics: Statistics | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What the caller wants of one upload."""
+
+    working_dir: Path
+    size: tuple[int, int]
+    channels: int
+    budget: Budget
+    skip_unreadable: bool
+
+
+def open_samples(
+    path: Path,
+    *,
+    working_dir: Path,
+    size: tuple[int, int],
+    channels: int,
+    limits: Limits,
+    skip_unreadable: bool = False,
+) -> Samples:
+    """The samples of an uploaded file; images fitted to `size` (height, width) and `channels`.
+
+    The result lives in files in `working_dir`, which must be empty, belong to this one upload and outlive the result.
+    Raises UnreadableArchive, which names the file inside the archive unless `skip_unreadable` makes it a warning, and
+    InvalidSamples for statistics that are none.
+    """
+    reading = _Reading(working_dir, size, channels, Budget(limits), skip_unreadable)
+    with path.open("rb") as file:
+        start = file.read(tarfile.BLOCKSIZE)
+    if start.startswith(b"PK"):
+        return _from_zip(path, reading)
+    if start.startswith(b"\x1f\x8b"):
+        return _from_entries(tar_entries(path, reading.budget, gzipped=True), reading)
+    if start.startswith(b"\x93NUMPY"):
+        return _from_arrays(_npy(path, reading), reading)
+    if _is_tar(start):
+        return _from_entries(tar_entries(path, reading.budget, gzipped=False), reading)
+    raise UnreadableArchive(f"The file is {'not ' + KINDS if start else 'empty'}.")
+
+
+def _is_tar(start: bytes) -> bool:
+    try:
+        tarfile.TarInfo.frombuf(start, "utf-8", "surrogateescape")
+    except CUT_SHORT:
+        return False
+    return True
+
+
+def _from_zip(path: Path, reading: _Reading) -> Samples:
+    with opened_zip(path, reading.budget.limits) as archive:
+        members = members_of(archive, reading.budget)
+        if members and all(member.filename.endswith(".npy") for member in members):
+            return _from_arrays(_npz(archive, members, reading), reading)
+        return _from_entries(zip_entries(archive, members, reading.budget), reading)
+
+
+def _from_entries(entries: Iterable[Entry], reading: _Reading) -> Samples:
+    faults: list[str] = []
+    with ImageSpool(reading.working_dir, size=reading.size, channels=reading.channels) as spool:
+        for entry in entries:
+            try:
+                spool.add(_decode(entry, reading.budget.limits))
+            except UnreadableImage as error:
+                faults.append(f"{short(entry.name)}: {error.detail}")
+                if not reading.skip_unreadable:
+                    raise UnreadableArchive(faults[0]) from error
+        return _images(spool, faults)
+
+
+def _decode(entry: Entry, limits: Limits) -> NDArray[np.uint8]:
+    if entry.fault:
+        raise UnreadableImage(entry.fault)
+    return decode(entry.data, limit_pixels=limits.image_pixels)
+
+
+def _images(spool: ImageSpool, faults: list[str]) -> Samples:
+    images, count = spool.finish(), len(spool.digests)
+    skipped = (_skipped(faults, count + len(faults)),) if faults else ()
+    return Samples(count, content_sha256("images", spool.digests), images=images, warnings=(*skipped, *spool.warnings))
+
+
+def _skipped(faults: list[str], files: int) -> str:
+    named = "; ".join(faults[:FAULTS_NAMED]) + ("; …" if len(faults) > FAULTS_NAMED else "")
+    return f"{len(faults):,} of {files:,} files could not be read and were skipped: {named}"
+
+
+def _npy(path: Path, reading: _Reading) -> Arrays:
+    with path.open("rb") as stream:
+        try:
+            return {"arr_0": spool_array(stream, "arr_0", reading.working_dir / "arr_0.sent", reading.budget)}
+        except EOFError as error:
+            raise UnreadableArchive(f"The array is cut short: {error}.") from error
+
+
+def _npz(archive: ZipFile, members: list[ZipInfo], reading: _Reading) -> Arrays:
+    arrays = {}
+    for member in members:
+        name = member.filename.removesuffix(".npy")
+        if name not in ARRAYS:
+            continue
+        try:
+            with opened_member(archive, member) as stream:
+                arrays[name] = spool_array(stream, name, reading.working_dir / f"{name}.sent", reading.budget)
+        except EntryDamaged as fault:
+            raise UnreadableArchive(f"The array {name!r} cannot be read: {fault}") from fault
+    return arrays
+
+
+def _from_arrays(arrays: Arrays, reading: _Reading) -> Samples:
+    """Features come before images and images before statistics; what is left over is not looked at."""
+    images = arrays.get("images", arrays.get("arr_0"))
+    if "features" in arrays:
+        return _features(arrays["features"], arrays.get("logits"), reading)
+    if images is not None:
+        return _from_image_array(images, reading)
+    if "mu" in arrays and "sigma" in arrays:
+        return _statistics(arrays["mu"], arrays["sigma"])
+    raise UnreadableArchive("The npz file holds none of `images`, `arr_0`, `features`, or `mu` with `sigma`.")
+
+
+def _from_image_array(images: NDArray[Any], reading: _Reading) -> Samples:
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
+        raise UnreadableArchive(
+            f"The array of images is {images.dtype} {images.shape}; uint8 (N, H, W), (N, H, W, 1) or (N, H, W, 3) "
+            "is read."
+        )
+    _, height, width, _ = images.shape
+    if height * width > reading.budget.limits.image_pixels:
+        raise UnreadableArchive(
+            f"The images are {height}×{width}; at most {reading.budget.limits.image_pixels:,} pixels are read."
+        )
+    with ImageSpool(reading.working_dir, size=reading.size, channels=reading.channels) as spool:
+        for image in images:
+            spool.add(image)
+        return _images(spool, [])
+
+
+def _features(features: NDArray[Any], logits: NDArray[Any] | None, reading: _Reading) -> Samples:
+    beside = features[:, :0] if logits is None and features.ndim == 2 else logits
+    if features.ndim != 2 or beside is None or beside.ndim != 2 or len(beside) != len(features):
+        shapes = features.shape if logits is None else (features.shape, logits.shape)
+        raise UnreadableArchive(f"Features (N, d), and logits (N, classes) if any, are read; the shapes are {shapes}.")
+    digests = [digest(np.concatenate(row, dtype=np.float64)) for row in zip(features, beside, strict=True)]
+    order = order_of(digests)
+    ordered = ordered_copy(features, order, reading.working_dir / "features.ordered")
+    if logits is not None:
+        logits = ordered_copy(logits, order, reading.working_dir / "logits.ordered")
+    sha = content_sha256("features", digests)
+    return Samples(len(features), sha, features=ordered, logits=logits, warnings=copies_warning(digests))
+
+
+def _statistics(mu: NDArray[Any], sigma: NDArray[Any]) -> Samples:
+    statistics = Statistics.given(np.array(mu), np.array(sigma), "uploaded")
+    content = sha256(b"statistics" + statistics.mean.tobytes() + statistics.covariance.tobytes())
+    return Samples(None, content.hexdigest(), statistics=statistics)

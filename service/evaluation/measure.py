@@ -1,0 +1,91 @@
+"""From two sides to the entries of a report: scores, what they are worth, warnings, seconds."""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from service.errors import InvalidSamples
+from service.evaluation.archives import Samples
+from service.evaluation.reports import MetricEntry, NoiseFloor
+from service.metrics.metric import Metric, Score, Side
+from service.metrics.registry import DEFAULT_METRICS, build_metric
+from service.metrics.samples import softmax
+
+LEVEL = 0.95
+NO_INTERVAL = "uncertainty is not estimated for this metric"
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What measuring adds to a report."""
+
+    metrics: dict[str, MetricEntry]
+    warnings: tuple[str, ...]
+    timing: dict[str, float]
+
+
+def choose_metrics(
+    names: Sequence[str] = (), options: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, Metric]:
+    """The metrics of these names, or the default ones, with each one's options. Raises InvalidRequest."""
+    options = options or {}
+    chosen = {name: build_metric(name, options.get(name)) for name in names or DEFAULT_METRICS}
+    for name in options.keys() - chosen.keys():
+        build_metric(
+            name, options[name]
+        )  # options of a metric that is not measured are harmless, a typing error is not
+    return chosen
+
+
+def measurable(metrics: Mapping[str, Metric], generated: Side, reference: Side) -> dict[str, Metric]:
+    """Those of the metrics for which both sides hold what is needed: for defaults, which nobody asked for by name."""
+    return {name: metric for name, metric in metrics.items() if metric.lacks(reference, generated) is None}
+
+
+def side_of(samples: Samples, whose: str) -> Side:
+    """The side of features, logits or statistics that a caller sent. Raises InvalidSamples for images."""
+    if samples.images is not None:
+        raise InvalidSamples(f"The {whose} set holds images, of which features have to be extracted first.")
+    probabilities = None if samples.logits is None else softmax(samples.logits, whose)
+    return Side(features=samples.features, probabilities=probabilities, statistics=samples.statistics)
+
+
+def measure(generated: Side, reference: Side, metrics: Mapping[str, Metric], *, seed: int = 0) -> Measurement:
+    """Every metric on the two sides.
+
+    Raises InvalidSamples where a side lacks what a metric needs, or holds what cannot be measured; all are asked
+    before the first is computed.
+    """
+    for name, metric in metrics.items():
+        if lack := metric.lacks(reference, generated):
+            raise InvalidSamples(f"{name} needs {lack}.")
+    entries: dict[str, MetricEntry] = {}
+    warnings: list[str] = []
+    timing: dict[str, float] = {}
+    for name, metric in metrics.items():
+        started = time.perf_counter()
+        score = metric.measure(reference, generated)
+        entries[name] = _entry(name, score, metric, (reference, generated), seed)
+        timing[name] = time.perf_counter() - started
+        warnings += score.warnings
+    return Measurement(entries, tuple(warnings), timing)
+
+
+def _entry(name: str, score: Score, metric: Metric, sides: tuple[Side, Side], seed: int) -> MetricEntry:
+    if not math.isfinite(score.value):
+        raise InvalidSamples(f"{name} has no finite value on these samples.")
+    floor = metric.noise_floor(*sides, seed=seed)
+    known = floor.value is not None and math.isfinite(floor.value)
+    return MetricEntry.model_validate(
+        {
+            "value": score.value,
+            **score.details,
+            "interval": None,
+            "interval_reason": NO_INTERVAL,
+            "level": LEVEL,
+            "noise_floor": NoiseFloor(value=floor.value, sizes=floor.sizes, how=floor.how) if known else None,
+            "noise_floor_reason": None if known else floor.how,
+        }
+    )

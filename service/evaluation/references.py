@@ -1,0 +1,201 @@
+"""Stored references: what was extracted from a real set once, so that only generated samples are uploaded.
+
+A reference is one safetensors file: `mu` and `sigma` of all samples in float64, the `features` and `probabilities` of
+at most 2,000 of them in half precision, and a description that names the extractor's weights.
+"""
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from service.errors import InvalidManifest, InvalidRequest, ReferenceNotFound
+from service.metrics.metric import Side
+from service.metrics.samples import check_features, checked_probabilities
+from service.metrics.statistics import Statistics, statistics_of
+from service.settings import Settings
+
+KEPT_ROWS = 2000
+SUFFIX = ".safetensors"
+DESCRIPTION = "reference"  # one key, because safetensors writes several in no fixed order
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+
+
+class Description(BaseModel):
+    """Where a reference comes from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=rf"^{_NAME.pattern}$")
+    extractor: str = Field(description="Id of the model that made the features.")
+    weights_sha256: str = Field(description="Sha256 of that model's weights file.")
+    dataset: str
+    sha256: str = Field(description="Sha256 of the samples, as `Samples.sha256`.")
+    dim: int = Field(ge=1, description="Numbers of one feature vector.")
+    count: int = Field(ge=2, description="Samples behind `mu` and `sigma`.")
+    seed: int = Field(description="Seed that chose the rows which were kept.")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """A description and what it describes: statistics of all samples, features and probabilities of some."""
+
+    description: Description
+    statistics: Statistics
+    features: NDArray[Any]
+    probabilities: NDArray[Any]
+
+    @property
+    def side(self) -> Side:
+        """What the metrics see."""
+        return Side(features=self.features, probabilities=self.probabilities, statistics=self.statistics)
+
+
+def make_reference(
+    name: str,
+    features: NDArray[Any],
+    probabilities: NDArray[Any],
+    *,
+    extractor: str,
+    weights_sha256: str,
+    dataset: str,
+    sha256: str,
+    seed: int = 0,
+) -> Reference:
+    """A reference of features (n, d) and probabilities (n, classes), both in the order of the samples' hashes.
+
+    Raises InvalidSamples where they cannot be measured and InvalidRequest for a name that is no word.
+    """
+    _check_name(name)
+    check_features(features, "reference")
+    checked_probabilities(probabilities, "reference")
+    count = len(features)
+    kept = np.sort(np.random.default_rng(seed).permutation(count)[:KEPT_ROWS])
+    description = Description(
+        name=name,
+        extractor=extractor,
+        weights_sha256=weights_sha256,
+        dataset=dataset,
+        sha256=sha256,
+        dim=features.shape[1],
+        count=count,
+        seed=seed,
+    )
+    statistics = statistics_of(features, "reference")
+    return Reference(description, statistics, _half(features[kept]), _half(probabilities[kept]))
+
+
+def save_reference(reference: Reference, folder: Path) -> Path:
+    """Write `<folder>/<name>.safetensors`, so that a reader sees the old file or the new one, never half of one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{reference.description.name}{SUFFIX}"
+    staged = folder / f".{target.name}.{os.getpid()}.staged"
+    tensors = {
+        "mu": reference.statistics.mean,
+        "sigma": reference.statistics.covariance,
+        "features": reference.features,
+        "probabilities": reference.probabilities,
+    }
+    words = json.dumps(reference.description.model_dump(), sort_keys=True)
+    with staged.open("wb") as file:
+        file.write(save(tensors, metadata={DESCRIPTION: words}))
+        file.flush()
+        os.fsync(file.fileno())
+    staged.replace(target)
+    return target
+
+
+class References:
+    """Folders of references; the first that has a name wins."""
+
+    def __init__(self, *folders: Path) -> None:
+        self._folders = folders
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The references that these settings name: the state directory's, then the shipped ones."""
+        return cls(*settings.reference_dirs)
+
+    def names(self) -> list[str]:
+        """Every reference, in alphabetical order."""
+        files = (file for folder in self._folders for file in folder.glob(f"*{SUFFIX}"))
+        return sorted({file.name.removesuffix(SUFFIX) for file in files if not file.name.startswith(".")})
+
+    def describe(self, name: str) -> Description:
+        """Where a reference comes from, without reading its arrays. Raises ReferenceNotFound, InvalidManifest."""
+        path = self._find(name)
+        with _opened(path) as file:
+            return _description(file, path)
+
+    def get(self, name: str, *, extractor: str | None = None, weights_sha256: str | None = None) -> Reference:
+        """A reference, for this extractor where one is given.
+
+        Raises ReferenceNotFound also where the reference was made by another extractor or other weights of it, whose
+        features cannot be compared; InvalidManifest for a damaged file.
+        """
+        path = self._find(name)
+        with _opened(path) as file:
+            description = _description(file, path)
+            _check_extractor(description, extractor, weights_sha256)
+            try:
+                arrays = {key: file.get_tensor(key) for key in ("mu", "sigma", "features", "probabilities")}
+            except SafetensorError as error:
+                raise InvalidManifest(f"{path}: {error}") from error
+        statistics = Statistics(arrays["mu"], arrays["sigma"], description.count)
+        return Reference(description, statistics, arrays["features"], arrays["probabilities"])
+
+    def _find(self, name: str) -> Path:
+        if _NAME.fullmatch(name):
+            for folder in self._folders:
+                path = folder / f"{name}{SUFFIX}"
+                if path.is_file():
+                    return path
+        known = ", ".join(self.names()) or "none"
+        raise ReferenceNotFound(f"There is no stored reference called {name!r}; stored: {known}.")
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise InvalidRequest(f"{name[:100]!r} cannot name a reference; use a–z, 0–9, '.', '_' and '-'.")
+
+
+def _check_extractor(description: Description, extractor: str | None, weights_sha256: str | None) -> None:
+    wrong = extractor is not None and extractor != description.extractor
+    stale = weights_sha256 is not None and weights_sha256 != description.weights_sha256
+    if wrong or stale:
+        raise ReferenceNotFound(
+            f"The reference {description.name!r} was made with {description.extractor} (weights "
+            f"{description.weights_sha256[:12]}), not with {extractor or description.extractor} (weights "
+            f"{(weights_sha256 or '')[:12] or 'any'}); features of the two cannot be compared."
+        )
+
+
+def _half(rows: NDArray[Any]) -> NDArray[Any]:
+    """Rows in half precision, or in single where half would lose the spread of a column."""
+    wide = rows.astype(np.float32)
+    with np.errstate(over="ignore"):
+        half = wide.astype(np.float16)
+    lost = np.abs(half.astype(np.float32) - wide).max(axis=0)
+    return half if bool((lost <= 0.01 * wide.std(axis=0)).all()) else wide
+
+
+def _opened(path: Path) -> Any:
+    try:
+        return safe_open(path, framework="numpy")
+    except SafetensorError as error:
+        raise InvalidManifest(f"{path}: {error}") from error
+
+
+def _description(file: Any, path: Path) -> Description:
+    try:
+        return Description.model_validate_json((file.metadata() or {})[DESCRIPTION])
+    except (KeyError, ValidationError) as error:
+        raise InvalidManifest(f"{path}: it does not describe a reference: {error}") from error

@@ -1,0 +1,130 @@
+"""Every golden case of the metrics that are here, at the tolerance that its arithmetic allows."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from golden.generators import FEATURES, LOGITS, Floats, sha256_of
+
+from service.errors import InvalidSamples
+from service.metrics.fid import fid, frechet_distance
+from service.metrics.inception_score import inception_score
+from service.metrics.mmd import mmd2
+from service.metrics.samples import softmax
+from service.metrics.statistics import Statistics
+
+GOLDEN: dict[str, Any] = json.loads((Path(__file__).parents[1] / "golden" / "metrics.json").read_text("utf-8"))
+FULL_RANK = [
+    "gauss_500x64",
+    "gauss_2000x768",
+    "same_dist_1000x64",
+    "inc_1000x64",
+    "tiny1e-4_500x64",
+    "d2_20x2",
+]
+SINGULAR = [
+    "inc_500x768_N_lt_d",
+    "collapsed10_500x64",
+    "constant_500x64",
+    "both_constant_100x64",
+    "n2_2x64",
+]
+IDENTICAL = ["identical_500x64", "identical_1000x2048_N_lt_d"]
+
+
+def arrays(case: str) -> tuple[Floats, Floats]:
+    real, generated = (build() for build in FEATURES[case])
+    assert sha256_of(real) == GOLDEN["features"][case]["sha256_real"]
+    assert sha256_of(generated) == GOLDEN["features"][case]["sha256_fake"]
+    return real, generated
+
+
+@pytest.mark.parametrize("case", FULL_RANK)
+def test_fid_at_full_rank_is_that_of_the_float64_tools(case: str) -> None:
+    score = fid(*arrays(case))
+    golden = GOLDEN["features"][case]["fid"]
+    for tool in ("pytorch_fid", "torch_fidelity", "nuclear_norm"):
+        assert score.value == pytest.approx(golden[tool], rel=1e-9)
+    assert score.warnings == ()
+
+
+@pytest.mark.slow
+def test_fid_at_the_size_of_inception_is_that_of_the_float64_tools() -> None:
+    real, generated = arrays("gauss_3000x2048")
+    golden = GOLDEN["features"]["gauss_3000x2048"]
+    assert fid(real, generated).value == pytest.approx(golden["fid"]["torch_fidelity"], rel=1e-9)
+    assert mmd2(real, generated, sigma=10) == pytest.approx(golden["mmd2_rbf_sigma10_unbiased"], abs=1e-12)
+
+
+@pytest.mark.parametrize("case", SINGULAR)
+def test_fid_of_singular_covariances_is_exact_where_the_tools_are_not(case: str) -> None:
+    score = fid(*arrays(case))
+    assert score.value == pytest.approx(GOLDEN["features"][case]["fid"]["nuclear_norm"], rel=1e-10)
+    assert score.warnings
+
+
+@pytest.mark.parametrize("case", IDENTICAL)
+def test_fid_of_a_set_and_itself_is_zero(case: str) -> None:
+    real, generated = arrays(case)
+    assert 0 <= fid(real, generated).value <= 1e-12 * np.square(real).sum(axis=1).mean()
+
+
+@pytest.mark.parametrize("case", [*FULL_RANK, *SINGULAR, *IDENTICAL])
+def test_mmd_of_a_fixed_bandwidth_is_that_of_torch_fidelity_and_cmmd(case: str) -> None:
+    real, generated = arrays(case)
+    golden = GOLDEN["features"][case]
+    unbiased = mmd2(real, generated, sigma=10)
+    biased = mmd2(real, generated, sigma=10, unbiased=False)
+    assert unbiased == pytest.approx(golden["mmd2_rbf_sigma10_unbiased"], rel=1e-9, abs=1e-12)
+    assert 1000 * biased == pytest.approx(golden["cmmd_rbf_sigma10_biased_x1000"], rel=1e-9, abs=1e-9)
+
+
+def test_a_nan_is_an_error_whatever_other_tools_say() -> None:
+    real, generated = arrays("nan_100x64")
+    for measure in (fid, lambda x, y: mmd2(x, y, sigma=10)):
+        with pytest.raises(InvalidSamples, match=r"Row 0 of the generated features .* NaN"):
+            measure(real, generated)
+
+
+@pytest.mark.parametrize("case", LOGITS)
+@pytest.mark.parametrize(
+    ("convention", "splits", "shuffle_seed"),
+    [("1_split", 1, None), ("10_splits_in_order", 10, None), ("10_splits_shuffled_seed_2020", 10, 2020)],
+)
+def test_inception_score_is_that_of_torch_fidelity(
+    case: str, convention: str, splits: int, shuffle_seed: int | None
+) -> None:
+    real, generated = (build() for build in LOGITS[case])
+    golden = GOLDEN["logits"][case]
+    assert sha256_of(real) == golden["sha256_real_logits"]
+    assert sha256_of(generated) == golden["sha256_fake_logits"]
+    expected = golden[f"inception_score_{convention}"]
+    if expected["inception_score_mean"] == "nan":
+        return  # what torch-fidelity cannot say is tested below
+    score = inception_score(softmax(generated, "generated"), splits=splits, shuffle_seed=shuffle_seed)
+    assert score.value == pytest.approx(expected["inception_score_mean"], rel=1e-9)
+    assert score.details["std"] == pytest.approx(expected["inception_score_std"], rel=1e-9, abs=1e-12)
+
+
+def test_inception_score_of_saturated_probabilities_is_a_number() -> None:
+    generated = LOGITS["c10_saturated"][1]()
+    score = inception_score(softmax(generated, "generated"), splits=1)
+    expected = GOLDEN["logits"]["c10_saturated"]["inception_score_gan_metrics"]
+    assert score.value == pytest.approx(expected, rel=1e-9)
+
+
+def test_fewer_samples_than_splits_are_an_error() -> None:
+    with pytest.raises(InvalidSamples, match=r"5 sample\(s\), fewer than the 10 splits"):
+        inception_score(softmax(LOGITS["n5_lt_splits"][1](), "generated"))
+
+
+@pytest.mark.parametrize("d", [4, 64, pytest.param(2048, marks=pytest.mark.slow)])
+def test_fid_of_diagonal_covariances_is_the_closed_form(d: int) -> None:
+    j = np.arange(d)
+    real = Statistics(np.zeros(d), np.diag(1 + j / d))
+    generated = Statistics(np.full(d, 0.5), np.diag(2 - j / d))
+    golden = GOLDEN["analytic"][f"diag_{d}"]
+    expected = golden["closed_form sum((mu1-mu2)^2)+sum((sqrt v1-sqrt v2)^2)"]
+    assert frechet_distance(real, generated).value == pytest.approx(expected, rel=1e-12)

@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from service.errors import InvalidSamples
+from service.metrics.inception_score import InceptionScore, inception_score
+from service.metrics.metric import Side
+
+
+def one_hot(n: int, classes: int) -> NDArray[np.float64]:
+    return np.eye(classes)[np.arange(n) % classes]
+
+
+def test_certain_and_varied_samples_reach_the_number_of_classes() -> None:
+    assert inception_score(one_hot(100, 10), splits=1).value == pytest.approx(10, rel=1e-14)
+
+
+def test_one_class_scores_one() -> None:
+    assert inception_score(one_hot(100, 1), splits=10).value == 1
+
+
+def test_a_class_that_never_occurs_adds_nothing() -> None:
+    p = np.hstack([one_hot(100, 10), np.zeros((100, 5))])
+    assert inception_score(p, splits=1).value == pytest.approx(10, rel=1e-14)
+
+
+def test_every_sample_falls_into_one_split() -> None:
+    score = inception_score(one_hot(25, 5), splits=4, shuffle_seed=None)
+    # the splits 0–6, 6–12, 12–18 and 18–25 hold one class twice, the last one two of them
+    even = np.exp(-(4 * (1 / 6) * np.log(1 / 6) + (2 / 6) * np.log(2 / 6)))
+    last = np.exp(-(3 * (1 / 7) * np.log(1 / 7) + 2 * (2 / 7) * np.log(2 / 7)))
+    assert score.value == pytest.approx((3 * even + last) / 4, rel=1e-12)
+    assert score.details == {"std": pytest.approx(np.std([even, even, even, last]), rel=1e-12), "splits": 4}
+
+
+def test_sorted_sets_are_shuffled_unless_told_otherwise() -> None:
+    by_class = np.sort(np.arange(1000) % 10)
+    generated = Side(probabilities=np.eye(10)[by_class])
+    shuffled = InceptionScore().measure(Side(), generated)
+    in_order = InceptionScore(shuffle=False).measure(Side(), generated)
+    assert shuffled.value > 9
+    assert in_order.value == pytest.approx(1)
+
+
+def test_splits_smaller_than_the_number_of_classes_are_warned_of() -> None:
+    assert "5 samples a split are fewer than the 10 classes" in inception_score(one_hot(50, 10)).warnings[0]
+    assert inception_score(one_hot(100, 10)).warnings == ()
+
+
+def test_a_set_without_probabilities_cannot_be_scored() -> None:
+    assert InceptionScore().lacks(Side(), Side(features=np.zeros((3, 2)))) is not None
+
+
+def test_the_floor_is_the_score_of_the_reference() -> None:
+    floor = InceptionScore().noise_floor(Side(probabilities=one_hot(100, 10)), Side(), seed=0)
+    assert floor.value is not None
+    assert floor.value > 5
+    assert floor.sizes == (100,)
+
+
+@pytest.mark.parametrize(
+    ("reference", "reason"), [(Side(), "no class probabilities"), (Side(probabilities=one_hot(5, 5)), "fewer than")]
+)
+def test_without_a_score_of_the_reference_there_is_a_reason(reference: Side, reason: str) -> None:
+    floor = InceptionScore().noise_floor(reference, Side(), seed=0)
+    assert floor.value is None
+    assert reason in floor.how
+
+
+def test_rows_that_are_no_distribution_are_refused() -> None:
+    with pytest.raises(InvalidSamples, match="not a distribution"):
+        inception_score(np.full((20, 3), 0.5))

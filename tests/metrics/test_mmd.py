@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from service.errors import InvalidSamples
+from service.metrics import mmd
+from service.metrics.metric import Side
+from service.metrics.mmd import MMD, median_distance, mmd2
+
+Real = NDArray[np.float64]
+
+
+def rows(n: int, d: int, seed: int, scale: float = 1.0) -> Real:
+    return np.random.default_rng(seed).standard_normal((n, d)) * scale
+
+
+def kernel(a: Real, b: Real, sigma: float) -> Real:
+    squares = np.square(a[:, None] - b[None]).sum(axis=2)
+    values: Real = np.exp(-squares / (2 * sigma**2))
+    return values
+
+
+def truth(x: Real, y: Real, sigma: float, *, unbiased: bool) -> float:
+    def within(z: Real) -> float:
+        k = kernel(z, z, sigma)
+        return float((k.sum() - len(z)) / (len(z) * (len(z) - 1)) if unbiased else k.mean())
+
+    return within(x) + within(y) - 2 * float(kernel(x, y, sigma).mean())
+
+
+@pytest.mark.parametrize("unbiased", [True, False])
+def test_mmd_is_its_definition(unbiased: bool) -> None:  # noqa: FBT001
+    x, y = rows(30, 4, 1), rows(25, 4, 2, 1.5)
+    assert mmd2(x, y, sigma=2.0, unbiased=unbiased) == pytest.approx(truth(x, y, 2.0, unbiased=unbiased), rel=1e-12)
+
+
+def test_tiles_of_any_size_give_one_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = rows(50, 4, 1), rows(41, 4, 2, 1.5)
+    value, sigma = mmd2(x, y, sigma=2.0), median_distance(x)
+    monkeypatch.setattr(mmd, "TILE_ROWS", 7)
+    assert mmd2(x, y, sigma=2.0) == pytest.approx(value, rel=1e-12)
+    assert median_distance(x) == pytest.approx(sigma, rel=1e-14)
+
+
+def test_the_bandwidth_is_the_median_distance_within_the_reference() -> None:
+    x = rows(60, 5, 1)
+    distances = np.sqrt(np.square(x[:, None] - x[None]).sum(axis=2))[np.triu_indices(60, k=1)]
+    assert median_distance(x) == pytest.approx(float(np.median(distances)), rel=1e-12)
+    score = MMD().measure(Side(features=x), Side(features=rows(40, 5, 2)))
+    assert score.details["sigma"] == median_distance(x)
+    assert score.details["sigma_rule"] == "median distance of 60 reference rows"
+
+
+def test_a_given_bandwidth_takes_the_place_of_the_median() -> None:
+    x, y = rows(60, 5, 1), rows(40, 5, 2)
+    score = MMD(sigma=3.0, estimator="biased").measure(Side(features=x), Side(features=y))
+    assert score.value == pytest.approx(truth(x, y, 3.0, unbiased=False), rel=1e-12)
+    assert score.details["root"] == pytest.approx(np.sqrt(score.value))
+    assert score.details["sigma_rule"] == "given"
+
+
+@pytest.mark.parametrize("offset", [0.0, 1000.0])
+def test_a_reference_of_copies_has_no_bandwidth(offset: float) -> None:
+    copies = np.repeat(rows(1, 5, 1), 40, axis=0) + offset
+    with pytest.raises(InvalidSamples, match="median distance within the reference is 0"):
+        median_distance(copies)
+    mostly = np.concatenate([copies, rows(10, 5, 2) + offset])
+    with pytest.raises(InvalidSamples, match="median distance within the reference is 0"):
+        median_distance(mostly)
+    assert median_distance(np.concatenate([copies[:10], rows(30, 5, 2) + offset])) > 1
+
+
+def test_two_copies_of_opposite_zeros_are_copies() -> None:
+    with pytest.raises(InvalidSamples, match="is 0"):
+        median_distance(np.array([[0.0, 1.0], [-0.0, 1.0]]))
+
+
+def test_a_set_against_itself_is_below_zero_unbiased_and_zero_biased() -> None:
+    x = rows(50, 4, 1)
+    assert mmd2(x, x, sigma=2.0) < 0
+    assert mmd2(x, x, sigma=2.0, unbiased=False) == pytest.approx(0, abs=1e-15)
+
+
+def test_sets_too_far_apart_to_overlap_are_measured_each_around_its_own_centre() -> None:
+    x, y = rows(50, 4, 1), rows(50, 4, 2)
+    apart = mmd2(x, y + 1e6, sigma=2.0)
+    expected = truth(x, y, 2.0, unbiased=True) + 2 * float(kernel(x, y, 2.0).mean())
+    assert apart == pytest.approx(expected, rel=1e-8)
+
+
+@settings(max_examples=30, deadline=None)
+@given(n=st.integers(2, 30), m=st.integers(2, 30), d=st.integers(1, 8), seed=st.integers(0, 10_000))
+def test_mmd_is_symmetric_and_blind_to_shifts_and_order(n: int, m: int, d: int, seed: int) -> None:
+    x, y = rows(n, d, seed), rows(m, d, seed + 1, 1.3)
+    value = mmd2(x, y, sigma=1.5)
+    assert mmd2(y, x, sigma=1.5) == pytest.approx(value, abs=1e-13)
+    assert mmd2(x + 1000, y + 1000, sigma=1.5) == pytest.approx(value, abs=1e-11)
+    assert mmd2(x[::-1], y[::-1], sigma=1.5) == pytest.approx(value, abs=1e-13)
+
+
+def test_the_floor_of_copies_is_a_reason() -> None:
+    reference = Side(features=np.repeat(rows(1, 5, 1), 40, axis=0))
+    floor = MMD().noise_floor(reference, reference, seed=0)
+    assert floor.value is None
+    assert "copies" in floor.how
+
+
+def test_the_floor_of_a_reference_lies_about_zero() -> None:
+    reference = Side(features=rows(400, 5, 1))
+    floor = MMD().noise_floor(reference, reference, seed=0)
+    assert floor.sizes == (200, 200)
+    assert floor.value == pytest.approx(0, abs=0.02)

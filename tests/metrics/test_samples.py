@@ -1,0 +1,56 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from service.errors import InvalidSamples
+from service.metrics.samples import check_features, check_pair, checked_probabilities, softmax
+
+
+@pytest.mark.parametrize(
+    ("features", "sentence"),
+    [
+        (np.zeros(5), "shape"),
+        (np.zeros((5, 0)), "shape"),
+        (np.zeros((5, 2), complex), "complex128"),
+        (np.zeros((5, 2), bool), "bool"),
+        (np.zeros((5, 2), object), "object"),
+        (np.zeros((1, 2)), r"1 sample\(s\); at least 2"),
+        (np.array([[0, 0], [0, np.nan]]), "Row 1 .* NaN"),
+        (np.array([[0, 0], [-np.inf, 0]], np.float16), "Row 1 .* infinite"),
+        (np.array([[0, 0], [0, 1e200]]), "beyond"),
+    ],
+)
+def test_features_that_cannot_be_measured_are_refused(features: NDArray[Any], sentence: str) -> None:
+    with pytest.raises(InvalidSamples, match=sentence):
+        check_features(features, "generated")
+
+
+def test_a_nan_behind_the_first_block_is_found() -> None:
+    features = np.zeros((3000, 2), np.float32)
+    features[2999, 1] = np.nan
+    with pytest.raises(InvalidSamples, match="Row 2999"):
+        check_features(features, "generated")
+
+
+def test_sets_of_different_dimensions_are_refused() -> None:
+    with pytest.raises(InvalidSamples, match="84 dimensions, the generated ones 10"):
+        check_pair(np.zeros((5, 84)), np.zeros((5, 10)))
+
+
+@pytest.mark.parametrize("row", [[0.5, 0.4], [1.5, -0.5], [0.0, 0.0]])
+def test_rows_that_are_no_distribution_are_refused(row: list[float]) -> None:
+    with pytest.raises(InvalidSamples, match=r"Row 1 .* not a distribution"):
+        checked_probabilities(np.array([[0.5, 0.5], row]), "generated")
+
+
+def test_half_precision_probabilities_are_normalised_in_double() -> None:
+    p = np.full((4, 3), 1 / 3, np.float16)
+    np.testing.assert_allclose(checked_probabilities(p, "generated").sum(axis=1), 1, rtol=1e-15)
+
+
+def test_softmax_neither_overflows_nor_loses_the_small() -> None:
+    p = softmax(np.array([[1e4, 0.0], [0.0, -700.0]], np.float32), "generated")
+    assert p[0, 0] == 1
+    assert p[1, 1] == pytest.approx(np.exp(-700.0), rel=1e-12)
