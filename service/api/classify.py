@@ -11,7 +11,7 @@ import orjson
 from fastapi import Response
 
 from service.api.bodies import Part, Sink, boundary_of, chunks, read_body, read_form
-from service.api.gate import Exchange, watched
+from service.api.gate import Exchange, Watch
 from service.api.problems import PROBLEM_RESPONSES
 from service.errors import InvalidRequest, UnreadableImage, UnsupportedMediaType
 from service.imaging import MEDIA_TYPES, Pixels
@@ -147,7 +147,7 @@ class ClassifyPath:
         images = [image for image in prepared if not isinstance(image, UnreadableImage)]
         answers: list[list[dict[str, Any]]] = []
         if images:
-            async with watched(exchange.receive):
+            with Watch(exchange.receive):
                 [probabilities] = await self._engine.submit(
                     Call(model.id, "classify"),
                     [images[0] if len(images) == 1 else np.concatenate(images)],

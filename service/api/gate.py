@@ -5,12 +5,13 @@ goes on to FastAPI.
 """
 
 import asyncio
+import itertools
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Any
 
 from fastapi import FastAPI, Response
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 WATCH_AFTER_S = 0.05
 """Only requests that wait this long are watched for their caller hanging up: quick ones do not pay for it."""
 REQUEST_ID_LIMIT = 128
+_PROCESS = secrets.token_hex(6)
+_COUNT = itertools.count()
 
 
 @dataclass(slots=True)
@@ -62,37 +65,40 @@ class CallerGone(BaseException):
     """The client hung up; there is nobody to answer."""
 
 
-@asynccontextmanager
-async def watched(receive: Receive) -> AsyncIterator[None]:
-    """Cancel the work inside, and raise CallerGone, when the client hangs up. The body must have been read."""
-    task = asyncio.current_task()
-    assert task is not None
-    gone = False
-    watch: asyncio.Task[None] | None = None
+class Watch:
+    """Cancels the work inside, and raises CallerGone, when the client hangs up. The body must have been read."""
 
-    async def listen() -> None:
-        nonlocal gone
-        while (await receive())["type"] != "http.disconnect":
+    __slots__ = ("_gone", "_listener", "_receive", "_task", "_timer")
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._gone = False
+        self._listener: asyncio.Task[None] | None = None
+
+    def __enter__(self) -> None:
+        self._task = asyncio.current_task()
+        self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._begin)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        if self._listener is not None:
+            self._listener.cancel()
+        if self._gone and kind is asyncio.CancelledError:
+            assert self._task is not None
+            self._task.uncancel()
+            raise CallerGone
+
+    def _begin(self) -> None:
+        self._listener = asyncio.create_task(self._listen())
+
+    async def _listen(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
             pass
-        gone = True
-        task.cancel()
-
-    def begin() -> None:
-        nonlocal watch
-        watch = asyncio.create_task(listen())
-
-    timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, begin)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if gone:
-            task.uncancel()
-            raise CallerGone from None
-        raise
-    finally:
-        timer.cancel()
-        if watch is not None:
-            watch.cancel()
+        assert self._task is not None
+        self._gone = True
+        self._task.cancel()
 
 
 @dataclass(eq=False)
@@ -138,7 +144,7 @@ class Application(FastAPI):
         gate = self.gate
         headers = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"")[:REQUEST_ID_LIMIT]
-        request_id = given.decode("latin-1") if given else secrets.token_hex(8)
+        request_id = given.decode("latin-1") if given else f"{_PROCESS}{next(_COUNT):08x}"
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
         answer = _Answer(send, request_id.encode("latin-1"), closing=gate.draining)
         method, path = scope["method"], scope["path"]

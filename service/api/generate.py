@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from service.api.archives import ImageStream, NpzStream, ZipStream
 from service.api.bodies import JSONRoute
-from service.api.gate import deadline_of, watched
+from service.api.gate import Watch, deadline_of
 from service.api.problems import PROBLEM_RESPONSES
 from service.api.state import StateDep
 from service.errors import InvalidRequest
@@ -46,7 +46,7 @@ async def generate(body: GenerateRequest, request: Request, state: StateDep) -> 
     blocks = sample_images(
         state.engines, model, seed=seed, count=body.count, deadline=deadline, request_id=request.state.request_id
     )
-    async with watched(request.receive):
+    with Watch(request.receive):
         first = await anext(blocks)
         state.instruments.images_generated.labels(model.id).inc(body.count)
         if body.format == "png":

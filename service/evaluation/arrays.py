@@ -3,6 +3,7 @@
 import io
 import math
 import struct
+import tokenize
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +16,16 @@ from service.errors import UnreadableArchive
 from service.evaluation.unpacking import Budget, Stream, pieces
 
 LONGEST_HEADER_BYTES = 4096
+MALFORMED = (
+    ValueError,
+    TypeError,
+    SyntaxError,
+    OverflowError,
+    RecursionError,
+    MemoryError,
+    struct.error,
+    tokenize.TokenError,
+)
 LENGTHS = {(1, 0): "<H", (2, 0): "<I"}
 
 
@@ -53,7 +64,7 @@ def spool_array(stream: Stream, name: str, target: Path, budget: Budget) -> NDAr
 def _read_header(stream: Stream, name: str) -> _Header:
     try:
         return _parse_header(stream)
-    except (ValueError, TypeError, SyntaxError, OverflowError, RecursionError, MemoryError, struct.error) as error:
+    except MALFORMED as error:
         raise UnreadableArchive(f"The array {name!r} has no valid npy header: {error}.") from error
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from service.runtime.calls import Array, Call, EngineClient, Lane
+from service.runtime.calls import Array, Call, EngineClient, Lane, submit_patiently
 from service.store import Model
 
 BLOCKS_UNDER_WAY = 4
@@ -34,7 +34,7 @@ async def extract_features(
         nonlocal done
         async with under_way:
             rows = np.ascontiguousarray(images[start : start + block])
-            result = await engine.submit(call, [rows], lane=Lane.BULK)
+            result = await submit_patiently(engine, call, [rows], lane=Lane.BULK)
         done += len(rows)
         on_progress(done / len(images))
         return result

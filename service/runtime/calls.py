@@ -1,11 +1,14 @@
 """The one interface between those who want work done and the engines that do it."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
+
+from service.errors import Overloaded
 
 Array = NDArray[Any]
 Option = str | int | float | bool
@@ -80,3 +83,24 @@ class EngineStatus(Protocol):
 
 class Engines(EngineClient, EngineStatus, Protocol):
     """Engines that take work and say what they hold."""
+
+
+ROOM_POLL_S = 0.05
+"""Pause before work is offered again that a full queue refused."""
+
+
+async def submit_patiently(
+    engine: EngineClient,
+    call: Call,
+    arrays: Sequence[Array],
+    *,
+    lane: Lane,
+    deadline: float | None = None,
+    request_id: str = "",
+) -> list[Array]:
+    """Submit, and wait for room where the queue is full: for work that has begun and would be lost as a whole."""
+    while True:
+        try:
+            return await engine.submit(call, arrays, lane=lane, deadline=deadline, request_id=request_id)
+        except Overloaded:
+            await asyncio.sleep(ROOM_POLL_S)

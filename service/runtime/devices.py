@@ -51,7 +51,7 @@ class Device:
         return net.eval().requires_grad_(False).to(self._device)  # noqa: FBT003
 
     def forward(self, net: nn.Module, model: Model, batch: Batch) -> list[Array]:
-        """The results of a batch, padding removed; the items along axis 0. Raises ValueError for a wrong number of them."""
+        """The results of a batch, padding removed; the items along axis 0. Raises ValueError for too few or many."""
         task = task_of(batch.call.verb)
         with torch.inference_mode():
             tensors = [torch.from_numpy(array).to(self._device) for array in gather(batch)]

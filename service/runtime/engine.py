@@ -5,6 +5,8 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -154,13 +156,10 @@ class Engine:
     def _check(self, work: Work, model: Model) -> None:
         if work.call.version not in (None, model.version):
             raise ModelNotFound(f"{model.id} is here in version {model.version}, not {work.call.version}.")
-        task = task_of(work.call.verb)
-        if model.manifest.task != task.serves:
-            raise WrongTask(f"{model.id} does {model.manifest.task}, not {work.call.verb}")
-        expected = list(task.example(model.manifest, work.rows))
-        found = [(array.shape, array.dtype.name) for array in work.arrays]
-        if found != expected or work.rows == 0:
-            raise ServiceError(f"{model.id} expects arrays {expected}, not {found}")
+        expected = _row_specs(model, work.call.verb)
+        found = [(array.shape[1:], array.dtype) for array in work.arrays]
+        if found != expected or work.rows == 0 or any(len(array) != work.rows for array in work.arrays):
+            raise ServiceError(f"{model.id} expects rows of {expected}, not {work.rows} of {found}")
 
     async def _load(self, resident: Resident) -> None:
         model_id = resident.model.id
@@ -297,6 +296,15 @@ def _deliver(share: Share, results: list[Array]) -> None:
             results if len(work.pieces) == 1 else [np.concatenate(parts) for parts in zip(*work.pieces, strict=True)]
         )
         work.finish(whole)
+
+
+@lru_cache(maxsize=1024)
+def _row_specs(model: Model, verb: str) -> list[tuple[tuple[int, ...], "np.dtype[Any]"]]:
+    """Shape and dtype of one row of each array that a verb takes. Raises WrongTask."""
+    task = task_of(verb)
+    if model.manifest.task != task.serves:
+        raise WrongTask(f"{model.id} does {model.manifest.task}, not {verb}")
+    return [(shape[1:], np.dtype(dtype)) for shape, dtype in task.example(model.manifest, 1)]
 
 
 def _warm_batches(model: Model) -> list[Batch]:

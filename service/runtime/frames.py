@@ -19,7 +19,7 @@ from service.errors import ServiceError, error_types
 from service.runtime.calls import Array, Call
 
 _HEADER = struct.Struct("<IIQB")
-_DTYPES = {name: np.dtype(name) for name in ("uint8", "int64", "float16", "float32", "float64")}
+_DTYPES = {np.dtype(name).str: np.dtype(name) for name in ("uint8", "int64", "float16", "float32", "float64")}
 MESSAGE_LIMIT_BYTES = 1 << 30
 
 
@@ -47,10 +47,9 @@ class Frame(NamedTuple):
 def encode(kind: Kind, message_id: int, meta: dict[str, Any], arrays: Sequence[Array] = ()) -> bytes:
     """The bytes of one message."""
     if arrays:
-        meta["a"] = [[array.dtype.name, array.shape] for array in arrays]
+        meta["a"] = [[array.dtype.str, array.shape] for array in arrays]
     text = orjson.dumps(meta)
-    parts: list[bytes | memoryview] = [b"", text]
-    parts += [np.ascontiguousarray(array).data.cast("B") for array in arrays if array.size]
+    parts = [b"", text, *(array.tobytes() for array in arrays)]
     parts[0] = _HEADER.pack(sum(map(len, parts)), len(text), message_id, kind)
     return b"".join(parts)
 

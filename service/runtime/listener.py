@@ -15,6 +15,8 @@ from service.runtime.queues import Work
 
 log = logging.getLogger(__name__)
 
+LANES = {lane.value: lane for lane in Lane}
+
 
 class Answers(Protocol):
     """What listens behind the socket: an engine, or the supervisor (which takes no work)."""
@@ -127,7 +129,7 @@ class Connection(asyncio.Protocol):
             call_of_text(meta["c"]),
             frame.arrays,
             len(frame.arrays[0]) if frame.arrays else 0,
-            Lane(meta["l"]),
+            LANES[meta["l"]],
             meta["d"],
             meta["r"],
             answer,

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 from service.imaging import Pixels
-from service.runtime.calls import Call, EngineClient, Lane
+from service.runtime.calls import Call, EngineClient, Lane, submit_patiently
 from service.store import Model
 from service.tasks.generate import latents
 
@@ -26,7 +27,7 @@ async def sample_images(
 ) -> AsyncIterator[Pixels]:
     """Images uint8 (n, H, W, C), `count` in all, in order; image i depends on seed and i only.
 
-    Raises the ServiceError that the engine met.
+    Raises the ServiceError that the engine met; Overloaded only before the first block, later ones wait for room.
     """
     size = model.manifest.serving.block
     lane = Lane.INTERACTIVE if count <= INTERACTIVE_COUNT else Lane.BULK
@@ -35,7 +36,8 @@ async def sample_images(
 
     async def draw(start: int) -> list[Any]:
         rows = latents(seed, start, min(size, count - start), model.output.latent)
-        return await engine.submit(call, [rows], lane=lane, deadline=deadline, request_id=request_id)
+        submit = engine.submit if start == 0 else partial(submit_patiently, engine)
+        return await submit(call, [rows], lane=lane, deadline=deadline, request_id=request_id)
 
     try:
         for start in range(0, count, size):

@@ -1,0 +1,73 @@
+"""Microseconds to decode one image with each decoder at hand: what `service/imaging.py` chose from.
+
+    python benchmarks/decoders.py
+
+OpenCV is measured where it is installed (`pip install opencv-python-headless`).
+"""
+
+import importlib
+import io
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyspng
+from PIL import Image
+
+from service.imaging import Pixels, decode
+
+LIMIT = 1 << 30
+SECONDS = 0.5
+
+
+def main() -> None:
+    """Measure and print a table."""
+    files = {
+        "PNG 28×28 grey": encoded((28, 28), "L", "PNG"),
+        "PNG 32×32 RGB": encoded((32, 32), "RGB", "PNG"),
+        "PNG 224×224 RGB": encoded((224, 224), "RGB", "PNG"),
+        "JPEG 224×224 RGB": encoded((224, 224), "RGB", "JPEG"),
+    }
+    decoders: dict[str, Callable[[bytes], Any]] = {
+        "Pillow": lambda data: np.asarray(Image.open(io.BytesIO(data))),
+        "pyspng": pyspng.load,
+        "service.imaging": lambda data: decode(data, limit_pixels=LIMIT),
+    }
+    try:
+        cv2: Any = importlib.import_module("cv2")
+    except ImportError:
+        pass
+    else:
+        decoders["OpenCV"] = lambda data: cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    print("| image | " + " | ".join(decoders) + " |")
+    print("|---" * (len(decoders) + 1) + "|")
+    for name, data in files.items():
+        print(f"| {name} | " + " | ".join(_microseconds(decoder, data) for decoder in decoders.values()) + " |")
+
+
+def encoded(size: tuple[int, int], mode: str, kind: str) -> bytes:
+    """An image file of smooth shapes with a little noise."""
+    rng = np.random.default_rng(0)
+    across, down = np.meshgrid(np.linspace(0, 6, size[1]), np.linspace(0, 6, size[0]))
+    channels = [np.sin(across + phase) * np.cos(down - phase) for phase in (0.0, 1.0, 2.0)]
+    pixels: Pixels = ((np.stack(channels, -1) + 1) * 120 + rng.random((*size, 3)) * 15).astype(np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).convert(mode).save(stream, kind)
+    return stream.getvalue()
+
+
+def _microseconds(decoder: Callable[[bytes], Any], data: bytes) -> str:
+    try:
+        decoder(data)
+    except RuntimeError:
+        return "–"
+    began, runs = time.perf_counter(), 0
+    while time.perf_counter() - began < SECONDS:
+        decoder(data)
+        runs += 1
+    return f"{(time.perf_counter() - began) / runs * 1e6:.1f}"
+
+
+if __name__ == "__main__":
+    main()

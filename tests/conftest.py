@@ -1,0 +1,64 @@
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from doubles import DOUBLES, Echo, Miscounting, Slow, add_doubles
+from hypothesis import settings
+
+from service.nets.registry import NETS
+from service.runtime.local import LocalEngine
+from service.settings import Settings
+from service.store import ModelStore
+
+settings.register_profile("house", deadline=None, max_examples=50)  # a test never asserts a time
+settings.load_profile("house")
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the developer's own shell reaches a test."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"CHAPTERHOUSE_{name.upper()}", raising=False)
+
+
+@pytest.fixture
+def doubles(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The doubles stand in the registry of nets, and remember nothing of other tests."""
+    for name, double in DOUBLES.items():
+        monkeypatch.setitem(NETS, name, double)
+    monkeypatch.setattr(Miscounting, "fewer", False)
+    Echo.forwarded.clear()
+    Slow.entered.clear()
+    Slow.let_go.clear()
+    yield
+    Slow.let_go.set()
+
+
+@pytest.fixture
+def models_dir(tmp_path: Path, doubles: None) -> Path:  # noqa: ARG001 - their weights need their nets
+    """A layer of a store with a model of every double."""
+    layer = tmp_path / "models_store"
+    add_doubles(layer)
+    return layer
+
+
+@pytest.fixture
+def store(models_dir: Path) -> ModelStore:
+    """A store with a model of every double."""
+    return ModelStore(models_dir)
+
+
+@pytest.fixture
+async def engine(store: ModelStore) -> AsyncIterator[LocalEngine]:
+    """An engine over the doubles, with a queue of 64 rows."""
+    async with LocalEngine(store, threads=1, queue_limit=64) as running:
+        yield running
+        Slow.let_go.set()
+
+
+@pytest.fixture
+def sockets() -> Iterator[Path]:
+    """A directory whose path is short enough for unix sockets."""
+    with tempfile.TemporaryDirectory(prefix="ch-") as directory:
+        yield Path(directory)

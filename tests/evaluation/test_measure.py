@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+
+from service.errors import InvalidRequest, InvalidSamples
+from service.evaluation.archives import Samples
+from service.evaluation.measure import LEVEL, choose_metrics, measurable, measure, side_of
+from service.metrics.metric import Floor, Metric, Score, Side
+from service.metrics.registry import DEFAULT_METRICS, METRICS
+from service.metrics.statistics import Statistics, statistics_of
+
+
+def side(n: int, seed: int) -> Side:
+    rng = np.random.default_rng(seed)
+    return Side(features=rng.standard_normal((n, 6)), probabilities=rng.dirichlet(np.ones(4), n))
+
+
+def test_every_metric_becomes_an_entry_with_its_floor_and_no_invented_interval() -> None:
+    measured = measure(side(50, 2), side(60, 1), choose_metrics(list(METRICS)), seed=1)
+    assert list(measured.metrics) == list(METRICS) == list(measured.timing)
+    for entry in measured.metrics.values():
+        assert entry.interval is None
+        assert entry.interval_reason
+        assert entry.level == LEVEL
+        assert entry.noise_floor is not None
+        assert entry.noise_floor_reason is None
+    assert measured.metrics["mmd"].model_dump()["kernel"] == "gaussian"
+    assert measured.metrics["fid"].number("rank") == 6
+    assert measured.metrics["fid"].number("noise_floor") == measured.metrics["fid"].noise_floor.value  # type: ignore[union-attr]
+
+
+def test_the_same_sides_and_seed_give_the_same_entries() -> None:
+    first = measure(side(50, 2), side(60, 1), choose_metrics(), seed=1)
+    again = measure(side(50, 2), side(60, 1), choose_metrics(), seed=1)
+    other = measure(side(50, 2), side(60, 1), choose_metrics(), seed=2)
+    assert first.metrics == again.metrics
+    assert first.metrics["fid"].value == other.metrics["fid"].value
+    assert first.metrics["fid"].noise_floor != other.metrics["fid"].noise_floor
+
+
+def test_a_stored_reference_is_measured_by_its_statistics_and_floored_by_its_features() -> None:
+    whole, generated = side(500, 1), side(100, 2)
+    assert whole.features is not None
+    assert generated.features is not None
+    stored = Side(features=whole.features[:40], statistics=statistics_of(whole.features))
+    entry = measure(generated, stored, choose_metrics(["fid"])).metrics["fid"]
+    assert entry.value == measure(generated, whole, choose_metrics(["fid"])).metrics["fid"].value
+    assert entry.noise_floor is not None
+    assert entry.noise_floor.sizes == (20, 20)
+
+
+def test_a_floor_that_cannot_be_read_has_its_reason() -> None:
+    tiny = side(3, 1)
+    entry = measure(side(50, 2), tiny, choose_metrics(["fid"])).metrics["fid"]
+    assert entry.noise_floor is None
+    assert entry.noise_floor_reason == "The reference set has 1 sample(s); at least 2 are needed."
+
+
+def test_warnings_of_the_metrics_are_collected() -> None:
+    measured = measure(side(5, 2), side(60, 1), choose_metrics(["fid", "mmd"]))
+    assert [warning.split(":")[0] for warning in measured.warnings] == ["fid"]
+
+
+def test_what_a_metric_needs_is_asked_before_anything_is_computed() -> None:
+    bare = Side(statistics=Statistics(np.zeros(6), np.eye(6)))
+    with pytest.raises(InvalidSamples, match="mmd needs the features of every sample; the reference has none"):
+        measure(side(50, 2), bare, choose_metrics())
+    assert list(measurable(choose_metrics(), side(50, 2), bare)) == ["fid"]
+
+
+class _Infinite(Metric):
+    def lacks(self, real: Side, generated: Side) -> str | None:  # noqa: ARG002
+        return None
+
+    def measure(self, real: Side, generated: Side) -> Score:  # noqa: ARG002
+        return Score(np.inf)
+
+    def noise_floor(self, real: Side, generated: Side, *, seed: int) -> Floor:  # noqa: ARG002
+        return Floor(None, (), "none")
+
+
+def test_a_score_that_is_not_finite_is_an_error() -> None:
+    with pytest.raises(InvalidSamples, match="fid has no finite value"):
+        measure(side(5, 2), side(5, 1), {"fid": _Infinite()})
+
+
+def test_metrics_are_chosen_by_name_with_their_options() -> None:
+    assert tuple(choose_metrics()) == DEFAULT_METRICS
+    chosen = choose_metrics(["mmd", "fid", "mmd"], {"mmd": {"sigma": "3"}})
+    assert list(chosen) == ["mmd", "fid"]
+    assert chosen["mmd"].model_dump()["sigma"] == 3.0
+
+
+@pytest.mark.parametrize(
+    ("names", "options"),
+    [(["fidd"], {}), (["fid"], {"mmd": {"sgima": "3"}}), (["fid"], {"mnd": {"sigma": "3"}})],
+)
+def test_a_misspelt_name_or_option_is_refused(names: list[str], options: dict[str, dict[str, str]]) -> None:
+    with pytest.raises(InvalidRequest):
+        choose_metrics(names, options)
+
+
+def test_logits_become_probabilities_and_images_need_an_extractor() -> None:
+    sent = Samples(2, "", features=np.zeros((2, 3)), logits=np.array([[0.0, 0.0], [1e4, 0.0]]))
+    probabilities = side_of(sent, "generated").probabilities
+    assert probabilities is not None
+    np.testing.assert_array_equal(probabilities, [[0.5, 0.5], [1, 0]])
+    with pytest.raises(InvalidSamples, match="images"):
+        side_of(Samples(1, "", images=np.zeros((1, 2, 2, 1), np.uint8)), "generated")

@@ -1,0 +1,123 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.errors import InvalidManifest, InvalidRequest, InvalidSamples, ReferenceNotFound
+from service.evaluation.references import KEPT_ROWS, Reference, References, make_reference, save_reference
+from service.metrics.statistics import statistics_of
+from service.settings import Settings
+
+
+def reference(name: str = "mnist-test", n: int = 60, scale: float = 1.0) -> Reference:
+    rng = np.random.default_rng(0)
+    return make_reference(
+        name,
+        (rng.standard_normal((n, 6)) * scale).astype(np.float32),
+        rng.dirichlet(np.ones(10), n).astype(np.float32),
+        extractor="lenet5-mnist",
+        weights_sha256="ab" * 32,
+        dataset="mnist",
+        sha256="cd" * 32,
+    )
+
+
+def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
+    made = reference()
+    path = save_reference(made, tmp_path)
+    assert path == tmp_path / "mnist-test.safetensors"
+    loaded = References(tmp_path).get("mnist-test", extractor="lenet5-mnist", weights_sha256="ab" * 32)
+    assert loaded.description == made.description
+    assert loaded.statistics.count == 60
+    for name in ("features", "probabilities"):
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(made, name))
+    for name in ("mean", "covariance"):
+        np.testing.assert_array_equal(getattr(loaded.statistics, name), getattr(made.statistics, name))
+    assert loaded.side.count == 60
+
+
+def test_a_reference_has_the_same_bytes_whenever_it_is_made(tmp_path: Path) -> None:
+    first = save_reference(reference(), tmp_path / "a").read_bytes()
+    assert save_reference(reference(), tmp_path / "b").read_bytes() == first
+
+
+def test_statistics_are_of_all_samples_and_features_of_some() -> None:
+    made = reference(n=2500)
+    features = np.random.default_rng(0).standard_normal((2500, 6)).astype(np.float32)
+    np.testing.assert_array_equal(made.statistics.covariance, statistics_of(features).covariance)
+    assert made.description.count == 2500
+    assert made.description.dim == 6
+    assert len(made.features) == len(made.probabilities) == KEPT_ROWS
+    kept = {row.tobytes() for row in made.features}
+    assert kept <= {row.tobytes() for row in features.astype(np.float16)}
+    in_order = [row.tobytes() for row in features.astype(np.float16) if row.tobytes() in kept]
+    assert [row.tobytes() for row in made.features] == in_order
+
+
+@pytest.mark.parametrize("scale", [1e6, 1e-7])
+def test_features_that_half_precision_would_lose_are_kept_in_single(scale: float) -> None:
+    assert reference(scale=scale).features.dtype == np.float32
+    assert reference().features.dtype == np.float16
+
+
+def test_names_are_listed_from_every_folder_and_the_first_wins(tmp_path: Path) -> None:
+    state, shipped = tmp_path / "state", tmp_path / "shipped"
+    save_reference(reference("mnist-test"), shipped)
+    save_reference(reference("fashion-test"), shipped)
+    save_reference(reference("mnist-test", n=30), state)
+    store = References(state, shipped, tmp_path / "absent")
+    assert store.names() == ["fashion-test", "mnist-test"]
+    assert store.describe("mnist-test").count == 30
+
+
+def test_the_state_directory_comes_before_what_is_shipped(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path / "state", models_dir=tmp_path / "models")
+    save_reference(reference(), tmp_path / "models" / "references")
+    assert References.of(settings).describe("mnist-test").count == 60
+    save_reference(reference(n=30), tmp_path / "state" / "references")
+    assert References.of(settings).describe("mnist-test").count == 30
+
+
+@pytest.mark.parametrize("name", ["absent", "../mnist-test", "", ".", "a/b", "A"])
+def test_an_unknown_name_is_answered_with_the_known_ones(name: str, tmp_path: Path) -> None:
+    save_reference(reference(), tmp_path / "inside")
+    save_reference(reference(), tmp_path)
+    with pytest.raises(ReferenceNotFound, match=r"stored: mnist-test\."):
+        References(tmp_path / "inside").get(name)
+
+
+def test_features_of_another_extractor_are_not_compared(tmp_path: Path) -> None:
+    save_reference(reference(), tmp_path)
+    store = References(tmp_path)
+    with pytest.raises(
+        ReferenceNotFound, match=r"made with lenet5-mnist \(weights abababababab\), not with lenet5-fashion"
+    ):
+        store.get("mnist-test", extractor="lenet5-fashion")
+    with pytest.raises(ReferenceNotFound, match=r"not with lenet5-mnist \(weights 000000000000\)"):
+        store.get("mnist-test", extractor="lenet5-mnist", weights_sha256="0" * 64)
+
+
+@pytest.mark.parametrize("name", ["", "Mnist", "a/b", ".hidden", "x" * 101])
+def test_a_name_is_a_word(name: str) -> None:
+    with pytest.raises(InvalidRequest, match="cannot name a reference"):
+        reference(name)
+
+
+def test_features_that_cannot_be_measured_are_not_stored() -> None:
+    with pytest.raises(InvalidSamples, match="NaN"):
+        reference(scale=np.nan)
+
+
+@pytest.mark.parametrize("cut", [0, 10, 300, 2000])
+def test_a_damaged_file_says_which(cut: int, tmp_path: Path) -> None:
+    path = save_reference(reference(), tmp_path)
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(InvalidManifest, match=r"mnist-test\.safetensors"):
+        References(tmp_path).get("mnist-test")
+
+
+def test_a_file_that_is_no_reference_says_so(tmp_path: Path) -> None:
+    path = save_reference(reference(), tmp_path)
+    path.write_bytes(path.read_bytes().replace(b'"reference"', b'"preferenc"'))
+    with pytest.raises(InvalidManifest, match="does not describe a reference"):
+        References(tmp_path).describe("mnist-test")

@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from doubles import CLASSIFIER, Echo, add_card, add_model
+
+from service.errors import ConfigurationError, InvalidManifest, UntrustedWeights
+from service.runtime.calls import Call, Lane
+from service.runtime.devices import Device, available_devices, gather
+from service.runtime.queues import Batch, Share, Work
+from service.store import Model, ModelStore
+
+
+def test_a_device_that_is_not_there_is_a_mistake_of_the_configuration() -> None:
+    for name in ("nonsense", "cuda:99"):
+        with pytest.raises(ConfigurationError, match=f"There is no device '{name}'"):
+            Device(name)
+
+
+def test_named_devices_are_taken_as_they_are() -> None:
+    assert available_devices("cuda:0, cuda:1,") == ["cuda:0", "cuda:1"]
+    assert available_devices("auto")
+
+
+def test_weights_that_are_not_the_ones_of_the_card_are_refused(models_dir: Path) -> None:
+    device = Device("cpu", threads=1)
+    add_card(models_dir / "echo", sha256="0" * 64)
+    with pytest.raises(UntrustedWeights, match="its card says 0000"):
+        device.place(Model(models_dir / "echo"))
+    add_card(models_dir / "echo")
+    assert isinstance(device.place(Model(models_dir / "echo")), Echo)
+    device.close()
+
+
+def test_a_net_that_nobody_wrote_is_named(tmp_path: Path, store: ModelStore) -> None:
+    device = Device("cpu", threads=1)
+    assert store.get("echo")
+    add_model(tmp_path, "odd", Echo(), CLASSIFIER.format(net="resnet-1000"))
+    with pytest.raises(InvalidManifest, match="resnet-1000"):
+        device.place(Model(tmp_path / "odd"))
+    device.close()
+
+
+def test_a_batch_is_its_shares_in_order_and_zeros_after_them() -> None:
+    works = [Work(Call("m", "v"), [np.full((3, 2), n)], 3, Lane.INTERACTIVE, None, "", lambda _: None) for n in (7, 8)]
+    batch = Batch(Call("m", "v"), [Share(works[0], 1, 3), Share(works[1], 0, 1)], 4)
+    [gathered] = gather(batch)
+    np.testing.assert_array_equal(gathered, [[7, 7], [7, 7], [8, 8], [0, 0]])

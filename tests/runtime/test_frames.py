@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+from doubles import split
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as stn
+from numpy.typing import NDArray
+
+from service.errors import InvalidRequest, ServiceError, error_types
+from service.runtime.calls import Array, Call
+from service.runtime.frames import (
+    MESSAGE_LIMIT_BYTES,
+    FrameReader,
+    Kind,
+    call_of_text,
+    call_to_text,
+    encode,
+    error_of_meta,
+    error_to_meta,
+)
+
+ARRAYS = st.sampled_from(["uint8", "int64", "float16", "float32", "float64"]).flatmap(
+    lambda name: stn.arrays(name, stn.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=5))
+)
+WORDS = st.text(max_size=20)
+MESSAGES = st.tuples(
+    st.sampled_from(Kind),
+    st.integers(0, 2**64 - 1),
+    st.dictionaries(
+        WORDS.filter(lambda word: word != "a"),
+        WORDS | st.floats(allow_nan=False, allow_infinity=False) | st.none(),
+        max_size=3,
+    ),
+    st.lists(ARRAYS, max_size=3),
+)
+
+
+def is_same(found: Array, sent: Array) -> bool:
+    return (found.shape, found.dtype, found.tobytes()) == (sent.shape, sent.dtype, sent.tobytes())
+
+
+@given(messages=st.lists(MESSAGES, max_size=5), sizes=st.lists(st.integers(1, 200), min_size=1, max_size=5))
+def test_messages_come_out_as_they_went_in_however_the_stream_is_cut(
+    messages: list[tuple[Kind, int, dict[str, str | float | None], list[NDArray[np.generic]]]], sizes: list[int]
+) -> None:
+    stream = [encode(kind, number, dict(meta), arrays) for kind, number, meta, arrays in messages]
+    reader = FrameReader()
+    frames = [frame for piece in split(stream, sizes) for frame in reader.feed(piece)]
+    assert len(frames) == len(messages)
+    for frame, (kind, number, meta, arrays) in zip(frames, messages, strict=True):
+        assert (frame.kind, frame.id) == (kind, number)
+        assert {name: value for name, value in frame.meta.items() if name != "a"} == meta
+        assert all(map(is_same, frame.arrays, arrays))
+        assert len(frame.arrays) == len(arrays)
+
+
+def test_an_array_that_does_not_lie_in_a_row_is_sent_as_it_is_seen() -> None:
+    array = np.arange(24, dtype=np.float32).reshape(2, 3, 4).transpose(2, 0, 1)[::2]
+    [frame] = FrameReader().feed(encode(Kind.RESULT, 1, {}, [array]))
+    assert is_same(frame.arrays[0], array)
+
+
+def test_a_message_beyond_the_limit_is_no_message_of_ours() -> None:
+    header = (MESSAGE_LIMIT_BYTES + 1).to_bytes(4, "little") + bytes(13)
+    with pytest.raises(ValueError, match="a message of 1073741825 bytes"):
+        list(FrameReader().feed(header))
+
+
+@given(
+    model=WORDS,
+    verb=WORDS,
+    version=st.none() | WORDS,
+    options=st.lists(st.tuples(WORDS, WORDS | st.booleans() | st.integers(-(2**53), 2**53)), max_size=3),
+)
+def test_a_call_comes_back_equal(
+    model: str, verb: str, version: str | None, options: list[tuple[str, str | int | bool]]
+) -> None:
+    call = Call(model, verb, version, tuple(options))
+    assert call_of_text(call_to_text(call)) == call
+
+
+@pytest.mark.parametrize("kind", error_types().values())
+def test_an_error_crosses_as_its_own_class(kind: type[ServiceError]) -> None:
+    error = error_of_meta(error_to_meta(kind("what happened", errors=[{"field": "seed", "message": "too small"}])))
+    assert type(error) is kind
+    assert (error.detail, error.errors) == ("what happened", [{"field": "seed", "message": "too small"}])
+
+
+def test_an_error_that_is_not_known_here_is_still_an_error() -> None:
+    error = error_of_meta({**error_to_meta(InvalidRequest("detail")), "type": "OfANewerVersion"})
+    assert type(error) is ServiceError
+    assert error.detail == "detail"

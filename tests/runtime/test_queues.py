@@ -1,0 +1,148 @@
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.errors import DeadlineExceeded, ServiceError
+from service.runtime.calls import Array, Call, Lane
+from service.runtime.queues import Batch, ModelQueue, Work, padded_size, warm_sizes
+
+SHARED = Call("model", "classify")
+EXACT = Call("model", "features")
+
+
+def work_of(
+    rows: int, call: Call = SHARED, lane: Lane = Lane.INTERACTIVE, *, deadline: float | None = None
+) -> tuple[Work, list[list[Array] | ServiceError]]:
+    """A submission whose rows are numbered, and what it is answered with."""
+    answers: list[list[Array] | ServiceError] = []
+    return Work(call, [np.arange(rows)], rows, lane, deadline, "", answers.append), answers
+
+
+def queue_of(*works: Work, max_batch: int = 8, block: int = 4, limit: int = 16) -> ModelQueue:
+    queue = ModelQueue(max_batch=max_batch, block=block, limit=limit)
+    for work in works:
+        queue.put(work)
+    return queue
+
+
+def shares_of(batch: Batch | None, works: Sequence[Work]) -> list[tuple[int, int, int]]:
+    assert batch is not None
+    return [(works.index(share.work), share.start, share.stop) for share in batch.shares]
+
+
+def test_equal_calls_share_a_batch_in_the_order_they_came() -> None:
+    works = [work_of(rows)[0] for rows in (1, 2, 3)]
+    batch = queue_of(*works).take(Lane.INTERACTIVE)
+    assert shares_of(batch, works) == [(0, 0, 1), (1, 0, 2), (2, 0, 3)]
+    assert batch is not None
+    assert (batch.rows, batch.size) == (6, 8)
+
+
+def test_a_submission_larger_than_a_batch_goes_through_several() -> None:
+    works = [work_of(5)[0], work_of(9)[0]]
+    queue = queue_of(*works)
+    assert shares_of(queue.take(Lane.INTERACTIVE), works) == [(0, 0, 5), (1, 0, 3)]
+    assert shares_of(queue.take(Lane.INTERACTIVE), works) == [(1, 3, 9)]
+    assert queue.take(Lane.INTERACTIVE) is None
+    assert len(queue) == 0
+
+
+def test_calls_that_differ_do_not_share_a_batch() -> None:
+    works = [work_of(1)[0], work_of(1, Call("model", "classify", options=(("layer", 3),)))[0], work_of(1)[0]]
+    queue = queue_of(*works)
+    assert [shares_of(queue.take(Lane.INTERACTIVE), works) for _ in works] == [[(0, 0, 1)], [(1, 0, 1)], [(2, 0, 1)]]
+
+
+@pytest.mark.parametrize(("call", "lane"), [(EXACT, Lane.INTERACTIVE), (EXACT, Lane.BULK), (SHARED, Lane.BULK)])
+def test_exact_and_bulk_work_goes_in_blocks_of_its_own(call: Call, lane: Lane) -> None:
+    works = [work_of(6, call, lane)[0], work_of(1, call, lane)[0]]
+    queue = queue_of(*works)
+    batches = [queue.take(lane) for _ in range(3)]
+    assert [shares_of(batch, works) for batch in batches] == [[(0, 0, 4)], [(0, 4, 6)], [(1, 0, 1)]]
+    assert [batch.size for batch in batches if batch] == [4, 4, 4]
+
+
+def test_a_lane_has_room_up_to_its_limit_and_an_empty_one_for_anything() -> None:
+    queue = queue_of(limit=4)
+    assert queue.has_room(work_of(100)[0])
+    queue.put(work_of(3)[0])
+    assert queue.has_room(work_of(1)[0])
+    assert not queue.has_room(work_of(2)[0])
+    assert queue.has_room(work_of(2, lane=Lane.BULK)[0])
+
+
+def test_what_comes_too_late_is_answered_and_not_taken() -> None:
+    late, answers = work_of(2, deadline=time.monotonic() - 1)
+    punctual, _ = work_of(1, deadline=time.monotonic() + 1000)
+    queue = queue_of(late, punctual)
+    assert shares_of(queue.take(Lane.INTERACTIVE), [late, punctual]) == [(1, 0, 1)]
+    assert len(answers) == 1
+    assert isinstance(answers[0], DeadlineExceeded)
+
+
+def test_what_is_discarded_half_way_gives_back_the_room_of_its_other_half() -> None:
+    long, _ = work_of(11)
+    queue = queue_of(long)
+    queue.take(Lane.INTERACTIVE)
+    queue.discard(long)
+    queue.discard(long)
+    assert len(queue) == 0
+    assert queue.take(Lane.INTERACTIVE) is None
+
+
+def test_draining_takes_out_everything() -> None:
+    works = [work_of(2)[0], work_of(3, lane=Lane.BULK)[0]]
+    queue = queue_of(*works)
+    assert list(queue.drain()) == works
+    assert len(queue) == 0
+
+
+def test_only_the_first_answer_counts() -> None:
+    work, answers = work_of(1)
+    work.finish(ServiceError("first"))
+    work.finish([])
+    assert len(answers) == 1
+
+
+def test_batches_are_padded_to_powers_of_two_and_to_the_limit() -> None:
+    assert [padded_size(rows, 48) for rows in (1, 2, 3, 5, 9, 32, 33, 48)] == [1, 2, 4, 8, 16, 32, 48, 48]
+    assert warm_sizes(48) == [1, 2, 4, 8, 16, 32, 48]
+    assert warm_sizes(1) == [1]
+
+
+@given(
+    submissions=st.lists(
+        st.tuples(st.integers(1, 20), st.sampled_from([SHARED, EXACT]), st.sampled_from(Lane), st.booleans()),
+        max_size=12,
+    ),
+    takes_between=st.integers(0, 3),
+)
+def test_every_row_is_taken_once_and_none_of_what_was_discarded_before(
+    submissions: list[tuple[int, Call, Lane, bool]], takes_between: int
+) -> None:
+    works = [work_of(rows, call, lane)[0] for rows, call, lane, _ in submissions]
+    unwanted = [work for work, (*_, discarded) in zip(works, submissions, strict=True) if discarded]
+    queue = queue_of(*works)
+    taken: dict[int, list[int]] = {place: [] for place in range(len(works))}
+
+    def take() -> bool:
+        batch = queue.take(Lane.INTERACTIVE) or queue.take(Lane.BULK)
+        for place, start, stop in shares_of(batch, works) if batch else ():
+            taken[place] += range(start, stop)
+        return batch is not None
+
+    for _ in range(takes_between):
+        take()
+    before = {place: len(rows) for place, rows in taken.items()}
+    for work in unwanted:
+        queue.discard(work)
+    while take():
+        pass
+    assert len(queue) == 0
+    for place, work in enumerate(works):
+        rows = before[place] if work in unwanted else work.rows
+        assert taken[place] == list(range(rows))
