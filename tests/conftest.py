@@ -6,6 +6,8 @@ import pytest
 from doubles import DOUBLES, Echo, Miscounting, Slow, add_doubles
 from hypothesis import settings
 
+from service.evaluation.pipeline import Bench
+from service.evaluation.references import References
 from service.nets.registry import NETS
 from service.runtime.local import LocalEngine
 from service.settings import Settings
@@ -62,3 +64,17 @@ def sockets() -> Iterator[Path]:
     """A directory whose path is short enough for unix sockets."""
     with tempfile.TemporaryDirectory(prefix="ch-") as directory:
         yield Path(directory)
+
+
+@pytest.fixture
+def service_settings(models_dir: Path, tmp_path: Path) -> Settings:
+    """The doubles' store with Echo and Doodle as its defaults, and a state directory of the test's own."""
+    return Settings(
+        models_dir=models_dir, state_dir=tmp_path / "state", default_classifier="echo", default_generator="doodle"
+    )
+
+
+@pytest.fixture
+def bench(service_settings: Settings, store: ModelStore, engine: LocalEngine) -> Bench:
+    """What evaluations are made with; Echo's features are the pixels themselves."""
+    return Bench(service_settings, store, engine, References.of(service_settings))

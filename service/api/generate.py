@@ -3,27 +3,22 @@
 import secrets
 from collections.abc import AsyncIterator
 
-import numpy as np
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
-from service.api.archives import ImageStream, NpzStream, ZipStream
 from service.api.bodies import JSONRoute
 from service.api.gate import Watch, deadline_of
 from service.api.problems import PROBLEM_RESPONSES
 from service.api.state import StateDep
 from service.errors import InvalidRequest
-from service.imaging import Pixels, encode_png, tile
+from service.imaging import Pixels
+from service.packing import GRID_LIMIT, STREAMS, ImageStream
 from service.runtime.sampling import sample_images
 from service.schemas import SEED_LIMIT, GenerateRequest
 
 router = APIRouter(tags=["models"], responses=PROBLEM_RESPONSES, route_class=JSONRoute)
 
-GRID_LIMIT = 1024
-STREAMS: dict[str, tuple[type[ImageStream], str]] = {
-    "zip": (ZipStream, "application/zip"),
-    "npz": (NpzStream, "application/x-npz"),
-}
+MEDIA_TYPES = {"npz": "application/x-npz", "png": "image/png", "zip": "application/zip"}
 
 
 @router.post(
@@ -49,16 +44,15 @@ async def generate(body: GenerateRequest, request: Request, state: StateDep) -> 
     with Watch(request.receive):
         first = await anext(blocks)
         state.instruments.images_generated.labels(model.id).inc(body.count)
+        pieces = _packed(STREAMS[body.format](body.count, first.shape[1:]), first, blocks)
         if body.format == "png":
-            images = np.concatenate([first, *[block async for block in blocks]])
-            return Response(encode_png(tile(images)), media_type="image/png", headers=headers)
-    kind, media_type = STREAMS[body.format]
-    stream = kind(body.count, first.shape[1:])
+            grid = b"".join([piece async for piece in pieces])
+            return Response(grid, media_type=MEDIA_TYPES["png"], headers=headers)
     headers["content-disposition"] = f'attachment; filename="{model.id}-{seed}.{body.format}"'
-    return StreamingResponse(_archive(stream, first, blocks), media_type=media_type, headers=headers)
+    return StreamingResponse(pieces, media_type=MEDIA_TYPES[body.format], headers=headers)
 
 
-async def _archive(stream: ImageStream, first: Pixels, blocks: AsyncIterator[Pixels]) -> AsyncIterator[bytes]:
+async def _packed(stream: ImageStream, first: Pixels, blocks: AsyncIterator[Pixels]) -> AsyncIterator[bytes]:
     yield stream.add(first)
     async for block in blocks:
         yield stream.add(block)

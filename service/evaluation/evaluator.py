@@ -12,7 +12,7 @@ from typing import Any
 
 from service.errors import ConfigurationError, EngineUnavailable, ServiceError
 from service.evaluation.jobs import Job, Jobs
-from service.evaluation.pipeline import Bench, evaluate
+from service.evaluation.pipeline import Bench, Progress, evaluate
 from service.evaluation.references import References
 from service.evaluation.uploads import Uploads
 from service.runtime.lifeline import freeze_garbage, on_terminate, watch_parent
@@ -26,8 +26,10 @@ log = logging.getLogger(__name__)
 
 POLL_S = 0.1
 RENEW_S = 1.0
-ENGINE_PATIENCE = 5
-"""How often an evaluation is begun again because no engine answered, before that is its end."""
+ENGINE_TRIES = 5
+"""How often an evaluation is begun because no engine answered, before that is its end."""
+ENGINE_PATIENCE_S = 2.0
+"""Pause before it is begun again."""
 
 
 class ClaimLost(Exception):
@@ -37,10 +39,7 @@ class ClaimLost(Exception):
 class Evaluator:
     """Works on one evaluation at a time."""
 
-    def __init__(
-        self, settings: Settings, bench: Bench, jobs: Jobs, uploads: Uploads, instruments: Instruments
-    ) -> None:
-        self._settings = settings
+    def __init__(self, bench: Bench, jobs: Jobs, uploads: Uploads, instruments: Instruments) -> None:
         self._bench = bench
         self._jobs = jobs
         self._uploads = uploads
@@ -120,10 +119,11 @@ class Evaluator:
                 task.cancel()
             await asyncio.gather(renewal, work, return_exceptions=True)
 
-    async def _evaluate(self, job: Job, on_progress: Any) -> dict[str, Any]:
+    async def _evaluate(self, job: Job, on_progress: Progress) -> dict[str, Any]:
         folder = self._uploads.folder(job.id)
         reference = folder / "reference"
-        for attempt in range(1, ENGINE_PATIENCE + 1):
+        tries = ENGINE_TRIES
+        while True:
             try:
                 report = await evaluate(
                     EvaluationRequest.model_validate(job.request),
@@ -135,12 +135,12 @@ class Evaluator:
                     on_progress=on_progress,
                 )
             except EngineUnavailable:
-                if attempt == ENGINE_PATIENCE:
+                tries -= 1
+                if not tries:
                     raise
-                await asyncio.sleep(attempt)
+                await asyncio.sleep(ENGINE_PATIENCE_S)
             else:
                 return report.model_dump(mode="json")
-        raise AssertionError
 
 
 async def run_evaluator(settings: Settings, *, sockets: Sequence[Path], parent_pipe: int) -> None:
@@ -151,7 +151,6 @@ async def run_evaluator(settings: Settings, *, sockets: Sequence[Path], parent_p
     store = ModelStore(settings.added_models_dir, settings.shipped_models_dir)
     references = References.of(settings)
     evaluator = Evaluator(
-        settings,
         Bench(settings, store, engines, references),
         Jobs(settings.database),
         Uploads(settings.state),

@@ -100,7 +100,7 @@ class _Evaluation:
         self._working_dir = working_dir
         self._on_progress = on_progress
         self._seconds: dict[str, float] = {}
-        self._extracted = False
+        self._extracted: set[str] = set()
 
     async def run(self, report_id: str, generated: Path, reference: Path | None) -> Report:
         sent = await self._open(generated, "generated")
@@ -120,7 +120,7 @@ class _Evaluation:
             reference=reference_set,
             features=extraction,
             metrics=measured.metrics,
-            warnings=(*sent.warnings, *reference_warnings, *self._trust(sent), *measured.warnings),
+            warnings=(*sent.warnings, *reference_warnings, *self._trust(), *measured.warnings),
             verdict=judge(thresholds, measured.metrics),
             timing={**self._seconds, **measured.timing},
             versions={"chapterhouse": __version__, "numpy": np.__version__},
@@ -162,7 +162,7 @@ class _Evaluation:
         """What the metrics see of one set: its images through the extractor, anything else as it was sent."""
         if samples.images is None:
             return side_of(samples, whose)
-        self._extracted = True
+        self._extracted.add(whose)
         with self._timed(f"extract_{whose}"):
             features, probabilities = await extract_features(
                 self._bench.engine,
@@ -188,12 +188,12 @@ class _Evaluation:
             device=held.device if held else None,
         )
 
-    def _trust(self, sent: Samples) -> tuple[str, ...]:
-        """Say where features that were sent are compared with a reference that an extractor made."""
-        stored = self._plan.stored
-        if stored is None or sent.images is not None:
+    def _trust(self) -> tuple[str, ...]:
+        """Say where features that were sent are compared with those that an extractor made."""
+        made = len(self._extracted) + (self._plan.stored is not None)
+        if made in (0, 2):
             return ()
-        return (f"The features that were sent are taken to be those of {stored.extractor}, which made the reference.",)
+        return (f"The features that were sent are taken to be those of {self._plan.extractor.id}, as the others are.",)
 
     @contextmanager
     def _timed(self, step: str) -> Iterator[None]:

@@ -47,20 +47,31 @@ class Outbox:
 class Link(asyncio.Protocol):
     """One connection. Every question ends in its answer, its error, or ConnectionLost."""
 
-    def __init__(self, on_status: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, on_status: Callable[[], None] = lambda: None, on_lost: "Callable[[Link], None]" = lambda _: None
+    ) -> None:
         self._reader = FrameReader()
         self._ids = itertools.count(1)
         self._open: dict[int, Answer] = {}
         self._transport: asyncio.Transport | None = None
         self._outbox: Outbox | None = None
         self._on_status = on_status
+        self._on_lost = on_lost
         self.models: Mapping[str, LoadedModel] = {}
         self.closed = asyncio.Event()
 
     @classmethod
-    async def connect(cls, path: Path, on_status: Callable[[], None] = lambda: None) -> "Link":
-        """A connection to the socket at `path`. Raises OSError while nobody listens."""
-        _, link = await asyncio.get_running_loop().create_unix_connection(lambda: cls(on_status), str(path))
+    async def connect(
+        cls,
+        path: Path,
+        on_status: Callable[[], None] = lambda: None,
+        on_lost: "Callable[[Link], None]" = lambda _: None,
+    ) -> "Link":
+        """A connection to the socket at `path`. Raises OSError while nobody listens.
+
+        `on_lost` is called before anybody learns that the connection was lost.
+        """
+        _, link = await asyncio.get_running_loop().create_unix_connection(lambda: cls(on_status, on_lost), str(path))
         return link
 
     @property
@@ -129,6 +140,7 @@ class Link(asyncio.Protocol):
         """Called by the event loop."""
         self._outbox = None
         self.models = {}
+        self._on_lost(self)
         lost: list[Answer] = list(self._open.values())
         self._open.clear()
         for answer in lost:

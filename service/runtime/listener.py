@@ -63,9 +63,11 @@ class Listener:
             connection.send_status()
 
     async def close(self) -> None:
-        """Stop to listen."""
+        """Stop to listen, and hang up on every caller once what was written has left."""
         if self._server is not None:
             self._server.close()
+        for connection in self.connections:
+            connection.close()
 
 
 class Connection(asyncio.Protocol):
@@ -97,6 +99,11 @@ class Connection(asyncio.Protocol):
         """Called by the event loop."""
         for frame in self._reader.feed(data):
             self._receive(frame)
+
+    def close(self) -> None:
+        """Hang up once what was written has left."""
+        if self._transport is not None:
+            self._transport.close()
 
     def send_status(self) -> None:
         """Tell this caller which models are held."""

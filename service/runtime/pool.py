@@ -38,7 +38,7 @@ class EnginePool:
         """Hold a connection to one engine, through its deaths and restarts."""
         while True:
             try:
-                link = await Link.connect(path, lambda: self.on_status())
+                link = await Link.connect(path, lambda: self.on_status(), self._forget)
             except OSError:
                 await asyncio.sleep(RECONNECT_S)
                 continue
@@ -50,11 +50,16 @@ class EnginePool:
                         await self._on_connect(link)
                 await link.closed.wait()
             finally:
-                self._links.remove(link)
+                self._forget(link)
                 link.close()
-                if not self._links:
-                    self._connected.clear()
-                self.on_status()
+
+    def _forget(self, link: Link) -> None:
+        """Give no more work to a connection; those whose work it lost already choose another."""
+        if link in self._links:
+            self._links.remove(link)
+            if not self._links:
+                self._connected.clear()
+            self.on_status()
 
     async def submit(
         self,

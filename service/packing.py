@@ -1,4 +1,7 @@
-"""Archives written as they are sent: the same images give the same bytes, and none waits in memory for the last."""
+"""Images packed into one file: a grid, a zip, an npz. The same images give the same bytes, wherever they are packed.
+
+Archives are written piece by piece, so that no image waits in memory for the last.
+"""
 
 import io
 import zipfile
@@ -6,13 +9,15 @@ from typing import Protocol
 
 import numpy as np
 
-from service.imaging import Pixels, encode_png
+from service.imaging import Pixels, encode_png, tile
 
+GRID_LIMIT = 1024
+"""A grid of more images is nothing to look at, and is made in memory."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 class ImageStream(Protocol):
-    """An archive of `count` images of one shape (H, W, C)."""
+    """A file of `count` images of one shape (H, W, C)."""
 
     def __init__(self, count: int, shape: tuple[int, ...]) -> None: ...
 
@@ -21,7 +26,7 @@ class ImageStream(Protocol):
         ...
 
     def finish(self) -> bytes:
-        """The bytes that end the archive."""
+        """The bytes that end the file."""
         ...
 
 
@@ -43,6 +48,22 @@ class _Outlet(io.RawIOBase):
         taken = b"".join(self._parts)
         self._parts.clear()
         return taken
+
+
+class GridStream:
+    """One PNG with every image on it."""
+
+    def __init__(self, _count: int, _shape: tuple[int, ...]) -> None:
+        self._images: list[Pixels] = []
+
+    def add(self, images: Pixels) -> bytes:
+        """Nothing yet: a PNG begins with its height."""
+        self._images.append(images)
+        return b""
+
+    def finish(self) -> bytes:
+        """The PNG."""
+        return encode_png(tile(np.concatenate(self._images)))
 
 
 class ZipStream:
@@ -88,3 +109,10 @@ class NpzStream:
         self._member.close()
         self._zip.close()
         return self._outlet.take()
+
+
+STREAMS: dict[str, type[ImageStream]] = {
+    "npz": NpzStream,
+    "png": GridStream,
+    "zip": ZipStream,
+}

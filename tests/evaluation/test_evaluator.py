@@ -1,0 +1,158 @@
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from doubles import FakeEngine, Unanswering
+from evaluation.packing import digits, npz
+
+from service.errors import EngineUnavailable
+from service.evaluation import evaluator as module
+from service.evaluation.evaluator import Evaluator
+from service.evaluation.jobs import Job, Jobs
+from service.evaluation.pipeline import Bench
+from service.evaluation.uploads import STALE_S, Uploads
+from service.settings import Settings
+from service.telemetry.instruments import Instruments
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+@pytest.fixture
+def jobs(service_settings: Settings) -> Jobs:
+    return Jobs(service_settings.database)
+
+
+@pytest.fixture
+def uploads(service_settings: Settings) -> Uploads:
+    return Uploads(service_settings.state)
+
+
+def accept(jobs: Jobs, uploads: Uploads, job_id: str, **fields: object) -> None:
+    folder = uploads.begin(job_id)
+    for place, name in enumerate(("generated", "reference")):
+        npz(folder / name, {"images": digits(12, seed=place, size=2)})
+    uploads.commit(job_id)
+    jobs.accept(job_id, fields)
+
+
+def evaluator_of(bench: Bench, jobs: Jobs, uploads: Uploads) -> Evaluator:
+    return Evaluator(bench, jobs, uploads, Instruments())
+
+
+@pytest.fixture
+async def running(bench: Bench, jobs: Jobs, uploads: Uploads) -> AsyncIterator[Evaluator]:
+    evaluator = evaluator_of(bench, jobs, uploads)
+    task = asyncio.create_task(evaluator.run())
+    yield evaluator
+    evaluator.stopping.set()
+    await task
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    while not holds():  # noqa: ASYNC110 - what is waited for happens in a database or on a disk
+        await asyncio.sleep(0.01)
+
+
+async def until_over(jobs: Jobs, job_id: str) -> Job:
+    await until(lambda: jobs.get(job_id).is_over)
+    return jobs.get(job_id)
+
+
+@pytest.mark.usefixtures("running")
+async def test_an_evaluation_becomes_a_report_and_its_upload_goes(jobs: Jobs, uploads: Uploads) -> None:
+    accept(jobs, uploads, "a", metrics=["fid"])
+    job = await until_over(jobs, "a")
+    assert job.report is not None
+    assert job.report["id"] == "a"
+    assert job.report["metrics"]["fid"]["value"] > 0
+    await until(lambda: not uploads.folder("a").exists())
+
+
+@pytest.mark.usefixtures("running")
+async def test_a_bad_evaluation_fails_with_its_reason_and_the_next_goes_on(jobs: Jobs, uploads: Uploads) -> None:
+    accept(jobs, uploads, "bad", metrics=["fid"])
+    (uploads.folder("bad") / "generated").write_bytes(b"not an archive at all")
+    accept(jobs, uploads, "good", metrics=["fid"])
+    failed = await until_over(jobs, "bad")
+    assert failed.problem is not None
+    assert failed.problem["status"] == 422
+    assert (await until_over(jobs, "good")).status == "finished"
+
+
+@pytest.mark.usefixtures("running")
+async def test_a_failure_of_ours_does_not_carry_the_exceptions_text(jobs: Jobs, uploads: Uploads) -> None:
+    accept(jobs, uploads, "a")
+    (uploads.folder("a") / "generated").unlink()
+    failed = await until_over(jobs, "a")
+    assert failed.problem is not None
+    assert failed.problem["status"] == 500
+    assert "generated" not in failed.problem["detail"]
+
+
+async def test_told_to_stop_the_evaluator_queues_its_work_again(bench: Bench, jobs: Jobs, uploads: Uploads) -> None:
+    engine = Unanswering()
+    evaluator = evaluator_of(Bench(bench.settings, bench.store, engine, bench.references), jobs, uploads)
+    accept(jobs, uploads, "a", metrics=["fid"])
+    task = asyncio.create_task(evaluator.run())
+    await engine.asked.wait()
+    evaluator.stopping.set()
+    await task
+    job = jobs.get("a")
+    assert (job.status, job.attempt) == ("queued", 0)
+    assert uploads.folder("a").exists()
+    assert engine.dropped.is_set()
+
+
+async def test_a_cancelled_evaluation_is_let_go_of(
+    bench: Bench, jobs: Jobs, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RENEW_S", 0.01)
+    engine = Unanswering()
+    evaluator = evaluator_of(Bench(bench.settings, bench.store, engine, bench.references), jobs, uploads)
+    accept(jobs, uploads, "a", metrics=["fid"])
+    task = asyncio.create_task(evaluator.run())
+    await engine.asked.wait()
+    jobs.remove("a")
+    await engine.dropped.wait()
+    evaluator.stopping.set()
+    await task
+    assert jobs.get("a").status == "cancelled"
+
+
+async def test_without_an_engine_an_evaluation_is_begun_again_and_then_fails(
+    bench: Bench, jobs: Jobs, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ENGINE_PATIENCE_S", 0.0)
+    engine = FakeEngine(EngineUnavailable("No engine."))
+    evaluator = evaluator_of(Bench(bench.settings, bench.store, engine, bench.references), jobs, uploads)
+    accept(jobs, uploads, "a", metrics=["fid"])
+    task = asyncio.create_task(evaluator.run())
+    job = await until_over(jobs, "a")
+    evaluator.stopping.set()
+    await task
+    assert job.problem is not None
+    assert job.problem["status"] == 503
+    assert {call.verb for call, *_ in engine.calls} == {"features"}
+
+
+def test_uploads_are_seen_only_when_whole_and_swept_when_nobody_wants_them(uploads: Uploads, tmp_path: Path) -> None:
+    uploads.sweep(set())
+    receiving = uploads.begin("new")
+    assert not uploads.folder("new").exists()
+    uploads.commit("new")
+    assert uploads.folder("new").exists()
+    assert not receiving.exists()
+    old = time.time() - STALE_S - 60
+    for name in ("wanted", "orphan"):
+        uploads.begin(name)
+        uploads.commit(name)
+        os.utime(uploads.folder(name), (old, old))
+    os.utime(uploads.begin("half"), (old, old))
+    uploads.sweep({"wanted"})
+    left = sorted(folder.name for folder in (tmp_path / "state" / "uploads").iterdir())
+    assert left == ["new", "wanted"]
+    uploads.discard("new")
+    assert not uploads.folder("new").exists()

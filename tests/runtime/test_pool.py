@@ -1,0 +1,193 @@
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import doubles
+import numpy as np
+import pytest
+from doubles import BAD, Answering, Behind, add_doubles, echoed, images
+
+from service.errors import EngineUnavailable, ModelFailed
+from service.runtime.calls import Call, LoadedModel
+from service.runtime.link import ConnectionLost, Link
+from service.runtime.listener import Listener
+from service.runtime.pool import EnginePool
+
+CALL = Call("model", "classify")
+
+
+async def listening(behind: Behind, path: Path) -> Listener:
+    listener = Listener(behind)
+    await listener.listen(path)
+    return listener
+
+
+async def connected(pool: EnginePool, count: int) -> None:
+    while len(pool._links) < count:
+        await asyncio.sleep(0.005)
+
+
+class Dying(Behind):
+    """Hangs up on the first submissions, and answers later ones."""
+
+    def __init__(self, deaths: int) -> None:
+        super().__init__()
+        self.deaths = deaths
+        self.listener: Listener | None = None
+
+    def enqueue(self, work: doubles.Work) -> None:
+        super().enqueue(work)
+        if len(self.works) > self.deaths:
+            work.finish(list(work.arrays))
+            return
+        assert self.listener is not None
+        for connection in self.listener.connections:
+            connection.close()
+
+
+async def test_work_goes_to_the_engine_with_the_least_of_it(sockets: Path) -> None:
+    behinds = [Behind(), Behind()]
+    listeners = [await listening(behind, sockets / f"{place}.sock") for place, behind in enumerate(behinds)]
+    pool = EnginePool([sockets / "0.sock", sockets / "1.sock"])
+    await pool.start()
+    await connected(pool, 2)
+    asked = [asyncio.create_task(pool.submit(CALL, [np.zeros(1)])) for _ in range(6)]
+    await asyncio.gather(*(behind.answer_all(3) for behind in behinds))
+    await asyncio.gather(*asked)
+    await pool.stop()
+    for listener in listeners:
+        await listener.close()
+
+
+@pytest.mark.parametrize("deaths", [1, 2])
+async def test_what_a_dying_engine_held_is_tried_once_more(sockets: Path, deaths: int) -> None:
+    dying = Dying(deaths)
+    dying.listener = await listening(dying, sockets / "0.sock")
+    pool = EnginePool([sockets / "0.sock"])
+    await pool.start()
+    asked = asyncio.create_task(pool.submit(CALL, [np.arange(3)]))
+    if deaths == 1:
+        [answer] = await asked
+        np.testing.assert_array_equal(answer, np.arange(3))
+    else:
+        with pytest.raises(ConnectionLost):
+            await asked
+    assert len(dying.works) == 2
+    await pool.stop()
+    await dying.listener.close()
+
+
+async def test_what_a_dying_engine_held_goes_to_another(sockets: Path) -> None:
+    dying, other = Dying(100), Answering()
+    dying.listener = await listening(dying, sockets / "0.sock")
+    pool = EnginePool([sockets / "0.sock", sockets / "1.sock"])
+    await pool.start()
+    await connected(pool, 1)
+    listener = await listening(other, sockets / "1.sock")
+    await connected(pool, 2)
+    answers = await asyncio.gather(*(pool.submit(CALL, [np.full(1, number)]) for number in range(8)))
+    assert [int(answer[0]) for [answer] in answers] == list(range(8))
+    assert len(dying.works) >= 1
+    await pool.stop()
+    for each in (dying.listener, listener):
+        await each.close()
+
+
+async def test_work_waits_for_an_engine_that_is_on_its_way(sockets: Path) -> None:
+    pool = EnginePool([sockets / "0.sock"])
+    await pool.start()
+    asked = asyncio.create_task(pool.submit(CALL, [np.arange(3)]))
+    await asyncio.sleep(0)
+    listener = await listening(Answering(), sockets / "0.sock")
+    [answer] = await asked
+    np.testing.assert_array_equal(answer, np.arange(3))
+    await pool.stop()
+    await listener.close()
+
+
+async def test_without_an_engine_nothing_waits_for_ever(sockets: Path) -> None:
+    pool = EnginePool([sockets / "0.sock"])
+    await pool.start()
+    ways = (pool.submit(CALL, [np.arange(3)]), pool.load("echo"), pool.unload("echo"))
+    outcomes = await asyncio.gather(*ways, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [EngineUnavailable] * 3
+    await pool.stop()
+
+
+async def test_every_engine_loads_and_the_readiest_state_is_told(sockets: Path) -> None:
+    behinds = [
+        Behind(held={"echo": LoadedModel("1", "loading"), "slow": LoadedModel("2", "ready")}),
+        Behind(held={"echo": LoadedModel("1", "ready"), "slow": LoadedModel("2", "loading")}),
+    ]
+    listeners = [await listening(behind, sockets / f"{place}.sock") for place, behind in enumerate(behinds)]
+    pool = EnginePool([sockets / "0.sock", sockets / "1.sock"])
+    told = asyncio.Event()
+    pool.on_status = told.set
+    await pool.start()
+    await connected(pool, 2)
+    await pool.load("echo")
+    await pool.unload("echo")
+    assert [behind.commands for behind in behinds] == [[("load", "echo"), ("unload", "echo")]] * 2
+    assert told.is_set()
+    assert {name: loaded.state for name, loaded in pool.models().items()} == {"echo": "ready", "slow": "ready"}
+    await pool.stop()
+    for listener in listeners:
+        await listener.close()
+
+
+async def test_a_new_engine_is_told_what_to_hold_each_time_it_comes(sockets: Path) -> None:
+    behind = Behind()
+    loaded = asyncio.Queue[str]()
+
+    async def converge(link: Link) -> None:
+        await link.load("echo")
+        loaded.put_nowait("echo")
+
+    pool = EnginePool([sockets / "0.sock"], on_connect=converge)
+    await pool.start()
+    for _ in range(2):
+        listener = await listening(behind, sockets / "0.sock")
+        await loaded.get()
+        await listener.close()
+    assert behind.commands == [("load", "echo")] * 2
+    await pool.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("doubles")
+async def test_a_model_that_kills_its_engine_fails_its_callers_and_nobody_later(
+    sockets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_doubles(sockets / "store")
+    monkeypatch.setenv("PYTHONPATH", str(Path.cwd()), prepend=os.pathsep)
+    read, write = os.pipe()
+
+    def start() -> "subprocess.Popen[bytes]":
+        places = ["--store", str(sockets / "store"), "--socket", str(sockets / "engine.sock")]
+        program = [sys.executable, str(Path(doubles.__file__)), *places, "--parent-pipe", str(read)]
+        return subprocess.Popen(program, pass_fds=[read], stderr=subprocess.DEVNULL)
+
+    engine = start()
+    pool = EnginePool([sockets / "engine.sock"])
+    await pool.start()
+    await connected(pool, 1)
+    [echo] = await pool.submit(Call("crashing", "classify"), [images(7)])
+    np.testing.assert_allclose(echo, echoed(7), atol=1e-6)
+    with pytest.raises(ModelFailed):
+        await pool.submit(Call("failing", "classify"), [images(BAD)])
+    with pytest.raises(EngineUnavailable):
+        await pool.submit(Call("crashing", "classify"), [images(BAD)])
+    assert await asyncio.to_thread(engine.wait) == -9
+    engine = start()
+    await connected(pool, 1)
+    [echo] = await pool.submit(Call("crashing", "classify"), [images(8)])
+    np.testing.assert_allclose(echo, echoed(8), atol=1e-6)
+    await pool.stop()
+    engine.terminate()
+    assert await asyncio.to_thread(engine.wait) == 0
+    engine = start()
+    os.close(write)
+    os.close(read)
+    assert await asyncio.to_thread(engine.wait) == 1
