@@ -143,15 +143,14 @@ class Shell:
         return _PLACE.sub(lambda match: f"{self.root}{match[0]}", text)
 
     def build(self) -> str:
-        """All steps of the build, a stage in a subshell; the image's own RUN, which makes its user, is left out."""
-        blocks = ["set -eu"]
-        for stage in self.dockerfile.needed():
-            steps = [i for i in stage.instructions if not (stage is self.dockerfile.image and i.keyword == "RUN")]
-            said = [line for i in steps for line in self._say(i)]
-            if any(i.keyword in ("COPY", "RUN") for i in steps):
-                ancestors = [line for elder in self.dockerfile.lineage(stage)[:-1] for line in self._settings(elder)]
-                blocks.append("\n".join(["(", f": stage {stage.name}", *ancestors, *said, ")"]))
-        return "\n".join(blocks) + "\n"
+        """All steps of the build, a stage in a subshell."""
+        return "\n".join(["set -eu", *(self.stage(stage) for stage in self.dockerfile.needed())]) + "\n"
+
+    def stage(self, stage: Stage) -> str:
+        """One stage, with the settings of those below it; the image's own RUN makes its user and is left out."""
+        settings = [line for elder in self.dockerfile.lineage(stage)[:-1] for line in self._settings(elder)]
+        steps = [i for i in stage.instructions if not (stage is self.dockerfile.image and i.keyword == "RUN")]
+        return "\n".join([f"( : stage {stage.name}", *settings, *(line for i in steps for line in self._say(i)), ")"])
 
     def start(self, environment: Mapping[str, str], command: str) -> str:
         """Run a command as in the image, with more environment."""

@@ -19,6 +19,7 @@ _NOT_METRICS = re.compile(
     """,
     re.VERBOSE,
 )
+_LABELS = re.compile(r"\b(?:by|without|on|ignoring)\s*\(([^)]*)\)|([a-zA-Z_]\w*)\s*(?:=~|!~|!=|=)\s*\"")
 _METRIC = re.compile(r"\b[a-zA-Z_]\w*\b(?!\s*\()")
 _LABEL_VALUES = re.compile(r"label_values\((\w+),\s*(\w+)\)")
 
@@ -34,6 +35,12 @@ class Query:
     def metrics(self) -> set[str]:
         """The metrics that it reads."""
         return set(_METRIC.findall(_NOT_METRICS.sub(" ", self.expression)))
+
+    @property
+    def labels(self) -> set[str]:
+        """The labels that it matches or groups by."""
+        found = _LABELS.findall(self.expression)
+        return {name.strip() for grouped, matched in found for name in (grouped or matched).split(",")}
 
     @property
     def concrete(self) -> str:

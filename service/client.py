@@ -1,4 +1,4 @@
-"""A client of a running service, for programs and for the command line: plain calls, the service's own errors, no torch.
+"""A client of a running service, for programs and the command line: plain calls, the service's own errors, no torch.
 
 with Client("http://127.0.0.1:8000") as client:
     report = client.evaluate(Path("samples.zip"), EvaluationRequest(reference_name="mnist-test"))
@@ -7,11 +7,12 @@ with Client("http://127.0.0.1:8000") as client:
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Protocol, Self, TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -136,7 +137,7 @@ class Client:
 
     def model(self, model_id: str) -> ModelDetail:
         """One model with its card. Raises ModelNotFound."""
-        return _read(ModelDetail, self._ask(self._http.build_request("GET", f"/models/{model_id}")))
+        return _read(ModelDetail, self._ask(self._http.build_request("GET", f"/models/{quote(model_id, safe='')}")))
 
     def classify(self, images: Sequence[Image], *, model: str | None = None, top_k: int = 5) -> Classification:
         """The `top_k` likeliest labels of images (paths, or the bytes of image files), in as many requests as it takes.
@@ -200,7 +201,7 @@ class Client:
 
     def evaluation(self, evaluation_id: str) -> Report | EvaluationState:
         """The report of a finished evaluation; how far any other is, or why it failed. Raises EvaluationNotFound."""
-        document = self._document(self._http.build_request("GET", f"/evaluations/{evaluation_id}"))
+        document = self._document(self._http.build_request("GET", f"/evaluations/{quote(evaluation_id, safe='')}"))
         finished = document.get("status") == "finished"
         return _checked(Report, document) if finished else _checked(EvaluationState, document)
 
@@ -250,10 +251,12 @@ class Client:
                 yield reply
             finally:
                 reply.close()
+        except (httpx.ConnectError, httpx.UnsupportedProtocol) as error:
+            raise ServiceUnreachable(f"{self._address} cannot be reached: {error}.") from error
         except httpx.TimeoutException as error:
             raise ServiceUnreachable(f"{self._address} does not answer.") from error
-        except httpx.TransportError as error:
-            raise ServiceUnreachable(f"{self._address} cannot be reached: {error}.") from error
+        except httpx.RequestError as error:
+            raise ServiceUnreachable(f"{self._address} broke off: {error}.") from error
 
 
 def error_from(problem: Mapping[str, Any]) -> ServiceError:
@@ -262,8 +265,8 @@ def error_from(problem: Mapping[str, Any]) -> ServiceError:
     if title in KINDS:
         return KINDS[title](detail, errors=problem.get("errors"))
     error = ServiceError(f"{title}: {detail}" if title and detail else title or detail)
-    if problem.get("status") in set(HTTPStatus):
-        error.status = HTTPStatus(problem["status"])
+    with suppress(ValueError):
+        error.status = HTTPStatus(problem.get("status", error.status))
     return error
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from service.errors import ConfigurationError, ModelNotFound, ServiceError, WrongTask
 from service.runtime.calls import LoadedModel
-from service.runtime.link import Link
+from service.runtime.link import ConnectionLost, Link
 from service.runtime.listener import Listener
 from service.runtime.pool import EnginePool
 from service.runtime.queues import Work
@@ -177,6 +177,8 @@ class Supervisor:
         for model_id in sorted(self._models.wanted):
             try:
                 await link.load(model_id)
+            except ConnectionLost:
+                return  # the next engine in its place is asked again
             except ServiceError as error:
                 log.error("%s is wanted and cannot be loaded: %s", model_id, error.detail)  # noqa: TRY400
 

@@ -1,8 +1,10 @@
 """How commands speak: results on standard output, errors as one sentence and a status, nothing as a traceback."""
 
 import functools
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, ParamSpec, TypeVar
 
 import typer
 
@@ -11,7 +13,15 @@ from service.errors import ConfigurationError, ServiceError
 P = ParamSpec("P")
 R = TypeVar("R")
 
+EXIT_RED = 1
 EXIT_FAILED = 2
+EXIT_INTERRUPTED = 130
+WIDTH_ELSEWHERE = 160
+"""Columns of a table that is not shown on a terminal."""
+
+JSONOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")]
+
+log = logging.getLogger(__name__)
 
 
 def say(text: str) -> None:
@@ -19,15 +29,57 @@ def say(text: str) -> None:
     typer.echo(text)
 
 
+def complain(text: str) -> None:
+    """Print one line about what went wrong."""
+    typer.echo(f"chapterhouse: {text}", err=True)
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """Print a result for programs."""
+    say(json.dumps(document, indent=1, ensure_ascii=False))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "") -> None:
+    """Print a table for people; a column whose name begins with `>` holds numbers."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", title_style="", box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left")
+    for row in rows:
+        table.add_row(*row)
+    console = Console(markup=False, highlight=False)
+    console.print(table, width=None if console.is_terminal else WIDTH_ELSEWHERE)
+
+
 def fail_clearly(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn the errors that a person can mend into one sentence and exit status 2."""
+    """Turn whatever goes wrong into one sentence and exit status 2: 1 would say that a verdict is red."""
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
-        except (ServiceError, ConfigurationError) as error:
-            typer.echo(f"chapterhouse: {error}", err=True)
+        except (typer.Exit, typer.Abort, typer.BadParameter):
+            raise
+        except KeyboardInterrupt as error:
+            raise typer.Exit(EXIT_INTERRUPTED) from error
+        except (ServiceError, ConfigurationError, OSError) as error:
+            complain(_sentence(error))
+            raise typer.Exit(EXIT_FAILED) from error
+        except Exception as error:
+            log.debug("this should not have happened", exc_info=error)
+            complain(f"this should not have happened: {type(error).__name__}: {error}")
             raise typer.Exit(EXIT_FAILED) from error
 
     return run
+
+
+def _sentence(error: ServiceError | ConfigurationError | OSError) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, ServiceError) and error.errors:
+        named = "; ".join(f"{entry['field']}: {entry['message']}" for entry in error.errors)
+        return error.detail if named in error.detail else f"{error.detail or error.title} {named}"
+    return str(error) or (error.title if isinstance(error, ServiceError) else type(error).__name__)

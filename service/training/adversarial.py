@@ -1,5 +1,6 @@
 """The loop of every adversarial system: a few steps of the discriminator, then one of the generator."""
 
+import copy
 from typing import Any, Literal, Self
 
 import torch
@@ -117,7 +118,8 @@ def _draw_real(pixels: Tensor, rows: int, spec: ImageOutput, run: Run) -> Tensor
 
 @torch.no_grad()
 def _draw_grid(net: nn.Module, z: Tensor, step: int, run: Run) -> None:
-    pixels = net(z).add(1).mul(127.5).round().byte().permute(0, 2, 3, 1)  # (GRID, H, W, C)
+    # A copy, normalised by this very batch: an average of weights has no running statistics of its own yet.
+    pixels = copy.deepcopy(net).train()(z).add(1).mul(127.5).round().byte().permute(0, 2, 3, 1)  # (GRID, H, W, C)
     path = run.checkpoints.folder / f"samples-{step:06d}.png"
     path.write_bytes(encode_png(tile(pixels.cpu().numpy())))
 

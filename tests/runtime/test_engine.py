@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from doubles import (
     BAD,
-    CLASSIFIER,
     Echo,
     Miscounting,
     Slow,

@@ -117,11 +117,8 @@ async def test_while_one_engine_of_two_hangs_up_again_and_again(sockets: Path) -
             *(pool.submit(Call("m", "v"), [array]) for array in several), return_exceptions=True
         )
         for array, end in zip(several, ends, strict=True):
-            if isinstance(end, BaseException):
-                assert isinstance(end, EngineUnavailable)  # lost twice
-            else:
-                np.testing.assert_array_equal(end[0], array)
-                answered += 1
+            assert isinstance(end, EngineUnavailable) or end[0].tolist() == array.tolist()  # type: ignore[index]
+        answered += sum(isinstance(end, list) for end in ends)  # the others were lost twice
     over.set()
     assert answered
     await shaking

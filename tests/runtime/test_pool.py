@@ -14,6 +14,7 @@ from service.runtime.calls import Call, LoadedModel
 from service.runtime.link import ConnectionLost, Link
 from service.runtime.listener import Listener
 from service.runtime.pool import EnginePool
+from service.runtime.queues import Work
 
 CALL = Call("model", "classify")
 
@@ -25,7 +26,7 @@ async def listening(behind: Behind, path: Path) -> Listener:
 
 
 async def connected(pool: EnginePool, count: int) -> None:
-    while len(pool._links) < count:
+    while len(pool._links) < count:  # noqa: ASYNC110 - the pool has no word for it, its users need none
         await asyncio.sleep(0.005)
 
 
@@ -37,7 +38,7 @@ class Dying(Behind):
         self.deaths = deaths
         self.listener: Listener | None = None
 
-    def enqueue(self, work: doubles.Work) -> None:
+    def enqueue(self, work: Work) -> None:
         super().enqueue(work)
         if len(self.works) > self.deaths:
             work.finish(list(work.arrays))
@@ -118,8 +119,8 @@ async def test_without_an_engine_nothing_waits_for_ever(sockets: Path) -> None:
 
 async def test_every_engine_loads_and_the_readiest_state_is_told(sockets: Path) -> None:
     behinds = [
-        Behind(held={"echo": LoadedModel("1", "loading"), "slow": LoadedModel("2", "ready")}),
-        Behind(held={"echo": LoadedModel("1", "ready"), "slow": LoadedModel("2", "loading")}),
+        Behind(held={"echo": LoadedModel("1", "loading", "cpu"), "slow": LoadedModel("2", "ready", "cpu")}),
+        Behind(held={"echo": LoadedModel("1", "ready", "cpu"), "slow": LoadedModel("2", "loading", "cpu")}),
     ]
     listeners = [await listening(behind, sockets / f"{place}.sock") for place, behind in enumerate(behinds)]
     pool = EnginePool([sockets / "0.sock", sockets / "1.sock"])

@@ -1,0 +1,147 @@
+"""The service's work in this process, without a server: the same tasks, blocks and reports, through one engine."""
+
+import asyncio
+import secrets
+import tempfile
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.client import Classification, Drawn, Image, Output, Prediction
+from service.errors import DeadlineExceeded, InvalidRequest, UnreadableImage
+from service.evaluation.pipeline import Bench, evaluate
+from service.evaluation.references import References
+from service.evaluation.reports import Report
+from service.imaging import Pixels
+from service.packing import GRID_LIMIT, STREAMS
+from service.runtime.calls import Call
+from service.runtime.devices import available_devices
+from service.runtime.local import LocalEngine
+from service.runtime.sampling import sample_images
+from service.schemas import SEED_LIMIT, EvaluationRequest, GenerateRequest
+from service.settings import Settings
+from service.store import Model, ModelStore
+from service.tasks.classify import Classify
+
+Probabilities = NDArray[np.float32]
+
+REPORT_ID = "local"
+
+
+class Local:
+    """What `client.Client` does, done here. Results are those of a server with the same settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._store = ModelStore(settings.added_models_dir, settings.shipped_models_dir)
+
+    def classify(self, images: Sequence[Image], *, model: str | None = None, top_k: int = 5) -> Classification:
+        """The `top_k` likeliest labels of images (paths, or the bytes of image files).
+
+        An image that cannot be read has an `error` in its place. Raises ModelNotFound, WrongTask.
+        """
+        return asyncio.run(self._classify(images, model, top_k))
+
+    def generate(self, request: GenerateRequest, output: Output) -> Drawn:
+        """Draw images into an open file, block by block. Raises InvalidRequest, ModelNotFound, WrongTask."""
+        return asyncio.run(self._generate(request, output))
+
+    def evaluate(
+        self,
+        generated: Path,
+        request: EvaluationRequest,
+        *,
+        reference: Path | None = None,
+        wait_s: float | None = None,
+        on_progress: Callable[[float], None] = lambda _: None,
+    ) -> Report:
+        """The report on a file of generated samples, compared with the file `reference` or the request's stored one.
+
+        Raises the error that ended the evaluation, and DeadlineExceeded after `wait_s` seconds, once the step that is
+        under way is over.
+        """
+        return asyncio.run(self._evaluate(generated, request, reference, wait_s, on_progress))
+
+    async def _classify(self, images: Sequence[Image], model_id: str | None, top_k: int) -> Classification:
+        model = self._store.get(model_id or self._settings.default_classifier, task="classify")
+        prepared = [self._prepare(image, model) for image in images]
+        readable = [pixels for pixels in prepared if not isinstance(pixels, UnreadableImage)]
+        probabilities = iter(await self._probabilities(readable, model))
+        predictions = [
+            {"error": pixels.problem()}
+            if isinstance(pixels, UnreadableImage)
+            else {"labels": Classify().finish(next(probabilities), model.manifest.labels, top_k)}
+            for pixels in prepared
+        ]
+        return Classification(
+            model=model.id,
+            version=model.version,
+            predictions=tuple(
+                Prediction.model_validate({"name": str(image) if isinstance(image, Path) else None, **prediction})
+                for image, prediction in zip(images, predictions, strict=True)
+            ),
+        )
+
+    def _prepare(self, image: Image, model: Model) -> Pixels | UnreadableImage:
+        data = image.read_bytes() if isinstance(image, Path) else image
+        try:
+            return Classify().prepare(data, model.input, limit_pixels=self._settings.image_limit_pixels)
+        except UnreadableImage as error:
+            return error
+
+    async def _probabilities(self, images: Sequence[Pixels], model: Model) -> list[Probabilities]:
+        """Probabilities (classes,) of each image (1, H, W, C), a batch of the model's at a time."""
+        rows: list[Probabilities] = []
+        if not images:
+            return rows
+        async with self._engine() as engine:
+            for start in range(0, len(images), model.manifest.serving.max_batch):
+                batch = np.concatenate(images[start : start + model.manifest.serving.max_batch])
+                [probabilities] = await engine.submit(Call(model.id, "classify"), [batch])
+                rows += list(probabilities)
+        return rows
+
+    async def _generate(self, request: GenerateRequest, output: Output) -> Drawn:
+        if request.format == "png" and request.count > GRID_LIMIT:
+            raise InvalidRequest(f"count: at most {GRID_LIMIT} images as png; ask for zip or npz")
+        model = self._store.get(request.model or self._settings.default_generator, task="generate")
+        seed = secrets.randbelow(SEED_LIMIT) if request.seed is None else request.seed
+        stream = STREAMS[request.format](request.count, (*model.output.size, model.output.channels))
+        async with self._engine() as engine:
+            async for block in sample_images(engine, model, seed=seed, count=request.count):
+                output.write(stream.add(block))
+        output.write(stream.finish())
+        return Drawn(model=model.id, version=model.version, seed=seed)
+
+    async def _evaluate(
+        self,
+        generated: Path,
+        request: EvaluationRequest,
+        reference: Path | None,
+        wait_s: float | None,
+        on_progress: Callable[[float], None],
+    ) -> Report:
+        with tempfile.TemporaryDirectory(prefix="chapterhouse-") as directory:
+            try:
+                async with asyncio.timeout(wait_s), self._engine() as engine:
+                    return await evaluate(
+                        request,
+                        Bench(self._settings, self._store, engine, References.of(self._settings)),
+                        report_id=REPORT_ID,
+                        generated=generated,
+                        reference=reference,
+                        working_dir=Path(directory),
+                        on_progress=on_progress,
+                    )
+            except TimeoutError as error:
+                raise DeadlineExceeded(f"The evaluation is not over after {wait_s:g} s.") from error
+
+    @asynccontextmanager
+    async def _engine(self) -> AsyncIterator[LocalEngine]:
+        """The first device that a server would take, with as many threads, so that both give the same bits."""
+        device = available_devices(self._settings.devices)[0]
+        async with LocalEngine(self._store, device=device, threads=self._settings.engine_threads) as engine:
+            yield engine

@@ -1,0 +1,173 @@
+"""`chapterhouse models`: what the store holds, and whether it is what its cards say."""
+
+from typing import Annotated, Any
+
+import typer
+
+from service.cli.reporting import EXIT_FAILED, JSONOption, fail_clearly, print_json, print_table, say
+from service.errors import ConfigurationError, InvalidManifest
+from service.settings import read_settings
+from service.store import Card, Layer, Model, ModelStore, file_sha256
+
+app = typer.Typer(help="The models of the store.", no_args_is_help=True)
+
+
+@app.command("list")
+@fail_clearly
+def list_models(as_json: JSONOption = False) -> None:
+    """List the models that have weights."""
+    store = _store()
+    models = [store.get(model_id) for model_id in store.ids()]
+    if as_json:
+        print_json({"models": [describe(model) for model in models]})
+        return
+    rows = [
+        (
+            model.id,
+            model.version,
+            model.manifest.task,
+            str(model.manifest.chapter),
+            f"{model.card.parameters:,}" if model.card else "–",
+            f"{model.card.macs:,}" if model.card else "–",
+            ", ".join(f"{name} {score.value:.4g}" for name, score in model.card.scores.items()) if model.card else "–",
+        )
+        for model in models
+    ]
+    print_table(("model", "version", "task", ">chapter", ">parameters", ">MACs", "scores"), rows)
+
+
+@app.command("show")
+@fail_clearly
+def show(
+    model_id: Annotated[str, typer.Argument(metavar="ID", help="A model of the store, trained or not.")],
+    as_json: JSONOption = False,
+) -> None:
+    """Show a model's manifest, its card and the table of its layers."""
+    model = _store().described(model_id)
+    if as_json:
+        print_json(describe(model))
+        return
+    manifest, card = model.manifest, model.card
+    facts = {
+        "model": f"{model.id} {model.version}",
+        "folder": str(model.folder),
+        "summary": manifest.summary,
+        "paper": manifest.paper,
+        "chapter": str(manifest.chapter),
+        "net": f"{manifest.net} {_words(manifest.options)}".rstrip(),
+        "task": manifest.task,
+        "dataset": manifest.dataset,
+        "input": _words(manifest.input.model_dump()) if manifest.input else "",
+        "output": _words(manifest.output.model_dump()) if manifest.output else "",
+        "labels": ", ".join(manifest.labels),
+        "training": _words(manifest.training),
+        "serving": _words(manifest.serving.model_dump()),
+    }
+    for name, words in (facts | (_card_facts(card) if card else {"card": "none; it has not been trained"})).items():
+        if words:
+            say(f"{name:<10}  {words}")
+    if card:
+        columns = ("layer", "kind", ">kernel", ">stride", ">output", ">parameters", ">MACs", ">sees")
+        print_table(columns, [_cells(layer) for layer in card.layers])
+
+
+@app.command("verify")
+@fail_clearly
+def verify(
+    model_ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="All of the store unless given.")
+    ] = None,
+) -> None:
+    """Check weights, manifests and cards against each other; exits 2 where one is wrong."""
+    store = _store()
+    wrong = False
+    for model_id in model_ids or store.ids():
+        model = store.described(model_id)
+        found = faults(model)
+        wrong = wrong or bool(found)
+        say(f"{model_id}  {'; '.join(found) or f'{model.version} is what its card says'}")
+    if wrong:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def describe(model: Model) -> dict[str, Any]:
+    """A model as JSON: its manifest and its card as they are written."""
+    return {
+        "id": model.id,
+        "version": model.version,
+        "folder": str(model.folder),
+        "manifest": model.manifest.model_dump(mode="json"),
+        "card": model.card.model_dump(mode="json") if model.card else None,
+    }
+
+
+def faults(model: Model) -> list[str]:
+    """What is wrong with a model's files; nothing where they are what they say."""
+    try:
+        card = model.card
+        return _faults_of_net(model, card) + (_faults_of_weights(model, card) if card else ["it has no card.json"])
+    except InvalidManifest as error:
+        return [str(error)]
+
+
+def _faults_of_weights(model: Model, card: Card) -> list[str]:
+    if not model.weights.is_file():
+        return []
+    found = file_sha256(model.weights)
+    return [] if found == card.sha256 else [f"{model.weights} has sha256 {found}; its card says {card.sha256}"]
+
+
+def _faults_of_net(model: Model, card: Card | None) -> list[str]:
+    """What keeps the net that the manifest names from being built, filled and counted."""
+    from service.nets.layers import count_parameters
+    from service.nets.registry import build_net
+    from service.nets.weights import load_weights
+
+    net = build_net(model.manifest.net, model.manifest.options)
+    found = []
+    try:
+        load_weights(net, model.weights)
+    except ConfigurationError as error:
+        found.append(str(error))
+    count = count_parameters(net)
+    if card and count != card.parameters:
+        found.append(f"its net has {count:,} parameters; its card says {card.parameters:,}")
+    return found
+
+
+def _store() -> ModelStore:
+    settings = read_settings()
+    return ModelStore(settings.added_models_dir, settings.shipped_models_dir)
+
+
+def _card_facts(card: Card) -> dict[str, str]:
+    scores = (f"{name} {score.value:.6g} on {score.on} ({score.how})" for name, score in card.scores.items())
+    return {
+        "weights": f"{card.size_bytes:,} bytes, sha256 {card.sha256}",
+        "parameters": f"{card.parameters:,}",
+        "MACs": f"{card.macs:,}",
+        "scores": "; ".join(scores),
+        "trained": f"in {card.seconds:,.0f} s with seed {card.seed} on {card.hardware}",
+        "versions": _words(card.versions),
+    }
+
+
+def _cells(layer: Layer) -> tuple[str, ...]:
+    return (
+        layer.name,
+        layer.kind,
+        _sizes(layer.kernel),
+        _sizes(layer.stride),
+        _sizes(layer.output),
+        f"{layer.parameters:,}",
+        f"{layer.macs:,}",
+        "–" if layer.receptive_field is None else str(layer.receptive_field),
+    )
+
+
+def _sizes(sizes: tuple[int, ...] | None) -> str:
+    return "–" if sizes is None else "×".join(map(str, sizes))
+
+
+def _words(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
