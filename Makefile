@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test check format benchmark clean
+.PHONY: run test check format benchmark deployment clean
 
 run: .venv/.service ## Serve on http://127.0.0.1:8000; CHAPTERHOUSE_PORT moves it.
 	exec $(BIN)/chapterhouse serve
@@ -24,6 +24,9 @@ format: .venv/.development ## Format, and mend what can be mended.
 
 benchmark: .venv/.development ## Requests per second and latency, beside a plain FastAPI endpoint and torch alone.
 	$(BIN)/python benchmarks/serving.py
+
+deployment: .venv/.development ## Carry out the Dockerfile and the compose file without Docker.
+	$(BIN)/python -m deploy.native
 
 clean: ## Remove what the other commands made.
 	rm -rf .venv .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist

@@ -35,6 +35,8 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 _PNG_HEADER = struct.Struct(">8s4x4sIIBB")
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_GREY, _PNG_RGB = 0, 2
+_PNG_SPECIAL = (b"tRNS", b"eXIf")
+"""A transparent value and a camera's orientation: what libspng leaves to us and Pillow applies."""
 
 
 def decode(data: bytes, *, limit_pixels: int) -> Pixels:
@@ -49,10 +51,9 @@ def decode(data: bytes, *, limit_pixels: int) -> Pixels:
     if data.startswith(_PNG_SIGNATURE) and len(data) >= _PNG_HEADER.size:
         _, _, width, height, depth, colour = _PNG_HEADER.unpack_from(data)
         _refuse_large(width, height, limit_pixels)
-        if depth == 8 and colour in (_PNG_GREY, _PNG_RGB):
-            pixels = _decode_png(data)
-            if pixels.shape[2] in (1, 3):
-                return pixels
+        before_pixels = data[: data.find(b"IDAT")]
+        if depth == 8 and colour in (_PNG_GREY, _PNG_RGB) and not any(name in before_pixels for name in _PNG_SPECIAL):
+            return _decode_png(data)
     return _decode_any(data, limit_pixels)
 
 
@@ -89,14 +90,10 @@ def _to_pixels(image: Image.Image) -> Pixels:
     orientation = image.getexif().get(0x0112, 1)
     if image.mode.startswith("I") or image.mode == "F":
         return _scale_deep(np.asarray(image))
-    if image.mode in ("1", "L"):
-        image = image.convert("L")
-    elif image.mode == "LA":
-        image = _over_black(image.convert("RGBA")).convert("L")
-    elif image.has_transparency_data:
+    wanted = "L" if image.mode in ("1", "L", "LA") else "RGB"
+    if image.has_transparency_data:
         image = _over_black(image.convert("RGBA"))
-    else:
-        image = image.convert("RGB")
+    image = image.convert(wanted)
     pixels = np.asarray(image)
     return _upright(pixels if pixels.ndim == 3 else pixels[:, :, None], orientation)
 

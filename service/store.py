@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import tomllib
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,8 @@ from service.errors import InvalidManifest, ModelNotFound, WrongTask
 
 TaskName = Literal["classify", "generate", "forecast"]
 Size = tuple[int, int]
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""What a folder of the store may be called, so that an id never leads elsewhere."""
 
 
 class _Written(BaseModel):
@@ -197,7 +200,7 @@ class ModelStore:
             self.refresh(model_id)
 
     def _find(self, model_id: str, file: str = "weights.safetensors") -> Model:
-        if Path(model_id).name == model_id:
+        if _ID.fullmatch(model_id):
             for layer in self._layers:
                 if (layer / model_id / file).is_file():
                     return Model(layer / model_id)

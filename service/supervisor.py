@@ -122,6 +122,7 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._broken: str | None = None
         self._pipe_read, self._pipe_write = os.pipe()
+        self._instruments.begin_at_zero(self._instruments.restarts, "front", "engine", "evaluator")
         devices = engine_devices(settings.devices)
         sockets = [runtime_dir / f"device-{index}.sock" for index in range(len(devices))]
         self._engines = [
@@ -185,15 +186,9 @@ class Supervisor:
     async def _keep(self, child: Child) -> None:
         """Start a child again whenever it dies, later each time it dies young."""
         delay = 0.0
-        while not child.ending:
+        while True:
             began = time.monotonic()
-            child.process = await self._start(child)
-            if child.ending:
-                child.end()  # it was asked to go while it was being started
-            self._count(child.role)
-            code = await child.process.wait()
-            forget_process(child.process.pid, self._metrics_dir)
-            self._count(child.role)
+            code = await self._live(child)
             if child.ending:
                 return
             if code == EXIT_CONFIGURATION:
@@ -204,9 +199,24 @@ class Supervisor:
             self._instruments.restarts.labels(child.role).inc()
             steady = time.monotonic() - began > STEADY_S
             delay = 0.0 if steady else min(BACKOFF_LAST_S, delay * 2 or BACKOFF_FIRST_S)
-            log.warning("%s %d ended with %d; starting it again in %.1f s", child.role, child.process.pid, code, delay)
+            log.warning("the %s ended with %s; starting it again in %.1f s", child.role, code, delay)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay)
+
+    async def _live(self, child: Child) -> int | None:
+        """Start a child and await its end: its exit status, or None where the system would not start it."""
+        try:
+            child.process = await self._start(child)
+        except OSError:
+            log.exception("the %s could not be started", child.role)
+            return None
+        if child.ending:
+            child.end()  # it was asked to go while it was being started
+        self._count(child.role)
+        code = await child.process.wait()
+        forget_process(child.process.pid, self._metrics_dir)
+        self._count(child.role)
+        return code
 
     async def _start(self, child: Child) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(

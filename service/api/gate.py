@@ -111,6 +111,9 @@ class Gate:
     draining: bool = False
     open: int = 0
 
+    def __post_init__(self) -> None:
+        self.instruments.begin_at_zero(self.instruments.rejected, "draining", "front_full")
+
     def admit(self, method: str) -> None:
         """Refuse new work while draining or full; questions about the service itself always pass."""
         if method in ("GET", "HEAD"):

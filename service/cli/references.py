@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from service.cli.reporting import fail_clearly, say
-from service.settings import Settings
+from service.settings import Settings, read_settings
 from service.store import ModelStore
 
 app = typer.Typer(help="Reference sets that evaluations compare with.", no_args_is_help=True)
@@ -18,7 +18,7 @@ def list_references() -> None:
     """List the stored references."""
     from service.evaluation.references import References
 
-    store = References.of(Settings())
+    store = References.of(read_settings())
     for name in store.names():
         kept = store.describe(name)
         say(f"{name}  {kept.count:,} images of {kept.dataset}  {kept.extractor} {kept.weights_sha256[:12]}")
@@ -32,7 +32,7 @@ def make(
     features: Annotated[str, typer.Option(help="The classifier that looks at them.")],
 ) -> None:
     """Extract the features of a dataset's test images and keep them with their statistics."""
-    path = asyncio.run(_make(Settings(), name, dataset, features))
+    path = asyncio.run(_make(read_settings(), name, dataset, features))
     say(f"{name}  {path}")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.reporting import fail_clearly, say
-from service.settings import Settings
+from service.settings import Settings, read_settings
 from service.store import Model, ModelStore, write_card
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def train(
     """Train a model by the recipe in its model.toml, score it on the test set, and write weights and card."""
     from service.training.train import train as run
 
-    settings = Settings()
+    settings = read_settings()
     source = ModelStore(settings.added_models_dir, settings.shipped_models_dir).described(model_id)
     target = settings.trained_models_dir / model_id
     workplace = settings.state / "training" / model_id

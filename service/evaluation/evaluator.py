@@ -44,6 +44,7 @@ class Evaluator:
         self._jobs = jobs
         self._uploads = uploads
         self._instruments = instruments
+        instruments.begin_at_zero(instruments.evaluations, "finished", "failed", "cancelled")
         self._owner = f"{os.getpid()}-{secrets.token_hex(4)}"
         self.stopping = asyncio.Event()
 

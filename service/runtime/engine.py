@@ -59,6 +59,7 @@ class Engine:
         self._device = device
         self._instruments = instruments
         self._queue_limit = queue_limit
+        instruments.begin_at_zero(instruments.rejected, "queue_full")
         self._residents: dict[str, Resident] = {}
         self._arrived = asyncio.Event()
         self._stopping = False
@@ -180,6 +181,8 @@ class Engine:
             raise failure from error
         resident.net = net
         resident.loading = None
+        for counter in (self._instruments.model_failures, self._instruments.cancelled):
+            self._instruments.begin_at_zero(counter, model_id)
         self._instruments.model_loaded.labels(model_id, resident.model.version, self._device.name).set(1)
         log.info("%s %s is warm on %s after %.2f s", model_id, resident.model.version, self._device.name,
                  time.monotonic() - began)  # fmt: skip

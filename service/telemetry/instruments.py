@@ -116,6 +116,11 @@ class Instruments:
             registry=r,
         )
 
+    def begin_at_zero(self, counter: Counter, *values: str) -> None:
+        """Let a counter's series exist before anything happened: a first event would be no increase otherwise."""
+        for value in values:
+            counter.labels(value)
+
     def exposition(self, directory: Path | None) -> bytes:
         """The text that Prometheus scrapes: of all processes that share `directory`, or of this one."""
         if directory is None:

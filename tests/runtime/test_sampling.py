@@ -49,7 +49,7 @@ async def test_image_i_of_a_seed_is_the_same_whatever_the_count_and_the_company(
 ) -> None:
     whole = await sample(engine, generator, seed=7, count=INTERACTIVE_COUNT + 10)  # on the bulk lane
     assert whole.shape == (INTERACTIVE_COUNT + 10, 28, 28, 1)
-    counts = (1, 15, 16, 17, 40)
+    counts = (1, 15, 17, 30)  # their first blocks fit into the queue together
     together = await asyncio.gather(*(sample(engine, generator, seed=7, count=count) for count in counts))
     for count, images in zip(counts, together, strict=True):
         assert images.tobytes() == whole[:count].tobytes()

@@ -1,0 +1,52 @@
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+import typer
+from cli.conftest import Run
+from typer.testing import CliRunner
+
+from service import __version__
+from service.cli import app
+
+HEAVY = ("fastapi", "httpx", "numpy", "PIL", "rich", "sqlalchemy", "torch", "uvicorn")
+
+
+def test_the_commands_are_those_of_the_readme() -> None:
+    shown = CliRunner().invoke(app, ["--help"]).stdout
+    for name in ("serve", "train", "evaluate", "generate", "classify", "models", "data", "references", "bench"):
+        assert f" {name} " in shown
+
+
+def test_help_loads_nothing_heavy() -> None:
+    words = f"import sys, service.cli; print([name for name in {HEAVY} if name in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True).stdout
+    assert loaded == "[]\n"
+
+
+def test_the_version_is_the_packages() -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.stdout) == (0, f"chapterhouse {__version__}\n")
+
+
+def _commands(group: object, path: str = "") -> Iterator[tuple[str, object]]:
+    for name, command in getattr(group, "commands", {}).items():
+        yield f"{path} {name}".strip(), command
+        yield from _commands(command, f"{path} {name}")
+
+
+@pytest.mark.parametrize(("path", "command"), list(_commands(typer.main.get_command(app))))
+def test_every_command_and_every_option_is_explained(path: str, command: object) -> None:
+    assert getattr(command, "help", None), path
+    for parameter in getattr(command, "params", []):
+        assert getattr(parameter, "help", None), f"{path} {parameter.name}"
+
+
+@pytest.mark.parametrize("command", ["serve", "classify x.png", "models list", "data list", "references list", "bench"])
+def test_a_wrong_setting_is_one_sentence(command: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAPTERHOUSE_PORT", "many")
+    result = run(*command.split())
+    assert result.exit_code == 2
+    assert result.stderr.startswith("chapterhouse: CHAPTERHOUSE_PORT: ")
+    assert result.stderr.count("\n") == 1

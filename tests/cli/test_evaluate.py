@@ -1,0 +1,148 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cli.conftest import Run
+from evaluation.packing import digits, npz, pngs, zipped
+
+from service.evaluation.references import make_reference, save_reference
+from service.settings import Settings
+
+MADE, REAL = digits(20, seed=2, size=2), digits(24, seed=1, size=2)
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    return npz(tmp_path / "made.npz", {"images": MADE})
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Path:
+    return zipped(tmp_path / "real.zip", pngs(REAL))
+
+
+def unpacked(folder: Path, images: Any) -> Path:
+    """A directory with images in two sub-directories and a hidden file."""
+    for place, (name, data) in enumerate(pngs(images)):
+        target = folder / str(place % 2) / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+    (folder / ".hidden").write_text("not to be looked at")
+    return folder
+
+
+def measured(text: str) -> dict[str, Any]:
+    """A report without what differs from one run to the next."""
+    report: dict[str, Any] = json.loads(text)
+    return {name: value for name, value in report.items() if name not in ("id", "timing")}
+
+
+def test_a_report_is_the_same_here_and_over_http_from_files_and_from_directories(
+    run: Run, server: str, made: Path, real: Path, tmp_path: Path
+) -> None:
+    folders = unpacked(tmp_path / "made", MADE), unpacked(tmp_path / "real", REAL)
+    reports = []
+    for generated, reference in ((made, real), folders):
+        for where in ((), ("--server", server)):
+            result = run("evaluate", generated, "--reference", reference, "--metrics", "fid,mmd", "--json", *where)
+            assert result.exit_code == 0, result.output
+            reports.append(measured(result.stdout))
+    assert list(reports[0]["metrics"]) == ["fid", "mmd"]
+    assert reports[0]["verdict"] is None
+    assert all(report == reports[0] for report in reports)
+
+
+@pytest.mark.parametrize(("thresholds", "status", "colour"), [("fid<=1e9", 0, "green"), ("fid<=0,fid>=0", 1, "red")])
+def test_the_verdict_is_the_exit_status(
+    thresholds: str, status: int, colour: str, where: tuple[str, ...], run: Run, made: Path, real: Path
+) -> None:
+    result = run("evaluate", made, "--reference", real, "--metrics", "fid", "--thresholds", thresholds, *where)
+    assert result.exit_code == status, result.output
+    assert result.stdout.splitlines()[-1] == f"verdict: {colour}"
+    assert "20 samples against 24 samples of the reference sent" in result.stdout
+
+
+def test_a_stored_reference_options_and_a_seed_reach_the_report(run: Run, made: Path, local_settings: Settings) -> None:
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet(np.ones(4), 30)
+    reference = make_reference(
+        "real-test",
+        rng.random((30, 4)),
+        probabilities,
+        extractor="echo",
+        weights_sha256="0",
+        dataset="noise",
+        sha256="1",
+    )
+    save_reference(reference, local_settings.reference_dirs[0])
+    result = run(
+        "evaluate", made, "--reference-name", "real-test", "--metrics", "mmd", "--option", "mmd.sigma=0.5", "--seed", 7
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "30 samples of real-test (noise)" in result.stdout
+    assert "seed 7" in result.stdout
+    assert "sigma 0.5" in result.stdout
+
+
+def test_unreadable_files_can_be_skipped(run: Run, real: Path, tmp_path: Path) -> None:
+    folder = unpacked(tmp_path / "made", MADE)
+    (folder / "notes.txt").write_text("no image")
+    refused = run("evaluate", folder, "--reference", real, "--metrics", "fid")
+    assert refused.exit_code == 2
+    assert "notes.txt" in refused.stderr
+    skipped = run("evaluate", folder, "--reference", real, "--metrics", "fid", "--skip-unreadable")
+    assert skipped.exit_code == 0
+    assert "warning: 1 of 21 files could not be read and were skipped" in skipped.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--metrics", "beauty"), "There is no metric called 'beauty'"),
+        (("--metrics", "fid", "--thresholds", "mmd<=1"), "mmd is not among the metrics"),
+        (("--metrics", "mmd", "--option", "mmd.sigma=-1"), "mmd.sigma: Input should be greater than 0"),
+        (("--features", "nobody"), "There is no model called 'nobody'"),
+        (("--features", "doodle"), "doodle does generate"),
+    ],
+    ids=["metric", "threshold", "option", "extractor", "wrong task"],
+)
+def test_what_cannot_be_measured_ends_with_2_and_one_sentence(
+    arguments: tuple[str, ...], words: str, where: tuple[str, ...], run: Run, made: Path, real: Path
+) -> None:
+    result = run("evaluate", made, "--reference", real, *arguments, *where)
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "Give --reference FILE or --reference-name NAME"),
+        (("--reference-name", "x", "--reference", "y"), "and not both"),
+        (("--reference-name", "x", "--option", "sigma=3"), "write it as METRIC.NAME=VALUE"),
+        (("--reference-name", "nobody"), "no stored reference called 'nobody'"),
+        (("--reference", "nowhere.zip"), "nowhere.zip does not exist"),
+        (("--reference-name", "x", "--server", "http://127.0.0.1:9"), "http://127.0.0.1:9 cannot be reached"),
+    ],
+    ids=["no reference", "two references", "option", "stored reference", "no file", "no server"],
+)
+def test_what_cannot_be_asked_is_said(arguments: tuple[str, ...], words: str, run: Run, made: Path) -> None:
+    result = run("evaluate", made, *arguments)
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
+def test_an_empty_directory_is_no_set_of_samples(run: Run, real: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = run("evaluate", tmp_path / "empty", "--reference", real)
+    assert (result.exit_code, result.stderr) == (2, f"chapterhouse: {tmp_path / 'empty'} holds no files.\n")
+
+
+def test_a_wait_that_is_over_ends_with_2(run: Run, made: Path, real: Path) -> None:
+    result = run("evaluate", made, "--reference", real, "--wait", 0)
+    assert result.exit_code == 2
+    assert "not over after 0 s" in result.stderr

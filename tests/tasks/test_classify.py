@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+import torch
+
+from service.errors import UnreadableImage
+from service.imaging import encode_png
+from service.store import ImageInput
+from service.tasks.classify import Classify, normalise
+
+SPEC = ImageInput(size=(4, 6), channels=3, mean=(0.5, 0.25, 0.0), std=(0.5, 0.5, 2.0), pad=1)
+
+
+def test_a_model_sees_pixels_as_it_was_trained_on_them() -> None:
+    images = torch.zeros(2, 4, 6, 3, dtype=torch.uint8)
+    images[1] = 255
+    x = normalise(images, SPEC)
+    assert x.shape == (2, 3, 6, 8)
+    assert x.dtype == torch.float32
+    torch.testing.assert_close(x[0], torch.tensor([-1.0, -0.5, 0.0])[:, None, None].expand(3, 6, 8))
+    torch.testing.assert_close(x[1, :, 1:-1, 1:-1], torch.tensor([1.0, 1.5, 0.5])[:, None, None].expand(3, 4, 6))
+
+
+def test_the_border_is_black_before_it_is_normalised() -> None:
+    x = normalise(torch.full((1, 4, 6, 3), 255, dtype=torch.uint8), SPEC)
+    border = torch.ones(6, 8, dtype=torch.bool)
+    border[1:-1, 1:-1] = False
+    torch.testing.assert_close(x[0, 0][border], torch.full((24,), -1.0))
+
+
+def test_without_a_border_nothing_is_padded() -> None:
+    spec = ImageInput(size=(2, 2), channels=1, mean=(0.0,), std=(1.0,))
+    assert normalise(torch.zeros(3, 2, 2, 1, dtype=torch.uint8), spec).shape == (3, 1, 2, 2)
+
+
+def test_an_image_file_becomes_one_row_of_the_models_size() -> None:
+    image = np.full((10, 10, 1), 77, np.uint8)
+    [row] = Classify().prepare(encode_png(image), SPEC, limit_pixels=100)
+    assert row.shape == (4, 6, 3)
+    assert (row == 77).all()
+    with pytest.raises(UnreadableImage):
+        Classify().prepare(encode_png(image), SPEC, limit_pixels=99)
+
+
+def test_the_likeliest_labels_come_first_and_equal_ones_in_the_order_of_the_labels() -> None:
+    probabilities = np.array([0.25, 0.5, 0.25, 0.0], np.float32)
+    found = Classify().finish(probabilities, ("a", "b", "c", "d"), 3)
+    assert found == [
+        {"label": "b", "index": 1, "probability": 0.5},
+        {"label": "a", "index": 0, "probability": 0.25},
+        {"label": "c", "index": 2, "probability": 0.25},
+    ]
+    assert len(Classify().finish(probabilities, ("a", "b", "c", "d"), 1000)) == 4

@@ -1,0 +1,113 @@
+import hashlib
+import shutil
+from pathlib import Path
+
+import pytest
+from doubles import CLASSIFIER, GENERATOR, Echo, add_card, add_model
+
+from service.errors import InvalidManifest, ModelNotFound, WrongTask
+from service.nets.registry import NETS
+from service.settings import Settings
+from service.store import Card, Model, ModelStore, file_sha256
+
+
+def write(folder: Path, manifest: str) -> Model:
+    folder.mkdir(exist_ok=True)
+    (folder / "model.toml").write_text(manifest, "utf-8")
+    return Model(folder)
+
+
+def test_only_models_with_weights_are_in_the_store(models_dir: Path, store: ModelStore) -> None:
+    write(models_dir / "unfinished", CLASSIFIER)
+    assert store.ids() == ["crashing", "doodle", "echo", "failing", "gossiping", "miscounting", "slow"]
+    with pytest.raises(ModelNotFound, match=r"There is no model called 'unfinished'; GET /models lists them\."):
+        store.get("unfinished")
+
+
+def test_an_added_model_wins_over_a_shipped_one(models_dir: Path, tmp_path: Path) -> None:
+    add_model(tmp_path / "added", "echo", Echo(), CLASSIFIER.format(net="echo"))
+    both = ModelStore(tmp_path / "added", models_dir)
+    assert both.get("echo").folder == tmp_path / "added" / "echo"
+    assert both.get("slow").folder == models_dir / "slow"
+    assert both.ids().count("echo") == 1
+
+
+@pytest.mark.parametrize("name", ["../models_store/echo", "/etc", "..", ".", "", "echo/", "echo\0", "échø", "a" * 5000])
+def test_a_name_that_leads_elsewhere_is_no_model(models_dir: Path, store: ModelStore, name: str) -> None:
+    shutil.copy(models_dir / "echo" / "weights.safetensors", models_dir.parent)
+    with pytest.raises(ModelNotFound):
+        store.get(name)
+
+
+def test_a_model_of_another_task_is_refused(store: ModelStore) -> None:
+    with pytest.raises(WrongTask, match="doodle does generate, not classify"):
+        store.get("doodle", task="classify")
+    with pytest.raises(WrongTask, match="it reads no images"):
+        _ = store.get("doodle").input
+    with pytest.raises(WrongTask, match="it draws no images"):
+        _ = store.get("echo").output
+    assert store.get("echo").input.channels == 1
+    assert store.get("doodle").output.latent == 4
+
+
+def test_the_version_is_the_weights_own(store: ModelStore, models_dir: Path) -> None:
+    assert store.get("echo").version == "untrained"
+    add_card(models_dir / "echo")
+    store.refresh("echo")
+    digest = hashlib.sha256((models_dir / "echo" / "weights.safetensors").read_bytes()).hexdigest()
+    assert store.get("echo").version == digest[:12]
+    assert file_sha256(models_dir / "echo" / "weights.safetensors") == digest
+
+
+def test_what_is_known_stays_known_until_another_version_is_heard_of(store: ModelStore, models_dir: Path) -> None:
+    known = store.get("echo")
+    assert known.version == "untrained"
+    add_card(models_dir / "echo")
+    store.refresh_unless("echo", "untrained")
+    assert store.get("echo") is known
+    store.refresh_unless("echo", "another")
+    assert store.get("echo") is not known
+    store.refresh_unless("never seen", "1")
+
+
+@pytest.mark.parametrize(
+    ("manifest", "reason"),
+    [
+        ("net = ", "Invalid value"),
+        (CLASSIFIER.replace('task = "classify"', 'task = "dance"'), "'classify', 'generate' or 'forecast'"),
+        (CLASSIFIER.replace("channels = 1", "channels = 2"), "channels"),
+        (CLASSIFIER.replace("std = [1.0]", "std = [1.0, 2.0]"), "mean and std need one value a channel"),
+        (CLASSIFIER.replace('labels = ["a", "b", "c", "d"]', ""), r"a classifier needs \[input\] and labels"),
+        (GENERATOR.split("[output]", maxsplit=1)[0], r"a generator needs \[output\]"),
+        (CLASSIFIER + "\nblocks = 3", "Extra inputs are not permitted"),
+    ],
+)
+def test_a_manifest_that_cannot_be_says_where_and_why(tmp_path: Path, manifest: str, reason: str) -> None:
+    with pytest.raises(InvalidManifest, match=reason) as raised:
+        _ = write(tmp_path / "model", manifest).manifest
+    assert str(tmp_path / "model" / "model.toml") in str(raised.value)
+
+
+def test_a_card_that_cannot_be_says_where(models_dir: Path) -> None:
+    (models_dir / "echo" / "card.json").write_text('{"sha256": 3}')
+    with pytest.raises(InvalidManifest, match=r"echo/card\.json"):
+        _ = Model(models_dir / "echo").card
+
+
+def test_a_card_is_written_whole(models_dir: Path) -> None:
+    add_card(models_dir / "echo")
+    folder = models_dir / "echo"
+    assert Card.model_validate_json((folder / "card.json").read_bytes()) == Model(folder).card
+    assert sorted(path.name for path in folder.iterdir()) == ["card.json", "model.toml", "weights.safetensors"]
+
+
+SHIPPED = [Model(path.parent) for path in sorted(Settings().shipped_models_dir.glob("*/model.toml"))]
+
+
+@pytest.mark.parametrize("model", SHIPPED, ids=[model.id for model in SHIPPED])
+def test_every_shipped_manifest_is_one(model: Model) -> None:
+    assert model.manifest.net in NETS
+    assert model.id.startswith(model.manifest.net.partition("-")[0]) or model.manifest.task == "generate"
+    if model.card is not None:
+        assert model.card.sha256 == file_sha256(model.weights)
+        assert model.card.size_bytes == model.weights.stat().st_size
