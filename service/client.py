@@ -15,19 +15,27 @@ from typing import Any, BinaryIO, Protocol, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from service.errors import (
-    ConfigurationError,
     DeadlineExceeded,
     Draining,
     InvalidRequest,
     NotReady,
     ServiceError,
+    ServiceUnreachable,
     error_types,
 )
 from service.evaluation.reports import Report
-from service.schemas import EvaluationRequest, EvaluationState, GenerateRequest, ModelDetail, ModelList, ModelSummary
+from service.schemas import (
+    Classification,
+    EvaluationRequest,
+    EvaluationState,
+    GenerateRequest,
+    ModelDetail,
+    ModelList,
+    ModelSummary,
+)
 
 M = TypeVar("M", bound=BaseModel)
 Image = Path | bytes
@@ -45,42 +53,11 @@ FORM_IMAGES = 256
 FORM_BYTES = 8 << 20
 """Images of one request: fewer than may wait for a model, smaller than a body may be."""
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-KINDS = {kind.title: kind for kind in error_types().values()}
+KINDS = {kind.title: kind for kind in error_types().values() if "title" in vars(kind)}
+"""What a problem's title says went wrong; an error without a title of its own crosses as its parent."""
 
 
-class ServiceUnreachable(ConfigurationError):
-    """No service answers at the address that was given."""
-
-
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Label(_Answer):
-    """One of the likeliest labels of an image."""
-
-    label: str
-    index: int
-    probability: float
-
-
-class Prediction(_Answer):
-    """What one image is, or why it cannot be read."""
-
-    name: str | None = None
-    labels: tuple[Label, ...] = ()
-    error: dict[str, Any] | None = Field(None, description="Problem details.")
-
-
-class Classification(_Answer):
-    """What `POST /classify` answers."""
-
-    model: str
-    version: str
-    predictions: tuple[Prediction, ...]
-
-
-class Drawn(_Answer):
+class Drawn(BaseModel, frozen=True):
     """What images were drawn with; enough to draw them again."""
 
     model: str
@@ -202,8 +179,13 @@ class Client:
     def evaluation(self, evaluation_id: str) -> Report | EvaluationState:
         """The report of a finished evaluation; how far any other is, or why it failed. Raises EvaluationNotFound."""
         document = self._document(self._http.build_request("GET", f"/evaluations/{quote(evaluation_id, safe='')}"))
-        finished = document.get("status") == "finished"
+        finished = document.get("status") == "finished" and document.get("kind", "evaluation") == "evaluation"
         return _checked(Report, document) if finished else _checked(EvaluationState, document)
+
+    def page(self, report: Report) -> str:
+        """The report as an HTML page, with plots and samples. Raises EvaluationNotFound."""
+        address = f"/evaluations/{quote(report.id, safe='')}"
+        return self._ask(self._http.build_request("GET", address, headers={"accept": "text/html"})).text
 
     def _until_over(self, evaluation_id: str, until: float | None, on_progress: Callable[[float], None]) -> Report:
         heard = time.monotonic()

@@ -5,23 +5,30 @@
     - UnreadableImage           422
     - UnreadableArchive         422  archive, array or statistics file
     - InvalidSamples            422  samples that cannot be measured
+    - InvalidSeries             422  a history that cannot be continued
   - Forbidden                   403
   - ModelNotFound               404
   - EvaluationNotFound          404
   - ReferenceNotFound           404
   - WrongTask                   409
+  - NotComparable               409  an evaluation and the baseline it names
+  - ReferenceShipped            409
+  - NotAcceptable               406
   - BodyTooLarge                413
   - UnsupportedMediaType        415
   - Overloaded                  429
   - ModelFailed                 500  a forward pass raised
   - EngineUnavailable           503
+  - DatabaseUnavailable         503
   - NotReady                    503
   - Draining                    503
   - DeadlineExceeded            504
+  - DiskFull                    507
 * ConfigurationError                 what an operator wrote is wrong; never crosses HTTP
   - DatasetMissing
   - InvalidManifest
   - UntrustedWeights
+  - ServiceUnreachable
 """
 
 from http import HTTPStatus
@@ -75,6 +82,12 @@ class InvalidSamples(InvalidRequest):
     title = "The samples cannot be measured"
 
 
+class InvalidSeries(InvalidRequest):
+    """The history cannot be continued: values are missing, never change, are too few, or lead nowhere."""
+
+    title = "The series cannot be forecast"
+
+
 class Forbidden(ServiceError):
     """The caller may not do this from where it is."""
 
@@ -108,6 +121,27 @@ class WrongTask(ServiceError):
 
     status = HTTPStatus.CONFLICT
     title = "The model does another task"
+
+
+class NotComparable(ServiceError):
+    """The evaluation that was named as the baseline measured something else, or has no report."""
+
+    status = HTTPStatus.CONFLICT
+    title = "The evaluations cannot be compared"
+
+
+class ReferenceShipped(ServiceError):
+    """The reference came with the store, which is read-only."""
+
+    status = HTTPStatus.CONFLICT
+    title = "The reference cannot be removed"
+
+
+class NotAcceptable(ServiceError):
+    """Nobody here writes any kind of answer that the caller takes."""
+
+    status = HTTPStatus.NOT_ACCEPTABLE
+    title = "No such kind of answer is written here"
 
 
 class BodyTooLarge(ServiceError):
@@ -146,6 +180,14 @@ class EngineUnavailable(ServiceError):
     retry_after_s = 2
 
 
+class DatabaseUnavailable(ServiceError):
+    """The database of evaluations does not answer."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    title = "The database is not available"
+    retry_after_s = 2
+
+
 class NotReady(ServiceError):
     """The service has started but a wanted model is not warm yet."""
 
@@ -169,6 +211,13 @@ class DeadlineExceeded(ServiceError):
     title = "The deadline has passed"
 
 
+class DiskFull(ServiceError):
+    """The state directory's disk has no room for what was sent."""
+
+    status = HTTPStatus.INSUFFICIENT_STORAGE
+    title = "The disk is full"
+
+
 class ConfigurationError(Exception):
     """What an operator wrote or left out is wrong; the message says what and where."""
 
@@ -183,6 +232,10 @@ class InvalidManifest(ConfigurationError):
 
 class UntrustedWeights(ConfigurationError):
     """A weights file is not the one its card or manifest names."""
+
+
+class ServiceUnreachable(ConfigurationError):
+    """No service answers at the address that was given."""
 
 
 def error_types(root: type[ServiceError] = ServiceError) -> dict[str, type[ServiceError]]:

@@ -119,8 +119,10 @@ def _upright(pixels: Pixels, orientation: int) -> Pixels:
     return np.ascontiguousarray(pixels)
 
 
-def conform(image: Pixels, *, size: tuple[int, int], channels: int) -> Pixels:
+def conform(image: Pixels, *, size: tuple[int, int], channels: int, shorter: int | None = None) -> Pixels:
     """Pixels (H, W, `channels`) of height and width `size`.
+
+    With `shorter`, the image's shorter side is resized to that and the middle cut out; else the whole is squeezed.
 
     Colour becomes grey by ITU-R 601 luma, grey is repeated into colour; another size is resized by Pillow's
     antialiased bilinear filter. Pixels that already fit are returned as they are.
@@ -129,7 +131,29 @@ def conform(image: Pixels, *, size: tuple[int, int], channels: int) -> Pixels:
         image = _recolour(image, channels)
     if image.shape[:2] == tuple(size):
         return image
+    if shorter is not None:
+        return _middle(_resize(image, _with_shorter_side(image, shorter)), size)
+    return _resize(image, size)
+
+
+def _with_shorter_side(image: Pixels, shorter: int) -> tuple[int, int]:
+    height, width = image.shape[:2]
+    return (shorter, shorter * width // height) if height <= width else (shorter * height // width, shorter)
+
+
+def _middle(image: Pixels, size: tuple[int, int]) -> Pixels:
+    """The middle of an image; black where it is smaller than `size`."""
     height, width = size
+    missing = [max(0, wanted - there) for wanted, there in zip(size, image.shape, strict=False)]
+    if any(missing):
+        image = np.pad(image, [*((gap // 2, gap - gap // 2) for gap in missing), (0, 0)])
+    top, left = ((there - wanted + 1) // 2 for there, wanted in zip(image.shape, size, strict=False))
+    return np.ascontiguousarray(image[top : top + height, left : left + width])
+
+
+def _resize(image: Pixels, size: tuple[int, int]) -> Pixels:
+    height, width = size
+    channels = image.shape[2]
     flat = image[:, :, 0] if channels == 1 else image
     resized = np.asarray(Image.fromarray(flat).resize((width, height), Image.Resampling.BILINEAR))
     return resized.reshape(height, width, channels)

@@ -29,6 +29,10 @@ class ImageStream(Protocol):
         """The bytes that end the file."""
         ...
 
+    def close(self) -> None:
+        """Let go of what an unfinished file holds."""
+        ...
+
 
 class _Outlet(io.RawIOBase):
     """A file that can only be appended to, and emptied into the answer."""
@@ -65,6 +69,10 @@ class GridStream:
         """The PNG."""
         return encode_png(tile(np.concatenate(self._images)))
 
+    def close(self) -> None:
+        """Forget the images."""
+        self._images.clear()
+
 
 class ZipStream:
     """A zip of PNG files, named by their index."""
@@ -85,8 +93,12 @@ class ZipStream:
 
     def finish(self) -> bytes:
         """The directory of the archive."""
-        self._zip.close()
+        self.close()
         return self._outlet.take()
+
+    def close(self) -> None:
+        """Close the archive."""
+        self._zip.close()
 
 
 class NpzStream:
@@ -106,9 +118,13 @@ class NpzStream:
 
     def finish(self) -> bytes:
         """The directory of the archive."""
+        self.close()
+        return self._outlet.take()
+
+    def close(self) -> None:
+        """Close the array and the archive."""
         self._member.close()
         self._zip.close()
-        return self._outlet.take()
 
 
 STREAMS: dict[str, type[ImageStream]] = {

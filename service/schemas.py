@@ -1,8 +1,8 @@
 """The shapes of what goes over HTTP, shared by the service, its client and its documentation."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 SEED_LIMIT = 2**63 - 1
 
@@ -39,6 +39,30 @@ class ModelDetail(ModelSummary):
     card: dict[str, Any] | None
 
 
+class Label(BaseModel):
+    """One of the likeliest labels of an image."""
+
+    label: str
+    index: int
+    probability: float
+
+
+class Prediction(BaseModel):
+    """What one image is, or why it cannot be read."""
+
+    name: str | None = None
+    labels: tuple[Label, ...] = ()
+    error: dict[str, Any] | None = Field(None, description="Problem details.")
+
+
+class Classification(BaseModel):
+    """What `POST /classify` answers."""
+
+    model: str
+    version: str
+    predictions: tuple[Prediction, ...]
+
+
 class GenerateRequest(BaseModel):
     """What `POST /generate` is asked for."""
 
@@ -57,6 +81,52 @@ class GenerateRequest(BaseModel):
     )
 
 
+Table = Annotated[
+    list[Any],
+    WithJsonSchema(
+        {"type": "array", "items": {"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}]}}
+    ),
+]
+"""A series: time first, channels second; one channel may be a flat list."""
+
+
+class ForecastRequest(BaseModel):
+    """What `POST /forecast` is asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str | None = Field(None, description="A model of task `forecast`; the default forecaster unless given.")
+    history: Table = Field(description="The series so far, oldest step first; one channel may be a flat list.")
+    horizon: int = Field(ge=1, description="How many steps to go on.")
+    fit: bool = Field(
+        default=False,
+        description="Whether the model's reservoir is given a readout of its own for this very history, of any kind.",
+    )
+    inputs: Table | None = Field(
+        None, description="What is known of every step of history and horizon beforehand; for models that hear inputs."
+    )
+    level: float = Field(0.95, ge=0.5, le=0.99, description="Share of values that the interval should hold.")
+
+
+class Interval(BaseModel):
+    """Where the values will lie, by how far earlier forecasts of the same history were off; in the forecast's shape."""
+
+    level: float
+    low: list[Any]
+    high: list[Any]
+
+
+class ForecastReply(BaseModel):
+    """What `POST /forecast` answers."""
+
+    model: str
+    version: str
+    fit: bool
+    forecast: list[Any] = Field(description="Time first, channels second; flat where the history was.")
+    interval: Interval | None = Field(description="None where the history is too short to measure it.")
+    warnings: list[str]
+
+
 class EvaluationRequest(BaseModel):
     """The fields of `POST /evaluate` beside its files."""
 
@@ -73,6 +143,11 @@ class EvaluationRequest(BaseModel):
         None, description="The classifier that looks at the images; the reference's own, or the default one."
     )
     thresholds: str | None = Field(None, description="What must hold, such as `fid<=30,inception_score>=8`.")
+    baseline: str | None = Field(
+        None,
+        max_length=1000,
+        description="An earlier evaluation's id: no metric may be worse, judged on the difference's interval.",
+    )
     seed: int = Field(0, ge=0, le=SEED_LIMIT, description="Of everything that is drawn: halves, splits.")
     intervals: bool = Field(default=True, description="Whether uncertainty is computed where the metric allows.")
     skip_unreadable: bool = Field(
@@ -84,6 +159,9 @@ class EvaluationState(BaseModel):
     """Where an evaluation stands: what `202` and `GET /evaluations` tell."""
 
     id: str
+    kind: Literal["evaluation", "reference"] = Field(
+        "evaluation", description="What it ends in: a report, or a stored reference."
+    )
     status: Literal["queued", "running", "finished", "failed", "cancelled"]
     progress: float = Field(description="0 to 1.")
     created: str = Field(description="ISO 8601, UTC.")
@@ -97,15 +175,35 @@ class EvaluationList(BaseModel):
     evaluations: list[EvaluationState]
 
 
+class ReferenceRequest(BaseModel):
+    """The fields of `PUT /references/{name}` beside its file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(description="What to call it.")
+    features: str | None = Field(
+        None,
+        description="The classifier that looks at the images, or that made the features or statistics which are sent; "
+        "the default one for images, the caller's own for others.",
+    )
+    dataset: str = Field("uploaded", max_length=200, description="What the samples are, for people.")
+    seed: int = Field(0, ge=0, le=SEED_LIMIT, description="Of the choice of the samples whose features are kept.")
+    skip_unreadable: bool = Field(
+        default=False, description="Whether unreadable files are passed over instead of being an error."
+    )
+
+
 class ReferenceSummary(BaseModel):
     """One row of `GET /references`."""
 
     name: str
     dataset: str
-    extractor: str
-    count: int
+    extractor: str = Field(description="A model's id, or `caller` for features that were sent without one.")
+    weights_sha256: str
+    count: int | None = Field(description="Samples behind the statistics; null where nobody said.")
     dim: int
     sha256: str
+    shipped: bool = Field(description="Whether it came with the store, and cannot be removed.")
 
 
 class ReferenceList(BaseModel):

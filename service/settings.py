@@ -42,6 +42,11 @@ class Settings(BaseSettings):
         Path("~/.local/share/chapterhouse"),
         description="Database, uploads, references, reports, fetched and added models.",
     )
+    database_url: str = Field(
+        "",
+        description="Where evaluations are kept: `postgresql://user@host/name`; a SQLite file in the state directory "
+        "unless set.",
+    )
     data_dir: Path = Field(
         Path("~/.cache/chapterhouse/data"), description="Datasets in their publishers' own file formats."
     )
@@ -50,6 +55,7 @@ class Settings(BaseSettings):
     )
     default_classifier: str = Field("lenet5-mnist", description="The model of `/classify` when none is named.")
     default_generator: str = Field("gan-mnist", description="The model of `/generate` when none is named.")
+    default_forecaster: str = Field("esn-mackey-glass", description="The model of `/forecast` when none is named.")
     queue_limit: int = Field(
         1024,
         ge=1,
@@ -59,8 +65,18 @@ class Settings(BaseSettings):
     upload_limit_bytes: int = Field(
         2048 * MEBIBYTE, ge=1, description="Largest body of `/evaluate`, and largest unpacked archive."
     )
+    uploads_disk_bytes: int = Field(
+        16384 * MEBIBYTE,
+        ge=1,
+        description="Disk that uploads which wait or are worked on may take, unpacked, before 429.",
+    )
+    reports_disk_bytes: int = Field(
+        4096 * MEBIBYTE, ge=1, description="Disk that reports may take; beyond it the oldest are removed."
+    )
+    reports_keep_days: float = Field(90.0, ge=0, description="Days for which a report is kept; 0 keeps it for ever.")
     image_limit_pixels: int = Field(64 * MEBIBYTE, ge=1, description="Largest image, in pixels, that is decoded.")
     generate_limit: int = Field(100_000, ge=1, description="Most images of one `/generate`.")
+    forecast_limit: int = Field(100_000, ge=1, description="Most values, steps times channels, of one `/forecast`.")
     drain_delay_s: float = Field(
         0.0, ge=0, description="Seconds from SIGTERM to closing the listener, for load balancers to notice."
     )
@@ -94,7 +110,7 @@ class Settings(BaseSettings):
 
     @property
     def database(self) -> Path:
-        """The SQLite file that holds the evaluations."""
+        """The SQLite file that holds the evaluations unless `database_url` names another place."""
         return self.state / "chapterhouse.db"
 
     @property

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from service.errors import InvalidManifest, ModelNotFound, WrongTask
+from service.settings import Settings
 
 TaskName = Literal["classify", "generate", "forecast"]
 Size = tuple[int, int]
@@ -29,6 +30,9 @@ class ImageInput(_Written):
     channels: Literal[1, 3]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    resize: int | None = Field(
+        None, gt=0, description="The shorter side before the middle is cut out; without it the whole is squeezed."
+    )
     pad: int = Field(0, ge=0, description="Black pixels added on each side before normalising.")
 
     @model_validator(mode="after")
@@ -47,11 +51,53 @@ class ImageOutput(_Written):
     crop: int = Field(0, ge=0, description="Pixels cut from each side.")
 
 
+class SeriesSpec(_Written):
+    """What a forecaster reads and goes on with. Mean and deviation are training's, and lie with the weights."""
+
+    channels: tuple[str, ...] = Field(min_length=1, description="What each value of a step is, in order.")
+    inputs: tuple[str, ...] = Field((), description="What is known of each step beforehand, in order.")
+    step: float = Field(1.0, gt=0, description="Time between two steps, in units of the data.")
+    washout: int = Field(0, ge=0, description="Steps after which the net has forgotten that it began from nothing.")
+    context: int = Field(2000, ge=1, description="Most steps of a history that are read: the last ones.")
+    memorised: int | None = Field(
+        None, ge=1, description="Steps from the first on that the net knows by heart, where it hears no values at all."
+    )
+    fits: bool = Field(default=False, description="Whether its readout can be fitted to the caller's own history.")
+
+    @model_validator(mode="after")
+    def _reads_beyond_its_washout(self) -> Self:
+        if self.context <= self.washout:
+            raise ValueError("context must be more than washout")
+        return self
+
+
 class Serving(_Written):
     """Limits of one model inside an engine."""
 
     max_batch: int = Field(64, ge=1, description="Most rows of a batch that interactive requests share.")
     block: int = Field(64, ge=1, description="Rows of the fixed blocks in which exact work is forwarded.")
+
+
+class Source(_Written):
+    """Where weights of others come from: never in git, fetched and checked on the user's machine."""
+
+    url: str
+    format: Literal["torch", "safetensors", "onnx"]
+    sha256: str = Field(
+        "", pattern="[0-9a-f]*", description="Of the file, or how it begins; empty where no publisher says it."
+    )
+    sha256_from: str = Field("", description="Where that was read.")
+    key_map: str = Field("", description="A key of KEY_MAPS; graphs of ONNX are read in their order.")
+    red_first: str = Field("", description="The first convolution of a net that saw blue first, as Caffe's did.")
+    parameters: int
+    licence: str
+    top1: float = Field(description="Share of ILSVRC-2012's validation images, as the publisher says.")
+    top5: float
+
+    @property
+    def file(self) -> str:
+        """The file's own name."""
+        return self.url.rpartition("/")[2]
 
 
 class Manifest(_Written):
@@ -67,7 +113,9 @@ class Manifest(_Written):
     labels: tuple[str, ...] = ()
     input: ImageInput | None = None
     output: ImageOutput | None = None
+    series: SeriesSpec | None = None
     training: dict[str, Any] = {}
+    source: Source | None = None
     serving: Serving = Serving()
 
     @model_validator(mode="after")
@@ -76,6 +124,8 @@ class Manifest(_Written):
             raise ValueError("a classifier needs [input] and labels")
         if self.task == "generate" and self.output is None:
             raise ValueError("a generator needs [output]")
+        if self.task == "forecast" and (self.series is None or self.serving.block != 1):
+            raise ValueError("a forecaster needs [series], and blocks of 1: no two histories are of one length")
         return self
 
 
@@ -129,9 +179,18 @@ class Model:
         """What `model.toml` says."""
         path = self.folder / "model.toml"
         try:
-            return Manifest.model_validate(tomllib.loads(path.read_text("utf-8")))
+            written = tomllib.loads(path.read_text("utf-8"))
+            if isinstance(written.get("labels"), str):
+                written["labels"] = self._shared_labels(written["labels"])
+            return Manifest.model_validate(written)
         except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
             raise InvalidManifest(f"{path}: {error}") from error
+
+    def _shared_labels(self, name: str) -> list[str]:
+        """The lines of a file in the store's folder of labels, for classes that many models share."""
+        if not _ID.fullmatch(name):
+            raise InvalidManifest(f"{self.folder / 'model.toml'}: {name!r} is no name of labels.")
+        return (self.folder.parent / "labels" / f"{name}.txt").read_text("utf-8").splitlines()
 
     @cached_property
     def card(self) -> Card | None:
@@ -163,6 +222,13 @@ class Model:
             raise WrongTask(f"{self.id} does {self.manifest.task}; it draws no images")
         return self.manifest.output
 
+    @property
+    def series(self) -> SeriesSpec:
+        """The forecaster's series. Raises WrongTask for a model that reads none."""
+        if self.manifest.series is None:
+            raise WrongTask(f"{self.id} does {self.manifest.task}; it reads no series")
+        return self.manifest.series
+
 
 class ModelStore:
     """The layers of the store, first match wins: added models, then the shipped ones."""
@@ -170,6 +236,11 @@ class ModelStore:
     def __init__(self, *layers: Path) -> None:
         self._layers = layers
         self._known: dict[str, Model] = {}
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The layers that these settings name."""
+        return cls(settings.added_models_dir, settings.shipped_models_dir)
 
     def ids(self) -> list[str]:
         """Every model that has weights, in alphabetical order."""

@@ -8,12 +8,15 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.errors import ConfigurationError, ModelNotFound, ServiceError, WrongTask
+from service.errors import ConfigurationError, DatabaseUnavailable, ModelNotFound, ServiceError, WrongTask
+from service.evaluation.database import Database
+from service.evaluation.migrations import migrate
 from service.runtime.calls import LoadedModel
 from service.runtime.link import ConnectionLost, Link
 from service.runtime.listener import Listener
@@ -135,19 +138,40 @@ class Supervisor:
         listen = ["--listen-fd", str(listening.fileno()), *control, *places]
         self._fronts = [Child("front", listen, (listening.fileno(),)) for _ in range(settings.fronts)]
         self._pool = EnginePool(sockets, on_connect=self._converge)
+        self._check_state()
         self._models = WantedModels(self._check_wanted(), self._pool)
         self._control = Listener(self._models)
+        self._migrate()
+
+    def _check_state(self) -> None:
+        state = self._settings.state
+        try:
+            state.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=state):
+                pass
+        except OSError as error:
+            raise ConfigurationError(f"CHAPTERHOUSE_STATE_DIR: cannot write into {state}: {error.strerror}.") from error
+
+    def _migrate(self) -> None:
+        """Bring the database to this version, before any child looks at it. Raises ConfigurationError."""
+        database = Database.of(self._settings)
+        try:
+            if done := migrate(database):
+                log.info("the database is now of revision %s", done[-1])
+        except DatabaseUnavailable as error:
+            raise ConfigurationError(f"{error.detail} CHAPTERHOUSE_DATABASE_URL says where it is.") from error
+        finally:
+            database.close()
 
     def _check_wanted(self) -> set[str]:
-        store = ModelStore(self._settings.added_models_dir, self._settings.shipped_models_dir)
-        wanted: dict[str, str | None] = dict.fromkeys(self._settings.preload)
-        wanted |= {self._settings.default_classifier: "classify", self._settings.default_generator: "generate"}
-        for model_id, task in wanted.items():
+        store = ModelStore.of(self._settings)
+        defaults = [(self._settings.default_classifier, "classify"), (self._settings.default_generator, "generate")]
+        for model_id, task in [*defaults, *((model_id, None) for model_id in self._settings.preload)]:
             try:
                 store.get(model_id, task=task)
             except (ModelNotFound, WrongTask) as error:
                 raise ConfigurationError(f"{error.detail} The settings want it loaded.") from error
-        return set(wanted)
+        return set(self._settings.wanted_models)
 
     async def run(self) -> int:
         """Serve until SIGTERM or Ctrl-C; the exit status."""

@@ -6,6 +6,8 @@ import pytest
 from doubles import DOUBLES, Echo, Miscounting, Slow, add_doubles
 from hypothesis import settings
 
+from service.evaluation.database import Database
+from service.evaluation.migrations import migrate
 from service.evaluation.pipeline import Bench
 from service.evaluation.references import References
 from service.nets.registry import NETS
@@ -69,9 +71,11 @@ def sockets() -> Iterator[Path]:
 @pytest.fixture
 def service_settings(models_dir: Path, tmp_path: Path) -> Settings:
     """The doubles' store with Echo and Doodle as its defaults, and a state directory of the test's own."""
-    return Settings(
+    settings = Settings(
         models_dir=models_dir, state_dir=tmp_path / "state", default_classifier="echo", default_generator="doodle"
     )
+    migrate(Database.of(settings))
+    return settings
 
 
 @pytest.fixture

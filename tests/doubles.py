@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from service.errors import ServiceError
-from service.nets.registry import NETS
+from service.nets.registry import NETS, build_net
 from service.nets.weights import save_weights
 from service.runtime.calls import Array, Call, Lane, LoadedModel
 from service.runtime.process import run_engine
@@ -176,6 +176,27 @@ latent = 4
 block = 4
 """
 
+FORECASTER = """
+net = "esn"
+task = "forecast"
+chapter = 0
+paper = "none"
+summary = "A test double."
+dataset = "mackey-glass"
+options = { units = 30, connections = 5 }
+[series]
+channels = ["x"]
+washout = 20
+fits = true
+[serving]
+max_batch = 1
+block = 1
+[training]
+loop = "reservoir"
+washout = 100
+ridge = 1e-6
+"""
+
 
 def add_model(layer: Path, model_id: str, net: nn.Module, manifest: str) -> Path:
     """Write a model without a card into a layer of a store; its folder."""
@@ -190,6 +211,11 @@ def add_doubles(layer: Path) -> None:
     """Write a model of every double into a layer of a store, each under its net's name."""
     for name, double in DOUBLES.items():
         add_model(layer, name, double(), (GENERATOR if double is Doodle else CLASSIFIER).format(net=name))
+
+
+def add_forecaster(layer: Path) -> None:
+    """Write `murmur` into a layer of a store: an echo state network of 30 units that knows nothing yet."""
+    add_model(layer, "murmur", build_net("esn", {"units": 30, "connections": 5}), FORECASTER)
 
 
 def add_card(folder: Path, *, sha256: str | None = None) -> None:

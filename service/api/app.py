@@ -6,13 +6,22 @@ from fastapi import APIRouter, Request, Response
 from starlette.routing import Route
 
 from service import __version__
-from service.api import classify, evaluate, generate, health, models
+from service.api import classify, evaluate, explain, forecast, generate, health, models, progress, references
 from service.api.classify import ClassifyPath
 from service.api.gate import Application, Gate
 from service.api.problems import install_handlers
 from service.api.state import State
 
-ROUTERS: tuple[APIRouter, ...] = (generate.router, evaluate.router, models.router, health.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    generate.router,
+    explain.router,
+    forecast.router,
+    evaluate.router,
+    progress.router,
+    references.router,
+    models.router,
+    health.router,
+)
 HOT_PATHS: dict[str, dict[str, Any]] = {"/classify": classify.OPENAPI}
 
 

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import AsyncIterator
+from contextlib import closing
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
@@ -53,7 +54,8 @@ async def generate(body: GenerateRequest, request: Request, state: StateDep) -> 
 
 
 async def _packed(stream: ImageStream, first: Pixels, blocks: AsyncIterator[Pixels]) -> AsyncIterator[bytes]:
-    yield stream.add(first)
-    async for block in blocks:
-        yield stream.add(block)
-    yield stream.finish()
+    with closing(stream):
+        yield stream.add(first)
+        async for block in blocks:
+            yield stream.add(block)
+        yield stream.finish()

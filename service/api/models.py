@@ -1,5 +1,6 @@
 """`/models`: what the store holds, what is loaded, and loading without a restart."""
 
+import logging
 from ipaddress import ip_address
 from typing import Annotated, Any
 
@@ -7,10 +8,11 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from service.api.problems import PROBLEM_RESPONSES
 from service.api.state import StateDep
-from service.errors import Forbidden
+from service.errors import Forbidden, InvalidManifest
 from service.schemas import ModelDetail, ModelList, ModelSummary
 from service.store import Model
 
+log = logging.getLogger(__name__)
 router = APIRouter(prefix="/models", tags=["models"], responses=PROBLEM_RESPONSES)
 
 
@@ -18,7 +20,8 @@ def from_loopback(request: Request) -> None:
     """Let only this machine change what runs, as long as there are no keys. Raises Forbidden."""
     host = request.client.host if request.client else ""
     try:
-        local = ip_address(host).is_loopback
+        address = ip_address(host)
+        local = (getattr(address, "ipv4_mapped", None) or address).is_loopback
     except ValueError:
         local = request.client is None
     if not local:
@@ -50,11 +53,16 @@ def _summary(model: Model, loaded: bool) -> dict[str, Any]:  # noqa: FBT001 - a 
 
 @router.get("", summary="List the models")
 async def list_models(state: StateDep) -> ModelList:
-    """Every model of the store, loaded or not."""
+    """Every model of the store, loaded or not; one whose files cannot be read is left out and logged."""
     held = state.engines.models()
     ready = {name for name, loaded in held.items() if loaded.state == "ready"}
-    models = [_summary(state.store.get(name), name in ready) for name in state.store.ids()]
-    return ModelList(models=[ModelSummary.model_validate(model) for model in models])
+    models = []
+    for name in state.store.ids():
+        try:
+            models.append(ModelSummary.model_validate(_summary(state.store.get(name), name in ready)))
+        except InvalidManifest:
+            log.exception("%s is in the store and cannot be listed", name)
+    return ModelList(models=models)
 
 
 @router.get("/{model_id}", summary="One model")

@@ -40,7 +40,7 @@ async def run_front(
 ) -> None:
     """Serve until SIGTERM, then refuse new work, finish what is open, and return."""
     watch_parent(parent_pipe)
-    store = ModelStore(settings.added_models_dir, settings.shipped_models_dir)
+    store = ModelStore.of(settings)
     engines = EnginePool(sockets)
     supervisor = EnginePool([control])
     await engines.start()

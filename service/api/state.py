@@ -6,6 +6,8 @@ from typing import Annotated, Self
 
 from fastapi import Depends, Request
 
+from service.evaluation.gallery import Gallery
+from service.evaluation.history import JobHistory
 from service.evaluation.jobs import Jobs
 from service.evaluation.pipeline import Bench
 from service.evaluation.references import References
@@ -28,6 +30,7 @@ class State:
     jobs: Jobs
     uploads: Uploads
     references: References
+    gallery: Gallery
     metrics_dir: Path | None = None
 
     @classmethod
@@ -47,16 +50,17 @@ class State:
             engines,
             control,
             Instruments(),
-            Jobs(settings.database),
+            Jobs.of(settings),
             Uploads(settings.state),
             References.of(settings),
+            Gallery(settings.state),
             metrics_dir,
         )
 
     @property
     def bench(self) -> Bench:
         """What evaluations are made with."""
-        return Bench(self.settings, self.store, self.engines, self.references)
+        return Bench(self.settings, self.store, self.engines, self.references, JobHistory(self.jobs))
 
 
 def state_of(request: Request) -> State:

@@ -10,7 +10,7 @@ from service.cli.reporting import EXIT_FAILED, JSONOption, complain, fail_clearl
 from service.errors import UnreadableImage
 
 if TYPE_CHECKING:
-    from service.client import Classification
+    from service.schemas import Classification
 
 
 @fail_clearly

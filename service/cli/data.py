@@ -42,13 +42,13 @@ def fetch(
     from service.datasets.registry import find_dataset
 
     dataset, folder = find_dataset(name), read_settings().data
-    with _Meters() as meters:
+    with Meters() as meters:
         paths = _download_anew(dataset, folder, meters) if force else download(dataset, folder, report=meters.show)
     for path in paths:
         say(f"{path}  {path.stat().st_size:,} bytes")
 
 
-def _download_anew(dataset: "Dataset", folder: Path, meters: "_Meters") -> list[Path]:
+def _download_anew(dataset: "Dataset", folder: Path, meters: "Meters") -> list[Path]:
     """Replace the files that are here by new ones when all of those have come."""
     from service.datasets.fetch import fetch as download
 
@@ -59,7 +59,7 @@ def _download_anew(dataset: "Dataset", folder: Path, meters: "_Meters") -> list[
         return [path.replace(folder / dataset.name / path.name) for path in new]
 
 
-class _Meters(ExitStack):
+class Meters(ExitStack):
     """A meter for the file that is coming."""
 
     def __init__(self) -> None:

@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.places import ServerOption, place_of
+from service.cli.renderings import (
+    FailIfOption,
+    HTMLOption,
+    JUnitOption,
+    MarkdownOption,
+    thresholds_of,
+    write_renderings,
+)
 from service.cli.reporting import EXIT_RED, JSONOption, fail_clearly, print_json, print_table, say
 from service.errors import InvalidRequest
 from service.schemas import SEED_LIMIT, EvaluationRequest
 
 if TYPE_CHECKING:
-    from service.evaluation.reports import MetricEntry, Report
+    from service.evaluation.reports import Check, MetricEntry, Report
 
 
 @fail_clearly
@@ -21,7 +29,7 @@ def evaluate(
         Path, typer.Argument(help="Samples to judge: zip, tar, tar.gz, npy or npz file, or a directory of images.")
     ],
     reference: Annotated[
-        Path | None, typer.Option(help="Real samples to compare with: a file, or a directory of images.")
+        Path | None, typer.Argument(help="Real samples to compare with, likewise; or see --reference-name.")
     ] = None,
     reference_name: Annotated[str | None, typer.Option(help="A stored reference to compare with instead.")] = None,
     metrics: Annotated[
@@ -35,12 +43,23 @@ def evaluate(
         str | None, typer.Option(help="The classifier that looks at the images; the reference's own unless given.")
     ] = None,
     thresholds: Annotated[str | None, typer.Option(help="What must hold, such as 'fid<=30,mmd<=0.1'.")] = None,
+    fail_if: FailIfOption = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID|FILE",
+            help="What no metric may be worse than: an evaluation's id on the server, or a report that --json printed.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, max=SEED_LIMIT, help="Of everything that is drawn: halves, splits.")] = 0,
     skip_unreadable: Annotated[
         bool, typer.Option("--skip-unreadable", help="Make unreadable files a warning instead of an error.")
     ] = False,
     server: ServerOption = None,
     as_json: JSONOption = False,
+    markdown: MarkdownOption = None,
+    junit: JUnitOption = None,
+    html: HTMLOption = None,
     wait: Annotated[
         float | None, typer.Option(min=0, metavar="SECONDS", help="Longest wait for the report; no limit unless given.")
     ] = None,
@@ -53,13 +72,14 @@ def evaluate(
     from service.cli.progress import Meter
 
     if (reference is None) == (reference_name is None):
-        raise InvalidRequest("Give --reference FILE or --reference-name NAME, and not both.")
+        raise InvalidRequest("Give REFERENCE or --reference-name NAME, and not both.")
     request = EvaluationRequest(
         reference_name=reference_name,
         metrics=None if metrics is None else tuple(word.strip() for word in metrics.split(",") if word.strip()),
         options=_options(option or []),
         features=features,
-        thresholds=thresholds,
+        thresholds=thresholds_of(thresholds, fail_if or ()),
+        baseline=_baseline(baseline, server),
         seed=seed,
         skip_unreadable=skip_unreadable,
     )
@@ -68,6 +88,7 @@ def evaluate(
         compared = None if reference is None else as_file(reference, Path(directory) / "reference.zip")
         with place_of(server) as place, Meter("evaluate") as meter:
             report = place.evaluate(sent, request, reference=compared, wait_s=wait, on_progress=meter.show_share)
+            write_renderings(report, place, markdown=markdown, junit=junit, html=html)
     if as_json:
         print_json(report.model_dump(mode="json"))
     else:
@@ -90,7 +111,7 @@ def show(report: "Report") -> None:
     if report.verdict is not None:
         for check in report.verdict.checks:
             value = "it has no value" if check.value is None else f"it is {check.value:.6g}"
-            say(f"{'held  ' if check.passed else 'failed'}  {check.threshold}  ({value})")
+            say(f"{'held  ' if check.passed else 'failed'}  {check.threshold}  ({value}{_difference(check)})")
         say(f"verdict: {'green' if report.verdict.passed else 'red'}")
 
 
@@ -103,6 +124,23 @@ def _cells(entry: "MetricEntry") -> tuple[str, str, str, str]:
     floor = "–" if entry.noise_floor is None else f"{entry.noise_floor.value:.6g}"
     details = (f"{name} {_brief(value)}" for name, value in (entry.model_extra or {}).items())
     return f"{entry.value:.6g}", interval, floor, ", ".join(details)
+
+
+def _baseline(baseline: str | None, server: str | None) -> str | None:
+    """What names the earlier evaluation where this one is made: a server knows it by its id."""
+    from service.evaluation.history import ReportFiles
+
+    if baseline is None or server is None or not Path(baseline).is_file():
+        return baseline
+    return ReportFiles().report(baseline).id
+
+
+def _difference(check: "Check") -> str:
+    compared = check.baseline
+    if compared is None:
+        return ""
+    within = "" if compared.interval is None else f", {compared.interval[0]:+.6g} … {compared.interval[1]:+.6g}"
+    return f"; {compared.difference:+.6g} from {compared.value:.6g}{within}"
 
 
 def _brief(value: object) -> str:

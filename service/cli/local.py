@@ -3,17 +3,21 @@
 import asyncio
 import secrets
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.client import Classification, Drawn, Image, Output, Prediction
+from service.client import Drawn, Image, Output
 from service.errors import DeadlineExceeded, InvalidRequest, UnreadableImage
+from service.evaluation.exhibits import Exhibits
+from service.evaluation.history import ReportFiles
 from service.evaluation.pipeline import Bench, evaluate
 from service.evaluation.references import References
+from service.evaluation.rendering.html import render_html
 from service.evaluation.reports import Report
 from service.imaging import Pixels
 from service.packing import GRID_LIMIT, STREAMS
@@ -21,7 +25,7 @@ from service.runtime.calls import Call
 from service.runtime.devices import available_devices
 from service.runtime.local import LocalEngine
 from service.runtime.sampling import sample_images
-from service.schemas import SEED_LIMIT, EvaluationRequest, GenerateRequest
+from service.schemas import SEED_LIMIT, Classification, EvaluationRequest, GenerateRequest, Prediction
 from service.settings import Settings
 from service.store import Model, ModelStore
 from service.tasks.classify import Classify
@@ -36,7 +40,8 @@ class Local:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._store = ModelStore(settings.added_models_dir, settings.shipped_models_dir)
+        self._store = ModelStore.of(settings)
+        self._exhibits: Exhibits | None = None
 
     def classify(self, images: Sequence[Image], *, model: str | None = None, top_k: int = 5) -> Classification:
         """The `top_k` likeliest labels of images (paths, or the bytes of image files).
@@ -63,7 +68,13 @@ class Local:
         Raises the error that ended the evaluation, and DeadlineExceeded after `wait_s` seconds, once the step that is
         under way is over.
         """
-        return asyncio.run(self._evaluate(generated, request, reference, wait_s, on_progress))
+        with tempfile.TemporaryDirectory(prefix="chapterhouse-") as directory:  # outlives the loop and its threads
+            work = self._evaluate(generated, request, reference, Path(directory), on_progress)
+            return asyncio.run(_in_time(work, wait_s))
+
+    def page(self, report: Report) -> str:
+        """The report as an HTML page, with plots and samples where it is the last one made here."""
+        return render_html(report, self._exhibits)
 
     async def _classify(self, images: Sequence[Image], model_id: str | None, top_k: int) -> Classification:
         model = self._store.get(model_id or self._settings.default_classifier, task="classify")
@@ -110,10 +121,11 @@ class Local:
         model = self._store.get(request.model or self._settings.default_generator, task="generate")
         seed = secrets.randbelow(SEED_LIMIT) if request.seed is None else request.seed
         stream = STREAMS[request.format](request.count, (*model.output.size, model.output.channels))
-        async with self._engine() as engine:
-            async for block in sample_images(engine, model, seed=seed, count=request.count):
-                output.write(stream.add(block))
-        output.write(stream.finish())
+        with closing(stream):
+            async with self._engine() as engine:
+                async for block in sample_images(engine, model, seed=seed, count=request.count):
+                    output.write(stream.add(block))
+            output.write(stream.finish())
         return Drawn(model=model.id, version=model.version, seed=seed)
 
     async def _evaluate(
@@ -121,23 +133,23 @@ class Local:
         generated: Path,
         request: EvaluationRequest,
         reference: Path | None,
-        wait_s: float | None,
+        working_dir: Path,
         on_progress: Callable[[float], None],
     ) -> Report:
-        with tempfile.TemporaryDirectory(prefix="chapterhouse-") as directory:
-            try:
-                async with asyncio.timeout(wait_s), self._engine() as engine:
-                    return await evaluate(
-                        request,
-                        Bench(self._settings, self._store, engine, References.of(self._settings)),
-                        report_id=REPORT_ID,
-                        generated=generated,
-                        reference=reference,
-                        working_dir=Path(directory),
-                        on_progress=on_progress,
-                    )
-            except TimeoutError as error:
-                raise DeadlineExceeded(f"The evaluation is not over after {wait_s:g} s.") from error
+        async with self._engine() as engine:
+            return await evaluate(
+                request,
+                Bench(self._settings, self._store, engine, References.of(self._settings), ReportFiles()),
+                report_id=REPORT_ID,
+                generated=generated,
+                reference=reference,
+                working_dir=working_dir,
+                on_progress=on_progress,
+                on_exhibits=self._hang,
+            )
+
+    def _hang(self, exhibits: Exhibits) -> None:
+        self._exhibits = exhibits
 
     @asynccontextmanager
     async def _engine(self) -> AsyncIterator[LocalEngine]:
@@ -145,3 +157,13 @@ class Local:
         device = available_devices(self._settings.devices)[0]
         async with LocalEngine(self._store, device=device, threads=self._settings.engine_threads) as engine:
             yield engine
+
+
+async def _in_time(work: Coroutine[Any, Any, Report], wait_s: float | None) -> Report:
+    try:
+        async with asyncio.timeout(wait_s):
+            return await work
+    except TimeoutError as error:
+        if wait_s is None:
+            raise
+        raise DeadlineExceeded(f"The evaluation is not over after {wait_s:g} s.") from error

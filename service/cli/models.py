@@ -1,15 +1,24 @@
 """`chapterhouse models`: what the store holds, and whether it is what its cards say."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from service.cli.fetch import fetch
+from service.cli.nets import print_layers, show_nets
 from service.cli.reporting import EXIT_FAILED, JSONOption, fail_clearly, print_json, print_table, say
 from service.errors import ConfigurationError, InvalidManifest
 from service.settings import read_settings
-from service.store import Card, Layer, Model, ModelStore, file_sha256
+from service.store import Card, Model, ModelStore, file_sha256
+
+if TYPE_CHECKING:
+    from service.nets.layers import LayerRow
+
+LABELS_SHOWN = 20
 
 app = typer.Typer(help="The models of the store.", no_args_is_help=True)
+app.command("nets")(show_nets)
+app.command("fetch")(fetch)
 
 
 @app.command("list")
@@ -59,16 +68,15 @@ def show(
         "dataset": manifest.dataset,
         "input": _words(manifest.input.model_dump()) if manifest.input else "",
         "output": _words(manifest.output.model_dump()) if manifest.output else "",
-        "labels": ", ".join(manifest.labels),
+        "labels": _some(manifest.labels),
         "training": _words(manifest.training),
+        "source": _words(manifest.source.model_dump()) if manifest.source else "",
         "serving": _words(manifest.serving.model_dump()),
     }
     for name, words in (facts | (_card_facts(card) if card else {"card": "none; it has not been trained"})).items():
         if words:
             say(f"{name:<10}  {words}")
-    if card:
-        columns = ("layer", "kind", ">kernel", ">stride", ">output", ">parameters", ">MACs", ">sees")
-        print_table(columns, [_cells(layer) for layer in card.layers])
+    print_layers(card.layers if card else _layers_of(model))
 
 
 @app.command("verify")
@@ -137,7 +145,7 @@ def _faults_of_net(model: Model, card: Card | None) -> list[str]:
 
 def _store() -> ModelStore:
     settings = read_settings()
-    return ModelStore(settings.added_models_dir, settings.shipped_models_dir)
+    return ModelStore.of(settings)
 
 
 def _card_facts(card: Card) -> dict[str, str]:
@@ -152,21 +160,22 @@ def _card_facts(card: Card) -> dict[str, str]:
     }
 
 
-def _cells(layer: Layer) -> tuple[str, ...]:
-    return (
-        layer.name,
-        layer.kind,
-        _sizes(layer.kernel),
-        _sizes(layer.stride),
-        _sizes(layer.output),
-        f"{layer.parameters:,}",
-        f"{layer.macs:,}",
-        "–" if layer.receptive_field is None else str(layer.receptive_field),
-    )
+def _layers_of(model: Model) -> "list[LayerRow]":
+    """The layers of a model that has no card, counted from its net."""
+    import torch
+
+    from service.nets.layers import layer_table
+    from service.nets.registry import build_net
+    from service.training.train import example_of
+
+    with torch.device("meta"):
+        return layer_table(build_net(model.manifest.net, model.manifest.options), example_of(model.manifest))
 
 
-def _sizes(sizes: tuple[int, ...] | None) -> str:
-    return "–" if sizes is None else "×".join(map(str, sizes))
+def _some(labels: tuple[str, ...]) -> str:
+    """The first labels, and how many there are where they are many."""
+    more = len(labels) - LABELS_SHOWN
+    return ", ".join(labels[:LABELS_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _words(values: dict[str, Any]) -> str:

@@ -10,9 +10,9 @@ import typer
 from service.settings import read_settings
 
 if TYPE_CHECKING:
-    from service.client import Classification, Drawn, Image, Output
+    from service.client import Drawn, Image, Output
     from service.evaluation.reports import Report
-    from service.schemas import EvaluationRequest, GenerateRequest
+    from service.schemas import Classification, EvaluationRequest, GenerateRequest
 
 ServerOption = Annotated[
     str | None,
@@ -45,6 +45,10 @@ class Place(Protocol):
         on_progress: Callable[[float], None] = lambda _: None,
     ) -> "Report":
         """The report on a file of samples. Raises DeadlineExceeded where it takes longer than `wait_s` seconds."""
+        ...
+
+    def page(self, report: "Report") -> str:
+        """An evaluation that was made here as an HTML page, with plots and samples."""
         ...
 
 

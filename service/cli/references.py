@@ -21,7 +21,8 @@ def list_references() -> None:
     store = References.of(read_settings())
     for name in store.names():
         kept = store.describe(name)
-        say(f"{name}  {kept.count:,} images of {kept.dataset}  {kept.extractor} {kept.weights_sha256[:12]}")
+        count = "statistics" if kept.count is None else f"{kept.count:,} samples"
+        say(f"{name}  {count} of {kept.dataset}  {kept.extractor} {kept.weights_sha256[:12]}".rstrip())
 
 
 @app.command("make")
@@ -42,7 +43,7 @@ async def _make(settings: Settings, name: str, dataset: str, features: str) -> s
     from service.evaluation.scores import dataset_reference
     from service.runtime.local import LocalEngine
 
-    store = ModelStore(settings.added_models_dir, settings.shipped_models_dir)
+    store = ModelStore.of(settings)
     extractor = store.get(features, task="classify")
     images = find_dataset(dataset).load(settings.data, "test").images
     async with LocalEngine(store) as engine:

@@ -15,7 +15,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
 ) -> None:
-    """Serve over HTTP until SIGTERM or Ctrl-C. Every setting is an environment variable CHAPTERHOUSE_<NAME>."""
+    """Serve over HTTP until SIGTERM or Ctrl-C. Every setting is an environment variable, too; the README lists them."""
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     settings = read_settings(**given)
     with tempfile.TemporaryDirectory(prefix="chapterhouse-") as directory:

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,21 +16,36 @@ if TYPE_CHECKING:
     from service.store import Card, Score
 
 
+class Recipe(StrEnum):
+    """The recipes of a manifest."""
+
+    FULL = "full"
+    REDUCED = "reduced"
+
+
 @fail_clearly
 def train(
     model_id: Annotated[str, typer.Argument(help="A model of the store, such as lenet5-mnist.")],
     seed: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     threads: Annotated[int, typer.Option(help="Torch threads; part of what makes the weights the same again.")] = 1,
     device: Annotated[str, typer.Option(help="Where to train: cpu, cuda:0, …")] = "cpu",
+    processes: Annotated[
+        int, typer.Option(min=1, help="Processes that train one net together: one a GPU, or so many on the CPU.")
+    ] = 1,
+    recipe: Annotated[
+        Recipe | None,
+        typer.Option(help="Which recipe; the reduced one on a CPU, where there is one, the full one elsewhere."),
+    ] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the checkpoint of a training that was stopped.")] = True,
 ) -> None:
     """Train a model by the recipe in its model.toml, score it on the test set, and write weights and card."""
     from service.training.train import train as run
 
     settings = read_settings()
-    source = ModelStore(settings.added_models_dir, settings.shipped_models_dir).described(model_id)
+    source = ModelStore.of(settings).described(model_id)
     target = settings.trained_models_dir / model_id
-    workplace = settings.state / "training" / model_id
+    form = recipe or _usual_recipe(source, device)
+    workplace = settings.state / "training" / (model_id if form == Recipe.FULL else f"{model_id}-{form}")
     staged = workplace / "staged" / model_id
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir(parents=True)
@@ -39,10 +55,13 @@ def train(
         data_dir=settings.data,
         checkpoint_dir=workplace,
         output_dir=staged,
+        form=form.value,
         seed=seed,
         resume=resume,
         threads=threads,
         device=device,
+        processes=processes,
+        store=ModelStore.of(settings),
     )
     write_card(card, staged / "card.json")
     card = card.model_copy(update={"scores": asyncio.run(_scores(settings, Model(staged), card))})
@@ -52,9 +71,15 @@ def train(
         say(f"{model_id}  {name} {score.value:.6g} on {score.on} ({score.how})")
 
 
+def _usual_recipe(model: Model, device: str) -> Recipe:
+    reduces = device == "cpu" and Recipe.REDUCED in model.manifest.training
+    return Recipe.REDUCED if reduces else Recipe.FULL
+
+
 async def _scores(settings: Settings, model: Model, card: "Card") -> "dict[str, Score]":
     """What the trained model is worth, measured through an engine that serves it from where it is staged."""
-    from service.datasets.registry import find_dataset
+    from service.datasets.registry import find_dataset, find_series
+    from service.evaluation.forecasts import forecast_scores
     from service.evaluation.pipeline import Bench
     from service.evaluation.references import References
     from service.evaluation.scores import classifier_scores, generator_scores
@@ -65,6 +90,9 @@ async def _scores(settings: Settings, model: Model, card: "Card") -> "dict[str, 
         if model.manifest.task == "classify":
             test = find_dataset(model.manifest.dataset).load(settings.data, "test")
             return await classifier_scores(model, engine, test)
+        if model.manifest.task == "forecast":
+            unseen = find_series(model.manifest.dataset).load(settings.data, "test")
+            return await forecast_scores(model, engine, unseen)
         bench = Bench(settings, store, engine, References.of(settings))
         return await generator_scores(model, bench, seed=card.seed)
 

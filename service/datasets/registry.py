@@ -1,12 +1,28 @@
 """Every dataset that can be read and fetched, by its name in manifests and commands."""
 
+from service.datasets.cifar10 import CIFAR10
+from service.datasets.lorenz import LORENZ
+from service.datasets.mackey_glass import MACKEY_GLASS, MACKEY_GLASS_30
 from service.datasets.mnist import FASHION_MNIST, MNIST
+from service.datasets.narma10 import NARMA10
 from service.datasets.publication import Dataset
+from service.datasets.series import SeriesSource
+from service.datasets.series_files import ENDINGS, series_in_file
+from service.datasets.waveforms import WAVEFORMS
 from service.errors import DatasetMissing
 
 DATASETS: dict[str, Dataset] = {
+    "cifar-10": CIFAR10,
     "fashion-mnist": FASHION_MNIST,
     "mnist": MNIST,
+}
+
+SERIES: dict[str, SeriesSource] = {
+    "lorenz": LORENZ,
+    "mackey-glass": MACKEY_GLASS,
+    "mackey-glass-30": MACKEY_GLASS_30,
+    "narma-10": NARMA10,
+    "waveforms": WAVEFORMS,
 }
 
 
@@ -16,3 +32,14 @@ def find_dataset(name: str) -> Dataset:
         return DATASETS[name]
     except KeyError:
         raise DatasetMissing(f"There is no dataset called {name!r}; there are {', '.join(DATASETS)}.") from None
+
+
+def find_series(name: str) -> SeriesSource:
+    """The series of this name, or in a CSV or JSON file of the data directory. Raises DatasetMissing, listing them."""
+    if name.endswith(ENDINGS):
+        return series_in_file(name)
+    try:
+        return SERIES[name]
+    except KeyError:
+        known = f"{', '.join(SERIES)}, and files ending in {' or '.join(ENDINGS)}"
+        raise DatasetMissing(f"There is no series called {name!r}; there are {known}.") from None

@@ -17,6 +17,10 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def first(self, count: int) -> Self:
+        """The first `count` images."""
+        return type(self)(self.images[:count], self.labels[:count])
+
     def divide(self, held_out: int) -> tuple[Self, Self]:
         """All but the last `held_out` images, and these."""
         border = len(self) - held_out

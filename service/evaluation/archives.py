@@ -6,7 +6,7 @@ order of the samples is that of their hashes.
 
 import tarfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ FAULTS_NAMED = 3
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
     """One side of an evaluation as it was sent: images, or features with or without logits, or statistics.
+
+    Statistics that were sent beside images stand for more samples than these.
 
     images:  uint8 (n, height, width, channels) as the extractor wants them, mapped from a file
     features, logits: (n, d) and (n, classes)
@@ -160,15 +162,26 @@ def _npz(archive: ZipFile, members: list[ZipInfo], reading: _Reading) -> Arrays:
 
 
 def _from_arrays(arrays: Arrays, reading: _Reading) -> Samples:
-    """Features come before images and images before statistics; what is left over is not looked at."""
+    """Features come before images; statistics beside images, as in guided-diffusion's reference batches, stay theirs.
+
+    What is left over is not looked at.
+    """
     images = arrays.get("images", arrays.get("arr_0"))
     if "features" in arrays:
         return _features(arrays["features"], arrays.get("logits"), reading)
     if images is not None:
-        return _from_image_array(images, reading)
+        return _with_statistics(_from_image_array(images, reading), arrays)
     if "mu" in arrays and "sigma" in arrays:
         return _statistics(arrays["mu"], arrays["sigma"])
     raise UnreadableArchive("The npz file holds none of `images`, `arr_0`, `features`, or `mu` with `sigma`.")
+
+
+def _with_statistics(samples: Samples, arrays: Arrays) -> Samples:
+    if "mu" not in arrays or "sigma" not in arrays:
+        return samples
+    given = _statistics(arrays["mu"], arrays["sigma"])
+    content = sha256(f"images and statistics {samples.sha256} {given.sha256}".encode())
+    return replace(samples, statistics=given.statistics, sha256=content.hexdigest())
 
 
 def _from_image_array(images: NDArray[Any], reading: _Reading) -> Samples:

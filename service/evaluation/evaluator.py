@@ -2,22 +2,28 @@
 
 import asyncio
 import contextlib
+import errno
 import logging
-import os
-import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from service.errors import ConfigurationError, EngineUnavailable, ServiceError
-from service.evaluation.jobs import Job, Jobs
+from service.errors import ConfigurationError, DatabaseUnavailable, DiskFull, EngineUnavailable, ServiceError
+from service.evaluation import jobs as leases
+from service.evaluation.claimants import Claimants
+from service.evaluation.gallery import Gallery
+from service.evaluation.history import JobHistory
+from service.evaluation.jobs import Job, Jobs, Kind
+from service.evaluation.keeping import keep_reference
 from service.evaluation.pipeline import Bench, Progress, evaluate
 from service.evaluation.references import References
+from service.evaluation.retention import Retention
 from service.evaluation.uploads import Uploads
 from service.runtime.lifeline import freeze_garbage, on_terminate, watch_parent
 from service.runtime.pool import EnginePool
-from service.schemas import EvaluationRequest
+from service.schemas import EvaluationRequest, ReferenceRequest
 from service.settings import Settings
 from service.store import ModelStore
 from service.telemetry.instruments import Instruments
@@ -29,11 +35,23 @@ RENEW_S = 1.0
 ENGINE_TRIES = 5
 """How often an evaluation is begun because no engine answered, before that is its end."""
 ENGINE_PATIENCE_S = 2.0
-"""Pause before it is begun again."""
+"""Pause before it is begun again, and before a database that does not answer is asked again."""
+SWEEP_S = 60.0
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+T = TypeVar("T")
 
 
 class ClaimLost(Exception):
     """The evaluation was cancelled, or another evaluator has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What goes into a finished job's row, and what makes the rest of it seen."""
+
+    document: Mapping[str, Any]
+    publish: Callable[[], object] | None = None
 
 
 class Evaluator:
@@ -45,20 +63,60 @@ class Evaluator:
         self._uploads = uploads
         self._instruments = instruments
         instruments.begin_at_zero(instruments.evaluations, "finished", "failed", "cancelled")
-        self._owner = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self._claimants = Claimants(bench.settings.state)
+        self._gallery = Gallery(bench.settings.state)
+        self._retention = Retention(bench.settings, jobs, uploads, self._gallery)
+        self._owner = ""
         self.stopping = asyncio.Event()
 
     async def run(self) -> None:
         """Work until `stopping` is set; what is not over then is queued again."""
-        self._uploads.sweep(self._jobs.ids())
-        while not self.stopping.is_set():
-            self._instruments.evaluations_waiting.set(await asyncio.to_thread(self._jobs.waiting))
-            job = await asyncio.to_thread(self._jobs.claim, self._owner)
-            if job is not None:
-                await self._work(job)
-                continue
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.stopping.wait(), POLL_S)
+        claimant = self._claimants.enter()
+        self._owner = claimant.name
+        sweeping = asyncio.create_task(self._sweep())
+        try:
+            while not self.stopping.is_set():
+                job = await self._insist(self._next)
+                if job is not None:
+                    await self._work(job)
+                else:
+                    await self._pause(POLL_S)
+        finally:
+            sweeping.cancel()
+            await asyncio.gather(sweeping, return_exceptions=True)
+            claimant.leave()
+
+    def _next(self) -> Job | None:
+        """The evaluation to work on now; what a dead evaluator held here need not wait for the end of its lease."""
+        for holder in self._jobs.holders() - {self._owner}:
+            if self._claimants.is_gone(holder):
+                log.warning("%s is gone; what it held is begun again", holder)
+                self._jobs.release(holder)
+        self._instruments.evaluations_waiting.set(self._jobs.waiting())
+        return self._jobs.claim(self._owner)
+
+    async def _sweep(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(self._retention.sweep)
+            except (DatabaseUnavailable, OSError):
+                log.exception("sweeping failed")
+            await asyncio.sleep(SWEEP_S)
+
+    async def _insist(self, ask: Callable[..., T], *arguments: Any) -> T:
+        """What the database answers, asked for as long as a lease lasts. Raises DatabaseUnavailable."""
+        until = time.monotonic() + leases.LEASE_S
+        while True:
+            try:
+                return await asyncio.to_thread(ask, *arguments)
+            except DatabaseUnavailable:
+                if self.stopping.is_set() or time.monotonic() > until:
+                    raise
+            await self._pause(ENGINE_PATIENCE_S)
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.stopping.wait(), seconds)
 
     async def _work(self, job: Job) -> None:
         """Bring one evaluation to its end, or give it back when this process is told to stop."""
@@ -70,32 +128,36 @@ class Evaluator:
         if not work.done():
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
-            await asyncio.to_thread(self._jobs.give_back, job, self._owner)
+            await self._insist(self._jobs.give_back, job, self._owner)
             log.info("evaluation %s is queued again", job.id)
             return
-        try:
-            report = work.result()
-        except ClaimLost:
-            status = "cancelled"
-        except (ServiceError, ConfigurationError) as error:
-            status = await self._fail(job, error)
-        except Exception:
-            log.exception("evaluation %s failed", job.id)
-            status = await self._fail(job, ServiceError("The failure has been logged under the evaluation's id."))
-        else:
-            held = await asyncio.to_thread(self._jobs.finish, job, self._owner, report)
-            status = "finished" if held else "cancelled"
+        status = await self._end(job, work)
         self._uploads.discard(job.id)
         self._instruments.evaluations.labels(status).inc()
         self._instruments.evaluation_seconds.observe(time.monotonic() - began)
 
-    async def _fail(self, job: Job, error: ServiceError | ConfigurationError) -> str:
-        problem = ServiceError(str(error)).problem() if isinstance(error, ConfigurationError) else error.problem()
-        await asyncio.to_thread(self._jobs.fail, job, self._owner, problem)
-        return "failed"
+    async def _end(self, job: Job, work: "asyncio.Task[Outcome]") -> str:
+        """Write down how the work on a job ended; its status. Raises DatabaseUnavailable: then its lease runs out."""
+        try:
+            ended = await self._insist(self._finish, job, work.result())
+        except ClaimLost:
+            return "cancelled"
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:
+            told = _told(error)
+            if told is None:
+                log.exception("evaluation %s failed", job.id)
+                told = ServiceError("The failure has been logged under the evaluation's id.")
+            await self._insist(self._jobs.fail, job, self._owner, told.problem())
+            return "failed"
+        return "finished" if ended else "cancelled"
 
-    async def _report(self, job: Job) -> dict[str, Any]:
-        """The report of one evaluation, its claim renewed meanwhile. Raises ClaimLost and what the work raises."""
+    def _finish(self, job: Job, outcome: Outcome) -> bool:
+        return self._jobs.finish(job, self._owner, outcome.document, publish=outcome.publish)
+
+    async def _report(self, job: Job) -> Outcome:
+        """What one job comes to, its claim renewed meanwhile. Raises ClaimLost and what the work raises."""
         progress = 0.0
 
         def on_progress(share: float) -> None:
@@ -104,7 +166,7 @@ class Evaluator:
 
         async def renew() -> None:
             while True:
-                if not await asyncio.to_thread(self._jobs.renew, job, self._owner, progress):
+                if not await self._insist(self._jobs.renew, job, self._owner, progress):
                     raise ClaimLost
                 await asyncio.sleep(RENEW_S)
 
@@ -120,28 +182,51 @@ class Evaluator:
                 task.cancel()
             await asyncio.gather(renewal, work, return_exceptions=True)
 
-    async def _evaluate(self, job: Job, on_progress: Progress) -> dict[str, Any]:
+    async def _evaluate(self, job: Job, on_progress: Progress) -> Outcome:
+        begin = self._keep if job.kind == Kind.REFERENCE else self._measure
+        for _ in range(ENGINE_TRIES - 1):
+            try:
+                return await begin(job, on_progress)
+            except EngineUnavailable:
+                await asyncio.sleep(ENGINE_PATIENCE_S)
+        return await begin(job, on_progress)
+
+    async def _measure(self, job: Job, on_progress: Progress) -> Outcome:
         folder = self._uploads.folder(job.id)
         reference = folder / "reference"
-        tries = ENGINE_TRIES
-        while True:
-            try:
-                report = await evaluate(
-                    EvaluationRequest.model_validate(job.request),
-                    self._bench,
-                    report_id=job.id,
-                    generated=folder / "generated",
-                    reference=reference if reference.exists() else None,
-                    working_dir=folder,
-                    on_progress=on_progress,
-                )
-            except EngineUnavailable:
-                tries -= 1
-                if not tries:
-                    raise
-                await asyncio.sleep(ENGINE_PATIENCE_S)
-            else:
-                return report.model_dump(mode="json")
+        report = await evaluate(
+            EvaluationRequest.model_validate(job.request),
+            self._bench,
+            report_id=job.id,
+            generated=folder / "generated",
+            reference=reference if reference.exists() else None,
+            working_dir=folder,
+            on_progress=on_progress,
+            on_exhibits=lambda exhibits: self._gallery.hang(job.id, exhibits),
+        )
+        if report.reused is not None:
+            await asyncio.to_thread(self._gallery.copy, report.reused, job.id)
+        return Outcome(report.model_dump(mode="json"))
+
+    async def _keep(self, job: Job, on_progress: Progress) -> Outcome:
+        folder = self._uploads.folder(job.id)
+        kept = await keep_reference(
+            ReferenceRequest.model_validate(job.request),
+            self._bench,
+            upload=folder / "reference",
+            working_dir=folder,
+            on_progress=on_progress,
+        )
+        return Outcome(kept.summary.model_dump(mode="json"), kept.publish)
+
+
+def _told(error: Exception) -> ServiceError | None:
+    """An error in the words of the service; None for one that nobody foresaw."""
+    if isinstance(error, ConfigurationError):
+        return ServiceError(str(error))
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        return DiskFull("There was no room left on the disk for the evaluation.")
+    return error if isinstance(error, ServiceError) else None
 
 
 async def run_evaluator(settings: Settings, *, sockets: Sequence[Path], parent_pipe: int) -> None:
@@ -149,11 +234,11 @@ async def run_evaluator(settings: Settings, *, sockets: Sequence[Path], parent_p
     watch_parent(parent_pipe)
     engines = EnginePool(sockets)
     await engines.start()
-    store = ModelStore(settings.added_models_dir, settings.shipped_models_dir)
-    references = References.of(settings)
+    store = ModelStore.of(settings)
+    jobs = Jobs.of(settings)
     evaluator = Evaluator(
-        Bench(settings, store, engines, references),
-        Jobs(settings.database),
+        Bench(settings, store, engines, References.of(settings), JobHistory(jobs)),
+        jobs,
         Uploads(settings.state),
         Instruments(),
     )

@@ -1,40 +1,34 @@
 """Evaluations as rows of a database: accepted once, claimed by a lease, ended once."""
 
+import json
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from enum import StrEnum
+from typing import Any, Self
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
-from sqlalchemy.pool import NullPool
 
 from service.errors import EvaluationNotFound
+from service.evaluation.claimants import home_of
+from service.evaluation.database import Database
+from service.evaluation.tables import EVALUATIONS
+from service.settings import Settings
 
 LEASE_S = 15.0
 """A claim that is not renewed for this long is another evaluator's to take."""
 ATTEMPTS_LIMIT = 3
 
-_METADATA = sa.MetaData()
-_EVALUATIONS = sa.Table(
-    "evaluations",
-    _METADATA,
-    sa.Column("id", sa.String(32), primary_key=True),
-    sa.Column("status", sa.String(16), nullable=False, index=True),
-    sa.Column("request", sa.JSON, nullable=False),
-    sa.Column("created", sa.Float, nullable=False, index=True),
-    sa.Column("started", sa.Float),
-    sa.Column("ended", sa.Float),
-    sa.Column("owner", sa.String(64)),
-    sa.Column("lease_until", sa.Float),
-    sa.Column("attempt", sa.Integer, nullable=False, default=0),
-    sa.Column("progress", sa.Float, nullable=False, default=0.0),
-    sa.Column("report", sa.JSON),
-    sa.Column("problem", sa.JSON),
-)
-_COLUMNS = _EVALUATIONS.c
+_COLUMNS = EVALUATIONS.c
+_OVER = ("finished", "failed", "cancelled")
+
+
+class Kind(StrEnum):
+    """What a row ends in: a report, or a stored reference."""
+
+    EVALUATION = "evaluation"
+    REFERENCE = "reference"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +36,7 @@ class Job:
     """One evaluation, as its row stood when it was read."""
 
     id: str
+    kind: str
     status: str
     """`queued`, `running`, `finished`, `failed` or `cancelled`."""
     request: Mapping[str, Any]
@@ -56,112 +51,120 @@ class Job:
     @property
     def is_over(self) -> bool:
         """Whether nothing about it changes any more."""
-        return self.status in ("finished", "failed", "cancelled")
+        return self.status in _OVER
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What is kept of an evaluation that is over: since when, and how much."""
+
+    id: str
+    ended: float
+    size_bytes: int
 
 
 class Jobs:
-    """The table of evaluations. Every method is one transaction; times are seconds since 1970."""
+    """The table of evaluations. Every method is one transaction; times are seconds since 1970.
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._engine = sa.create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": 30.0})
-        sa.event.listen(self._engine, "connect", _prepare_connection)
-        with self._transaction() as connection:
-            _METADATA.create_all(connection)
+    `home` is the state directory in which this process's uploads lie: only what lies there is claimed. Every method
+    raises DatabaseUnavailable.
+    """
 
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        """A transaction that takes the write lock at once, so that what it read stays true."""
-        with self._engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            try:
-                yield connection
-            except BaseException:
-                connection.rollback()
-                raise
-            connection.commit()
+    def __init__(self, database: Database, *, home: str = "") -> None:
+        self._database = database
+        self._home = home
+        self._here = sa.or_(_COLUMNS.home == home, _COLUMNS.home.is_(None))  # rows of the first version name none
 
-    def accept(self, job_id: str, request: Mapping[str, Any]) -> None:
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The evaluations of these settings' database and state directory."""
+        return cls(Database.of(settings), home=home_of(settings.state))
+
+    def accept(self, job_id: str, request: Mapping[str, Any], kind: Kind = Kind.EVALUATION) -> None:
         """Add an evaluation to the queue."""
-        with self._transaction() as connection:
-            connection.execute(
-                _EVALUATIONS.insert().values(
-                    id=job_id, status="queued", request=dict(request), created=time.time(), attempt=0, progress=0.0
-                )
-            )
+        row = {"id": job_id, "kind": kind, "status": "queued", "request": dict(request), "home": self._home}
+        with self._database.writing() as connection:
+            connection.execute(EVALUATIONS.insert().values(**row, created=time.time(), attempt=0, progress=0.0))
 
     def get(self, job_id: str) -> Job:
         """One evaluation. Raises EvaluationNotFound."""
-        with self._engine.connect() as connection:
-            row = connection.execute(sa.select(_EVALUATIONS).where(_COLUMNS.id == job_id)).mappings().first()
-        if row is None:
-            raise EvaluationNotFound(f"There is no evaluation {job_id!r}; GET /evaluations lists them.")
-        return _job(row)
+        with self._database.reading() as connection:
+            return _job(_found(connection, job_id))
 
     def latest(self, limit: int) -> list[Job]:
         """The evaluations accepted last, newest first."""
-        query = sa.select(_EVALUATIONS).order_by(_COLUMNS.created.desc(), _COLUMNS.id).limit(limit)
-        with self._engine.connect() as connection:
+        query = sa.select(EVALUATIONS).order_by(_COLUMNS.created.desc(), _COLUMNS.id).limit(limit)
+        with self._database.reading() as connection:
             return [_job(row) for row in connection.execute(query).mappings()]
 
     def waiting(self) -> int:
         """How many are accepted and not begun."""
         query = sa.select(sa.func.count()).where(_COLUMNS.status == "queued")
-        with self._engine.connect() as connection:
+        with self._database.reading() as connection:
             return connection.execute(query).scalar_one()
 
-    def ids(self) -> set[str]:
-        """Every evaluation there is."""
-        with self._engine.connect() as connection:
-            return set(connection.execute(sa.select(_COLUMNS.id)).scalars())
+    def ids(self, *statuses: str) -> set[str]:
+        """Every evaluation there is, or those of these statuses."""
+        query = sa.select(_COLUMNS.id)
+        with self._database.reading() as connection:
+            return set(connection.execute(query.where(_COLUMNS.status.in_(statuses)) if statuses else query).scalars())
+
+    def finished_like(self, inputs_sha256: str) -> Mapping[str, Any] | None:
+        """The newest report whose numbers depend on the very same inputs."""
+        same = sa.and_(_COLUMNS.inputs_sha256 == inputs_sha256, _COLUMNS.status == "finished")
+        query = sa.select(_COLUMNS.report).where(same).order_by(_COLUMNS.ended.desc()).limit(1)
+        with self._database.reading() as connection:
+            report: Mapping[str, Any] | None = connection.execute(query).scalars().first()
+        return report
 
     def claim(self, owner: str) -> Job | None:
-        """The oldest evaluation that is queued or whose lease ran out, now `owner`'s; None when there is none.
+        """The oldest evaluation here that is queued or whose lease ran out, now `owner`'s; None when there is none.
 
         One that was claimed three times without coming to an end is failed instead.
         """
         now = time.time()
         abandoned = sa.and_(_COLUMNS.status == "running", _COLUMNS.lease_until < now)
         query = (
-            sa.select(_EVALUATIONS)
-            .where(sa.or_(_COLUMNS.status == "queued", abandoned))
+            sa.select(EVALUATIONS)
+            .where(sa.or_(_COLUMNS.status == "queued", abandoned), self._here)
             .order_by(_COLUMNS.created, _COLUMNS.id)
             .limit(1)
         )
-        with self._engine.connect() as connection:
+        with self._database.reading() as connection:
             if connection.execute(query).first() is None:
                 return None
-        with self._transaction() as connection:
-            row = connection.execute(query).mappings().first()
-            if row is None:
-                return None
-            this = sa.update(_EVALUATIONS).where(_COLUMNS.id == row["id"])
-            if row["attempt"] >= ATTEMPTS_LIMIT:
-                reason = f"The evaluator died {ATTEMPTS_LIMIT} times while it worked on this."
-                problem = {"type": "about:blank", "title": "The evaluation failed", "status": 500, "detail": reason}
-                connection.execute(this.values(status="failed", ended=now, problem=problem, owner=None))
-                return None
-            connection.execute(
-                this.values(
-                    status="running",
-                    owner=owner,
-                    started=now,
-                    lease_until=now + LEASE_S,
-                    attempt=row["attempt"] + 1,
-                    progress=0.0,
-                )
-            )
-            return _job({**row, "status": "running", "attempt": row["attempt"] + 1, "started": now})
+        with self._database.writing() as connection:
+            row = connection.execute(query.with_for_update(skip_locked=True)).mappings().first()
+            return None if row is None else _take(connection, row, owner, now)
+
+    def holders(self) -> set[str]:
+        """Whoever works on an evaluation of this state directory."""
+        query = sa.select(_COLUMNS.owner).where(_COLUMNS.status == "running", _COLUMNS.home == self._home)
+        with self._database.reading() as connection:
+            return {owner for owner in connection.execute(query).scalars() if owner}
+
+    def release(self, owner: str) -> None:
+        """End the leases of an evaluator that is known to be dead."""
+        held = sa.and_(_COLUMNS.owner == owner, _COLUMNS.status == "running", _COLUMNS.home == self._home)
+        with self._database.writing() as connection:
+            connection.execute(sa.update(EVALUATIONS).where(held).values(lease_until=0.0))
 
     def renew(self, job: Job, owner: str, progress: float) -> bool:
         """Prolong a claim; False when it is no longer `owner`'s, or was cancelled."""
         return self._update_held(job, owner, lease_until=time.time() + LEASE_S, progress=progress)
 
-    def finish(self, job: Job, owner: str, report: Mapping[str, Any]) -> bool:
-        """Put in the report; False, and nothing is written, when the claim is no longer `owner`'s."""
-        return self._update_held(
-            job, owner, status="finished", ended=time.time(), report=dict(report), progress=1.0, owner=None
-        )
+    def finish(
+        self, job: Job, owner: str, report: Mapping[str, Any], *, publish: Callable[[], object] | None = None
+    ) -> bool:
+        """Put in the report; False, and nothing is written, when the claim is no longer `owner`'s.
+
+        `publish` makes visible what lies outside the database: it is called while the claim is held, and must be quick
+        and harmless to repeat.
+        """
+        size = len(json.dumps(report))
+        values = {"status": "finished", "report": dict(report), "progress": 1.0, "size_bytes": size}
+        inputs = report.get("inputs_sha256")
+        return self._update_held(job, owner, publish, **values, ended=time.time(), inputs_sha256=inputs, owner=None)
 
     def fail(self, job: Job, owner: str, problem: Mapping[str, Any]) -> bool:
         """Put in why there is no report; False when the claim is no longer `owner`'s."""
@@ -171,35 +174,66 @@ class Jobs:
         """Queue an evaluation again as if it had not been begun: the evaluator is told to stop."""
         return self._update_held(job, owner, status="queued", owner=None, attempt=job.attempt - 1, progress=0.0)
 
-    def _update_held(self, job: Job, holder: str, **values: object) -> bool:
+    def _update_held(
+        self, job: Job, holder: str, publish: Callable[[], object] | None = None, /, **values: object
+    ) -> bool:
         held = sa.and_(
             _COLUMNS.id == job.id,
             _COLUMNS.status == "running",
             _COLUMNS.owner == holder,
             _COLUMNS.attempt == job.attempt,
         )
-        with self._transaction() as connection:
-            return connection.execute(sa.update(_EVALUATIONS).where(held).values(**values)).rowcount == 1
+        with self._database.writing() as connection:
+            is_held = connection.execute(sa.update(EVALUATIONS).where(held).values(**values)).rowcount == 1
+            if is_held and publish is not None:
+                publish()
+            return is_held
 
     def remove(self, job_id: str) -> str:
         """Cancel an evaluation that is not over, remove one that is; says which. Raises EvaluationNotFound."""
-        with self._transaction() as connection:
-            row = connection.execute(sa.select(_EVALUATIONS).where(_COLUMNS.id == job_id)).mappings().first()
-            if row is None:
-                raise EvaluationNotFound(f"There is no evaluation {job_id!r}; GET /evaluations lists them.")
-            if _job(row).is_over:
-                connection.execute(sa.delete(_EVALUATIONS).where(_COLUMNS.id == job_id))
+        with self._database.writing() as connection:
+            row = _found(connection, job_id, for_update=True)
+            if row["status"] in _OVER:
+                connection.execute(sa.delete(EVALUATIONS).where(_COLUMNS.id == job_id))
                 return "removed"
             values = {"status": "cancelled", "ended": time.time(), "owner": None}
-            connection.execute(sa.update(_EVALUATIONS).where(_COLUMNS.id == job_id).values(**values))
+            connection.execute(sa.update(EVALUATIONS).where(_COLUMNS.id == job_id).values(**values))
             return "cancelled"
 
+    def over(self) -> list[Ended]:
+        """The evaluations that are over, the one that ended last first."""
+        columns = (_COLUMNS.id, _COLUMNS.ended, _COLUMNS.size_bytes)
+        query = sa.select(*columns).where(_COLUMNS.status.in_(_OVER)).order_by(_COLUMNS.ended.desc(), _COLUMNS.id)
+        with self._database.reading() as connection:
+            return [Ended(row.id, row.ended or 0.0, row.size_bytes) for row in connection.execute(query)]
 
-def _prepare_connection(connection: Any, _record: object) -> None:
-    """Readers beside a writer, a report on disk before it is answered, transactions begun by us."""
-    connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
+    def forget(self, job_ids: Collection[str]) -> None:
+        """Delete evaluations that are over."""
+        with self._database.writing() as connection:
+            for job_id in job_ids:
+                these = sa.and_(_COLUMNS.id == job_id, _COLUMNS.status.in_(_OVER))
+                connection.execute(sa.delete(EVALUATIONS).where(these))
+
+
+def _found(connection: Connection, job_id: str, *, for_update: bool = False) -> RowMapping:
+    query = sa.select(EVALUATIONS).where(_COLUMNS.id == job_id)
+    row = connection.execute(query.with_for_update() if for_update else query).mappings().first()
+    if row is None:
+        raise EvaluationNotFound(f"There is no evaluation {job_id[:100]!r}; GET /evaluations lists them.")
+    return row
+
+
+def _take(connection: Connection, row: RowMapping, owner: str, now: float) -> Job | None:
+    """Make a locked row `owner`'s, or fail it where it has been begun too often."""
+    this = sa.update(EVALUATIONS).where(_COLUMNS.id == row["id"])
+    if row["attempt"] >= ATTEMPTS_LIMIT:
+        reason = f"The evaluator died {ATTEMPTS_LIMIT} times while it worked on this."
+        problem = {"type": "about:blank", "title": "The evaluation failed", "status": 500, "detail": reason}
+        connection.execute(this.values(status="failed", ended=now, problem=problem, owner=None))
+        return None
+    taken = {"status": "running", "started": now, "attempt": row["attempt"] + 1, "progress": 0.0}
+    connection.execute(this.values(**taken, owner=owner, lease_until=now + LEASE_S))
+    return _job({**row, **taken})
 
 
 def _job(row: Mapping[str, Any] | RowMapping) -> Job:

@@ -16,7 +16,7 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
-EVERY_METRICS_PARTS = ("interval.low", "interval.high", "noise_floor")
+EVERY_METRICS_PARTS = ("interval.low", "interval.high", "standard_error", "noise_floor")
 _THRESHOLD = re.compile(r"([a-z0-9_]+)(?:\.([a-z0-9_.]+))?\s*(<=|>=|<|>)\s*(\S+)")
 
 
@@ -49,11 +49,16 @@ def parse_thresholds(text: str, measured: Collection[str]) -> tuple[Threshold, .
     return tuple(thresholds)
 
 
-def judge(thresholds: Sequence[Threshold], metrics: Mapping[str, MetricEntry]) -> Verdict | None:
-    """The verdict; None without thresholds. A number that the report has as null fails its check."""
-    if not thresholds:
+def judge(
+    thresholds: Sequence[Threshold], metrics: Mapping[str, MetricEntry], compared: Sequence[Check] = ()
+) -> Verdict | None:
+    """The verdict, with the checks against a baseline after those of the thresholds; None without any.
+
+    A number that the report has as null fails its check.
+    """
+    checks = (*(_check(threshold, metrics[threshold.metric]) for threshold in thresholds), *compared)
+    if not checks:
         return None
-    checks = tuple(_check(threshold, metrics[threshold.metric]) for threshold in thresholds)
     return Verdict(passed=all(check.passed for check in checks), checks=checks)
 
 

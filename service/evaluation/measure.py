@@ -12,9 +12,7 @@ from service.evaluation.reports import MetricEntry, NoiseFloor
 from service.metrics.metric import Metric, Score, Side
 from service.metrics.registry import DEFAULT_METRICS, build_metric
 from service.metrics.samples import softmax
-
-LEVEL = 0.95
-NO_INTERVAL = "uncertainty is not estimated for this metric"
+from service.metrics.uncertainty import LEVEL, Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +50,10 @@ def side_of(samples: Samples, whose: str) -> Side:
     return Side(features=samples.features, probabilities=probabilities, statistics=samples.statistics)
 
 
-def measure(generated: Side, reference: Side, metrics: Mapping[str, Metric], *, seed: int = 0) -> Measurement:
-    """Every metric on the two sides.
+def measure(
+    generated: Side, reference: Side, metrics: Mapping[str, Metric], *, seed: int = 0, intervals: bool = True
+) -> Measurement:
+    """Every metric on the two sides, with intervals and p-values unless they are not wanted.
 
     Raises InvalidSamples where a side lacks what a metric needs, or holds what cannot be measured; all are asked
     before the first is computed.
@@ -66,7 +66,7 @@ def measure(generated: Side, reference: Side, metrics: Mapping[str, Metric], *, 
     timing: dict[str, float] = {}
     for name, metric in metrics.items():
         started = time.perf_counter()
-        score = metric.measure(reference, generated)
+        score = metric.measure(reference, generated, intervals=intervals, seed=seed)
         entries[name] = _entry(name, score, metric, (reference, generated), seed)
         timing[name] = time.perf_counter() - started
         warnings += score.warnings
@@ -82,10 +82,21 @@ def _entry(name: str, score: Score, metric: Metric, sides: tuple[Side, Side], se
         {
             "value": score.value,
             **score.details,
-            "interval": None,
-            "interval_reason": NO_INTERVAL,
+            **_interval(score.interval),
             "level": LEVEL,
             "noise_floor": NoiseFloor(value=floor.value, sizes=floor.sizes, how=floor.how) if known else None,
             "noise_floor_reason": None if known else floor.how,
         }
     )
+
+
+def _interval(found: Interval | str) -> dict[str, Any]:
+    if isinstance(found, str):
+        return {"interval": None, "interval_reason": found}
+    return {
+        "interval": (found.low, found.high),
+        "interval_reason": None,
+        "estimand": found.estimand,
+        "standard_error": found.standard_error,
+        "generated_error": found.generated_error,
+    }

@@ -3,34 +3,45 @@
 import asyncio
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from service import __version__
 from service.errors import InvalidRequest, InvalidSamples
 from service.evaluation.archives import Samples, open_samples
+from service.evaluation.baseline import check_extractor, check_options, check_reference, compare, unlike
+from service.evaluation.curation import Lot, curate
+from service.evaluation.exhibits import Exhibits
 from service.evaluation.extraction import extract_features
+from service.evaluation.history import History, NoHistory
+from service.evaluation.inputs import sha256_of
 from service.evaluation.judge import judge, parse_thresholds
 from service.evaluation.measure import choose_metrics, measurable, measure, side_of
-from service.evaluation.references import Description, References
-from service.evaluation.reports import Extraction, GeneratedSet, ReferenceSet, Report
+from service.evaluation.references import CALLER, Description, References
+from service.evaluation.reports import Extraction, GeneratedSet, MetricEntry, ReferenceSet, Report, Verdict
 from service.evaluation.unpacking import Limits
 from service.imaging import DECODER
 from service.metrics.metric import Metric, Side
 from service.metrics.samples import check_dimensions
+from service.metrics.statistics import Statistics
 from service.runtime.calls import Engines
 from service.schemas import EvaluationRequest
 from service.settings import Settings
 from service.store import Model, ModelStore
 
-CALLER = "caller"
-"""The extractor of features that were sent."""
-
 Progress = Callable[[float], None]
+
+BASELINE = "baseline: "
+FEATURES_WANTED = (
+    "The stored reference holds features that were sent. Send features of the same kind (npz with `features`): "
+    "nothing here makes such of images."
+)
+VERSIONS = {"chapterhouse": __version__, "numpy": np.__version__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +52,7 @@ class Bench:
     store: ModelStore
     engine: Engines
     references: References
+    history: History = field(default_factory=NoHistory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +62,23 @@ class Plan:
     extractor: Model
     metrics: dict[str, Metric]
     stored: Description | None
+    baseline: Report | None = None
+
+    @property
+    def options(self) -> dict[str, dict[str, Any]]:
+        """What each metric is computed with."""
+        return {name: metric.model_dump(mode="json") for name, metric in self.metrics.items()}
+
+    @property
+    def wants_features(self) -> bool:
+        """Whether the stored reference holds features of the caller's own, which nothing here makes of images."""
+        return self.stored is not None and self.stored.extractor == CALLER
 
 
 def plan(request: EvaluationRequest, bench: Bench, *, has_file: bool) -> Plan:
     """Check a request before its files are read.
 
-    Raises InvalidRequest, ModelNotFound, WrongTask and ReferenceNotFound.
+    Raises InvalidRequest, ModelNotFound, WrongTask, ReferenceNotFound, EvaluationNotFound and NotComparable.
     """
     if has_file == (request.reference_name is not None):
         raise InvalidRequest("Send either the file `reference` or the name of a stored one as `reference_name`.")
@@ -63,11 +86,17 @@ def plan(request: EvaluationRequest, bench: Bench, *, has_file: bool) -> Plan:
     parse_thresholds(request.thresholds or "", metrics)
     stored = None if request.reference_name is None else bench.references.describe(request.reference_name)
     wanted = request.features or (stored.extractor if stored else bench.settings.default_classifier)
-    extractor = bench.store.get(wanted, task="classify")
+    extractor = bench.store.get(bench.settings.default_classifier if wanted == CALLER else wanted, task="classify")
     if stored is not None:
-        weights = extractor.card.sha256 if extractor.card else None
+        weights = _weights_of(extractor) if wanted != CALLER else None
         bench.references.get(stored.name, extractor=wanted, weights_sha256=weights)
-    return Plan(extractor, metrics, stored)
+    earlier = None if request.baseline is None else bench.history.report(request.baseline)
+    chosen = Plan(extractor, metrics, stored, earlier)
+    if earlier is not None:
+        check_options(earlier, chosen.options, request.seed)
+        if stored is not None:
+            check_reference(earlier, stored.sha256, stored.name)
+    return chosen
 
 
 async def evaluate(
@@ -79,40 +108,60 @@ async def evaluate(
     reference: Path | None,
     working_dir: Path,
     on_progress: Progress = lambda _: None,
+    on_exhibits: Callable[[Exhibits], None] | None = None,
 ) -> Report:
     """The report on the samples in `generated`, compared with those in `reference` or with the stored ones.
 
-    `working_dir` must exist and outlive the call. Raises the ServiceError that ends the evaluation.
+    `working_dir` must exist and outlive the call. `on_exhibits` is given what can be shown beside the numbers, unless
+    they are those of an earlier evaluation. Raises the ServiceError that ends the evaluation.
     """
     chosen = plan(request, bench, has_file=reference is not None)
-    return await _Evaluation(request, bench, chosen, working_dir, on_progress).run(report_id, generated, reference)
+    evaluation = _Evaluation(request, bench, chosen, working_dir, on_progress, on_exhibits)
+    return await evaluation.run(report_id, generated, reference)
 
 
 class _Evaluation:
     """The steps, and what they leave for the report."""
 
     def __init__(
-        self, request: EvaluationRequest, bench: Bench, chosen: Plan, working_dir: Path, on_progress: Progress
+        self,
+        request: EvaluationRequest,
+        bench: Bench,
+        chosen: Plan,
+        working_dir: Path,
+        on_progress: Progress,
+        on_exhibits: Callable[[Exhibits], None] | None,
     ) -> None:
         self._request = request
         self._bench = bench
         self._plan = chosen
         self._working_dir = working_dir
         self._on_progress = on_progress
+        self._on_exhibits = on_exhibits
         self._seconds: dict[str, float] = {}
         self._extracted: set[str] = set()
+        self._warnings: list[str] = []
 
     async def run(self, report_id: str, generated: Path, reference: Path | None) -> Report:
         sent = await self._open(generated, "generated")
-        side, reference_set, reference_warnings = await self._reference(reference)
+        real = None if reference is None else await self._open(reference, "reference")
+        reference_set, kept = await asyncio.to_thread(self._reference_set, real)
+        self._check_baseline(reference_set)
+        if (inputs := self._inputs(sent, real)) and (
+            earlier := await asyncio.to_thread(self._bench.history.finished_like, inputs)
+        ):
+            return self._reuse(earlier, report_id)
+        side = kept or await self._side(real, "reference", 0.0, 0.5)
         judged = await self._side(sent, "generated", 0.5 if reference else 0.0, 0.9)
         extraction = self._extraction(judged, side)
         metrics = self._plan.metrics
         if self._request.metrics is None and not self._request.thresholds:
             metrics = measurable(metrics, judged, side) or metrics
         with self._timed("measure"):
-            measured = await asyncio.to_thread(measure, judged, side, metrics, seed=self._request.seed)
-        thresholds = parse_thresholds(self._request.thresholds or "", metrics)
+            measured = await asyncio.to_thread(
+                measure, judged, side, metrics, seed=self._request.seed, intervals=self._request.intervals
+            )
+        await self._exhibit(Lot(judged, sent.images), Lot(side, real.images if real else None), curve="fid" in metrics)
         return Report(
             id=report_id,
             seed=self._request.seed,
@@ -120,36 +169,106 @@ class _Evaluation:
             reference=reference_set,
             features=extraction,
             metrics=measured.metrics,
-            warnings=(*sent.warnings, *reference_warnings, *self._trust(), *measured.warnings),
-            verdict=judge(thresholds, measured.metrics),
+            options={name: options for name, options in self._plan.options.items() if name in metrics},
+            warnings=(*self._warnings, *self._trust(), *measured.warnings, *self._unlike(measured.metrics)),
+            verdict=self._verdict(measured.metrics),
             timing={**self._seconds, **measured.timing},
-            versions={"chapterhouse": __version__, "numpy": np.__version__},
+            inputs_sha256=self._inputs(sent, real),
+            versions=VERSIONS,
         )
 
-    async def _reference(self, path: Path | None) -> tuple[Side, ReferenceSet, tuple[str, ...]]:
-        stored = self._plan.stored
-        if stored is not None:
-            kept = await asyncio.to_thread(self._bench.references.get, stored.name)
-            described = ReferenceSet(
-                name=stored.name,
-                dataset=stored.dataset,
-                count=stored.count,
-                kept=len(kept.features),
-                sha256=stored.sha256,
+    async def _exhibit(self, generated: Lot, reference: Lot, *, curve: bool) -> None:
+        if self._on_exhibits is None:
+            return
+        extractor = self._extractor()
+        labels = extractor.manifest.labels if extractor else ()
+        with self._timed("exhibits"):
+            seed = self._request.seed
+            exhibits = await asyncio.to_thread(curate, generated, reference, labels=labels, curve=curve, seed=seed)
+            await asyncio.to_thread(self._on_exhibits, exhibits)
+
+    def _reuse(self, earlier: Report, report_id: str) -> Report:
+        """The report of the very same inputs, under another id and judged by this request's rules."""
+        said = [warning for warning in earlier.warnings if not warning.startswith(BASELINE)]
+        return earlier.model_copy(
+            update={
+                "id": report_id,
+                "reused": earlier.id,
+                "verdict": self._verdict(earlier.metrics),
+                "warnings": (*said, *self._unlike(earlier.metrics)),
+                "timing": dict(self._seconds),
+            }
+        )
+
+    def _verdict(self, metrics: Mapping[str, MetricEntry]) -> Verdict | None:
+        thresholds = parse_thresholds(self._request.thresholds or "", metrics)
+        baseline = self._plan.baseline
+        return judge(thresholds, metrics, () if baseline is None else compare(baseline, metrics))
+
+    def _unlike(self, metrics: Collection[str]) -> tuple[str, ...]:
+        baseline = self._plan.baseline
+        return () if baseline is None else unlike(baseline, metrics, VERSIONS)
+
+    def _check_baseline(self, reference: ReferenceSet) -> None:
+        """Refuse to be compared with what measured something else. Raises NotComparable."""
+        baseline = self._plan.baseline
+        if baseline is not None:
+            check_reference(baseline, reference.sha256, reference.name)
+            extractor = self._extractor()
+            check_extractor(
+                baseline, extractor.id if extractor else CALLER, _weights_of(extractor) if extractor else None
             )
-            return kept.side, described, ()
-        assert path is not None
-        sent = await self._open(path, "reference")
-        side = await self._side(sent, "reference", 0.0, 0.5)
-        warnings = tuple(f"reference: {warning}" for warning in sent.warnings)
-        return side, ReferenceSet(count=sent.count, sha256=sent.sha256), warnings
+
+    def _extractor(self) -> Model | None:
+        """What made the features of at least one side; None where the caller made them all."""
+        if self._plan.wants_features or not (self._extracted or self._plan.stored):
+            return None
+        return self._plan.extractor
+
+    def _inputs(self, sent: Samples, real: Samples | None) -> str | None:
+        """What stands for everything that the numbers depend on; None where something of it is not known yet."""
+        extractor, request, device = self._extractor(), self._request, None
+        if extractor is not None:
+            held = self._bench.engine.models().get(extractor.id)
+            if extractor.card is None or held is None:
+                return None
+            device = held.device.partition(":")[0]
+        return sha256_of(
+            generated=sent.sha256,
+            reference=real.sha256 if real else self._plan.stored and self._plan.stored.model_dump(mode="json"),
+            extractor=extractor and [extractor.id, _weights_of(extractor), device],
+            images=sorted(self._extracted),
+            metrics=self._plan.options,
+            only_measurable=request.metrics is None and not request.thresholds,
+            seed=request.seed,
+            intervals=request.intervals,
+            warnings=[*sent.warnings, *(real.warnings if real else ())],
+            versions=VERSIONS,
+            decoder=DECODER,
+        )
+
+    def _reference_set(self, sent: Samples | None) -> tuple[ReferenceSet, Side | None]:
+        """What is compared with, and its side where that is kept already."""
+        if sent is not None:
+            return ReferenceSet(count=sent.count, sha256=sent.sha256), None
+        stored = self._plan.stored
+        assert stored is not None
+        kept = self._bench.references.get(stored.name)
+        described = ReferenceSet(
+            name=stored.name,
+            dataset=stored.dataset,
+            count=stored.count,
+            kept=None if kept.features is None else len(kept.features),
+            sha256=stored.sha256,
+        )
+        return described, kept.side
 
     async def _open(self, path: Path, whose: str) -> Samples:
         settings, spec = self._bench.settings, self._plan.extractor.input
         folder = self._working_dir / f"{whose}.samples"
         with self._timed(f"read_{whose}"):
-            return await asyncio.to_thread(
-                _open_anew,
+            samples = await asyncio.to_thread(
+                open_anew,
                 path,
                 folder,
                 spec.size,
@@ -157,12 +276,19 @@ class _Evaluation:
                 Limits(settings.upload_limit_bytes, settings.image_limit_pixels),
                 self._request.skip_unreadable,
             )
+        prefix = "" if whose == "generated" else f"{whose}: "
+        self._warnings += [f"{prefix}{warning}" for warning in samples.warnings]
+        if samples.images is not None:
+            if self._plan.wants_features:
+                raise InvalidSamples(FEATURES_WANTED)
+            self._extracted.add(whose)
+        return samples
 
-    async def _side(self, samples: Samples, whose: str, begin: float, end: float) -> Side:
+    async def _side(self, samples: Samples | None, whose: str, begin: float, end: float) -> Side:
         """What the metrics see of one set: its images through the extractor, anything else as it was sent."""
+        assert samples is not None
         if samples.images is None:
             return side_of(samples, whose)
-        self._extracted.add(whose)
         with self._timed(f"extract_{whose}"):
             features, probabilities = await extract_features(
                 self._bench.engine,
@@ -170,19 +296,21 @@ class _Evaluation:
                 samples.images,
                 on_progress=lambda share: self._on_progress(begin + (end - begin) * share),
             )
-        return Side(features=features, probabilities=probabilities)
+        statistics, said = beside_images(samples, features.shape[1], self._plan.extractor.id)
+        self._warnings += [f"{whose}: {sentence}" for sentence in said]
+        return Side(features=features, probabilities=probabilities, statistics=statistics)
 
     def _extraction(self, judged: Side, reference: Side) -> Extraction:
         """Name what made the features. Raises InvalidSamples where the two sides were made by different means."""
         dims = [_dimensions(judged), _dimensions(reference)]
         check_dimensions(*dims)
-        if not self._extracted and self._plan.stored is None:
+        extractor = self._extractor()
+        if extractor is None:
             return Extraction(extractor=CALLER, dim=dims[0])
-        extractor = self._plan.extractor
         held = self._bench.engine.models().get(extractor.id)
         return Extraction(
             extractor=extractor.id,
-            weights_sha256=extractor.card.sha256 if extractor.card else None,
+            weights_sha256=_weights_of(extractor),
             dim=dims[0],
             decoder=DECODER,
             device=held.device if held else None,
@@ -191,7 +319,7 @@ class _Evaluation:
     def _trust(self) -> tuple[str, ...]:
         """Say where features that were sent are compared with those that an extractor made."""
         made = len(self._extracted) + (self._plan.stored is not None)
-        if made in (0, 2):
+        if made in (0, 2) or self._plan.wants_features:
             return ()
         return (f"The features that were sent are taken to be those of {self._plan.extractor.id}, as the others are.",)
 
@@ -210,7 +338,21 @@ def _dimensions(side: Side) -> int:
     raise InvalidSamples("There is nothing to measure.")
 
 
-def _open_anew(
+def _weights_of(extractor: Model) -> str | None:
+    return extractor.card.sha256 if extractor.card else None
+
+
+def beside_images(samples: Samples, dimensions: int, extractor: str) -> tuple[Statistics | None, tuple[str, ...]]:
+    """The statistics that were sent beside images, if they can be those of the same extractor, and what to say."""
+    given = samples.statistics
+    if given is None:
+        return None, ()
+    if len(given.mean) != dimensions:
+        return None, (f"its mu and sigma have {len(given.mean):,} dimensions, not {dimensions:,}; they are left out.",)
+    return given, (f"its mu and sigma are taken to be those of {extractor}; the features are of its images.",)
+
+
+def open_anew(
     path: Path,
     folder: Path,
     size: tuple[int, int],

@@ -1,12 +1,15 @@
 """Stored references: what was extracted from a real set once, so that only generated samples are uploaded.
 
 A reference is one safetensors file: `mu` and `sigma` of all samples in float64, the `features` and `probabilities` of
-at most 2,000 of them in half precision, and a description that names the extractor's weights.
+at most 2,000 of them in half precision where they are known, and a description that names the extractor's weights.
 """
 
 import json
 import os
 import re
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -17,14 +20,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from service.errors import InvalidManifest, InvalidRequest, ReferenceNotFound
+from service.errors import InvalidManifest, InvalidRequest, InvalidSamples, ReferenceNotFound, ReferenceShipped
+from service.evaluation.uploads import STALE_S
 from service.metrics.metric import Side
 from service.metrics.samples import check_features, checked_probabilities
 from service.metrics.statistics import Statistics, statistics_of
+from service.schemas import ReferenceSummary
 from service.settings import Settings
 
+CALLER = "caller"
+"""The extractor of features that were sent."""
 KEPT_ROWS = 2000
 SUFFIX = ".safetensors"
+STAGED = ".staged"
+ROWS = ("features", "probabilities")
 DESCRIPTION = "reference"  # one key, because safetensors writes several in no fixed order
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
@@ -40,18 +49,18 @@ class Description(BaseModel):
     dataset: str
     sha256: str = Field(description="Sha256 of the samples, as `Samples.sha256`.")
     dim: int = Field(ge=1, description="Numbers of one feature vector.")
-    count: int = Field(ge=2, description="Samples behind `mu` and `sigma`.")
+    count: int | None = Field(ge=2, description="Samples behind `mu` and `sigma`; null where only these were sent.")
     seed: int = Field(description="Seed that chose the rows which were kept.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reference:
-    """A description and what it describes: statistics of all samples, features and probabilities of some."""
+    """A description and what it describes: statistics of all samples; features and probabilities of some, if known."""
 
     description: Description
     statistics: Statistics
-    features: NDArray[Any]
-    probabilities: NDArray[Any]
+    features: NDArray[Any] | None
+    probabilities: NDArray[Any] | None
 
     @property
     def side(self) -> Side:
@@ -61,56 +70,75 @@ class Reference:
 
 def make_reference(
     name: str,
-    features: NDArray[Any],
-    probabilities: NDArray[Any],
+    features: NDArray[Any] | None,
+    probabilities: NDArray[Any] | None,
     *,
     extractor: str,
     weights_sha256: str,
     dataset: str,
     sha256: str,
+    statistics: Statistics | None = None,
     seed: int = 0,
 ) -> Reference:
     """A reference of features (n, d) and probabilities (n, classes), both in the order of the samples' hashes.
 
-    Raises InvalidSamples where they cannot be measured and InvalidRequest for a name that is no word.
+    Statistics that are given stand for more samples than these, or for all that is known. Raises InvalidSamples where
+    the samples cannot be measured and InvalidRequest for a name that is no word.
     """
-    _check_name(name)
-    check_features(features, "reference")
-    checked_probabilities(probabilities, "reference")
-    count = len(features)
-    kept = np.sort(np.random.default_rng(seed).permutation(count)[:KEPT_ROWS])
+    check_name(name)
+    kept = _kept_rows(features, probabilities, seed)
+    if statistics is None:
+        if features is None:
+            raise InvalidSamples("A reference needs features or statistics.")
+        statistics = statistics_of(features, "reference")
     description = Description(
         name=name,
         extractor=extractor,
         weights_sha256=weights_sha256,
         dataset=dataset,
         sha256=sha256,
-        dim=features.shape[1],
-        count=count,
+        dim=len(statistics.mean),
+        count=statistics.count,
         seed=seed,
     )
-    statistics = statistics_of(features, "reference")
-    return Reference(description, statistics, _half(features[kept]), _half(probabilities[kept]))
+    return Reference(description, statistics, *kept)
+
+
+def _kept_rows(
+    features: NDArray[Any] | None, probabilities: NDArray[Any] | None, seed: int
+) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+    """The rows that are kept, the same ones of both. Raises InvalidSamples."""
+    if features is None:
+        return None, None
+    check_features(features, "reference")
+    kept = np.sort(np.random.default_rng(seed).permutation(len(features))[:KEPT_ROWS])
+    if probabilities is None:
+        return _half(features[kept]), None
+    checked_probabilities(probabilities, "reference")
+    return _half(features[kept]), _half(probabilities[kept])
 
 
 def save_reference(reference: Reference, folder: Path) -> Path:
     """Write `<folder>/<name>.safetensors`, so that a reader sees the old file or the new one, never half of one."""
+    return stage_reference(reference, folder)()
+
+
+def stage_reference(reference: Reference, folder: Path) -> Callable[[], Path]:
+    """Write a reference beside its place, and answer with what puts it there at once."""
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{reference.description.name}{SUFFIX}"
-    staged = folder / f".{target.name}.{os.getpid()}.staged"
+    staged = folder / f".{target.name}.{os.getpid()}{STAGED}"
     tensors = {
         "mu": reference.statistics.mean,
         "sigma": reference.statistics.covariance,
-        "features": reference.features,
-        "probabilities": reference.probabilities,
+        **{name: rows for name in ROWS if (rows := getattr(reference, name)) is not None},
     }
     words = json.dumps(reference.description.model_dump(), sort_keys=True)
     with staged.open("wb") as file:
         file.write(save(tensors, metadata={DESCRIPTION: words}))
         file.flush()
         os.fsync(file.fileno())
-    staged.replace(target)
-    return target
+    return lambda: staged.replace(target)
 
 
 class References:
@@ -129,6 +157,29 @@ class References:
         files = (file for folder in self._folders for file in folder.glob(f"*{SUFFIX}"))
         return sorted({file.name.removesuffix(SUFFIX) for file in files if not file.name.startswith(".")})
 
+    def summary(self, name: str) -> ReferenceSummary:
+        """What callers are told of a reference. Raises ReferenceNotFound, InvalidManifest."""
+        described = self.describe(name).model_dump(exclude={"seed"})
+        return ReferenceSummary.model_validate({**described, "shipped": self._find(name).parent != self._folders[0]})
+
+    def stage(self, reference: Reference) -> Callable[[], Path]:
+        """Write a reference into the state directory, and answer with what makes it seen there."""
+        return stage_reference(reference, self._folders[0])
+
+    def sweep(self) -> None:
+        """Delete what processes that died had begun to write into the state directory."""
+        for staged in self._folders[0].glob(f".*{STAGED}"):
+            with suppress(FileNotFoundError):
+                if time.time() - staged.stat().st_mtime > STALE_S:
+                    staged.unlink()
+
+    def remove(self, name: str) -> None:
+        """Remove a reference from the state directory. Raises ReferenceNotFound, ReferenceShipped."""
+        path = self._find(name)
+        if path.parent != self._folders[0]:
+            raise ReferenceShipped(f"{name} came with the store, which is read-only.")
+        path.unlink(missing_ok=True)
+
     def describe(self, name: str) -> Description:
         """Where a reference comes from, without reading its arrays. Raises ReferenceNotFound, InvalidManifest."""
         path = self._find(name)
@@ -146,11 +197,11 @@ class References:
             description = _description(file, path)
             _check_extractor(description, extractor, weights_sha256)
             try:
-                arrays = {key: file.get_tensor(key) for key in ("mu", "sigma", "features", "probabilities")}
+                arrays = {key: file.get_tensor(key) for key in ("mu", "sigma", *(set(ROWS) & set(file.keys())))}
             except SafetensorError as error:
                 raise InvalidManifest(f"{path}: {error}") from error
         statistics = Statistics(arrays["mu"], arrays["sigma"], description.count)
-        return Reference(description, statistics, arrays["features"], arrays["probabilities"])
+        return Reference(description, statistics, arrays.get("features"), arrays.get("probabilities"))
 
     def _find(self, name: str) -> Path:
         if _NAME.fullmatch(name):
@@ -162,7 +213,8 @@ class References:
         raise ReferenceNotFound(f"There is no stored reference called {name!r}; stored: {known}.")
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Refuse what cannot name a reference. Raises InvalidRequest."""
     if not _NAME.fullmatch(name):
         raise InvalidRequest(f"{name[:100]!r} cannot name a reference; use a–z, 0–9, '.', '_' and '-'.")
 

@@ -1,6 +1,6 @@
 """The report of an evaluation: what was measured, on what, and what it means."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
@@ -53,6 +53,11 @@ class MetricEntry(BaseModel):
     interval: tuple[FiniteFloat, FiniteFloat] | None
     interval_reason: str | None = Field(description="Why there is no interval.")
     level: float
+    estimand: str | None = Field(None, description="The number that the interval is to cover.")
+    standard_error: FiniteFloat | None = Field(None, description="Of the value; null without an interval.")
+    generated_error: FiniteFloat | None = Field(
+        None, description="Standard error with the reference held fixed: what evaluations on one reference differ by."
+    )
     noise_floor: NoiseFloor | None
     noise_floor_reason: str | None = Field(description="Why there is no noise floor.")
 
@@ -63,22 +68,35 @@ class MetricEntry(BaseModel):
             "": self.value,
             "interval.low": low,
             "interval.high": high,
+            "standard_error": self.standard_error,
             "noise_floor": self.noise_floor.value if self.noise_floor else None,
         }
         found = named[part] if part in named else (self.model_extra or {}).get(part)
         return None if found is None else float(found)
 
 
+class Comparison(_Written):
+    """A metric beside that of an earlier evaluation."""
+
+    evaluation: str = Field(description="The earlier evaluation.")
+    value: FiniteFloat = Field(description="The earlier score.")
+    difference: FiniteFloat = Field(description="This score minus the earlier one.")
+    interval: tuple[FiniteFloat, FiniteFloat] | None = Field(
+        description="Of the difference, the reference held fixed; null where one of the two scores has no interval."
+    )
+
+
 class Check(_Written):
-    """One threshold and whether it held."""
+    """One threshold, or one comparison with the baseline, and whether it held."""
 
     threshold: str
     value: float | None = Field(description="Null where the report has no such number, which fails the check.")
     passed: bool
+    baseline: Comparison | None = Field(None, description="What the check compares with, if that is no number.")
 
 
 class Verdict(_Written):
-    """Whether every threshold held."""
+    """Whether every check held."""
 
     passed: bool
     checks: tuple[Check, ...]
@@ -94,7 +112,13 @@ class Report(_Written):
     reference: ReferenceSet
     features: Extraction
     metrics: dict[str, MetricEntry]
+    options: dict[str, dict[str, Any]] = Field({}, description="What each metric was computed with.")
     warnings: tuple[str, ...] = ()
-    verdict: Verdict | None = Field(None, description="Null without thresholds.")
+    verdict: Verdict | None = Field(None, description="Null without thresholds and baseline.")
     timing: dict[str, float] = Field({}, description="Seconds of each step.")
+    inputs_sha256: str | None = Field(None, description="Of everything that the numbers depend on.")
+    reused: str | None = Field(
+        None,
+        description="The earlier evaluation of the very same inputs whose numbers these are; null if computed anew.",
+    )
     versions: dict[str, str] = Field({}, description="Of the service and of what it counts with.")

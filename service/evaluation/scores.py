@@ -71,7 +71,7 @@ async def dataset_reference(
         upload, working_dir = Path(directory) / "images.npy", Path(directory) / "samples"
         working_dir.mkdir()
         np.save(upload, images)
-        limits = Limits(images.nbytes + 4096, spec.size[0] * spec.size[1])
+        limits = Limits(images.nbytes + 4096, images.shape[1] * images.shape[2])
         samples = open_samples(upload, working_dir=working_dir, size=spec.size, channels=spec.channels, limits=limits)
         assert samples.images is not None
         features, probabilities = await extract_features(engine, extractor, samples.images)

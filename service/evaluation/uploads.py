@@ -1,12 +1,15 @@
 """Where uploads lie until their evaluation is over: a folder each, visible only when it is whole."""
 
+import os
 import shutil
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 STALE_S = 3600.0
 """A folder this old that belongs to no evaluation was left by a process that died."""
+RESERVED = ".reserved"
 
 
 class Uploads:
@@ -15,15 +18,20 @@ class Uploads:
     def __init__(self, state: Path) -> None:
         self._root = state / "uploads"
 
-    def begin(self, job_id: str) -> Path:
-        """A new folder to receive files in; nobody else looks into it yet."""
+    def begin(self, job_id: str, *, expected_bytes: int = 0) -> Path:
+        """A new folder to receive files in; nobody else looks into it yet, but what it expects counts already."""
         folder = self._root / f".{job_id}"
         folder.mkdir(parents=True)
+        if expected_bytes:
+            with (folder / RESERVED).open("wb") as reserved:
+                reserved.truncate(expected_bytes)  # a hole: it has a length and takes no room
         return folder
 
     def commit(self, job_id: str) -> None:
         """Make the received files the evaluation's own, all at once."""
-        (self._root / f".{job_id}").rename(self._root / job_id)
+        receiving = self._root / f".{job_id}"
+        (receiving / RESERVED).unlink(missing_ok=True)
+        receiving.rename(self._root / job_id)
 
     def folder(self, job_id: str) -> Path:
         """The files of an accepted evaluation."""
@@ -34,6 +42,12 @@ class Uploads:
         for folder in (self._root / f".{job_id}", self._root / job_id):
             shutil.rmtree(folder, ignore_errors=True)
 
+    def used_bytes(self) -> int:
+        """What all uploads take, with what was made of them and what is still to come of those being received."""
+        if not self._root.is_dir():
+            return 0
+        return sum(_size_of(folder) for folder in self._root.iterdir())
+
     def sweep(self, wanted: Collection[str]) -> None:
         """Delete the folders that dead processes left: none of a `wanted` evaluation, and old enough to be nobody's."""
         if not self._root.is_dir():
@@ -42,3 +56,17 @@ class Uploads:
             old = time.time() - folder.stat().st_mtime > STALE_S
             if old and folder.name not in wanted:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _size_of(folder: Path) -> int:
+    """The bytes under a folder, or those that it expects where they are more; files may go while they are counted."""
+    expected = received = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                size = (Path(parent) / name).stat().st_size
+                if name == RESERVED:
+                    expected = size
+                else:
+                    received += size
+    return max(expected, received)

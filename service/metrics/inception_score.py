@@ -6,17 +6,21 @@ The value is the mean over splits i·N//s … (i+1)·N//s, `std` their standard 
 the rows are shuffled with seed 2020 first: sets sorted by class score several times too low without it.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from pydantic import Field
 
 from service.errors import InvalidSamples
-from service.metrics.metric import Floor, Metric, Score, Side
+from service.metrics.metric import NOT_ASKED, Floor, Metric, Score, Side
 from service.metrics.samples import Real, Rows, checked_probabilities
+from service.metrics.uncertainty import EXPECTATION, Interval, Variances, jackknife_variance
 
 
 class InceptionScore(Metric):
     """How sure the classifier is of each generated sample, and how varied it finds them all."""
 
+    better = "higher"
     parts = ("std", "splits")
 
     splits: int = Field(10, ge=1, description="Parts whose scores are averaged.")
@@ -27,10 +31,12 @@ class InceptionScore(Metric):
         """Probabilities of the generated set."""
         return "class probabilities; the generated set has none" if generated.probabilities is None else None
 
-    def measure(self, real: Side, generated: Side) -> Score:  # noqa: ARG002
+    def measure(self, real: Side, generated: Side, *, intervals: bool = False, seed: int = 0) -> Score:  # noqa: ARG002
         """The score of the generated set; the reference does not enter."""
         assert generated.probabilities is not None, "lacks() is asked first"
-        return self._score(generated.probabilities, "generated")
+        score = self._score(generated.probabilities, "generated")
+        interval = self._interval(score.value, generated.probabilities) if intervals else NOT_ASKED
+        return Score(score.value, score.details, score.warnings, interval)
 
     def noise_floor(self, real: Side, generated: Side, *, seed: int) -> Floor:  # noqa: ARG002
         """The score of the reference's own probabilities: what real samples reach, not a lower bound."""
@@ -43,8 +49,19 @@ class InceptionScore(Metric):
         return Floor(value, (len(real.probabilities),), "the Inception Score of the reference itself")
 
     def _score(self, probabilities: Rows, whose: str) -> Score:
-        seed = self.shuffle_seed if self.shuffle else None
-        return inception_score(probabilities, splits=self.splits, shuffle_seed=seed, whose=whose)
+        return inception_score(probabilities, splits=self.splits, shuffle_seed=self._seed, whose=whose)
+
+    def _interval(self, value: float, probabilities: Rows) -> Interval | str:
+        if len(probabilities) < 2 * self.splits:
+            return "a split holds one sample"
+        p = checked_probabilities(probabilities, "generated")
+        variance = sum(jackknife_variance(_left_out(part)) for part in _parts(p, self.splits, self._seed))
+        variances = Variances(real=0.0, generated=variance / self.splits**2)
+        return variances.interval(value, EXPECTATION, lowest=1.0, highest=float(p.shape[1]))
+
+    @property
+    def _seed(self) -> int | None:
+        return self.shuffle_seed if self.shuffle else None
 
 
 def inception_score(
@@ -57,16 +74,21 @@ def inception_score(
         raise InvalidSamples(
             f"The {whose} set has {n} sample(s), fewer than the {splits} splits of the Inception Score."
         )
-    if shuffle_seed is not None:
-        rng = np.random.RandomState(shuffle_seed)  # torch-fidelity's generator
-        p = p[rng.permutation(n)]
-    scores = [_score_of_split(p[i * n // splits : (i + 1) * n // splits]) for i in range(splits)]
+    scores = [_score_of_split(part) for part in _parts(p, splits, shuffle_seed)]
     few = (
         f"inception_score: {n // splits:,} samples a split are fewer than the {classes:,} classes; the score depends "
         "on the number of splits."
     )
     details = {"std": float(np.std(scores)), "splits": splits}
     return Score(float(np.mean(scores)), details, (few,) if n // splits < classes else ())
+
+
+def _parts(p: Real, splits: int, shuffle_seed: int | None) -> Iterator[Real]:
+    if shuffle_seed is not None:
+        rng = np.random.RandomState(shuffle_seed)  # torch-fidelity's generator
+        p = p[rng.permutation(len(p))]
+    for i in range(splits):
+        yield p[i * len(p) // splits : (i + 1) * len(p) // splits]
 
 
 def _score_of_split(p: Real) -> float:
@@ -76,3 +98,17 @@ def _score_of_split(p: Real) -> float:
     log_ratio -= np.log(marginal, where=marginal > 0, out=np.zeros_like(marginal))
     kl = (p * log_ratio).sum(axis=1)
     return float(np.exp(kl.mean()))
+
+
+def _left_out(p: Real) -> Real:
+    """The score of a split without each of its samples in turn."""
+    others = len(p) - 1
+    negative_entropy = _sum_p_log_p(p)
+    marginals = np.maximum((p.sum(axis=0) - p) / others, 0.0)
+    scores: Real = np.exp((negative_entropy.sum() - negative_entropy) / others - _sum_p_log_p(marginals))
+    return scores
+
+
+def _sum_p_log_p(p: Real) -> Real:
+    total: Real = (p * np.log(p, where=p > 0, out=np.zeros_like(p))).sum(axis=1)
+    return total

@@ -1,9 +1,9 @@
 """What every metric is: options as fields, a score of two sides, and what that score is worth."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -11,8 +11,12 @@ from pydantic import BaseModel, ConfigDict
 from service.errors import InvalidSamples
 from service.metrics.samples import Rows
 from service.metrics.statistics import Statistics
+from service.metrics.uncertainty import Interval
 
 Detail = str | int | float
+T = TypeVar("T")
+
+NOT_ASKED = "intervals were not asked for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,8 @@ class Score:
     value: float
     details: Mapping[str, Detail] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    interval: Interval | str = NOT_ASKED
+    """The interval, or why there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,7 @@ class Side:
     features: Rows | None = None
     probabilities: Rows | None = None
     statistics: Statistics | None = None
+    _remembered: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def count(self) -> int | None:
@@ -49,8 +56,23 @@ class Side:
         rows = self.features if self.features is not None else self.probabilities
         return None if rows is None else len(rows)
 
+    @property
+    def count_of_features(self) -> int:
+        """Samples whose features are known."""
+        return 0 if self.features is None else len(self.features)
+
+    def remember(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """What `compute` answered for this key the first time, so that metrics share what is costly."""
+        if key not in self._remembered:
+            self._remembered[key] = compute()
+        known: T = self._remembered[key]
+        return known
+
     def halves(self, seed: int) -> tuple[Self, Self]:
         """Two disjoint random parts of n // 2 rows each. Raises InvalidSamples where no rows are known."""
+        return self.remember(("halves", seed), lambda: self._halves(seed))
+
+    def _halves(self, seed: int) -> tuple[Self, Self]:
         known = [rows for rows in (self.features, self.probabilities) if rows is not None]
         if not known:
             raise InvalidSamples("the reference is known by its statistics only")
@@ -70,6 +92,8 @@ class Metric(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    better: ClassVar[Literal["lower", "higher"]] = "lower"
+    """Which of two scores is the better one."""
     parts: ClassVar[tuple[str, ...]] = ()
     """Details of the score that a threshold may name beside the value."""
 
@@ -78,8 +102,11 @@ class Metric(BaseModel):
         """What this metric needs and was not given, as the end of a sentence; None where it can be measured."""
 
     @abstractmethod
-    def measure(self, real: Side, generated: Side) -> Score:
-        """The score. Raises InvalidSamples."""
+    def measure(self, real: Side, generated: Side, *, intervals: bool = False, seed: int = 0) -> Score:
+        """The score, with its interval and p-value where they are asked for. Raises InvalidSamples.
+
+        The seed moves nothing but p-values.
+        """
 
     def noise_floor(self, real: Side, generated: Side, *, seed: int) -> Floor:  # noqa: ARG002 - others need its size
         """The score between two disjoint random halves of the reference."""

@@ -1,63 +1,82 @@
-"""Squared maximum mean discrepancy with a Gaussian kernel (Gretton et al. 2012, JMLR 13, lemma 6 and eq. 3–5).
+"""Squared maximum mean discrepancy (Gretton et al. 2012, JMLR 13, lemma 6 and eq. 3–5), with the kernel named.
 
     MMD² = E k(x, x') + E k(y, y') − 2 E k(x, y),   k(a, b) = exp( −‖a − b‖² / 2σ² )
 
 Unbiased: pairs of a sample with itself are left out, so that equal distributions average 0 and a value may be
-negative. σ is the median distance within the reference, so that two generators are measured with one kernel.
+negative. σ is the median distance within the reference, so that two generators are measured with one kernel. `p_value`
+is that of a permutation test with this kernel on at most 1,000 samples a side.
 """
 
 from collections import Counter
-from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
 from service.errors import InvalidSamples
-from service.metrics.metric import Metric, Score, Side, lacks_features
+from service.metrics.distances import TILE_ROWS, squared_distances
+from service.metrics.kernels import Gaussian, Kernel, Polynomial, RationalQuadratic, discrepancy
+from service.metrics.metric import Detail, Metric, Score, Side, lacks_features
 from service.metrics.samples import Real, Rows, check_features, check_pair
+from service.metrics.uncertainty import EXPECTATION, POPULATION, permutation_p_value
 
-TILE_ROWS = 1024
 MEDIAN_ROWS = 5000  # 12.5 million distances, 100 MB; more rows no longer move the median
+PERMUTED_ROWS = 1000  # a side: the permutation test holds one kernel matrix of both, 32 MB
 
 
 class MMD(Metric):
     """How far apart the two sets' mean embeddings are."""
 
-    parts = ("root", "sigma")
+    parts = ("root", "sigma", "p_value")
 
-    kernel: Literal["gaussian"] = Field("gaussian", description="The kernel, by name.")
-    sigma: float | None = Field(None, gt=0, allow_inf_nan=False, description="Bandwidth instead of the median rule.")
+    kernel: Literal["gaussian", "rational_quadratic", "polynomial"] = Field(
+        "gaussian", description="The kernel, by name."
+    )
+    bandwidth: Literal["median", "mean"] = Field(
+        "median", description="Rule for σ: the reference's median distance, or the root of its mean squared distance."
+    )
+    sigma: float | None = Field(None, gt=0, allow_inf_nan=False, description="Bandwidth instead of the rule.")
     estimator: Literal["unbiased", "biased"] = Field("unbiased", description="U- or V-statistic.")
+    permutations: int = Field(199, ge=19, le=10_000, description="Permutations of the labels behind the p-value.")
 
     def lacks(self, real: Side, generated: Side) -> str | None:
         """Features of both sides."""
         return lacks_features(real, generated)
 
-    def measure(self, real: Side, generated: Side) -> Score:
+    def measure(self, real: Side, generated: Side, *, intervals: bool = False, seed: int = 0) -> Score:
         """The score, with the kernel that gave it."""
         assert real.features is not None, "lacks() is asked first"
         assert generated.features is not None, "lacks() is asked first"
         check_pair(real.features, generated.features)
-        σ = self.sigma or median_distance(real.features)
-        value = mmd2(real.features, generated.features, sigma=σ, unbiased=self.estimator == "unbiased")
-        rule = "given" if self.sigma else f"median distance of {min(len(real.features), MEDIAN_ROWS):,} reference rows"
-        details = {
-            "root": float(np.sqrt(max(value, 0.0))),
-            "estimator": self.estimator,
-            "kernel": self.kernel,
-            "sigma": σ,
-            "sigma_rule": rule,
-        }
-        return Score(value, details)
+        kernel, described = self._kernel(real.features)
+        sums = discrepancy(real.features, generated.features, kernel)
+        value = sums.mmd2(unbiased=self.estimator == "unbiased")
+        details = {"root": float(np.sqrt(max(value, 0.0))), "estimator": self.estimator, **described}
+        if not intervals:
+            return Score(value, details)
+        details["p_value"] = _p_value(real.features, generated.features, kernel, self.permutations, seed)
+        return Score(value, details, interval=sums.variances().interval(value, self._estimand(described)))
+
+    def _kernel(self, real: Rows) -> tuple[Kernel, dict[str, Detail]]:
+        if self.kernel == "polynomial":
+            return Polynomial(), {"kernel": "polynomial of degree 3"}
+        if self.sigma is not None:
+            σ, rule = self.sigma, "given"
+        elif self.bandwidth == "mean":
+            σ, rule = root_mean_square_distance(real), "root of the mean squared distance of the reference rows"
+        else:
+            σ, rule = median_distance(real), f"median distance of {min(len(real), MEDIAN_ROWS):,} reference rows"
+        kernel = Gaussian(σ) if self.kernel == "gaussian" else RationalQuadratic(σ)
+        return kernel, {"kernel": self.kernel, "sigma": σ, "sigma_rule": rule}
+
+    def _estimand(self, described: dict[str, Detail]) -> str:
+        estimand = POPULATION if self.estimator == "unbiased" else EXPECTATION
+        return f"{estimand}, at this bandwidth" if "sigma" in described else estimand
 
 
 def mmd2(real: Rows, generated: Rows, *, sigma: float, unbiased: bool = True) -> float:
-    """MMD² of features (n, d) and (m, d), in tiles. Raises InvalidSamples."""
-    check_pair(real, generated)
-    γ = 1 / (2 * sigma * sigma)
-    within = _mean_within(real, γ, unbiased=unbiased) + _mean_within(generated, γ, unbiased=unbiased)
-    return within - 2 * _mean_across(real, generated, γ)
+    """MMD² of features (n, d) and (m, d) with a Gaussian kernel, in tiles. Raises InvalidSamples."""
+    return discrepancy(real, generated, Gaussian(sigma)).mmd2(unbiased=unbiased)
 
 
 def median_distance(features: Rows) -> float:
@@ -78,53 +97,52 @@ def median_distance(features: Rows) -> float:
     squares, filled = np.empty(pairs), 0
     x -= x.mean(axis=0)
     for start in range(0, len(x), TILE_ROWS):
-        tile = _squared_distances(x[start : start + TILE_ROWS], x[start:])
+        tile = squared_distances(x[start : start + TILE_ROWS], x[start:])
         above = tile[np.triu_indices(len(tile), k=1, m=tile.shape[1])]
         squares[filled : filled + len(above)] = above
         filled += len(above)
     return float(np.median(np.sqrt(squares, out=squares)))
 
 
-def _mean_within(rows: Rows, γ: float, *, unbiased: bool) -> float:
-    """Mean of k over the pairs of one set, with or without the pairs of a row with itself."""
-    n, centre = len(rows), _centre(rows)
-    above = 0.0
-    for i, a in _tiles(rows, centre):
-        for j, b in _tiles(rows, centre, start=i):
-            k = _kernel(a, b, γ)
-            above += float(np.triu(k, 1).sum()) if i == j else float(k.sum())
-    return 2 * above / (n * (n - 1)) if unbiased else (2 * above + n) / (n * n)
+def root_mean_square_distance(features: Rows) -> float:
+    """√ of the mean ‖x − x'‖² over all pairs of rows, those of a row with itself among them.
+
+    Raises InvalidSamples where it is 0: all rows are copies of one.
+    """
+    check_features(features, "reference")
+    x = features.astype(np.float64)
+    if (x == x[0]).all():
+        raise InvalidSamples("The samples of the reference are copies of one; there is no bandwidth for mmd.")
+    return float(np.sqrt(2 * np.square(x - x.mean(axis=0)).sum(axis=1).mean()))
 
 
-def _mean_across(real: Rows, generated: Rows, γ: float) -> float:
-    centre = (_centre(real) + _centre(generated)) / 2
-    total = 0.0
-    for _, a in _tiles(real, centre):
-        for _, b in _tiles(generated, centre):
-            total += float(_kernel(a, b, γ).sum())
-    return total / (len(real) * len(generated))
+def _p_value(real: Rows, generated: Rows, kernel: Kernel, permutations: int, seed: int) -> float:
+    rng = np.random.default_rng(seed)
+    x, y = (_some(rows, rng) for rows in (real, generated))
+    z = np.concatenate([x, y]).astype(np.float64)
+    if kernel.shifts:
+        z -= z.mean(axis=0)
+    k = kernel(z, z)
+    np.fill_diagonal(k, 0.0)
+    first = np.zeros((len(z), permutations + 1))
+    first[: len(x), 0] = 1
+    for column in range(1, permutations + 1):
+        first[:, column] = rng.permutation(first[:, 0])
+    values = _permuted(k, first, len(x), len(y))
+    return permutation_p_value(float(values[0]), values[1:])
 
 
-def _tiles(rows: Rows, centre: Real, start: int = 0) -> Iterator[tuple[int, Real]]:
-    """Blocks of rows in float64, centred: an offset that all rows share would cost the distances their digits."""
-    for first in range(start, len(rows), TILE_ROWS):
-        yield first, rows[first : first + TILE_ROWS].astype(np.float64) - centre
+def _some(rows: Rows, rng: np.random.Generator) -> Rows:
+    if len(rows) <= PERMUTED_ROWS:
+        return rows
+    return rows[np.sort(rng.permutation(len(rows))[:PERMUTED_ROWS])]
 
 
-def _centre(rows: Rows) -> Real:
-    centre: Real = rows.mean(axis=0, dtype=np.float64)
-    return centre
-
-
-def _kernel(a: Real, b: Real, γ: float) -> Real:
-    k = _squared_distances(a, b)
-    k *= -γ
-    return np.exp(k, out=k)
-
-
-def _squared_distances(a: Real, b: Real) -> Real:
-    squares = a @ b.T
-    squares *= -2
-    squares += np.square(a).sum(axis=1)[:, None]
-    squares += np.square(b).sum(axis=1)
-    return np.maximum(squares, 0.0, out=squares)
+def _permuted(k: Real, first: Real, n: int, m: int) -> Real:
+    """Unbiased MMD² for each column of labels (n + m, permutations), 1 for the first set; k has a diagonal of zeros."""
+    towards = k @ first
+    within = (first * towards).sum(axis=0)
+    across = towards.sum(axis=0) - within
+    rest = k.sum() - within - 2 * across
+    values: Real = within / (n * (n - 1)) + rest / (m * (m - 1)) - 2 * across / (n * m)
+    return values

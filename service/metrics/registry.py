@@ -6,17 +6,39 @@ from typing import Any
 from pydantic import ValidationError
 
 from service.errors import InvalidRequest
+from service.metrics.coverage import Coverage
+from service.metrics.density import Density
 from service.metrics.fid import FID
+from service.metrics.fid_infinity import FIDInfinity
 from service.metrics.inception_score import InceptionScore
+from service.metrics.kid import KID
+from service.metrics.memorisation import Memorisation
 from service.metrics.metric import Metric
 from service.metrics.mmd import MMD
+from service.metrics.mode_score import ModeScore
+from service.metrics.one_nn import OneNN
+from service.metrics.precision import Precision
+from service.metrics.recall import Recall
+from service.metrics.sliced_wasserstein import SlicedWasserstein
+from service.metrics.wasserstein import Wasserstein
 
 METRICS: dict[str, type[Metric]] = {
     "fid": FID,
+    "fid_infinity": FIDInfinity,
     "inception_score": InceptionScore,
+    "mode_score": ModeScore,
     "mmd": MMD,
+    "kid": KID,
+    "wasserstein": Wasserstein,
+    "sliced_wasserstein": SlicedWasserstein,
+    "one_nn": OneNN,
+    "precision": Precision,
+    "recall": Recall,
+    "density": Density,
+    "coverage": Coverage,
+    "memorisation": Memorisation,
 }
-DEFAULT_METRICS: tuple[str, ...] = ("fid", "mmd")
+DEFAULT_METRICS: tuple[str, ...] = ("fid", "kid", "mmd", "one_nn", "precision", "recall")
 
 
 def metric_type(name: str) -> type[Metric]:

@@ -1,10 +1,13 @@
 """What a net is made of, layer by layer: sizes, parameters, multiplications, receptive fields."""
 
+from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakTensorKeyDictionary
 
 Convolution = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 Transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -43,19 +46,29 @@ def count_macs(net: nn.Module, example: Tensor) -> int:
     return sum(row.macs for row in layer_table(net, example))
 
 
+def side_after(side: int, kernel: int, stride: int, padding: int = 0, *, ceil: bool = False) -> int:
+    """The side of a map behind a convolution or a pool; `ceil` as in `nn.MaxPool2d(ceil_mode=True)`."""
+    span = side + 2 * padding - kernel
+    steps = -(-span // stride) if ceil else span // stride
+    if ceil and steps * stride >= side + padding:  # torch lets no window begin in the padding
+        steps -= 1
+    return steps + 1
+
+
 @torch.no_grad()
 def layer_table(net: nn.Module, example: Tensor) -> list[LayerRow]:
     """One row for each layer that has parameters or changes the shape, in the order of the forward pass.
 
-    `example` is one item as a batch, (1, …). The receptive field, in pixels along one side of an image, is that of a
-    chain of layers and None from the first transposed convolution on.
+    `example` is one item as a batch, (1, …); net and example may lie on the meta device. The receptive field, in pixels
+    along one side of an image, is the largest of any way from the input to the layer, and None from the first
+    transposed convolution on.
     """
     rows: list[LayerRow] = []
-    field = _Field.of(example)
+    fields = _Fields(example)
 
     def note(name: str, module: nn.Module) -> Any:
         def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            field.pass_through(module)
+            field = fields.pass_through(module, inputs[0], output)
             parameters = count_parameters(module)
             if parameters or output.shape != inputs[0].shape:
                 rows.append(
@@ -77,7 +90,8 @@ def layer_table(net: nn.Module, example: Tensor) -> list[LayerRow]:
     hooks = [module.register_forward_hook(note(name, module)) for name, module in leaves]
     training = net.training
     try:
-        net.eval()(example)
+        with fields:
+            net.eval()(example)
     finally:
         net.train(training)
         for hook in hooks:
@@ -85,30 +99,60 @@ def layer_table(net: nn.Module, example: Tensor) -> list[LayerRow]:
     return rows
 
 
-@dataclass(slots=True)
-class _Field:
+class _Field(NamedTuple):
     """How many input pixels one unit sees, and how far apart two neighbours look."""
 
-    limit: int
     side: int | None
     step: int = 1
 
-    @classmethod
-    def of(cls, example: Tensor) -> "_Field":
-        is_image = example.ndim == 4
-        return cls(limit=example.shape[-1], side=1 if is_image else None)
 
-    def pass_through(self, module: nn.Module) -> None:
-        if self.side is None or isinstance(module, Transposed):
-            self.side = None
-            return
+class _Fields(TorchFunctionMode):
+    """The field of every tensor that comes out of a forward pass: the largest of those that went into it.
+
+    So that sums and concatenations of branches are followed, too.
+    """
+
+    def __init__(self, example: Tensor) -> None:
+        super().__init__()
+        is_image = example.ndim == 4
+        self._limit = example.shape[-1]
+        self._known: MutableMapping[Tensor, _Field] = WeakTensorKeyDictionary()
+        self._known[example] = _Field(1 if is_image else None)
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Call the function, and hand the fields of what goes in to what comes out."""
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor):
+            given = [self._known[tensor] for tensor in _tensors(args) if tensor in self._known]
+            if given:
+                self._known[result] = max(given, key=lambda field: (field.side is None, field.side or 0))
+        return result
+
+    def pass_through(self, module: nn.Module, x: Tensor, y: Tensor) -> _Field:
+        """The field of what a layer makes of `x`."""
+        field = self._known.get(x, _Field(None))
         kernel, stride = _sizes(module, "kernel_size"), _sizes(module, "stride")
-        if kernel and stride:
+        if field.side is None or isinstance(module, Transposed):
+            field = _Field(None)
+        elif kernel and stride:
             dilation = _sizes(module, "dilation") or (1,)
-            self.side = min(self.limit, self.side + (kernel[-1] - 1) * dilation[-1] * self.step)
-            self.step *= stride[-1]
-        elif isinstance(module, nn.Linear):
-            self.side = self.limit
+            side = field.side + (max(kernel) - 1) * max(dilation) * field.step
+            field = _Field(min(self._limit, side), field.step * max(stride))
+        elif isinstance(module, (nn.Linear, nn.AdaptiveAvgPool2d)):
+            field = _Field(self._limit, field.step)
+        self._known[y] = field
+        return field
+
+
+def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
+    """The tensors among arguments, also those in a list or tuple."""
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from _tensors(value)
 
 
 def _sizes(module: nn.Module, name: str) -> tuple[int, ...] | None:

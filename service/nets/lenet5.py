@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d
 
+from service.nets.activations import Squash
+
 C3_INPUTS = (
     (0, 1, 2),
     (1, 2, 3),
@@ -43,11 +45,6 @@ DIGITS = """
 """Ten stylised digits of 7×12 pixels, side by side: the code that F6 should show for each class is ink +1, paper −1."""
 
 
-def squash(a: Tensor) -> Tensor:
-    """f(a) = A·tanh(S·a), A = 1.7159, S = 2/3, so that f(±1) = ±1 (appendix A)."""
-    return 1.7159 * torch.tanh(2 / 3 * a)
-
-
 def _draw(weight: Tensor, fan_in: int) -> Tensor:
     return nn.init.uniform_(weight, -2.4 / fan_in, 2.4 / fan_in)
 
@@ -83,12 +80,16 @@ class SparseConv2d(nn.Module):
         self.bias = nn.Parameter(torch.cat([_draw(torch.empty(1), len(maps) * area) for maps in inputs]))
         self.register_buffer("_places", torch.tensor([place for _, place in pairs]), persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Lay the kernels out densely, zero where there is no connection, and convolve."""
+    @property
+    def weight(self) -> Tensor:
+        """The kernels laid out densely, zero where there is no connection: (outputs, inputs, K, K)."""
         outputs, inputs, *_ = self._shape
         rows = self.kernels.new_zeros(outputs * inputs, self.kernels.shape[1])
-        weight = rows.index_copy(0, self.get_buffer("_places"), self.kernels).view(self._shape)
-        return conv2d(x, weight, self.bias)
+        return rows.index_copy(0, self.get_buffer("_places"), self.kernels).view(self._shape)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve."""
+        return conv2d(x, self.weight, self.bias)
 
     def count_macs(self, output: Tensor) -> int:
         """Multiplications of the connections there are, for one item."""
@@ -121,17 +122,21 @@ def digit_codes() -> Tensor:
 
 
 class LeNet5(nn.Module):
-    """60,000 trainable parameters and 840 fixed ones: images (n, 1, 32, 32) → minus the squared distances (n, 10)."""
+    """60,000 trainable parameters and 840 fixed ones: images (n, 1, 32, 32) → minus the squared distances (n, 10).
 
-    def __init__(self) -> None:
+    On three `channels`, an adaptation, C1 has 300 more.
+    """
+
+    def __init__(self, *, channels: int = 1) -> None:
         super().__init__()
-        self.C1 = nn.Conv2d(1, 6, 5)
+        self.C1 = nn.Conv2d(channels, 6, 5)
         self.S2 = SubSampling(6)
         self.C3 = SparseConv2d(C3_INPUTS, 5)
         self.S4 = SubSampling(16)
         self.C5 = nn.Conv2d(16, 120, 5)
         self.F6 = nn.Linear(120, 84)
         self.output = RadialBasis(digit_codes())
+        self.squash = Squash()
         for layer in (self.C1, self.C5, self.F6):
             fan_in = math.prod(layer.weight.shape[1:])
             _draw(layer.weight, fan_in)
@@ -140,12 +145,13 @@ class LeNet5(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """F6: what the codes are compared with, (n, 84), each within ±1.7159."""
-        x = squash(self.C1(x))  # (n, 6, 28, 28)
-        x = squash(self.S2(x))  # (n, 6, 14, 14)
-        x = squash(self.C3(x))  # (n, 16, 10, 10)
-        x = squash(self.S4(x))  # (n, 16, 5, 5)
-        x = squash(self.C5(x))  # (n, 120, 1, 1)
-        return squash(self.F6(x.flatten(1)))  # (n, 84)
+        x = self.squash(self.C1(x))  # (n, 6, 28, 28)
+        x = self.squash(self.S2(x))  # (n, 6, 14, 14)
+        x = self.squash(self.C3(x))  # (n, 16, 10, 10)
+        x = self.squash(self.S4(x))  # (n, 16, 5, 5)
+        x = self.squash(self.C5(x))  # (n, 120, 1, 1)
+        F6: Tensor = self.squash(self.F6(x.flatten(1)))  # (n, 84)
+        return F6
 
     def head(self, features: Tensor) -> Tensor:
         """Minus the squared distances to the codes, (n, 10): the nearest code's class is the largest."""

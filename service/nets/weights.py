@@ -10,9 +10,14 @@ from torch import Tensor, nn
 from service.errors import UntrustedWeights
 
 
-def save_weights(net: nn.Module, path: Path) -> None:
-    """Write the net's parameters and buffers; a reader sees the old file or the new one, never half of it."""
+def save_weights(net: nn.Module, path: Path, *, half: bool = False) -> None:
+    """Write the net's parameters and buffers; a reader sees the old file or the new one, never half of it.
+
+    `half` stores matrices and filters in half precision; biases and what normalises stay in single.
+    """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
+    if half:
+        tensors = {name: tensor.half() if tensor.ndim > 1 else tensor for name, tensor in tensors.items()}
     staged = path.with_name(f"{path.name}.staged")
     staged.write_bytes(save(tensors))
     staged.replace(path)

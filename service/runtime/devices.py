@@ -52,7 +52,7 @@ class Device:
 
     def forward(self, net: nn.Module, model: Model, batch: Batch) -> list[Array]:
         """The results of a batch, padding removed; the items along axis 0. Raises ValueError for too few or many."""
-        task = task_of(batch.call.verb)
+        task = task_of(batch.call.verb, batch.call.options)
         with torch.inference_mode():
             tensors = [torch.from_numpy(array).to(self._device) for array in gather(batch)]
             outputs = task.forward(net, tensors, model.manifest)

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import eq
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import nn
 from service.errors import (
     EngineUnavailable,
     InvalidManifest,
+    InvalidRequest,
     ModelFailed,
     ModelNotFound,
     Overloaded,
@@ -159,7 +161,8 @@ class Engine:
             raise ModelNotFound(f"{model.id} is here in version {model.version}, not {work.call.version}.")
         expected = _row_specs(model, work.call.verb)
         found = [(array.shape[1:], array.dtype) for array in work.arrays]
-        if found != expected or work.rows == 0 or any(len(array) != work.rows for array in work.arrays):
+        fits = _same_axes if task_of(work.call.verb).any_length else eq
+        if not fits(found, expected) or work.rows == 0 or any(len(array) != work.rows for array in work.arrays):
             raise ServiceError(f"{model.id} expects rows of {expected}, not {work.rows} of {found}")
 
     async def _load(self, resident: Resident) -> None:
@@ -251,6 +254,11 @@ class Engine:
         try:
             assert resident.net is not None
             results = await self._on_device(resident.net, resident.model, batch)
+        except InvalidRequest as error:
+            # Calls that share a batch are equal, and so is what is wrong with them.
+            for share in batch.shares:
+                share.work.finish(error)
+            return
         except Exception as error:
             self._instruments.model_failures.labels(model_id).inc()
             if self._device.is_lost(error):
@@ -258,8 +266,9 @@ class Engine:
             await self._run_apart(resident, batch, error)
             return
         seconds = time.monotonic() - began
-        resident.mean_forward_s += (seconds - resident.mean_forward_s) * (0.1 if resident.mean_forward_s else 1.0)
-        resident.last_rows = batch.rows
+        if task_of(batch.call.verb).warmed:
+            resident.mean_forward_s += (seconds - resident.mean_forward_s) * (0.1 if resident.mean_forward_s else 1.0)
+            resident.last_rows = batch.rows
         self._instruments.forward_seconds.labels(model_id).observe(seconds)
         at = 0
         for share in batch.shares:
@@ -273,8 +282,7 @@ class Engine:
                 await self._run(resident, Batch(batch.call, [share], batch.size))
             return
         log.error("%s failed on a batch of %d", resident.model.id, batch.rows, exc_info=error)
-        work = batch.shares[0].work
-        work.finish(ModelFailed(f"{resident.model.id} raised {type(error).__name__} on this input."))
+        batch.shares[0].work.finish(ModelFailed(f"{resident.model.id} raised {type(error).__name__} on this input."))
 
     async def _on_device(self, net: nn.Module, model: Model, batch: Batch) -> list[Array]:
         return await asyncio.get_running_loop().run_in_executor(
@@ -301,11 +309,19 @@ def _deliver(share: Share, results: list[Array]) -> None:
         work.finish(whole)
 
 
+RowSpec = tuple[tuple[int, ...], "np.dtype[Any]"]
+
+
+def _same_axes(found: Sequence[RowSpec], expected: Sequence[RowSpec]) -> bool:
+    """Whether all rows have the axes and the dtype that they should, of whatever lengths."""
+    return [(len(shape), dtype) for shape, dtype in found] == [(len(shape), dtype) for shape, dtype in expected]
+
+
 @lru_cache(maxsize=1024)
-def _row_specs(model: Model, verb: str) -> list[tuple[tuple[int, ...], "np.dtype[Any]"]]:
+def _row_specs(model: Model, verb: str) -> list[RowSpec]:
     """Shape and dtype of one row of each array that a verb takes. Raises WrongTask."""
     task = task_of(verb)
-    if model.manifest.task != task.serves:
+    if not task.serves(model.manifest):
         raise WrongTask(f"{model.id} does {model.manifest.task}, not {verb}")
     return [(shape[1:], np.dtype(dtype)) for shape, dtype in task.example(model.manifest, 1)]
 
@@ -314,7 +330,7 @@ def _warm_batches(model: Model) -> list[Batch]:
     """A batch of zeros for every verb that the model serves and every size that it will meet."""
     batches = []
     for verb, task in TASKS.items():
-        if task.serves != model.manifest.task:
+        if not (task.warmed and task.serves(model.manifest)):
             continue
         serving = model.manifest.serving
         sizes = {serving.block} if task.exact else {*warm_sizes(serving.max_batch), serving.block}

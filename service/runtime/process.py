@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pipe: int) -> None:
     """Answer on `socket` until SIGTERM, then finish what is queued. Raises what the device died of."""
     watch_parent(parent_pipe)
-    store = ModelStore(settings.added_models_dir, settings.shipped_models_dir)
+    store = ModelStore.of(settings)
     engine = Engine(
         store,
         Device(device, threads=settings.engine_threads),

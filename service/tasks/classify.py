@@ -32,12 +32,18 @@ def images_example(manifest: Manifest, rows: int) -> Sequence[tuple[tuple[int, .
 class Classify:
     """Images uint8 (n, H, W, C) to probabilities float32 (n, classes)."""
 
-    serves = "classify"
     exact = False
+    any_length = False
+    warmed = True
+
+    def serves(self, manifest: Manifest) -> bool:
+        """Any classifier."""
+        return manifest.task == "classify"
 
     def prepare(self, data: bytes, spec: ImageInput, *, limit_pixels: int) -> Pixels:
         """One image file as stored pixels (1, H, W, C). Raises UnreadableImage."""
-        return conform(decode(data, limit_pixels=limit_pixels), size=spec.size, channels=spec.channels)[None]
+        image = decode(data, limit_pixels=limit_pixels)
+        return conform(image, size=spec.size, channels=spec.channels, shorter=spec.resize)[None]
 
     def forward(self, net: "nn.Module", tensors: Sequence["Tensor"], manifest: Manifest) -> Sequence["Tensor"]:
         """Softmax over the net's logits."""

@@ -13,15 +13,21 @@ if TYPE_CHECKING:
 class Features:
     """Images uint8 (n, H, W, C) to features float32 (n, d) and probabilities float32 (n, classes)."""
 
-    serves = "classify"
     exact = True
+    any_length = False
+    warmed = True
+
+    def serves(self, manifest: Manifest) -> bool:
+        """Any classifier."""
+        return manifest.task == "classify"
 
     def forward(self, net: "nn.Module", tensors: Sequence["Tensor"], manifest: Manifest) -> Sequence["Tensor"]:
-        """The last hidden vector, and the softmax of what the head makes of it."""
+        """The last hidden vector, of maps their means, and the softmax of what the head makes of it."""
         assert manifest.input is not None
         hidden: Tensor = net.features(normalise(tensors[0], manifest.input))  # type: ignore[operator]
         logits: Tensor = net.head(hidden)  # type: ignore[operator]
-        return [hidden.flatten(1).float(), logits.float().softmax(dim=1)]
+        vectors = hidden.mean(dim=(2, 3)) if hidden.ndim == 4 else hidden.flatten(1)
+        return [vectors.float(), logits.float().softmax(dim=1)]
 
     def example(self, manifest: Manifest, rows: int) -> Sequence[tuple[tuple[int, ...], str]]:
         """One array of stored pixels."""

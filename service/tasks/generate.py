@@ -34,8 +34,13 @@ def latents(seed: int, start: int, count: int, dimension: int) -> NDArray[np.flo
 class Generate:
     """Latents float32 (n, latent) to pixels uint8 (n, H, W, C)."""
 
-    serves = "generate"
     exact = True
+    any_length = False
+    warmed = True
+
+    def serves(self, manifest: Manifest) -> bool:
+        """Any generator."""
+        return manifest.task == "generate"
 
     def forward(self, net: "nn.Module", tensors: Sequence["Tensor"], manifest: Manifest) -> Sequence["Tensor"]:
         """The net's [−1, 1] as 0 to 255, rounded, cropped to the size that the manifest states."""

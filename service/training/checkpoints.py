@@ -1,16 +1,29 @@
 """Where a training stands, on disk: the one place that writes and reads what torch pickles."""
 
 import json
+import pickle
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
-from service.errors import ConfigurationError
+from service.errors import ConfigurationError, UntrustedWeights
 
 FILE = "checkpoint.pt"
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors by name in a publisher's file, unpickling nothing else. Raises UntrustedWeights."""
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        raise UntrustedWeights(f"{path} is not a file of tensors: {error}") from error
+    if not isinstance(found, dict) or not all(isinstance(tensor, Tensor) for tensor in found.values()):
+        raise UntrustedWeights(f"{path} holds something else than tensors by name.")
+    return found
 
 
 class Stateful(Protocol):

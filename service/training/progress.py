@@ -3,11 +3,13 @@
 import math
 import time
 from types import TracebackType
-from typing import Self
+from typing import Self, SupportsFloat
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+
+BAR_EVERY_S = 0.1
 
 
 class Progress:
@@ -38,13 +40,19 @@ class Progress:
     ) -> None:
         self._bar.stop()
 
-    def report(self, step: int, total: int, **measures: float) -> None:
-        """Say that `step` of `total` is done, and what was measured; as a line at most every `every_s` seconds."""
-        words = "  ".join(f"{name} {value:.4g}" for name, value in measures.items())
+    def report(self, step: int, total: int, **measures: SupportsFloat) -> None:
+        """Say that `step` of `total` is done, and what was measured: a bar, or a line every `every_s` seconds.
+
+        Measures that are not shown are not looked at, so that a GPU need not be waited for.
+        """
+        pause = BAR_EVERY_S if self._console.is_terminal else self._every_s
+        if step < total and time.monotonic() - self._shown < pause:
+            return
+        self._shown = time.monotonic()
+        words = "  ".join(f"{name} {float(value):.4g}" for name, value in measures.items())
         if self._console.is_terminal:
             self._bar.update(self._task, completed=step, total=total, measures=words)
-        elif step >= total or time.monotonic() - self._shown >= self._every_s:
-            self._shown = time.monotonic()
+        else:
             self.say(f"{step}/{total}  {words}".rstrip())
 
     def say(self, words: str) -> None:

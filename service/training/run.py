@@ -1,24 +1,48 @@
 """What every training loop is given beside its recipe."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import torch
 
+from service.datasets.series import Series
 from service.datasets.split import Split
-from service.store import Manifest
+from service.errors import ModelNotFound
+from service.store import Manifest, Model
 from service.training.checkpoints import Checkpoints
 from service.training.progress import Progress
+from service.training.team import Team
+
+
+def find_nothing(model_id: str) -> Model:
+    """Stands for the store where there is none. Raises ModelNotFound."""
+    raise ModelNotFound(f"There is no model called {model_id!r}: this training knows no store.")
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One training: of what, on what, where it can be stopped, and who watches.
+    """One training: of what, on what, where it can be stopped, who watches, who trains along.
 
-    Torch's generator is seeded before the loop starts. `images` are training images only.
+    Torch's generator is seeded before the loop starts. `data` is of training only. `find` gives the models with which
+    others may begin.
     """
 
     manifest: Manifest
-    images: Split
+    data: Split | Series
     device: torch.device
     checkpoints: Checkpoints
     progress: Progress
+    team: Team = field(default_factory=Team)
+    find: Callable[[str], Model] = find_nothing
+
+    @property
+    def images(self) -> Split:
+        """The data of a loop over images."""
+        assert isinstance(self.data, Split)
+        return self.data
+
+    @property
+    def series(self) -> Series:
+        """The data of a loop over a series."""
+        assert isinstance(self.data, Series)
+        return self.data

@@ -2,25 +2,62 @@
 
 import platform
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from pydantic import BaseModel
 from rich.console import Console
-from torch import Tensor
+from torch import Tensor, nn
+from torch.multiprocessing.spawn import spawn
 
 from service import __version__
-from service.datasets.registry import find_dataset
+from service.datasets.registry import find_dataset, find_series
+from service.errors import ConfigurationError
 from service.nets.layers import count_parameters, layer_table
-from service.nets.weights import save_weights
-from service.store import Card, Layer, Manifest, Model, Score, file_sha256
+from service.nets.registry import build_net
+from service.nets.weights import load_weights, save_weights
+from service.store import Card, Layer, Manifest, Model, ModelStore, Score, file_sha256
 from service.training.checkpoints import Checkpoints
 from service.training.progress import Progress
-from service.training.registry import read_recipe
+from service.training.registry import Form, Loop, read_recipe
 from service.training.run import Run
+from service.training.team import Team, gathered
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One training, as each process that takes part is told of it."""
+
+    model: Model
+    training: dict[str, Any]
+    form: Form
+    data_dir: Path
+    checkpoint_dir: Path
+    threads: int
+    device: str
+    store: ModelStore
+
+    def read(self) -> tuple[Loop, BaseModel]:
+        """The loop, and its recipe."""
+        return read_recipe(self.training, form=self.form)
+
+    def open_checkpoints(self) -> Checkpoints:
+        """Where this training, and no other, goes on."""
+        manifest = self.model.manifest
+        identity = {
+            "net": manifest.net,
+            "options": manifest.options,
+            "recipe": self.read()[1].model_dump(),
+            "torch": torch.__version__,
+            "threads": self.threads,
+        }
+        return Checkpoints(self.checkpoint_dir, identity)
 
 
 def train(
@@ -29,40 +66,38 @@ def train(
     data_dir: Path,
     checkpoint_dir: Path,
     output_dir: Path | None = None,
+    form: Form = "full",
     seed: int | None = None,
     resume: bool = True,
     threads: int = 1,
     device: str = "cpu",
+    processes: int = 1,
+    store: ModelStore | None = None,
     console: Console | None = None,
 ) -> Card:
     """Train a model as its manifest says; write `weights.safetensors`, return its card without scores.
 
-    The same manifest, seed, number of threads, torch and machine give the same weights, however often the training was
-    stopped and resumed. Weights go to `output_dir`, the model's own folder unless given. A checkpoint in
-    `checkpoint_dir` is resumed unless `resume` is False. Raises InvalidManifest, DatasetMissing and, for the checkpoint
-    of another recipe, ConfigurationError.
+    The same manifest, seed, number of threads and processes, torch and machine give the same weights, however often the
+    training was stopped and resumed. Weights go to `output_dir`, the model's own folder unless given. A checkpoint in
+    `checkpoint_dir` is resumed unless `resume` is False. `store` holds the models with which others begin; the model's
+    own unless given. Raises InvalidManifest, DatasetMissing and, for the checkpoint of another recipe,
+    ConfigurationError.
     """
     manifest = model.manifest
     wanted = manifest.training if seed is None else {**manifest.training, "seed": seed}
-    loop, recipe = read_recipe(wanted)
-    recipe_seed: int = recipe.model_dump()["seed"]
-    images = find_dataset(manifest.dataset).load(data_dir, "train")
-    identity = {
-        "net": manifest.net,
-        "options": manifest.options,
-        "recipe": recipe.model_dump(),
-        "torch": torch.__version__,
-        "threads": threads,
-    }
-    checkpoints = Checkpoints(checkpoint_dir, identity)
+    neighbours = store or ModelStore(model.folder.parent)
+    job = _Job(model, wanted, form, data_dir, checkpoint_dir, threads, device, neighbours)
+    recipe = job.read()[1].model_dump(mode="json")
     if not resume:
-        checkpoints.forget()
-    with _reproducible(recipe_seed, threads), Progress(model.id, console=console) as progress:
-        net = loop.train(recipe, Run(manifest, images, torch.device(device), checkpoints, progress))
+        job.open_checkpoints().forget()
+    if processes > 1:
+        net, seconds = _train_together(job, processes)
+    else:
+        net, seconds = _train(job, Team(), torch.device(device), console)
     folder = output_dir or model.folder
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / model.weights.name
-    save_weights(net, weights)
+    save_weights(net, weights, half=recipe.get("weights") == "float16")
     layers = layer_table(net, example_of(manifest))
     return Card(
         sha256=file_sha256(weights),
@@ -70,13 +105,50 @@ def train(
         parameters=count_parameters(net),
         macs=sum(row.macs for row in layers),
         layers=tuple(Layer(**asdict(row)) for row in layers),
-        seed=recipe_seed,
-        versions=_versions(),
-        hardware=_hardware(device, threads),
-        seconds=round(checkpoints.seconds, 1),
-        recipe=recipe.model_dump(mode="json"),
+        seed=recipe["seed"],
+        versions=versions(),
+        hardware=_hardware(device, threads, processes),
+        seconds=round(seconds, 1),
+        recipe={"form": form, **recipe},
         scores={},
     )
+
+
+def _train(job: _Job, team: Team, device: torch.device, console: Console | None) -> tuple[nn.Module, float]:
+    """The trained net, and how many seconds it took, earlier lives included."""
+    loop, recipe = job.read()
+    manifest = job.model.manifest
+    find = find_dataset if manifest.series is None else find_series
+    data = find(manifest.dataset).load(job.data_dir, "train")
+    checkpoints = job.open_checkpoints()
+    seed: int = recipe.model_dump()["seed"]
+    with _reproducible(seed, job.threads), Progress(job.model.id, console=console) as progress:
+        run = Run(manifest, data, device, checkpoints, progress, team, job.store.get)
+        net = loop.train(recipe, run)
+    return net, checkpoints.seconds
+
+
+def _train_together(job: _Job, processes: int) -> tuple[nn.Module, float]:
+    """The same by several processes: one a GPU, or so many on the CPU. Raises ConfigurationError."""
+    loop, _ = job.read()
+    if not loop.shares_batches:
+        raise ConfigurationError(f"{job.model.id} is trained by a loop that one process runs alone.")
+    with tempfile.TemporaryDirectory(prefix="chapterhouse-") as directory:
+        place = Path(directory)
+        spawn(_take_part, args=(processes, job, place), nprocs=processes)  # type: ignore[no-untyped-call]
+        net = build_net(job.model.manifest.net, job.model.manifest.options)
+        load_weights(net, place / "weights.safetensors")
+        return net.eval(), float((place / "seconds").read_text("utf-8"))
+
+
+def _take_part(rank: int, processes: int, job: _Job, place: Path) -> None:
+    """One process of several; the first leaves what came out."""
+    device = torch.device(f"cuda:{rank}" if job.device.startswith("cuda") else job.device)
+    with gathered(rank, processes, place / "meeting", device) as team:
+        net, seconds = _train(job, team, device, None if team.leads else Console(quiet=True))
+        if team.leads:
+            save_weights(net, place / "weights.safetensors")
+            (place / "seconds").write_text(str(seconds), "utf-8")
 
 
 def with_scores(card: Card, scores: Mapping[str, Score]) -> Card:
@@ -85,10 +157,16 @@ def with_scores(card: Card, scores: Mapping[str, Score]) -> Card:
 
 
 def example_of(manifest: Manifest) -> Tensor:
-    """One item as the model's net takes it, all zeros: (1, C, H, W) of a classifier, (1, latent) of a generator."""
+    """One item as the model's net takes it, all zeros: (1, C, H, W) of a classifier, (1, latent) of a generator.
+
+    Of a forecaster: a step, (1, 1, channels + inputs); of one that hears no values all that it knows, (1, T, inputs).
+    """
     if manifest.input is not None:
         height, width = (side + 2 * manifest.input.pad for side in manifest.input.size)
         return torch.zeros(1, manifest.input.channels, height, width)
+    if manifest.series is not None:
+        heard = 0 if manifest.series.memorised else len(manifest.series.channels)
+        return torch.zeros(1, manifest.series.memorised or 1, heard + len(manifest.series.inputs))
     assert manifest.output is not None
     return torch.zeros(1, manifest.output.latent)
 
@@ -106,7 +184,8 @@ def _reproducible(seed: int, threads: int) -> Iterator[None]:
         torch.set_num_threads(threads_before)
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """What a weight depends on beside its recipe."""
     return {
         "chapterhouse": __version__,
         "numpy": np.__version__,
@@ -115,10 +194,11 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _hardware(device: str, threads: int) -> str:
+def _hardware(device: str, threads: int, processes: int) -> str:
+    times = f"{processes} × " if processes > 1 else ""
     if device.startswith("cuda"):
-        return torch.cuda.get_device_name(device)
-    return f"{_processor()}, {threads} thread{'s' if threads != 1 else ''}"
+        return f"{times}{torch.cuda.get_device_name(device)}"
+    return f"{_processor()}, {times}{threads} thread{'s' if threads != 1 else ''}"
 
 
 def _processor() -> str:

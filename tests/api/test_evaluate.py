@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from evaluation.packing import digits, npz, pngs, zipped
 
+from service.api.accepting import FIELD_LIMIT_BYTES
 from service.api.app import create_app
-from service.api.evaluate import FIELD_LIMIT_BYTES
 from service.api.gate import Application
 from service.api.state import State
 from service.evaluation.evaluator import Evaluator

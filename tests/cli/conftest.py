@@ -1,11 +1,15 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from running import running_service
+from training.conftest import write_idx
 from typer.testing import CliRunner, Result
 
 from service.cli import app
+from service.datasets.registry import DATASETS
 from service.settings import Settings
 
 Run = Callable[..., Result]
@@ -48,3 +52,12 @@ def server(local_settings: Settings) -> Iterator[str]:
 def where(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """The option that names where the work is done: nothing, or a running service."""
     return () if request.param == "here" else ("--server", request.getfixturevalue("server"))
+
+
+def write_mnist(data_dir: Path, images: NDArray[np.uint8]) -> None:
+    """Make these images (n, H, W), labelled 0 to 9 over and over, the MNIST of a data directory, both parts."""
+    folder = data_dir / "mnist"
+    folder.mkdir(parents=True)
+    labels = np.arange(len(images), dtype=np.uint8) % 10
+    for file in DATASETS["mnist"].files:
+        write_idx(folder / file.name, images if "images" in file.name else labels)

@@ -5,8 +5,8 @@ import pytest
 from cli.conftest import Run
 from doubles import echoed, images
 
-from service.client import Classification
 from service.imaging import encode_png
+from service.schemas import Classification
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
     waiting: list[bytes] = []
 
     class Publisher(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 - the name is http.server's
+        def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
             self.wfile.write(waiting.pop(0))

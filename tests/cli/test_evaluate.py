@@ -46,7 +46,7 @@ def test_a_report_is_the_same_here_and_over_http_from_files_and_from_directories
     reports = []
     for generated, reference in ((made, real), folders):
         for where in ((), ("--server", server)):
-            result = run("evaluate", generated, "--reference", reference, "--metrics", "fid,mmd", "--json", *where)
+            result = run("evaluate", generated, reference, "--metrics", "fid,mmd", "--json", *where)
             assert result.exit_code == 0, result.output
             reports.append(measured(result.stdout))
     assert list(reports[0]["metrics"]) == ["fid", "mmd"]
@@ -58,7 +58,7 @@ def test_a_report_is_the_same_here_and_over_http_from_files_and_from_directories
 def test_the_verdict_is_the_exit_status(
     thresholds: str, status: int, colour: str, where: tuple[str, ...], run: Run, made: Path, real: Path
 ) -> None:
-    result = run("evaluate", made, "--reference", real, "--metrics", "fid", "--thresholds", thresholds, *where)
+    result = run("evaluate", made, real, "--metrics", "fid", "--thresholds", thresholds, *where)
     assert result.exit_code == status, result.output
     assert result.stdout.splitlines()[-1] == f"verdict: {colour}"
     assert "20 samples against 24 samples of the reference sent" in result.stdout
@@ -86,13 +86,35 @@ def test_a_stored_reference_options_and_a_seed_reach_the_report(run: Run, made: 
     assert "sigma 0.5" in result.stdout
 
 
+def test_a_baseline_is_a_report_that_was_kept(
+    where: tuple[str, ...], run: Run, made: Path, real: Path, tmp_path: Path
+) -> None:
+    asked = (real, "--metrics", "fid,mmd", *where)
+    kept = tmp_path / "main.json"
+    kept.write_text(run("evaluate", made, *asked, "--json").stdout)
+    same = run("evaluate", made, *asked, "--baseline", kept)
+    assert same.exit_code == 0, same.output
+    assert same.stdout.splitlines()[-1] == "verdict: green"
+    name = json.loads(kept.read_text())["id"]
+    assert f"held    fid not worse than {name}" in same.stdout
+    assert "+0 from" in same.stdout
+    worse = npz(tmp_path / "worse.npz", {"images": np.full_like(MADE, 255) - MADE // 64})
+    found = run("evaluate", worse, *asked, "--baseline", kept)
+    assert found.exit_code == 1, found.output
+    assert f"failed  fid not worse than {name}" in found.stdout
+    refused = run("evaluate", made, *asked, "--baseline", kept, "--seed", 3)
+    assert (refused.exit_code, "with the seed 0, not 3" in refused.stderr) == (2, True)
+    unknown = run("evaluate", made, *asked, "--baseline", "nobody")
+    assert (unknown.exit_code, "nobody" in unknown.stderr) == (2, True)
+
+
 def test_unreadable_files_can_be_skipped(run: Run, real: Path, tmp_path: Path) -> None:
     folder = unpacked(tmp_path / "made", MADE)
     (folder / "notes.txt").write_text("no image")
-    refused = run("evaluate", folder, "--reference", real, "--metrics", "fid")
+    refused = run("evaluate", folder, real, "--metrics", "fid")
     assert refused.exit_code == 2
     assert "notes.txt" in refused.stderr
-    skipped = run("evaluate", folder, "--reference", real, "--metrics", "fid", "--skip-unreadable")
+    skipped = run("evaluate", folder, real, "--metrics", "fid", "--skip-unreadable")
     assert skipped.exit_code == 0
     assert "warning: 1 of 21 files could not be read and were skipped" in skipped.stdout
 
@@ -111,7 +133,7 @@ def test_unreadable_files_can_be_skipped(run: Run, real: Path, tmp_path: Path) -
 def test_what_cannot_be_measured_ends_with_2_and_one_sentence(
     arguments: tuple[str, ...], words: str, where: tuple[str, ...], run: Run, made: Path, real: Path
 ) -> None:
-    result = run("evaluate", made, "--reference", real, *arguments, *where)
+    result = run("evaluate", made, real, *arguments, *where)
     assert result.exit_code == 2
     assert words in result.stderr
     assert result.stderr.count("\n") == 1
@@ -121,11 +143,11 @@ def test_what_cannot_be_measured_ends_with_2_and_one_sentence(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "Give --reference FILE or --reference-name NAME"),
-        (("--reference-name", "x", "--reference", "y"), "and not both"),
+        ((), "Give REFERENCE or --reference-name NAME"),
+        (("--reference-name", "x", "y"), "and not both"),
         (("--reference-name", "x", "--option", "sigma=3"), "write it as METRIC.NAME=VALUE"),
         (("--reference-name", "nobody"), "no stored reference called 'nobody'"),
-        (("--reference", "nowhere.zip"), "nowhere.zip does not exist"),
+        (("nowhere.zip",), "nowhere.zip does not exist"),
         (("--reference-name", "x", "--server", "http://127.0.0.1:9"), "http://127.0.0.1:9 cannot be reached"),
     ],
     ids=["no reference", "two references", "option", "stored reference", "no file", "no server"],
@@ -138,11 +160,11 @@ def test_what_cannot_be_asked_is_said(arguments: tuple[str, ...], words: str, ru
 
 def test_an_empty_directory_is_no_set_of_samples(run: Run, real: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    result = run("evaluate", tmp_path / "empty", "--reference", real)
+    result = run("evaluate", tmp_path / "empty", real)
     assert (result.exit_code, result.stderr) == (2, f"chapterhouse: {tmp_path / 'empty'} holds no files.\n")
 
 
 def test_a_wait_that_is_over_ends_with_2(run: Run, made: Path, real: Path) -> None:
-    result = run("evaluate", made, "--reference", real, "--wait", 0)
+    result = run("evaluate", made, real, "--wait", 0)
     assert result.exit_code == 2
     assert "not over after 0 s" in result.stderr

@@ -223,11 +223,13 @@ def test_statistics_are_read_as_pytorch_fid_and_guided_diffusion_write_them(tmp_
     assert opened(npz(tmp_path / "b", {"sigma": sigma, "mu": mu})).sha256 == samples.sha256
 
 
-def test_images_beside_statistics_are_what_is_measured(tmp_path: Path, opened: Open) -> None:
+def test_statistics_beside_images_stay_with_them(tmp_path: Path, opened: Open) -> None:
     arrays: dict[str, NDArray[Any]] = {"arr_0": digits(4), "mu": np.zeros(3), "sigma": np.eye(3)}
     samples = opened(npz(tmp_path / "a", arrays))
     assert samples.images is not None
-    assert samples.statistics is None
+    assert samples.statistics is not None
+    np.testing.assert_array_equal(samples.statistics.covariance, np.eye(3))
+    assert samples.sha256 != opened(npz(tmp_path / "b", {"arr_0": digits(4)})).sha256
 
 
 def test_statistics_that_are_none_are_refused(tmp_path: Path, opened: Open) -> None:

@@ -1,15 +1,19 @@
 import asyncio
+import errno
 import os
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from doubles import FakeEngine, Unanswering
 from evaluation.packing import digits, npz
 
-from service.errors import EngineUnavailable
+from service.errors import DatabaseUnavailable, EngineUnavailable
 from service.evaluation import evaluator as module
+from service.evaluation import jobs as leases
+from service.evaluation.claimants import Claimants
 from service.evaluation.evaluator import Evaluator
 from service.evaluation.jobs import Job, Jobs
 from service.evaluation.pipeline import Bench
@@ -22,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 @pytest.fixture
 def jobs(service_settings: Settings) -> Jobs:
-    return Jobs(service_settings.database)
+    return Jobs.of(service_settings)
 
 
 @pytest.fixture
@@ -136,6 +140,88 @@ async def test_without_an_engine_an_evaluation_is_begun_again_and_then_fails(
     assert job.problem is not None
     assert job.problem["status"] == 503
     assert {call.verb for call, *_ in engine.calls} == {"features"}
+
+
+async def test_what_a_killed_evaluator_held_is_begun_again_at_once(
+    bench: Bench, jobs: Jobs, uploads: Uploads, service_settings: Settings
+) -> None:
+    accept(jobs, uploads, "a", metrics=["fid"])
+    dead = Claimants(service_settings.state).enter()
+    assert jobs.claim(dead.name) is not None
+    evaluator = evaluator_of(bench, jobs, uploads)
+    task = asyncio.create_task(evaluator.run())
+    await asyncio.sleep(0.3)
+    assert jobs.get("a").attempt == 1  # its holder lives, and may be slow
+    dead.leave()  # as its death would
+    job = await until_over(jobs, "a")
+    evaluator.stopping.set()
+    await task
+    assert (job.status, job.attempt) == ("finished", 2)
+    assert Claimants(service_settings.state).is_gone(dead.name)
+    assert list((service_settings.state / "evaluators").iterdir()) == []
+
+
+async def test_a_database_that_is_away_for_a_moment_ends_nothing(
+    bench: Bench, jobs: Jobs, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ENGINE_PATIENCE_S", 0.01)
+    away = dict.fromkeys(("holders", "claim", "renew", "finish"), 2)
+
+    def stumbling(name: str) -> Callable[..., object]:
+        method = getattr(jobs, name)
+
+        def ask(*arguments: Any, **options: Any) -> object:
+            away[name] -= 1
+            if away[name] >= 0:
+                raise DatabaseUnavailable
+            return method(*arguments, **options)
+
+        return ask
+
+    accept(jobs, uploads, "a", metrics=["fid"])
+    for name in away:
+        monkeypatch.setattr(jobs, name, stumbling(name))
+    evaluator = evaluator_of(bench, jobs, uploads)
+    task = asyncio.create_task(evaluator.run())
+    job = await until_over(jobs, "a")
+    evaluator.stopping.set()
+    await task
+    assert (job.status, job.attempt) == ("finished", 1)
+    assert max(away.values()) <= 0
+
+
+async def test_when_the_database_stays_away_the_evaluator_ends_and_keeps_the_upload(
+    bench: Bench, jobs: Jobs, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ENGINE_PATIENCE_S", 0.01)
+    monkeypatch.setattr(leases, "LEASE_S", 0.1)
+
+    def finish(*_: object, **_options: object) -> bool:
+        raise DatabaseUnavailable
+
+    accept(jobs, uploads, "a", metrics=["fid"])
+    monkeypatch.setattr(jobs, "finish", finish)
+    with pytest.raises(DatabaseUnavailable):
+        await evaluator_of(bench, jobs, uploads).run()
+    assert jobs.get("a").status == "running"
+    assert uploads.folder("a").exists()
+
+
+async def test_a_disk_that_is_full_is_a_reason(
+    bench: Bench, jobs: Jobs, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_room(*_: object, **_options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module, "evaluate", no_room)
+    accept(jobs, uploads, "a", metrics=["fid"])
+    evaluator = evaluator_of(bench, jobs, uploads)
+    task = asyncio.create_task(evaluator.run())
+    job = await until_over(jobs, "a")
+    evaluator.stopping.set()
+    await task
+    assert job.problem is not None
+    assert (job.problem["status"], job.problem["title"]) == (507, "The disk is full")
 
 
 def test_uploads_are_seen_only_when_whole_and_swept_when_nobody_wants_them(uploads: Uploads, tmp_path: Path) -> None:

@@ -1,16 +1,24 @@
+import threading
 import time
-from pathlib import Path
 
 import pytest
 
 from service.errors import EvaluationNotFound
 from service.evaluation import jobs as module
-from service.evaluation.jobs import ATTEMPTS_LIMIT, Jobs
+from service.evaluation.database import Database
+from service.evaluation.jobs import ATTEMPTS_LIMIT, Jobs, Kind
+from service.evaluation.migrations import migrate
 
 
 @pytest.fixture
-def jobs(tmp_path: Path) -> Jobs:
-    return Jobs(tmp_path / "state" / "chapterhouse.db")
+def database(empty_database: Database) -> Database:
+    migrate(empty_database)
+    return empty_database
+
+
+@pytest.fixture
+def jobs(database: Database) -> Jobs:
+    return Jobs(database)
 
 
 @pytest.fixture
@@ -110,7 +118,99 @@ def test_removing_cancels_what_is_not_over_and_deletes_what_is(jobs: Jobs) -> No
             ask("a")
 
 
-def test_evaluations_outlive_the_process_that_accepted_them(tmp_path: Path) -> None:
-    Jobs(tmp_path / "chapterhouse.db").accept("a", {"seed": 3})
-    assert Jobs(tmp_path / "chapterhouse.db").get("a").request == {"seed": 3}
-    assert Jobs(tmp_path / "chapterhouse.db").ids() == {"a"}
+def test_evaluations_outlive_the_process_that_accepted_them(database: Database) -> None:
+    Jobs(database).accept("a", {"seed": 3})
+    assert Jobs(database).get("a").request == {"seed": 3}
+    assert Jobs(database).ids() == {"a"}
+
+
+def test_many_evaluators_claim_every_evaluation_once(database: Database) -> None:
+    jobs = Jobs(database)
+    for name in range(24):
+        jobs.accept(f"{name:02}", {})
+    claimed: list[str] = []
+
+    def claim(owner: str) -> None:
+        mine = Jobs(database)
+        while mine.waiting():
+            if job := mine.claim(owner):
+                claimed.append(job.id)
+
+    threads = [threading.Thread(target=claim, args=(str(owner),)) for owner in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(claimed) == [f"{name:02}" for name in range(24)]
+
+
+def test_what_a_dead_evaluator_held_need_not_wait_for_its_lease(jobs: Jobs) -> None:
+    jobs.accept("a", {})
+    jobs.accept("b", {})
+    first, other = jobs.claim("dead"), jobs.claim("alive")
+    assert first is not None
+    assert other is not None
+    assert jobs.holders() == {"dead", "alive"}
+    jobs.release("dead")
+    again = jobs.claim("new")
+    assert again is not None
+    assert (again.id, again.attempt) == ("a", 2)
+    assert jobs.claim("new") is None
+    assert not jobs.finish(first, "dead", {})
+    assert jobs.renew(other, "alive", 0.5)
+
+
+def test_what_was_uploaded_elsewhere_is_left_to_the_evaluators_there(database: Database) -> None:
+    here, there = Jobs(database, home="here"), Jobs(database, home="there")
+    here.accept("a", {})
+    assert there.claim("one") is None
+    assert there.get("a").status == "queued"
+    assert here.claim("two") is not None
+    assert (here.holders(), there.holders()) == ({"two"}, set())
+    there.release("two")
+    assert there.claim("one") is None
+
+
+def test_what_is_published_is_published_only_while_the_claim_is_held(jobs: Jobs) -> None:
+    published: list[str] = []
+    jobs.accept("a", {"name": "real"}, Kind.REFERENCE)
+    job = jobs.claim("one")
+    assert job is not None
+    assert job.kind == Kind.REFERENCE
+    assert not jobs.finish(job, "two", {}, publish=lambda: published.append("two"))
+    with pytest.raises(OSError, match="no room"):
+        jobs.finish(job, "one", {}, publish=no_room)
+    assert jobs.get("a").status == "running"
+    assert jobs.finish(job, "one", {"name": "real"}, publish=lambda: published.append("one"))
+    assert published == ["one"]
+    assert jobs.get("a").report == {"name": "real"}
+
+
+def no_room() -> None:
+    raise OSError("no room")
+
+
+def test_the_newest_report_of_the_same_inputs_is_found(jobs: Jobs) -> None:
+    for name, inputs in (("a", "x"), ("b", "x"), ("c", "y")):
+        jobs.accept(name, {})
+        job = jobs.claim("one")
+        assert job is not None
+        assert jobs.finish(job, "one", {"id": name, "inputs_sha256": inputs})
+    assert jobs.finished_like("x") == {"id": "b", "inputs_sha256": "x"}
+    assert jobs.finished_like("z") is None
+    jobs.remove("b")
+    jobs.remove("a")
+    assert jobs.finished_like("x") is None
+
+
+def test_only_what_is_over_can_be_forgotten(jobs: Jobs) -> None:
+    jobs.accept("a", {})
+    jobs.accept("b", {})
+    job = jobs.claim("one")
+    assert job is not None
+    jobs.finish(job, "one", {"fid": 1.5})
+    [ended] = jobs.over()
+    assert (ended.id, ended.size_bytes) == ("a", len('{"fid": 1.5}'))
+    jobs.forget(["a", "b"])
+    assert jobs.ids() == jobs.ids("queued", "running") == {"b"}
+    assert jobs.ids("finished") == set()

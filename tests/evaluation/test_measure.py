@@ -3,10 +3,11 @@ import pytest
 
 from service.errors import InvalidRequest, InvalidSamples
 from service.evaluation.archives import Samples
-from service.evaluation.measure import LEVEL, choose_metrics, measurable, measure, side_of
+from service.evaluation.measure import choose_metrics, measurable, measure, side_of
 from service.metrics.metric import Floor, Metric, Score, Side
 from service.metrics.registry import DEFAULT_METRICS, METRICS
 from service.metrics.statistics import Statistics, statistics_of
+from service.metrics.uncertainty import LEVEL
 
 
 def side(n: int, seed: int) -> Side:
@@ -14,18 +15,44 @@ def side(n: int, seed: int) -> Side:
     return Side(features=rng.standard_normal((n, 6)), probabilities=rng.dirichlet(np.ones(4), n))
 
 
-def test_every_metric_becomes_an_entry_with_its_floor_and_no_invented_interval() -> None:
+def test_every_metric_becomes_an_entry_with_its_floor_and_its_interval() -> None:
     measured = measure(side(50, 2), side(60, 1), choose_metrics(list(METRICS)), seed=1)
     assert list(measured.metrics) == list(METRICS) == list(measured.timing)
     for entry in measured.metrics.values():
-        assert entry.interval is None
-        assert entry.interval_reason
+        assert entry.interval is not None
+        assert entry.interval[0] < entry.value < entry.interval[1]
+        assert entry.interval_reason is None
+        assert entry.estimand
+        assert entry.number("interval.high") == entry.interval[1]
+        assert 0 < (entry.generated_error or 0) <= (entry.number("standard_error") or 0)
         assert entry.level == LEVEL
         assert entry.noise_floor is not None
         assert entry.noise_floor_reason is None
     assert measured.metrics["mmd"].model_dump()["kernel"] == "gaussian"
     assert measured.metrics["fid"].number("rank") == 6
     assert measured.metrics["fid"].number("noise_floor") == measured.metrics["fid"].noise_floor.value  # type: ignore[union-attr]
+
+
+def test_without_intervals_the_values_stay_and_the_reason_is_given() -> None:
+    wanted = measure(side(50, 2), side(60, 1), choose_metrics(list(METRICS)))
+    bare = measure(side(50, 2), side(60, 1), choose_metrics(list(METRICS)), intervals=False)
+    for name, entry in bare.metrics.items():
+        assert entry.value == wanted.metrics[name].value
+        assert entry.interval is None
+        assert entry.interval_reason
+        assert entry.number("interval.high") is None
+    assert wanted.metrics["one_nn"].number("p_value") is not None
+    assert bare.metrics["one_nn"].number("p_value") is None
+
+
+def test_a_stored_reference_is_taken_as_fixed_and_the_report_says_so() -> None:
+    whole = side(500, 1)
+    assert whole.features is not None
+    stored = Side(features=whole.features[:40], statistics=statistics_of(whole.features))
+    entry = measure(side(100, 2), stored, choose_metrics(["fid"])).metrics["fid"]
+    assert entry.estimand is not None
+    assert entry.estimand.endswith("the reference is taken as fixed")
+    assert entry.standard_error == entry.generated_error
 
 
 def test_the_same_sides_and_seed_give_the_same_entries() -> None:
@@ -62,7 +89,7 @@ def test_warnings_of_the_metrics_are_collected() -> None:
 
 def test_what_a_metric_needs_is_asked_before_anything_is_computed() -> None:
     bare = Side(statistics=Statistics(np.zeros(6), np.eye(6)))
-    with pytest.raises(InvalidSamples, match="mmd needs the features of every sample; the reference has none"):
+    with pytest.raises(InvalidSamples, match="kid needs the features of every sample; the reference has none"):
         measure(side(50, 2), bare, choose_metrics())
     assert list(measurable(choose_metrics(), side(50, 2), bare)) == ["fid"]
 
@@ -71,7 +98,7 @@ class _Infinite(Metric):
     def lacks(self, real: Side, generated: Side) -> str | None:  # noqa: ARG002
         return None
 
-    def measure(self, real: Side, generated: Side) -> Score:  # noqa: ARG002
+    def measure(self, real: Side, generated: Side, *, intervals: bool = False, seed: int = 0) -> Score:  # noqa: ARG002
         return Score(np.inf)
 
     def noise_floor(self, real: Side, generated: Side, *, seed: int) -> Floor:  # noqa: ARG002

@@ -7,6 +7,7 @@ from doubles import add_card
 from evaluation.packing import digits, npz, pngs, tarred, zipped
 
 from service.errors import InvalidRequest, InvalidSamples, ModelNotFound, ReferenceNotFound, WrongTask
+from service.evaluation.exhibits import Exhibits
 from service.evaluation.pipeline import Bench, evaluate, plan
 from service.evaluation.references import make_reference, save_reference
 from service.evaluation.reports import Report
@@ -165,3 +166,27 @@ async def test_a_request_that_cannot_be_carried_out_is_refused_before_its_files_
 ) -> None:
     with pytest.raises(error, match=words):
         plan(EvaluationRequest.model_validate(fields), bench, has_file=has_file)
+
+
+async def test_exhibits_are_made_for_who_asks_and_move_no_number(
+    bench: Bench, made: Path, real: Path, tmp_path: Path
+) -> None:
+    shown: list[Exhibits] = []
+    (tmp_path / "shown").mkdir()
+    report = await evaluate(
+        EvaluationRequest(metrics=("mmd",)),
+        bench,
+        report_id="r",
+        generated=made,
+        reference=real,
+        working_dir=tmp_path / "shown",
+        on_exhibits=shown.append,
+    )
+    [exhibits] = shown
+    assert exhibits.pairs is not None
+    assert len(exhibits.pairs.real) == 12
+    assert exhibits.classes is not None
+    assert exhibits.classes.labels.tolist() == ["a", "b", "c", "d"]
+    assert exhibits.curve is None
+    assert "exhibits" in report.timing
+    assert report.metrics == (await report_on(bench, made, real, tmp_path, metrics=("mmd",))).metrics

@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 
 from service.errors import InvalidManifest, InvalidRequest, InvalidSamples, ReferenceNotFound
 from service.evaluation.references import KEPT_ROWS, Reference, References, make_reference, save_reference
-from service.metrics.statistics import statistics_of
+from service.metrics.statistics import Statistics, statistics_of
 from service.settings import Settings
 
 
@@ -47,6 +48,8 @@ def test_statistics_are_of_all_samples_and_features_of_some() -> None:
     np.testing.assert_array_equal(made.statistics.covariance, statistics_of(features).covariance)
     assert made.description.count == 2500
     assert made.description.dim == 6
+    assert made.features is not None
+    assert made.probabilities is not None
     assert len(made.features) == len(made.probabilities) == KEPT_ROWS
     kept = {row.tobytes() for row in made.features}
     assert kept <= {row.tobytes() for row in features.astype(np.float16)}
@@ -56,8 +59,11 @@ def test_statistics_are_of_all_samples_and_features_of_some() -> None:
 
 @pytest.mark.parametrize("scale", [1e6, 1e-7])
 def test_features_that_half_precision_would_lose_are_kept_in_single(scale: float) -> None:
-    assert reference(scale=scale).features.dtype == np.float32
-    assert reference().features.dtype == np.float16
+    single, half = reference(scale=scale).features, reference().features
+    assert single is not None
+    assert half is not None
+    assert single.dtype == np.float32
+    assert half.dtype == np.float16
 
 
 def test_names_are_listed_from_every_folder_and_the_first_wins(tmp_path: Path) -> None:
@@ -121,3 +127,20 @@ def test_a_file_that_is_no_reference_says_so(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b'"reference"', b'"preferenc"'))
     with pytest.raises(InvalidManifest, match="does not describe a reference"):
         References(tmp_path).describe("mnist-test")
+
+
+def test_a_reference_may_be_known_by_less_than_features_and_probabilities(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).standard_normal((30, 6))
+    make = partial(make_reference, extractor="caller", weights_sha256="", dataset="sounds", sha256="ef" * 32)
+    given = Statistics(rows.mean(axis=0), np.cov(rows, rowvar=False))
+    for name, kept in (
+        ("features", make("features", rows, None)),
+        ("statistics", make("statistics", None, None, statistics=given)),
+    ):
+        save_reference(kept, tmp_path)
+        loaded = References(tmp_path).get(name)
+        assert loaded.description == kept.description
+        assert (loaded.features is None, loaded.probabilities) == (name == "statistics", None)
+        assert loaded.side.count == (None if name == "statistics" else 30)
+    with pytest.raises(InvalidSamples, match="needs features or statistics"):
+        make("nothing", None, None)

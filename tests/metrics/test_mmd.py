@@ -1,3 +1,5 @@
+from typing import Literal
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -5,9 +7,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from service.errors import InvalidSamples
-from service.metrics import mmd
+from service.metrics import distances, mmd
 from service.metrics.metric import Side
-from service.metrics.mmd import MMD, median_distance, mmd2
+from service.metrics.mmd import MMD, median_distance, mmd2, root_mean_square_distance
+from service.metrics.uncertainty import Interval
 
 Real = NDArray[np.float64]
 
@@ -39,6 +42,7 @@ def test_mmd_is_its_definition(unbiased: bool) -> None:  # noqa: FBT001
 def test_tiles_of_any_size_give_one_number(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = rows(50, 4, 1), rows(41, 4, 2, 1.5)
     value, sigma = mmd2(x, y, sigma=2.0), median_distance(x)
+    monkeypatch.setattr(distances, "TILE_ROWS", 7)
     monkeypatch.setattr(mmd, "TILE_ROWS", 7)
     assert mmd2(x, y, sigma=2.0) == pytest.approx(value, rel=1e-12)
     assert median_distance(x) == pytest.approx(sigma, rel=1e-14)
@@ -112,3 +116,52 @@ def test_the_floor_of_a_reference_lies_about_zero() -> None:
     floor = MMD().noise_floor(reference, reference, seed=0)
     assert floor.sizes == (200, 200)
     assert floor.value == pytest.approx(0, abs=0.02)
+
+
+def test_the_mean_rule_takes_the_root_of_the_mean_squared_distance() -> None:
+    x, y = rows(60, 5, 1), rows(40, 5, 2)
+    expected = np.sqrt(np.square(x[:, None] - x[None]).sum(axis=2).mean())
+    assert root_mean_square_distance(x) == pytest.approx(float(expected), rel=1e-12)
+    score = MMD(bandwidth="mean").measure(Side(features=x), Side(features=y))
+    assert score.details["sigma"] == root_mean_square_distance(x)
+    with pytest.raises(InvalidSamples, match="copies of one"):
+        root_mean_square_distance(np.ones((5, 2)))
+
+
+@pytest.mark.parametrize("name", ["rational_quadratic", "polynomial"])
+def test_other_kernels_are_their_definitions(name: Literal["rational_quadratic", "polynomial"]) -> None:
+    x, y = rows(30, 4, 1), rows(25, 4, 2, 1.5)
+
+    def mean(a: Real, b: Real) -> float:
+        if name == "polynomial":
+            return float(((a @ b.T / 4 + 1) ** 3).mean())
+        return float((1 / (1 + np.square(a[:, None] - b[None]).sum(axis=2) / 8)).mean())
+
+    score = MMD(kernel=name, sigma=2.0, estimator="biased").measure(Side(features=x), Side(features=y))
+    assert score.value == pytest.approx(mean(x, x) + mean(y, y) - 2 * mean(x, y), rel=1e-10)
+
+
+def test_the_p_value_is_small_for_different_sets_and_not_for_equal_ones() -> None:
+    x = Side(features=rows(60, 4, 1))
+    different = MMD().measure(x, Side(features=rows(60, 4, 2) + 1), intervals=True)
+    equal = MMD().measure(x, Side(features=rows(60, 4, 2)), intervals=True)
+    assert different.details["p_value"] == 1 / 200
+    assert float(equal.details["p_value"]) > 0.05
+
+
+def test_the_permuted_statistic_of_the_true_labels_is_the_score() -> None:
+    x, y = rows(30, 4, 1), rows(25, 4, 2)
+    z = np.concatenate([x, y])
+    k = kernel(z, z, 2.0)
+    np.fill_diagonal(k, 0.0)
+    labels = (np.arange(55) < 30).astype(np.float64)[:, None]
+    assert mmd._permuted(k, labels, 30, 25)[0] == pytest.approx(truth(x, y, 2.0, unbiased=True), rel=1e-10)
+
+
+def test_the_interval_of_a_biased_score_is_for_its_expectation() -> None:
+    sides = Side(features=rows(60, 4, 1)), Side(features=rows(60, 4, 2) + 1)
+    for estimator, word in (("biased", "expectation"), ("unbiased", "populations")):
+        interval = MMD.model_validate({"estimator": estimator}).measure(*sides, intervals=True).interval
+        assert isinstance(interval, Interval)
+        assert word in interval.estimand
+        assert "bandwidth" in interval.estimand

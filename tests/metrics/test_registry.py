@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from service.errors import InvalidRequest, InvalidSamples
-from service.metrics.metric import Score, Side
+from service.metrics.metric import NOT_ASKED, Score, Side
 from service.metrics.registry import DEFAULT_METRICS, METRICS, build_metric
+from service.metrics.uncertainty import Interval
 
 every_metric = pytest.mark.parametrize("name", METRICS)
 
@@ -28,9 +29,30 @@ def test_a_metric_measures_two_ordinary_sets(name: str) -> None:
 
 @every_metric
 def test_a_metric_announces_the_parts_that_thresholds_may_name(name: str) -> None:
-    details = build_metric(name).measure(side(60, 1), side(50, 2)).details
+    options = {"subsets": 2, "subset_size": 20} if name == "kid" else {}
+    details = build_metric(name, options).measure(side(60, 1), side(50, 2), intervals=True).details
     numbers = {part for part, value in details.items() if not isinstance(value, str)}
     assert numbers == set(METRICS[name].parts)
+
+
+@every_metric
+def test_a_metric_has_an_interval_about_its_value_or_a_reason_and_the_same_value_without(name: str) -> None:
+    metric = build_metric(name)
+    score = metric.measure(side(60, 1), side(50, 2), intervals=True, seed=4)
+    assert isinstance(score.interval, Interval)
+    assert score.interval.low < score.value < score.interval.high
+    assert 0 < score.interval.generated_error <= score.interval.standard_error
+    assert score.interval.estimand
+    assert score == metric.measure(side(60, 1), side(50, 2), intervals=True, seed=4)
+    bare = metric.measure(side(60, 1), side(50, 2))
+    assert bare.value == score.value
+    assert bare.interval == NOT_ASKED
+
+
+@every_metric
+def test_a_metric_of_a_set_and_itself_is_a_number(name: str) -> None:
+    score = build_metric(name).measure(side(60, 1), side(60, 1), intervals=True)
+    assert np.isfinite(score.value)
 
 
 @every_metric
@@ -63,7 +85,7 @@ def test_the_default_metrics_are_metrics() -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(InvalidRequest, match=r"no metric called 'fidd'; there are fid, inception_score, mmd"):
+    with pytest.raises(InvalidRequest, match=r"no metric called 'fidd'; there are fid, fid_infinity, inception_score"):
         build_metric("fidd")
 
 
@@ -75,6 +97,9 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
         ("mmd", {"kernel": "cubic"}, "mmd.kernel"),
         ("mmd", {"bandwidth": "3"}, "mmd.bandwidth"),
         ("inception_score", {"splits": "0"}, "inception_score.splits"),
+        ("precision", {"k": "0"}, "precision.k"),
+        ("wasserstein", {"largest": "5001"}, "wasserstein.largest"),
+        ("mode_score", {"variant": "xu"}, "mode_score.variant"),
     ],
 )
 def test_a_wrong_option_is_named(name: str, options: dict[str, str], field: str) -> None:

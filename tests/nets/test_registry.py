@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,15 +10,38 @@ from service.nets.layers import layer_table
 from service.nets.registry import NETS, build_net
 from service.nets.weights import load_weights, save_weights
 
-# What one item looks like to nets that do not take a 1×32×32 image.
-EXAMPLES: dict[str, tuple[int, ...]] = {
-    "dcgan32-discriminator": (3, 32, 32),
-    "dcgan32-generator": (100,),
+# How a net is built, and what one item looks like to it, where that is not the default and a 1×32×32 image.
+SMALL: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
+    "alexnet": (
+        {"size": 32, "stem": (5, 1, 2), "widths": (8, 8, 8, 8, 8), "dense": (16, 16), "classes": 10},
+        (3, 32, 32),
+    ),
+    "alexnet-owt": ({"size": 63, "dense": (16, 16), "classes": 10}, (3, 63, 63)),
+    "cwrnn": ({"inputs": 2, "units": 9, "groups": 2}, (6, 2)),
+    "cwrnn-classifier": ({"units": 12}, (1, 28, 28)),
+    "dcgan32-discriminator": ({}, (3, 32, 32)),
+    "dcgan32-generator": ({}, (100,)),
+    "esn": ({"channels": 2, "inputs": 1, "units": 20, "connections": 5}, (6, 3)),
+    "esn-classifier": ({"units": 20}, (1, 28, 28)),
+    "googlenet": ({"size": 64, "width": 0.125, "classes": 10}, (3, 64, 64)),
+    "googlenet-bn": ({"classes": 10}, (3, 32, 32)),
+    "lstm": ({"inputs": 2, "units": 4, "groups": 2}, (6, 2)),
+    "mlp": ({}, (1, 28, 28)),
+    "mobilenet": ({"width": 0.25, "classes": 10}, (3, 32, 32)),
+    "nin": ({"width": 0.125}, (3, 32, 32)),
+    "rnn": ({"inputs": 2, "units": 4}, (6, 2)),
+    "vgg": ({"size": 32, "width": 0.125, "dense": (16, 16), "classes": 10}, (3, 32, 32)),
+    "xception": ({"width": 0.125, "middle": 1, "classes": 10}, (3, 64, 64)),
+    "zfnet": ({"size": 64, "widths": (8, 8, 8, 8, 8), "dense": (16, 16), "classes": 10}, (3, 64, 64)),
 }
 
 
+def small(name: str) -> nn.Module:
+    return build_net(name, SMALL[name][0] if name in SMALL else {})
+
+
 def example_of(name: str, rows: int) -> Tensor:
-    return torch.randn(rows, *EXAMPLES.get(name, (1, 32, 32)))
+    return torch.randn(rows, *(SMALL[name][1] if name in SMALL else (1, 32, 32)))
 
 
 @pytest.fixture(params=NETS)
@@ -26,7 +50,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 def test_a_net_is_its_head_after_its_features(name: str) -> None:
-    net = build_net(name).eval()
+    net = small(name).eval()
     x = example_of(name, 3)
     features, head = net.get_submodule("").features, net.get_submodule("").head
     assert isinstance(net, nn.Module)
@@ -34,20 +58,20 @@ def test_a_net_is_its_head_after_its_features(name: str) -> None:
 
 
 def test_a_row_does_not_depend_on_its_neighbours(name: str) -> None:
-    net = build_net(name).eval()
+    net = small(name).eval()
     x = example_of(name, 4)
     torch.testing.assert_close(net(x)[1:2], net(x[1:2]), rtol=1e-4, atol=1e-5)
 
 
 def test_every_parameter_appears_in_the_layer_table(name: str) -> None:
-    net = build_net(name)
+    net = small(name)
     rows = layer_table(net, example_of(name, 1))
     assert sum(row.parameters for row in rows) == sum(parameter.numel() for parameter in net.parameters())
     assert net.training
 
 
 def test_weights_come_back_from_disk_as_they_were(name: str, tmp_path: Path) -> None:
-    net, other = build_net(name).eval(), build_net(name).eval()
+    net, other = small(name).eval(), small(name).eval()
     save_weights(net, tmp_path / "weights.safetensors")
     load_weights(other, tmp_path / "weights.safetensors")
     x = example_of(name, 2)

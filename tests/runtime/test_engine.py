@@ -79,12 +79,12 @@ async def test_what_waits_while_the_device_is_busy_shares_the_next_batch(engine:
 
 async def test_calls_that_differ_share_no_batch(engine: LocalEngine) -> None:
     held = await hold(engine)
-    other = Call("slow", "classify", options=(("layer", 1),))
-    waiting = [start(engine, SLOW, 1), start(engine, other, 2)]
+    others = [Call("slow", "explain", options=(("label", label),)) for label in (1, 2)]
+    waiting = [start(engine, SLOW, 1), start(engine, others[0], 2), start(engine, others[1], 3)]
     await turns()
     Slow.let_go.set()
     await asyncio.gather(held, *waiting)
-    assert worked_on() == [[250], [1], [2]]
+    assert worked_on() == [[250], [1], [2], [2], [3], [3]]  # an explanation takes two passes
 
 
 async def test_interactive_work_goes_before_bulk_work_that_came_earlier(engine: LocalEngine) -> None:

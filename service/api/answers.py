@@ -1,0 +1,50 @@
+"""One evaluation in the form that its caller takes: JSON, Markdown, JUnit XML, or a page."""
+
+import asyncio
+from typing import Any
+
+import orjson
+from fastapi import Request, Response
+
+from service.api.negotiation import choose
+from service.api.progress import progress_of
+from service.evaluation.gallery import Gallery
+from service.evaluation.jobs import Job, Kind
+from service.evaluation.rendering.formats import FORMATS, HTML, JSON
+from service.evaluation.rendering.html import render_state
+from service.evaluation.reports import Report
+
+FORMS: dict[str, Any] = {"content": {media_type: {} for media_type in FORMATS}}
+"""What the documentation says of an answer that comes in each of them."""
+SECURITY = {
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'",
+    "x-content-type-options": "nosniff",
+}
+"""A page shows what clients sent; it runs nothing and loads nothing."""
+
+
+def media_type_for(request: Request) -> str:
+    """The form that the caller takes a report in. Raises NotAcceptable."""
+    return choose(",".join(request.headers.getlist("accept")), tuple(FORMATS))
+
+
+async def answer(
+    job: Job, media_type: str, gallery: Gallery, *, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    """The report in this form; where there is none, how the evaluation stands, as a page or as JSON."""
+    headers = {"vary": "accept", **(headers or {})}
+    if media_type == HTML:
+        headers |= SECURITY
+    if job.status != "finished" or job.kind != Kind.EVALUATION:
+        state = progress_of(job)
+        if media_type == HTML:
+            return Response(render_state(state), status, headers, HTML)
+        return Response(state.model_dump_json(), status, headers, JSON)
+    if media_type == JSON:
+        return Response(orjson.dumps(job.report), status, headers, JSON)
+    return Response(await asyncio.to_thread(_render, job, media_type, gallery), status, headers, media_type)
+
+
+def _render(job: Job, media_type: str, gallery: Gallery) -> str:
+    exhibits = gallery.show(job.id) if media_type == HTML else None
+    return FORMATS[media_type](Report.model_validate(job.report), exhibits)

@@ -1,0 +1,46 @@
+"""What is kept of evaluations that are over, and for how long."""
+
+import time
+
+from service.evaluation.gallery import Gallery
+from service.evaluation.jobs import Ended, Jobs
+from service.evaluation.references import References
+from service.evaluation.uploads import Uploads
+from service.settings import Settings
+
+DAY_S = 86400.0
+
+
+class Retention:
+    """Removes evaluations that are too old or too many, and what dead processes left."""
+
+    def __init__(self, settings: Settings, jobs: Jobs, uploads: Uploads, gallery: Gallery) -> None:
+        self._settings = settings
+        self._jobs = jobs
+        self._uploads = uploads
+        self._gallery = gallery
+
+    def sweep(self) -> None:
+        """Remove what is not to be kept. Raises DatabaseUnavailable."""
+        over = self._jobs.over()
+        kept = {ended.id for ended in self._kept(over)}
+        gone = [ended.id for ended in over if ended.id not in kept]
+        if gone:
+            self._jobs.forget(gone)
+        for job_id in gone:
+            self._gallery.discard(job_id)
+        self._gallery.sweep(self._jobs.ids())
+        self._uploads.sweep(self._jobs.ids("queued", "running"))
+        References.of(self._settings).sweep()
+
+    def _kept(self, over: list[Ended]) -> list[Ended]:
+        """Those that ended last, until they are too old or take too much together."""
+        days, left = self._settings.reports_keep_days, self._settings.reports_disk_bytes
+        oldest = time.time() - days * DAY_S if days else 0.0
+        kept = []
+        for ended in over:
+            left -= ended.size_bytes + self._gallery.size_of(ended.id)
+            if left < 0 or ended.ended < oldest:
+                break
+            kept.append(ended)
+        return kept

@@ -1,0 +1,118 @@
+"""The variance of FID: the infinitesimal jackknife, in closed form.
+
+FID moves with the weight of a sample x by   2 (μx − μy)·x + ‖x‖² − xᵀ T x,   x centred on μx, where T is the optimal
+map Σx^−½ (Σx^½ Σy Σx^½)^½ Σx^−½ (the gradient of the Bures metric: Bhatia, Jain and Lim 2019, arXiv 1712.01504); for a
+generated sample with the signs of the means and Σx, Σy exchanged. Leaving out twenty groups in turn gives the same
+variance within 2 % and costs forty scores.
+
+The gradient is itself estimated, which adds to the spread twice what it adds to the score's own variance. Halves of the
+sets have twice that noise, which tells how much it is, and half of what is too much is taken off: intervals of equal
+distributions then cover 97 % and not 99.5 %. Taking off all of it leaves those of skewed ones too short. Where the
+halves would cost more than the score they are left alone, and the intervals are the longer ones.
+"""
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from service.metrics.frechet import Distance, FewSamples, FullRank, Gaussian, Rooted, distance, gaussian_of, trace_of
+from service.metrics.samples import Real, Rows
+from service.metrics.uncertainty import Variances
+
+PROBED_ROWS = 2048  # samples a side whose influence is computed: the variance of 2,048 numbers is known to 3 %
+CHEAP = 256  # size of a matrix up to which two more decompositions cost next to nothing
+
+
+def fid_variances(found: Distance, real: Rows | None, generated: Rows, *, corrected: bool = True) -> Variances:
+    """Variances of a distance between features (n, d) and (m, d), or from a reference that is taken as fixed."""
+    whole = _variances(found, real, generated)
+    if not corrected or not _is_cheap(real, generated):
+        return whole
+    halves = [_half(found.real, real, generated, part) for part in (slice(0, None, 2), slice(1, None, 2))]
+    # as many samples as the whole set has would have half of a half's variance
+    noisy = [half.real / 2 for half in halves if half.real is not None]
+    return Variances(
+        real=None if whole.real is None else _with_less_noise(whole.real, float(np.mean(noisy))),
+        generated=_with_less_noise(whole.generated, float(np.mean([half.generated / 2 for half in halves]))),
+    )
+
+
+def _half(reference: Gaussian, real: Rows | None, generated: Rows, part: slice) -> Variances:
+    x, y = None if real is None else real[part], generated[part]
+    gaussian = reference if x is None else gaussian_of(x, "reference")
+    return _variances(distance(gaussian, gaussian_of(y, "generated")), x, y)
+
+
+def _is_cheap(real: Rows | None, generated: Rows) -> bool:
+    sizes = [len(generated)] if real is None else [len(real), len(generated)]
+    return min(sizes) >= 4 and min(int(generated.shape[1]), max(sizes)) <= CHEAP
+
+
+def _with_less_noise(whole: float, half: float) -> float:
+    return max(whole - max(half - whole, 0.0) / 4, whole / 2)
+
+
+def _variances(found: Distance, real: Rows | None, generated: Rows) -> Variances:
+    step = found.real.mean - found.generated.mean
+    to_generated, to_real = _maps(found)
+    return Variances(
+        real=None if real is None else _spread(real, found.real, 2 * step, to_generated),
+        generated=_spread(generated, found.generated, -2 * step, to_real),
+    )
+
+
+def _spread(rows: Rows, gaussian: Gaussian, slope: Real, root: Real) -> float:
+    """Variance of the mean influence, ‖root · x‖² being the part xᵀ T x."""
+    n = len(rows)
+    every = np.unique(np.linspace(0, n - 1, min(n, PROBED_ROWS)).astype(np.intp))
+    x = rows[every].astype(np.float64) - gaussian.mean
+    influence = x @ slope + np.square(x).sum(axis=1)
+    if isinstance(gaussian, FewSamples):  # x is √(n − 1) times its row of the root, and the map is known there
+        influence -= (n - 1) * np.square(root[:, every]).sum(axis=0)
+    else:
+        influence -= np.square(x @ root.T).sum(axis=1)
+    return float(influence.var(ddof=1)) / n
+
+
+def _maps(found: Distance) -> tuple[Real, Real]:
+    """W with Wᵀ W = T, the map from the real to the generated Gaussian, and the same for the way back."""
+    x, y = trace_of(found.real), trace_of(found.generated)
+    if found.product is None:
+        return _nowhere(found.real), _nowhere(found.generated)
+    if isinstance(found.product, FullRank):
+        there, back = _by_cholesky(found.product)
+        scale = float((y / x) ** 0.25)
+        return there * scale, back / scale
+    there, back = _by_roots(found.product)
+    scale = float(x**0.25 * y**0.25)
+    return (
+        _on_features(found.real, found.product.rx, there * scale),
+        _on_features(found.generated, found.product.ry, back * scale),
+    )
+
+
+def _by_cholesky(product: FullRank) -> tuple[Real, Real]:
+    """With M = V Λ Vᵀ: T = L⁻ᵀ V Λ^½ Vᵀ L⁻¹, and its inverse L V Λ^−½ Vᵀ Lᵀ is the way back."""
+    λ, V = np.linalg.eigh(product.M)
+    there: Real = solve_triangular(product.L, V * λ**0.25, lower=True, trans="T").T
+    return there, (product.L @ (V * λ**-0.25)).T
+
+
+def _by_roots(product: Rooted) -> tuple[Real, Real]:
+    """On coordinates z with x = Rᵀ z the maps are (A Aᵀ)^½ and (Aᵀ A)^½."""
+    A = product.A
+    λ, U = np.linalg.eigh(A @ A.T)
+    kept = λ > λ[-1] * len(λ) * float(np.finfo(np.float64).eps)
+    quarter = λ[kept] ** 0.25
+    return (U[:, kept] * quarter).T, ((A.T @ U[:, kept]) / quarter).T
+
+
+def _on_features(gaussian: Gaussian, root: Real, on_coordinates: Real) -> Real:
+    if isinstance(gaussian, FewSamples):
+        return on_coordinates
+    inverse_squares = 1 / np.square(root).sum(axis=1)  # the rows of a covariance's root are orthogonal
+    on_features: Real = (on_coordinates * inverse_squares) @ root
+    return on_features
+
+
+def _nowhere(gaussian: Gaussian) -> Real:
+    return np.zeros((1, len(gaussian.root if isinstance(gaussian, FewSamples) else gaussian.mean)))

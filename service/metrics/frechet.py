@@ -1,0 +1,141 @@
+"""The Fréchet distance between two Gaussians: squared, exact also where covariances are singular.
+
+    ‖μx − μy‖² + tr Σx + tr Σy − 2 tr (Σx Σy)^½
+
+The last term is Σ √λ(Lᵀ Σy L) with L Lᵀ = Σx at full rank, else the nuclear norm ‖Rx Ryᵀ‖∗ of any roots Rᵀ R = Σ. A
+root of fewer rows than dimensions is read from the centred samples themselves, which keeps the digits that the
+covariance has already lost: the usual tools are 3e-4 low at 1,000 × 2,048.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.errors import InvalidSamples
+from service.metrics.samples import Real, Rows, check_dimensions, check_features
+from service.metrics.statistics import Statistics, statistics_of
+
+EPS = float(np.finfo(np.float64).eps)
+TRUSTED = 1e-10  # share of tr Σx + tr Σy that rounding may move the fast path before the exact one is taken
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FewSamples:
+    """A mean (d,) and a root (n, d), rootᵀ root = Σ, of n ≤ d samples."""
+
+    mean: Real
+    root: Real
+    count: int
+
+
+Gaussian = Statistics | FewSamples
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FullRank:
+    """L with L Lᵀ = Σx and M = Lᵀ Σy L, at unit traces."""
+
+    L: Real
+    M: Real
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rooted:
+    """Roots (r, d) and (s, d) of the covariances, and A = Rx Ryᵀ at unit traces."""
+
+    rx: Real
+    ry: Real
+    A: Real
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Distance:
+    """The distance's parts as they come out of the arithmetic, and the product of the covariances behind them.
+
+    The parts' sum may be below zero by rounding. The product is None where a side does not vary.
+    """
+
+    real: Gaussian
+    generated: Gaussian
+    mean_part: float
+    covariance_part: float
+    rank: int
+    product: FullRank | Rooted | None
+
+    @property
+    def raw(self) -> float:
+        """The distance."""
+        return self.mean_part + self.covariance_part
+
+    @property
+    def value(self) -> float:
+        """The distance, which is not negative."""
+        return max(self.raw, 0.0)
+
+
+def gaussian_of(features: Rows, whose: str) -> Gaussian:
+    """The Gaussian with the moments of features (n, d). Raises InvalidSamples."""
+    check_features(features, whose)
+    n, d = features.shape
+    if n > d:
+        return statistics_of(features, whose)
+    x = features.astype(np.float64)
+    mean = x.mean(axis=0)
+    return FewSamples(mean, (x - mean) / np.sqrt(n - 1), n)
+
+
+def distance(real: Gaussian, generated: Gaussian) -> Distance:
+    """The distance. Raises InvalidSamples where the two differ in dimension or hold what is no covariance."""
+    check_dimensions(len(real.mean), len(generated.mean))
+    step = real.mean - generated.mean
+    x, y = trace_of(real), trace_of(generated)
+    σ, product = _singular_values(real, generated, x, y)
+    rank = int((σ > σ.max(initial=0.0) * max(len(real.mean), len(σ)) * EPS).sum()) if product else 0
+    cross = float(np.sqrt(x) * np.sqrt(y)) * float(σ.sum())
+    return Distance(real, generated, float(step @ step), x + y - 2 * cross, rank, product)
+
+
+def trace_of(gaussian: Gaussian) -> float:
+    """The sum of the variances."""
+    if isinstance(gaussian, FewSamples):
+        return float(np.square(gaussian.root).sum())
+    return float(gaussian.covariance.trace())
+
+
+def _singular_values(real: Gaussian, generated: Gaussian, x: float, y: float) -> tuple[Real, FullRank | Rooted | None]:
+    """Of Σx^½ Σy^½, at unit traces so that no scale under- or overflows."""
+    if x <= 0 or y <= 0:
+        return np.zeros(0), None
+    if isinstance(real, Statistics) and isinstance(generated, Statistics):
+        found = _by_cholesky(real.covariance / x, generated.covariance / y)
+        if found is not None:
+            return found
+    rx, ry = root_of(real), root_of(generated)
+    A = (rx / np.sqrt(x)) @ (ry / np.sqrt(y)).T
+    return np.linalg.svd(A, compute_uv=False), Rooted(rx, ry, A)
+
+
+def _by_cholesky(sx: Real, sy: Real) -> tuple[Real, FullRank] | None:
+    """√λ(Lᵀ Σy L); None where a covariance is singular or so close to it that the roots of small λ are noise."""
+    try:
+        L = np.linalg.cholesky(sx).astype(np.float64, copy=False)
+    except np.linalg.LinAlgError:
+        return None
+    M = L.T @ sy @ L
+    λ = np.linalg.eigvalsh(M)
+    if λ[0] <= λ[-1] * len(λ) * EPS:
+        return None
+    noise = EPS * λ[-1] * float((0.5 / np.sqrt(λ)).sum())  # each λ is known to eps · λmax
+    return (np.sqrt(λ), FullRank(L, M)) if noise <= TRUSTED else None
+
+
+def root_of(gaussian: Gaussian) -> Real:
+    """R (r, d) with Rᵀ R = Σ; of a covariance, without the directions in which it is rounding noise."""
+    if isinstance(gaussian, FewSamples):
+        return gaussian.root
+    λ, V = np.linalg.eigh(gaussian.covariance)
+    if λ[0] < -1e-5 * λ[-1]:
+        raise InvalidSamples("The statistics hold a matrix that is not a covariance: it has a negative eigenvalue.")
+    kept = λ > λ[-1] * len(λ) * EPS
+    root: Real = (V[:, kept] * np.sqrt(λ[kept])).T
+    return root

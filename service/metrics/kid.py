@@ -1,0 +1,62 @@
+"""Kernel Inception Distance (Bińkowski et al. 2018, arXiv 1801.01401, section 4): unbiased MMD² of a cubic kernel.
+
+    k(a, b) = ( a·b / d + 1 )³
+
+On whole sets, in tiles: the same work as the usual 100 random subsets of 1,000, a smaller variance, no randomness. Two
+draws of one distribution read 0 on average, so a value may be negative. With `subsets` it is the usual convention,
+seeded as torch-fidelity's; its `std` is that of overlapping subsets and no standard error.
+"""
+
+import numpy as np
+from pydantic import Field
+
+from service.errors import InvalidSamples
+from service.metrics.kernels import Polynomial, discrepancy
+from service.metrics.metric import NOT_ASKED, Metric, Score, Side, lacks_features
+from service.metrics.samples import Rows, check_pair
+from service.metrics.uncertainty import POPULATION
+
+OVERLAPPING = "the subsets overlap; measure whole sets for an interval"
+
+
+class KID(Metric):
+    """The unbiased squared MMD of a cubic kernel."""
+
+    parts = ("std", "subsets", "subset_size")
+
+    subsets: int | None = Field(None, ge=1, le=1000, description="Random subsets to average over; else whole sets.")
+    subset_size: int = Field(1000, ge=2, description="Samples of each side in a subset.")
+    subset_seed: int = Field(2020, ge=0, lt=2**32, description="Seed that draws the subsets.")
+
+    def lacks(self, real: Side, generated: Side) -> str | None:
+        """Features of both sides."""
+        return lacks_features(real, generated)
+
+    def measure(self, real: Side, generated: Side, *, intervals: bool = False, seed: int = 0) -> Score:  # noqa: ARG002
+        """The score of the whole sets, or the mean over subsets."""
+        assert real.features is not None, "lacks() is asked first"
+        assert generated.features is not None, "lacks() is asked first"
+        if self.subsets is not None:
+            return self._of_subsets(real.features, generated.features, self.subsets)
+        sums = discrepancy(real.features, generated.features, Polynomial())
+        value = sums.mmd2()
+        return Score(value, interval=sums.variances().interval(value, POPULATION) if intervals else NOT_ASKED)
+
+    def _of_subsets(self, real: Rows, generated: Rows, subsets: int) -> Score:
+        check_pair(real, generated)
+        fewest = min(len(real), len(generated))
+        if fewest < self.subset_size:
+            raise InvalidSamples(f"A set has {fewest} samples, fewer than the {self.subset_size} of kid's subsets.")
+        rng = np.random.RandomState(self.subset_seed)  # torch-fidelity's generator and order of draws
+        values = []
+        for _ in range(subsets):
+            y = generated[rng.choice(len(generated), self.subset_size, replace=False)]
+            x = real[rng.choice(len(real), self.subset_size, replace=False)]
+            values.append(kid(x, y))
+        details = {"std": float(np.std(values)), "subsets": subsets, "subset_size": self.subset_size}
+        return Score(float(np.mean(values)), details, interval=OVERLAPPING)
+
+
+def kid(real: Rows, generated: Rows, *, unbiased: bool = True) -> float:
+    """KID of whole sets of features (n, d) and (m, d). Raises InvalidSamples."""
+    return discrepancy(real, generated, Polynomial()).mmd2(unbiased=unbiased)

@@ -1,0 +1,22 @@
+"""Precision (Kynkäänniemi et al. 2019, arXiv 1904.06991, eq. 2): whether generated samples look real.
+
+    precision = share of y with ‖y − x‖ < distance of x to its k-th real neighbour, for some real x
+
+Strict, and with k = 5, as in prdc.
+"""
+
+from service.metrics.balls import BallMetric, BallScore, share_covered
+from service.metrics.neighbours import Neighbourhood
+from service.metrics.uncertainty import Variances
+
+
+class Precision(BallMetric):
+    """Share of the generated samples that lie in a real sample's ball."""
+
+    parts = ("k",)
+
+    def score(self, around: Neighbourhood) -> BallScore:
+        """The share and its variance."""
+        generated, real = around.generated.points.counts, around.real.points.counts
+        share, own, balls = share_covered(generated, around.in_real_balls, real)
+        return BallScore(share, Variances(real=balls, generated=own))

@@ -1,0 +1,94 @@
+"""How a classifier sees a picture: image files to maps, filters, and what in the pixels made them answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from service.errors import InvalidRequest
+from service.imaging import Pixels, conform, decode
+from service.store import ImageInput, Manifest
+from service.tasks.classify import images_example, normalise
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Method = Literal["deconvnet", "occlusion", "saliency", "activations", "filters"]
+
+ARRAYS: dict[Method, tuple[str, ...]] = {
+    "activations": ("maps",),
+    "deconvnet": ("projections", "units", "strengths"),
+    "filters": ("kernels",),
+    "occlusion": ("probabilities", "label", "probability"),
+    "saliency": ("slopes", "label", "probability"),
+}
+"""What each method answers, by name."""
+STRONGEST = 9
+"""How many maps are sent back to pixels where no unit is named, as in the paper's figure 2."""
+COVER = 3
+"""The occluding square is this part of the image's side, unless its own is given in pixels."""
+PLACES = 14
+"""About so many places along each side are occluded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explain:
+    """Images uint8 (n, H, W, C) to what `method` answers, of the images in turn.
+
+    * deconvnet: projections (n, U, C, H, W), units (n, U), strengths (n, U) of the layer's strongest maps
+    * occlusion: probabilities of the label (n, h, w) behind each place of the square, its index (n,), whole (n,)
+    * saliency: changes of the label's logit (n, H, W), its index (n,), its probability (n,)
+    * activations: the layer's maps (n, K, h, w)
+    * filters: its kernels (n, K, C, kh, kw), whatever the image
+
+    `label` is the likeliest unless one is given, `layer` the last one with maps (of filters: the first) unless named;
+    `unit` leaves one map, or one filter, of the layer; `square` is the side in pixels of what occludes.
+    """
+
+    method: Method = "saliency"
+    layer: str = ""
+    unit: int = -1
+    label: int = -1
+    square: int = 0
+
+    exact = False
+    any_length = False
+    warmed = False
+
+    def serves(self, manifest: Manifest) -> bool:
+        """Any classifier."""
+        return manifest.task == "classify"
+
+    def prepare(self, data: bytes, spec: ImageInput, *, limit_pixels: int) -> Pixels:
+        """One image file as stored pixels (1, H, W, C). Raises UnreadableImage."""
+        image = decode(data, limit_pixels=limit_pixels)
+        return conform(image, size=spec.size, channels=spec.channels, shorter=spec.resize)[None]
+
+    def example(self, manifest: Manifest, rows: int) -> Sequence[tuple[tuple[int, ...], str]]:
+        """One array of stored pixels."""
+        return images_example(manifest, rows)
+
+    def forward(self, net: "nn.Module", tensors: Sequence["Tensor"], manifest: Manifest) -> Sequence["Tensor"]:
+        """What the method answers. Raises InvalidRequest for a layer, unit or label that there is not."""
+        from service.tasks import explaining  # only an engine comes here, and only engines have torch
+
+        spec = manifest.input
+        assert spec is not None
+        if self.label >= len(manifest.labels):
+            raise out_of_range("label", len(manifest.labels))
+        if self.square > min(spec.size):
+            raise out_of_range("square", min(spec.size) + 1)
+        x = normalise(tensors[0], spec)
+        methods = {
+            "activations": lambda: explaining.activations(self, net, x),
+            "deconvnet": lambda: explaining.deconvnet(self, net, x, spec),
+            "filters": lambda: explaining.filters(self, net, x),
+            "occlusion": lambda: explaining.occlusion(self, net, tensors[0], spec, manifest.serving.max_batch),
+            "saliency": lambda: explaining.saliency(self, net, x, spec),
+        }
+        return methods[self.method]()
+
+
+def out_of_range(field: str, count: int) -> InvalidRequest:
+    """The error for an index that is not below `count`."""
+    message = f"must be below {count}"
+    return InvalidRequest(f"{field}: {message}", errors=[{"field": field, "message": message}])

@@ -1,0 +1,100 @@
+"""The methods of `/explain`, inside an engine: tensors to tensors, the images along axis 0 of each."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from service.nets import seeing
+from service.store import ImageInput
+from service.tasks.classify import normalise
+from service.tasks.explain import COVER, PLACES, STRONGEST, out_of_range
+
+if TYPE_CHECKING:
+    from service.tasks.explain import Explain
+
+
+def activations(task: "Explain", net: nn.Module, x: Tensor) -> Sequence[Tensor]:
+    """The maps of a layer, (n, K, h, w)."""
+    _, layer = _choose(task, net, x)
+    return [_only(task, seeing.maps_of(net, x, layer).float(), axis=1)]
+
+
+def filters(task: "Explain", net: nn.Module, x: Tensor) -> Sequence[Tensor]:
+    """The kernels of a layer, once an image: (n, K, C, kh, kw)."""
+    name, layer = _choose(task, net, x, first=True)
+    kernels = _only(task, seeing.filters_of(layer, name).float(), axis=0)
+    return [kernels.repeat(len(x), 1, 1, 1, 1)]
+
+
+def deconvnet(task: "Explain", net: nn.Module, x: Tensor, spec: ImageInput) -> Sequence[Tensor]:
+    """Projections (n, U, C, H, W) of a layer's strongest maps, the maps (n, U) and their largest values (n, U)."""
+    _, layer = _choose(task, net, x)
+    maps = seeing.maps_of(net, x, layer)  # (n, K, h, w)
+    _only(task, maps, axis=1)
+    projections, units, strengths = [], [], []
+    for image, own in zip(x, maps, strict=True):
+        chosen = torch.tensor([task.unit]) if task.unit >= 0 else seeing.strongest_units(own, STRONGEST)
+        projections.append(_without_border(seeing.deconvolve(net, image[None], layer, chosen.tolist()), spec))
+        units.append(chosen.to(x.device))
+        strengths.append(own.amax(dim=(1, 2))[units[-1]])
+    return [torch.stack(projections), torch.stack(units), torch.stack(strengths)]
+
+
+def saliency(task: "Explain", net: nn.Module, x: Tensor, spec: ImageInput) -> Sequence[Tensor]:
+    """How much each pixel moves the label's logit (n, H, W), the label's index (n,) and its probability (n,)."""
+    labels, probabilities = _label(task, net, x)
+    return [_without_border(seeing.saliency(net, x, labels), spec), labels, probabilities]
+
+
+def occlusion(task: "Explain", net: nn.Module, images: Tensor, spec: ImageInput, batch: int) -> Sequence[Tensor]:
+    """The label's probability behind a square of mean colour (n, h, w), its index (n,), its own probability (n,)."""
+    labels, probabilities = _label(task, net, normalise(images, spec))
+    height, width = spec.size
+    side = task.square or max(1, min(height, width) // COVER)
+    step = max(1, (min(height, width) - side) // (PLACES - 1))
+    colour = (torch.tensor(spec.mean) * 255).round().to(images)
+    tops, lefts = range(0, height - side + 1, step), range(0, width - side + 1, step)
+    places = [(top, left) for top in tops for left in lefts]
+    heat = []
+    for image, label in zip(images, labels, strict=True):
+        answers = []
+        for start in range(0, len(places), batch):
+            some = places[start : start + batch]
+            covered = image.repeat(len(some), 1, 1, 1)  # (places, H, W, C)
+            for row, (top, left) in enumerate(some):
+                covered[row, top : top + side, left : left + side] = colour
+            answers.append(net(normalise(covered, spec)).float().softmax(dim=1)[:, label])
+        heat.append(torch.cat(answers).view(len(tops), len(lefts)))
+    return [torch.stack(heat), labels, probabilities]
+
+
+def _choose(task: "Explain", net: nn.Module, x: Tensor, *, first: bool = False) -> tuple[str, nn.Module]:
+    """The layer that is asked about: as named, else the last one with maps, or the first."""
+    layers = seeing.map_layers(net, x[:1])
+    usual = [name for name, layer in layers.items() if getattr(layer, "weight", None) is not None]
+    name = task.layer or (usual[0 if first else -1] if usual else "")
+    return name, seeing.find_layer(layers, name)
+
+
+def _only(task: "Explain", maps: Tensor, *, axis: int) -> Tensor:
+    """All along an axis, or the unit that is asked about."""
+    if task.unit >= maps.shape[axis]:
+        raise out_of_range("unit", maps.shape[axis])
+    return maps.narrow(axis, task.unit, 1) if task.unit >= 0 else maps
+
+
+def _label(task: "Explain", net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The index (n,) of the label that is explained, and its probability (n,)."""
+    probabilities = net(x).float().softmax(dim=1)
+    labels = probabilities.argmax(dim=1)
+    if task.label >= 0:
+        labels = torch.full_like(labels, task.label)
+    return labels, probabilities.gather(1, labels[:, None])[:, 0]
+
+
+def _without_border(pixels: Tensor, spec: ImageInput) -> Tensor:
+    """The stored pixels' part of (…, H + 2·pad, W + 2·pad)."""
+    pad = spec.pad
+    return pixels[..., pad:-pad, pad:-pad] if pad else pixels

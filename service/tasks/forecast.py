@@ -1,0 +1,168 @@
+"""How a series goes on: a history to the steps after it, and the errors that earlier forecasts of it made."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.store import Manifest, SeriesSpec
+from service.tasks.history import History, prepare_fitted, prepare_known
+from service.tasks.intervals import Widths, half_widths
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from service.nets.echo_state import EchoState
+
+    Run = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+Numbers = NDArray[np.float64]
+
+STARTS = 40
+"""Points of a history from which it is forecast again, to see how far off that is."""
+HELD_OUT = 0.25
+"""Share of a history, its end, without which a readout is fitted before these forecasts."""
+WASHED_OUT = 10
+"""At most a tenth of a history is spent on forgetting that the net began from nothing."""
+WARM_STEPS = 20
+
+
+class Forecaster(Protocol):
+    """A net that hears a series and goes on by itself."""
+
+    def rest(self, rows: int) -> "Tensor":
+        """What is remembered before anything was heard, (rows, S)."""
+        ...
+
+    def follow(self, values: "Tensor", inputs: "Tensor", steps: Sequence[int]) -> "Tensor":
+        """What is remembered after each of these steps of a series, counted from 1, (n, len(steps), S)."""
+        ...
+
+    def run(self, memory: "Tensor", inputs: "Tensor") -> "tuple[Tensor, Tensor]":
+        """The steps (n, H, c) after a memory (n, S), given their known inputs (n, H, k); and the memory then."""
+        ...
+
+
+class Forecast:
+    """One history, values (1, T, c) and inputs (1, T + H, k), to what follows: values (1, H, c).
+
+    And to the errors of forecasts from earlier points, (1, starts, L, c) with L ≤ H; the memory (1, S) from which
+    `continue` goes on; and what it has to be given beside that, (1, 0). All of it float64.
+    """
+
+    exact = True
+    any_length = True
+    warmed = True
+
+    def serves(self, manifest: Manifest) -> bool:
+        """Any forecaster."""
+        return manifest.task == "forecast"
+
+    def prepare(self, values: Numbers, inputs: Numbers, spec: SeriesSpec) -> History:
+        """Values (T, channels) and inputs (T + H, inputs) as this verb takes them. Raises InvalidSeries."""
+        return prepare_known(values, inputs, spec)
+
+    def forward(self, net: "nn.Module", tensors: Sequence["Tensor"], manifest: Manifest) -> Sequence["Tensor"]:
+        """Forecast as trained; to such a net all of the history is held out."""
+        values, inputs = tensors
+        forecaster, first, length = cast("Forecaster", net), max(1, _spec(manifest).washout), values.shape[1]
+        leads = min(inputs.shape[1] - length, max(0, length - first) // 2)
+        starts = spread_starts(first, length, leads)
+        memories = forecaster.follow(values, inputs[:, :length], [*starts, length])[0]
+        errors = _errors(forecaster.run, memories[:-1], starts, values, inputs, leads)
+        forecast, memory = forecaster.run(memories[-1:], inputs[:, length:])
+        return [forecast, errors, memory, values.new_zeros(1, 0)]
+
+    def finish(self, errors: Numbers, horizon: int, level: float) -> Widths:
+        """Half the width of the interval at every step, from the errors (starts, leads, channels)."""
+        return half_widths(errors, horizon, level)
+
+    def example(self, manifest: Manifest, rows: int) -> Sequence[tuple[tuple[int, ...], str]]:
+        """A short history, and the inputs of a few steps more."""
+        spec = _spec(manifest)
+        length = spec.washout + WARM_STEPS
+        values, inputs = (rows, length, len(spec.channels)), (rows, length + WARM_STEPS, len(spec.inputs))
+        return [(values, "float64"), (inputs, "float64")]
+
+
+class Fit(Forecast):
+    """`Forecast` by a net whose readout is fitted to this very history, of any number of channels and inputs.
+
+    What `continue` has to be given is what was fitted, (1, numbers).
+    """
+
+    def serves(self, manifest: Manifest) -> bool:
+        """Forecasters with a readout that is solved, not trained."""
+        return manifest.series is not None and manifest.series.fits
+
+    def prepare(self, values: Numbers, inputs: Numbers, spec: SeriesSpec) -> History:
+        """Values (T, channels) and inputs (T + H, inputs) as this verb takes them. Raises InvalidSeries."""
+        return prepare_fitted(values, inputs, spec)
+
+    def forward(self, net: "nn.Module", tensors: Sequence["Tensor"], manifest: Manifest) -> Sequence["Tensor"]:
+        """Fit without the last quarter, forecast that, and go on with a readout of the whole."""
+        values, inputs = tensors
+        length = values.shape[1]
+        held_out = int(length * HELD_OUT)
+        washout = min(_spec(manifest).washout, length // WASHED_OUT)
+        fitted = cast("EchoState", net).fit(values, inputs[:, :length], washout=washout, held_out=held_out)
+        leads = min(inputs.shape[1] - length, held_out // 2)
+        starts = spread_starts(length - held_out, length, leads)
+        memories = fitted.net.memories(fitted.features, values, [*starts, length])[0]
+        errors = _errors(partial(fitted.net.run, readouts=fitted.judged), memories[:-1], starts, values, inputs, leads)
+        forecast, memory = fitted.net.run(memories[-1:], inputs[:, length:])
+        return [forecast, errors, memory, fitted.net.fitted()]
+
+
+class Continue:
+    """A memory (1, S), what was fitted (1, numbers) if anything, and inputs (1, H, k) to the next values (1, H, c).
+
+    And to the memory after them. A memory of no width is that of a net which has heard nothing.
+    """
+
+    exact = True
+    any_length = True
+    warmed = True
+
+    def serves(self, manifest: Manifest) -> bool:
+        """Any forecaster."""
+        return manifest.task == "forecast"
+
+    def forward(self, net: "nn.Module", tensors: Sequence["Tensor"], manifest: Manifest) -> Sequence["Tensor"]:  # noqa: ARG002 - the arrays say it all
+        """Go on."""
+        memory, fitted, inputs = tensors
+        forecaster = cast("Forecaster", net)
+        if fitted.shape[1]:
+            forecaster = cast("EchoState", net).wearing(fitted, memory, inputs)
+        return forecaster.run(memory if memory.shape[1] else forecaster.rest(len(memory)), inputs)
+
+    def example(self, manifest: Manifest, rows: int) -> Sequence[tuple[tuple[int, ...], str]]:
+        """No memory, nothing fitted, the inputs of a few steps."""
+        inputs = (rows, WARM_STEPS, len(_spec(manifest).inputs))
+        return [((rows, 0), "float64"), ((rows, 0), "float64"), (inputs, "float64")]
+
+
+def spread_starts(first: int, last: int, leads: int, count: int = STARTS) -> list[int]:
+    """Up to `count` points from `first` on that have `leads` steps more before `last`, evenly spread; none for none."""
+    room = last - leads - first
+    if leads < 1 or room < 0:
+        return []
+    return sorted({first + room * place // (count - 1) for place in range(count)})
+
+
+def _errors(
+    run: "Run", memories: "Tensor", starts: Sequence[int], values: "Tensor", inputs: "Tensor", leads: int
+) -> "Tensor":
+    """How far off free runs from memories (starts, S) are, (1, starts, leads, c)."""
+    if not starts:
+        return values.new_zeros(1, 0, 0, values.shape[2])
+    truth, known = (series[0].unfold(0, leads, 1)[starts].transpose(1, 2) for series in (values, inputs))
+    found, _ = run(memories, known)
+    return (found - truth).abs()[None]
+
+
+def _spec(manifest: Manifest) -> SeriesSpec:
+    assert manifest.series is not None
+    return manifest.series

@@ -1,0 +1,119 @@
+"""A history as a caller sends it, as arrays that a forecaster can be given; or what is wrong with it, and where."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import InvalidSeries
+from service.store import SeriesSpec
+
+Numbers = NDArray[np.float64]
+
+FITTED_LEAST = 100
+FITTED_MOST = 10_000
+"""Steps that a readout is fitted to: the last ones."""
+CHANNELS_LIMIT = 64
+PLACES_NAMED = 5
+
+
+class History(NamedTuple):
+    """What a forecast begins with."""
+
+    values: Numbers
+    """(T, channels): the last steps, as many as are read."""
+    inputs: Numbers
+    """(T + H, inputs)."""
+    warnings: tuple[str, ...]
+
+
+def read_table(name: str, rows: Sequence[Any]) -> Numbers:
+    """Numbers (T, columns) of a list of numbers or of lists of numbers. Raises InvalidSeries naming the faults."""
+    try:
+        table = np.asarray(rows)
+    except ValueError:
+        raise InvalidSeries(f"{name}: every step needs as many values as the first.") from None
+    if table.ndim not in (1, 2) or table.size == 0:
+        raise InvalidSeries(f"{name}: a list of numbers is needed, or a list of lists of numbers, time first.")
+    if table.ndim == 1:
+        table = table[:, None]
+    if table.dtype == object:
+        table = np.where(table == np.array(None), np.nan, table)
+    try:
+        numbers = table.astype(np.float64) if table.dtype.kind in "ifuO" else None
+    except (TypeError, ValueError, OverflowError):
+        numbers = None
+    if numbers is None:
+        raise InvalidSeries(f"{name}: something in it is no number.")
+    _refuse_missing(name, numbers)
+    return numbers
+
+
+def prepare_known(values: Numbers, inputs: Numbers, spec: SeriesSpec) -> History:
+    """A history for a model as it was trained. Raises InvalidSeries unless it is a series of that kind, long enough."""
+    if values.shape[1] != len(spec.channels):
+        raise InvalidSeries(
+            f"history: the model's series has {len(spec.channels)} channels ({', '.join(spec.channels)}),"
+            f" not {values.shape[1]}."
+        )
+    _require_inputs(inputs, spec)
+    if len(values) < max(1, spec.washout):
+        raise InvalidSeries(
+            f"history: {len(values)} steps are too few; after {spec.washout} the net has forgotten its beginning."
+        )
+    if spec.memorised is not None:
+        warnings = _beyond_memory(len(values), len(inputs), spec.memorised)
+    else:
+        warnings = [_constant(channel) for channel in _constants(values)]
+    return _last(values, inputs, spec.context, warnings)
+
+
+def prepare_fitted(values: Numbers, inputs: Numbers, spec: SeriesSpec) -> History:
+    """A history to fit a readout to. Raises InvalidSeries where it is too short, too wide, too large or constant."""
+    if spec.inputs and not inputs.shape[1]:
+        raise InvalidSeries("inputs: this model hears nothing else; they are needed for every step.")
+    if values.shape[1] + inputs.shape[1] > CHANNELS_LIMIT:
+        raise InvalidSeries(f"history: at most {CHANNELS_LIMIT} channels and inputs are fitted together.")
+    if len(values) < FITTED_LEAST:
+        raise InvalidSeries(f"history: {len(values)} steps are too few to fit to; {FITTED_LEAST} are the least.")
+    if constants := _constants(values):
+        raise InvalidSeries(f"history: {_constant(constants[0])}; there is nothing to learn.")
+    with np.errstate(over="ignore"):
+        if not np.isfinite(np.square(values).sum()):
+            raise InvalidSeries("history: its values are too large to square; give it in other units.")
+    return _last(values, inputs, FITTED_MOST, [])
+
+
+def _refuse_missing(name: str, numbers: Numbers) -> None:
+    missing = np.flatnonzero(~np.isfinite(numbers).all(axis=1)) + 1
+    if len(missing):
+        places = ", ".join(map(str, missing[:PLACES_NAMED])) + (", …" if len(missing) > PLACES_NAMED else "")
+        raise InvalidSeries(f"{name}: a value is missing or not finite at step {places}; fill the gaps first.")
+
+
+def _require_inputs(inputs: Numbers, spec: SeriesSpec) -> None:
+    if inputs.shape[1] != len(spec.inputs):
+        named = f" ({', '.join(spec.inputs)})" if spec.inputs else ""
+        raise InvalidSeries(f"inputs: the model needs {len(spec.inputs)}{named} for every step, not {inputs.shape[1]}.")
+
+
+def _constants(values: Numbers) -> list[int]:
+    return np.flatnonzero((values == values[0]).all(axis=0)).tolist()
+
+
+def _constant(channel: int) -> str:
+    return f"channel {channel} never changes"
+
+
+def _beyond_memory(length: int, end: int, memorised: int) -> list[str]:
+    if length > memorised:
+        raise InvalidSeries(f"history: the model knows {memorised} steps by heart, and {length} are over.")
+    return [f"what follows step {memorised} is not what the model learnt"] if end > memorised else []
+
+
+def _last(values: Numbers, inputs: Numbers, limit: int, warnings: list[str]) -> History:
+    dropped = max(0, len(values) - limit)
+    if dropped:
+        warnings = [*warnings, f"only the last {limit:,} of {len(values):,} steps are used"]
+    return History(values[dropped:], inputs[dropped:], tuple(warnings))

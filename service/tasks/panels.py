@@ -1,0 +1,96 @@
+"""Explanations as pictures for people: the image on the left, what the method answered on the right."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from service.imaging import Pixels, tile
+
+Numbers = NDArray[Any]
+
+WHOLE = 224
+"""Pixels along the side of an image that is shown by itself, at least."""
+CELL = 72
+"""Pixels along the side of one picture among many, at least."""
+MOST = 400
+"""Pictures of maps or kernels, at most."""
+GAP = 8
+
+
+def draw_explanation(method: str, arrays: Sequence[Numbers], image: Pixels) -> Pixels:
+    """The image (H, W, C) and what `method` answered about it, the items' axis taken off, as one picture."""
+    return beside(enlarge(image, WHOLE), DRAWINGS[method](arrays, image))
+
+
+def _draw_projections(arrays: Sequence[Numbers], _: Pixels) -> Pixels:
+    return tile(np.stack([enlarge(signed(np.moveaxis(one, 0, -1)), CELL) for one in arrays[0]]))
+
+
+def _draw_probabilities(arrays: Sequence[Numbers], image: Pixels) -> Pixels:
+    height, width = enlarge(image, WHOLE).shape[:2]
+    shades = Image.fromarray((255 * arrays[0]).round().astype(np.uint8))
+    return glow(np.asarray(shades.resize((width, height), Image.Resampling.BILINEAR)))
+
+
+def _draw_slopes(arrays: Sequence[Numbers], _: Pixels) -> Pixels:
+    slopes = arrays[0]
+    # A few pixels would leave the others dark.
+    top = float(np.quantile(slopes, 0.995)) or 1.0
+    return enlarge((255 * np.clip(slopes / top, 0, 1)).round().astype(np.uint8)[:, :, None], WHOLE)
+
+
+def _draw_maps(arrays: Sequence[Numbers], _: Pixels) -> Pixels:
+    return tile(np.stack([enlarge(stretched(one)[:, :, None], CELL) for one in arrays[0][:MOST]]))
+
+
+def _draw_kernels(arrays: Sequence[Numbers], _: Pixels) -> Pixels:
+    kernels = arrays[0]  # (K, C, kh, kw)
+    if kernels.shape[1] not in (1, 3):
+        kernels = kernels.reshape(-1, 1, *kernels.shape[2:])
+    return tile(np.stack([enlarge(signed(np.moveaxis(one, 0, -1)), CELL // 3) for one in kernels[:MOST]]))
+
+
+DRAWINGS: dict[str, Callable[[Sequence[Numbers], Pixels], Pixels]] = {
+    "activations": _draw_maps,
+    "deconvnet": _draw_projections,
+    "filters": _draw_kernels,
+    "occlusion": _draw_probabilities,
+    "saliency": _draw_slopes,
+}
+
+
+def signed(values: Numbers) -> Pixels:
+    """Numbers as pixels: 0 is grey, the largest magnitude black or white."""
+    top = float(np.abs(values).max()) or 1.0
+    return (127.5 + 127.5 * values / top).round().astype(np.uint8)
+
+
+def stretched(values: Numbers) -> Pixels:
+    """Numbers as pixels: the least black, the largest white."""
+    low, high = float(values.min()), float(values.max())
+    return (255 * (values - low) / ((high - low) or 1.0)).round().astype(np.uint8)
+
+
+def glow(shades: Pixels) -> Pixels:
+    """Grey (H, W) as the colours of glowing iron (H, W, 3): black, red, yellow, white."""
+    heat = 3.0 * shades[:, :, None].astype(np.float64) / 255 - np.arange(3)
+    return (255 * heat.clip(0, 1)).round().astype(np.uint8)
+
+
+def enlarge(image: Pixels, least: int) -> Pixels:
+    """The image (H, W, C) with each pixel a square, so that its side is `least` or a little more."""
+    times = max(1, -(-least // max(image.shape[:2])))
+    return image.repeat(times, axis=0).repeat(times, axis=1)
+
+
+def beside(left: Pixels, right: Pixels) -> Pixels:
+    """Two images side by side on black, a gap between them; colour where either has it."""
+    channels = max(left.shape[2], right.shape[2])
+    height = max(left.shape[0], right.shape[0])
+    whole = np.zeros((height, left.shape[1] + GAP + right.shape[1], channels), np.uint8)
+    whole[: left.shape[0], : left.shape[1]] = left
+    whole[: right.shape[0], left.shape[1] + GAP :] = right
+    return whole

@@ -1,0 +1,149 @@
+"""Weights of others: downloaded from their publisher, checked, converted, never shipped."""
+
+import shutil
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+
+import httpx
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from service.errors import ConfigurationError, UntrustedWeights
+from service.nets.keymaps import check, in_order, red_first, to_ours
+from service.nets.layers import count_parameters, layer_table
+from service.nets.onnx import read_layers
+from service.nets.registry import build_net
+from service.nets.weights import save_weights
+from service.store import Card, Layer, Model, Score, Source, file_sha256, write_card
+from service.training.checkpoints import read_tensors
+from service.training.train import example_of, versions
+
+TIMEOUT_S = 30.0
+SHA256_DIGITS = 64
+
+Report = Callable[[str, int, int | None], None]
+"""Told a file's name, the bytes that have come, and how many there will be where the publisher says so."""
+
+
+def fetch(
+    model: Model,
+    *,
+    downloads: Path,
+    target: Path,
+    sha256: str = "",
+    trust_first: bool = False,
+    client: httpx.Client | None = None,
+    report: Report | None = None,
+) -> Card:
+    """Put a publisher's weights where the store reads them: download, check, convert, count, write.
+
+    A file of the publisher's name that already lies in `downloads` is taken instead of downloaded. `sha256` is what the
+    file must have, or how that begins, where the manifest does not say it; `trust_first` takes what comes and notes it.
+    Raises ConfigurationError where nothing says what the file must be or it cannot be had, UntrustedWeights where it is
+    another one.
+    """
+    source = model.manifest.source
+    if source is None:
+        raise ConfigurationError(f"{model.id} is trained here, not fetched; `chapterhouse train {model.id}` trains it.")
+    expected = sha256.lower() or source.sha256
+    if not expected and not trust_first:
+        raise ConfigurationError(
+            f"The publisher of {source.file} gives no hash of it: name the right one with --sha256,"
+            " or take what comes with --trust-first; its sha256 is then noted in the card."
+        )
+    path = downloads / source.file
+    if not path.is_file():
+        download(source, path, client=client, report=report)
+    found = file_sha256(path)
+    if not found.startswith(expected):
+        raise UntrustedWeights(f"{path} has sha256 {found}, not {expected}; it is not what was published.")
+    net = convert(model, source, path)
+    checked = f"{'whole' if len(expected) == SHA256_DIGITS else f'{len(expected)} digits'}" if expected else "nothing"
+    return _write(model, source, net, target, {"url": source.url, "sha256": found, "checked": checked})
+
+
+def download(source: Source, path: Path, *, client: httpx.Client | None = None, report: Report | None = None) -> None:
+    """The publisher's file, whole or not at all. Raises ConfigurationError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = path.with_name(f"{path.name}.staged")
+    try:
+        with (
+            nullcontext(client) if client else httpx.Client(timeout=TIMEOUT_S) as connection,
+            connection.stream("GET", source.url, follow_redirects=True) as reply,
+            staged.open("wb") as file,
+        ):
+            reply.raise_for_status()
+            length = int(reply.headers["Content-Length"]) if "Content-Length" in reply.headers else None
+            for chunk in reply.iter_raw():
+                file.write(chunk)
+                if report is not None:
+                    report(source.file, reply.num_bytes_downloaded, length)
+        staged.replace(path)
+    except httpx.HTTPError as error:
+        raise ConfigurationError(
+            f"{source.url} cannot be downloaded ({error}); without a network put the file at {path}."
+        ) from error
+    finally:
+        staged.unlink(missing_ok=True)
+
+
+def convert(model: Model, source: Source, path: Path) -> nn.Module:
+    """The model's net with the file's weights, every one in its place. Raises UntrustedWeights."""
+    with torch.device("meta"):
+        net = build_net(model.manifest.net, model.manifest.options)
+    if source.format == "onnx":
+        state = check(in_order(net, read_layers(path.read_bytes())), net.state_dict())
+    else:
+        state = to_ours(net, _tensors(source, path), source.key_map)
+    if source.red_first:
+        state = red_first(state, source.red_first)
+    counters = {name: torch.zeros((), dtype=torch.int64) for name in state if name.endswith("num_batches_tracked")}
+    single = {name: tensor.float() for name, tensor in state.items() if name not in counters}
+    net.load_state_dict({**single, **counters}, strict=True, assign=True)
+    count = count_parameters(net)
+    if count != source.parameters:
+        raise UntrustedWeights(f"{path} fills {count:,} parameters; {model.id} has {source.parameters:,}.")
+    return net.eval()
+
+
+def _tensors(source: Source, path: Path) -> dict[str, Tensor]:
+    if source.format == "torch":
+        return read_tensors(path)
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UntrustedWeights(f"{path} is not a safetensors file: {error}") from error
+
+
+def _write(model: Model, source: Source, net: nn.Module, target: Path, origin: dict[str, str]) -> Card:
+    """Weights, manifest, shared labels and, last, the card."""
+    target.mkdir(parents=True, exist_ok=True)
+    weights = target / model.weights.name
+    save_weights(net, weights)
+    labels = model.folder.parent / "labels"
+    if model.folder != target:
+        shutil.copy(model.folder / "model.toml", target)
+        if labels.is_dir():
+            shutil.copytree(labels, target.parent / "labels", dirs_exist_ok=True)
+    with torch.device("meta"):
+        rows = layer_table(build_net(model.manifest.net, model.manifest.options), example_of(model.manifest))
+    said = {"on": "ILSVRC-2012 validation", "how": "as the publisher says; not measured here"}
+    card = Card(
+        sha256=file_sha256(weights),
+        size_bytes=weights.stat().st_size,
+        parameters=count_parameters(net),
+        macs=sum(row.macs for row in rows),
+        layers=tuple(Layer(**asdict(row)) for row in rows),
+        seed=0,
+        versions=versions(),
+        hardware="the publisher's",
+        seconds=0.0,
+        recipe={"form": "fetched", "licence": source.licence, **origin},
+        scores={"top1": Score(value=source.top1, **said), "top5": Score(value=source.top5, **said)},
+    )
+    write_card(card, target / "card.json")
+    return card

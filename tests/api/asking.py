@@ -1,0 +1,79 @@
+"""A client of the bare ASGI application, for what no HTTP library does: hanging up, and sending piece by piece."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import httpx
+from starlette.types import Message
+
+from service.api.gate import Application
+
+PROBLEM = "application/problem+json"
+
+
+@dataclass
+class Caller:
+    """Sends pieces of a body, then waits; hangs up when told to."""
+
+    pieces: Sequence[bytes] = (b"",)
+    ends: bool = True
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+    sent: list[Message] = field(default_factory=list)
+    taken: int = 0
+
+    async def receive(self) -> Message:
+        """The next piece; after the last, the news that the caller hung up."""
+        if self.taken < len(self.pieces):
+            self.taken += 1
+            more = self.taken < len(self.pieces) or not self.ends
+            return {"type": "http.request", "body": self.pieces[self.taken - 1], "more_body": more}
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """Keep what is answered."""
+        self.sent.append(message)
+
+    async def ask(self, app: Application, method: str, path: str, headers: Mapping[str, str] | None = None) -> None:
+        """Make one request."""
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "root_path": "",
+            "headers": [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()],
+            "client": ("127.0.0.1", 1),
+            "server": ("127.0.0.1", 8000),
+        }
+        await app(scope, self.receive, self.send)
+
+
+def connect(app: Application, *, host: str = "127.0.0.1") -> httpx.AsyncClient:
+    """A client of the application that comes from `host` and sees its failures as answers."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(host, 1))
+    return httpx.AsyncClient(transport=transport, base_url="http://chapterhouse")
+
+
+def assert_problem(reply: httpx.Response, status: int, detail: str = "") -> None:
+    """The reply is a problem document of this status, and its detail has these words in it."""
+    assert reply.status_code == status, reply.text
+    assert reply.headers["content-type"] == PROBLEM
+    assert reply.headers["x-request-id"]
+    document = reply.json()
+    assert document["type"] == "about:blank"
+    assert document["status"] == status
+    assert document["title"]
+    assert detail in document["detail"]
+
+
+async def in_pieces(data: bytes, size: int, taken: list[int]) -> AsyncIterator[bytes]:
+    """A body without a Content-Length, and how much of it was asked for."""
+    for start in range(0, len(data), size):
+        taken.append(start)
+        yield data[start : start + size]

@@ -1,0 +1,39 @@
+from collections.abc import AsyncIterator, Callable
+
+import httpx
+import pytest
+from api.asking import connect
+from doubles import FakeEngine
+
+from service.api.app import create_app
+from service.api.gate import Application
+from service.api.state import State
+from service.runtime.local import LocalEngine
+from service.settings import Settings
+from service.store import ModelStore
+
+MakeApp = Callable[..., Application]
+
+
+@pytest.fixture
+def make_app(service_settings: Settings, store: ModelStore) -> MakeApp:
+    """The application over any engine, with other settings where they are given."""
+
+    def make(engine: LocalEngine | FakeEngine, **changed: object) -> Application:
+        settings = service_settings.model_copy(update=changed)
+        return create_app(State.of(settings, store=store, engines=engine, control=engine))
+
+    return make
+
+
+@pytest.fixture
+def app(make_app: MakeApp, engine: LocalEngine) -> Application:
+    """The application over an engine of doubles."""
+    return make_app(engine)
+
+
+@pytest.fixture
+async def client(app: Application) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of it on this machine."""
+    async with connect(app) as client:
+        yield client

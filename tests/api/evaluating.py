@@ -1,0 +1,42 @@
+"""A service whose evaluator runs beside the test, and files to send to it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+
+from service.api.app import create_app
+from service.api.gate import Application
+from service.api.state import State
+from service.evaluation.evaluator import Evaluator
+from service.evaluation.pipeline import Bench
+from service.telemetry.instruments import Instruments
+
+
+def state_over(bench: Bench, **changed: object) -> State:
+    """The state of a front over these engines, with other settings where they are given."""
+    settings = bench.settings.model_copy(update=changed)
+    engine = bench.engine
+    return State.of(settings, store=bench.store, engines=engine, control=engine)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def asking(state: State) -> AsyncIterator[tuple[httpx.AsyncClient, Application]]:
+    """A client of an application over this state, and the application."""
+    app = create_app(state)
+    transport = httpx.ASGITransport(app, client=("127.0.0.1", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://chapterhouse") as client:
+        yield client, app
+
+
+@asynccontextmanager
+async def evaluating(state: State) -> AsyncIterator[Evaluator]:
+    """An evaluator at work on what this front accepts."""
+    running = Evaluator(state.bench, state.jobs, state.uploads, Instruments())
+    task = asyncio.create_task(running.run())
+    try:
+        yield running
+    finally:
+        running.stopping.set()
+        await task

@@ -1,0 +1,69 @@
+import httpx
+import numpy as np
+import pytest
+from api.asking import assert_problem
+from doubles import images
+
+from service.imaging import decode, encode_png
+
+PNG = {"content-type": "image/png"}
+JSON = {**PNG, "accept": "application/json"}
+PICTURE = encode_png(images(51)[0])
+
+
+async def test_an_explanation_is_a_picture_beside_the_image(client: httpx.AsyncClient) -> None:
+    reply = await client.post("/explain", content=PICTURE, headers=PNG)
+    assert reply.status_code == 200
+    assert reply.headers["content-type"] == "image/png"
+    assert reply.headers["x-model"] == "echo"
+    picture = decode(reply.content, limit_pixels=10**6)
+    assert picture.shape == (224, 224 + 8 + 224, 1)
+    assert (picture[:112, :112] == 51).all()
+
+
+async def test_an_explanation_is_arrays_where_json_is_wanted(client: httpx.AsyncClient) -> None:
+    reply = await client.post("/explain?model=echo&method=saliency&label=2", content=PICTURE, headers=JSON)
+    document = reply.json()
+    assert (document["model"], document["method"], document["label"]) == ("echo", "saliency", 2)
+    # Echo's third logit is ten times the third pixel.
+    np.testing.assert_allclose(document["slopes"], [[0, 0], [10, 0]])
+    assert 0 < document["probability"] < 1
+
+
+async def test_occlusion_shows_the_label_behind_each_place(client: httpx.AsyncClient) -> None:
+    reply = await client.post("/explain?method=occlusion&square=1", content=PICTURE, headers=JSON)
+    document = reply.json()
+    assert document["label"] == 0
+    assert np.shape(document["probabilities"]) == (2, 2)
+    assert np.argmin(document["probabilities"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("method=guess", "method: "),
+        ("method=deconvnet", "there are none"),
+        ("method=activations&layer=conv1", "'conv1'"),
+        ("unit=-1", "unit: "),
+        ("label=4", "label: must be below 4"),
+        ("square=0", "square: "),
+        ("square=3&method=occlusion", "square: must be below 3"),
+    ],
+)
+async def test_what_there_is_not_is_refused(client: httpx.AsyncClient, query: str, words: str) -> None:
+    reply = await client.post(f"/explain?{query}", content=PICTURE, headers=PNG)
+    assert_problem(reply, 422)
+    assert words in reply.json()["detail"]
+
+
+async def test_only_one_image_of_a_kind_that_is_read_is_explained(client: httpx.AsyncClient) -> None:
+    assert_problem(await client.post("/explain", content=b"<svg/>", headers={"content-type": "image/svg+xml"}), 415)
+    assert_problem(await client.post("/explain", content=b"no image", headers=PNG), 422)
+    assert_problem(await client.post("/explain", content=b"", headers=PNG), 422)
+    assert_problem(await client.post("/explain?model=doodle", content=PICTURE, headers=PNG), 409)
+    assert_problem(await client.post("/explain?model=nobody", content=PICTURE, headers=PNG), 404)
+
+
+async def test_filters_need_no_image(client: httpx.AsyncClient) -> None:
+    reply = await client.post("/explain?method=filters")
+    assert "there are none" in reply.json()["detail"]  # Echo has none; the image was not missed

@@ -1,0 +1,103 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from api.asking import assert_problem, connect
+from doubles import CLASSIFIER, Echo, FakeEngine, add_card, add_model
+
+from service.api.gate import Application
+from service.errors import EngineUnavailable
+from service.runtime.calls import LoadedModel
+from service.store import Model
+
+MakeApp = Callable[..., Application]
+
+
+async def test_every_model_is_listed_with_what_is_known_of_it(make_app: MakeApp, models_dir: Path) -> None:
+    add_card(models_dir / "echo")
+    held = {"echo": LoadedModel("1", "ready", "cpu"), "slow": LoadedModel("1", "loading", "cpu")}
+    async with connect(make_app(FakeEngine(held=held))) as client:
+        listed = (await client.get("/models")).json()["models"]
+        one = (await client.get("/models/echo")).json()
+    rows = {row["id"]: row for row in listed}
+    assert list(rows) == sorted(rows)
+    assert {name for name, row in rows.items() if row["loaded"]} == {"echo"}
+    assert rows["echo"]["task"] == "classify"
+    assert rows["echo"]["labels"] == ["a", "b", "c", "d"]
+    assert rows["echo"]["input"]["size"] == [2, 2]
+    assert (rows["echo"]["parameters"], rows["slow"]["parameters"]) == (1, None)
+    assert rows["doodle"]["output"]["latent"] == 4
+    version = Model(models_dir / "echo").version
+    assert rows["echo"]["version"] == one["version"] == version
+    assert one["net"] == "echo"
+    assert one["card"]["sha256"].startswith(version)
+
+
+async def test_models_are_loaded_and_unloaded_without_a_restart(client: httpx.AsyncClient) -> None:
+    assert (await client.post("/models/echo/load")).status_code == 204
+    assert (await client.get("/models/echo")).json()["loaded"] is True
+    assert (await client.post("/models/echo/unload")).status_code == 204
+    assert (await client.get("/models/echo")).json()["loaded"] is False
+
+
+async def test_a_model_that_was_added_meanwhile_can_be_loaded(client: httpx.AsyncClient, models_dir: Path) -> None:
+    assert_problem(await client.post("/models/new/load"), 404, "'new'")
+    add_model(models_dir, "new", Echo(), CLASSIFIER.format(net="echo"))
+    assert (await client.post("/models/new/load")).status_code == 204
+    assert "new" in {row["id"] for row in (await client.get("/models")).json()["models"]}
+
+
+@pytest.mark.parametrize("verb", ["load", "unload"])
+@pytest.mark.parametrize("host", ["192.0.2.7", "2001:db8::1", "testclient"])
+async def test_what_runs_is_changed_from_this_machine_only(app: Application, verb: str, host: str) -> None:
+    async with connect(app, host=host) as client:
+        assert_problem(await client.post(f"/models/echo/{verb}"), 403, "only requests from this machine")
+        assert (await client.get("/models/echo")).json()["loaded"] is False
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"])
+async def test_every_name_of_this_machine_is_this_machine(make_app: MakeApp, host: str) -> None:
+    engine = FakeEngine()
+    async with connect(make_app(engine), host=host) as client:
+        assert (await client.post("/models/echo/unload")).status_code == 204
+    assert engine.commands == [("unload", "echo")]
+
+
+@pytest.mark.parametrize("path", ["/models/nobody", "/models/..%2Fecho", f"/models/{'x' * 5000}"])
+async def test_a_model_that_is_not_there_is_404(client: httpx.AsyncClient, path: str) -> None:
+    assert_problem(await client.get(path), 404)
+
+
+async def test_weights_that_cannot_be_trusted_are_not_loaded(client: httpx.AsyncClient, models_dir: Path) -> None:
+    add_card(models_dir / "echo", sha256="0" * 64)
+    reply = await client.post("/models/echo/load")
+    assert_problem(reply, 500, "echo cannot be loaded.")
+    assert str(models_dir) not in reply.text
+
+
+class Away(FakeEngine):
+    """Is not there."""
+
+    async def load(self, model_id: str) -> None:
+        """Raise."""
+        raise EngineUnavailable(f"none for {model_id}")
+
+
+async def test_without_an_engine_loading_says_so(make_app: MakeApp) -> None:
+    async with connect(make_app(Away())) as client:
+        reply = await client.post("/models/echo/load")
+    assert_problem(reply, 503, "none for echo")
+    assert reply.headers["retry-after"] == "2"
+
+
+async def test_a_model_whose_files_are_broken_does_not_hide_the_others(
+    client: httpx.AsyncClient, models_dir: Path
+) -> None:
+    add_model(models_dir, "broken", Echo(), "net = ")
+    listed = (await client.get("/models")).json()["models"]
+    assert "echo" in {row["id"] for row in listed}
+    assert "broken" not in {row["id"] for row in listed}
+    reply = await client.get("/models/broken")
+    assert_problem(reply, 500)
+    assert str(models_dir) not in reply.text

@@ -1,0 +1,103 @@
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from api.evaluating import asking, evaluating, state_over
+from evaluation.packing import digits, npz
+
+from service.api import progress
+from service.api.state import State
+from service.evaluation.pipeline import Bench
+
+Event = tuple[str, str, dict[str, Any]]
+
+
+@pytest.fixture
+def state(bench: Bench) -> State:
+    return state_over(bench)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, bytes]:
+    sides = (npz(tmp_path / f"{seed}.npz", {"images": digits(20, seed=seed, size=2)}) for seed in (1, 2))
+    return {name: side.read_bytes() for name, side in zip(("generated", "reference"), sides, strict=True)}
+
+
+async def accepted(client: httpx.AsyncClient, files: dict[str, bytes]) -> str:
+    reply = await client.post("/evaluate", files=files, data={"metrics": "fid"}, headers={"prefer": "wait=0"})
+    assert reply.status_code == 202
+    return str(reply.json()["id"])
+
+
+def events_of(text: str) -> list[Event]:
+    """Id, kind and data of each event of a stream; comments and `retry` are passed over, as browsers do."""
+    events = []
+    for block in text.split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith((":", "retry")))
+        if fields:
+            events.append((fields["id"], fields["event"], json.loads(fields["data"])))
+    return events
+
+
+async def test_an_evaluation_is_followed_to_its_end(state: State, files: dict[str, bytes]) -> None:
+    async with asking(state) as (client, _):
+        name = await accepted(client, files)
+        following = asyncio.create_task(client.get(f"/evaluations/{name}/events"))
+        await asyncio.sleep(2 * progress.POLL_S)
+        async with evaluating(state):
+            reply = await following
+        assert reply.headers["content-type"].startswith("text/event-stream")
+        assert reply.headers["cache-control"] == "no-store"
+        assert reply.text.startswith(f"retry: {progress.RETRY_MS}\n\n")
+        events = events_of(reply.text)
+        assert [kind for _, kind, _ in events[-1:]] == ["end"]
+        assert {kind for _, kind, _ in events[:-1]} == {"progress"}
+        assert (events[0][2]["status"], events[-1][2]["status"]) == ("queued", "finished")
+        assert {data["id"] for _, _, data in events} == {name}
+        assert len({told for told, _, _ in events}) == len(events)
+
+
+async def test_whoever_was_cut_off_asks_again_and_hears_only_what_is_new(state: State, files: dict[str, bytes]) -> None:
+    async with asking(state) as (client, app):
+        name = await accepted(client, files)
+        place = f"/evaluations/{name}/events"
+        app.gate.draining = True
+        [queued] = events_of((await client.get(place)).text)
+        again = await client.get(place, headers={"last-event-id": queued[0]})
+        assert "shutting down" in again.text
+        assert events_of(again.text) == []
+        app.gate.draining = False
+        await client.delete(f"/evaluations/{name}")
+        [end] = events_of((await client.get(place, headers={"last-event-id": queued[0]})).text)
+        assert (end[1], end[2]["status"]) == ("end", "cancelled")
+        assert (await client.get(place, headers={"last-event-id": end[0]})).status_code == 204
+        await client.delete(f"/evaluations/{name}")
+        assert (await client.get(place)).status_code == 404
+
+
+async def test_a_silent_stream_is_kept_alive(
+    state: State, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "KEEP_ALIVE_S", 0.0)
+    monkeypatch.setattr(progress, "POLL_S", 0.01)
+    async with asking(state) as (client, app):
+        name = await accepted(client, files)
+        following = asyncio.create_task(client.get(f"/evaluations/{name}/events"))
+        await asyncio.sleep(0.2)
+        app.gate.draining = True
+        reply = await following
+    assert reply.text.count(": still there\n\n") >= 1
+    assert len(events_of(reply.text)) == 1
+
+
+async def test_a_stream_ends_where_its_evaluation_is_removed(state: State, files: dict[str, bytes]) -> None:
+    async with asking(state) as (client, _):
+        name = await accepted(client, files)
+        following = asyncio.create_task(client.get(f"/evaluations/{name}/events"))
+        await asyncio.sleep(progress.POLL_S)
+        state.jobs.remove(name)
+        state.jobs.remove(name)
+        assert len(events_of((await following).text)) <= 2

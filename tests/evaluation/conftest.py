@@ -1,0 +1,30 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import postgres
+import pytest
+import sqlalchemy as sa
+
+from service.evaluation.database import Database
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[sa.URL]:
+    """A PostgreSQL server, started once."""
+    if reason := postgres.why_not():
+        pytest.skip(reason)
+    with postgres.running_postgres() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty database of either kind."""
+    if request.param == "sqlite":
+        url = sa.URL.create("sqlite", database=str(tmp_path / "with spaces? and more.db"))
+    else:
+        url = request.getfixturevalue("postgres_url")
+        postgres.empty(url)
+    database = Database(url)
+    yield database
+    database.close()

@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from service.errors import InvalidSamples
+from service.metrics.kernels import Polynomial, discrepancy
+from service.metrics.kid import KID, OVERLAPPING, kid
+from service.metrics.metric import Side
+
+Real = NDArray[np.float64]
+
+
+def rows(n: int, d: int, seed: int, scale: float = 1.0) -> Real:
+    return np.random.default_rng(seed).standard_normal((n, d)) * scale
+
+
+def truth(x: Real, y: Real) -> float:
+    def k(a: Real, b: Real) -> Real:
+        values: Real = (a @ b.T / a.shape[1] + 1) ** 3
+        return values
+
+    def within(z: Real) -> float:
+        return float((k(z, z).sum() - k(z, z).trace()) / (len(z) * (len(z) - 1)))
+
+    return within(x) + within(y) - 2 * float(k(x, y).mean())
+
+
+def test_kid_is_its_definition_also_for_sets_of_different_sizes() -> None:
+    x, y = rows(30, 4, 1), rows(25, 4, 2, 1.5)
+    assert kid(x, y) == pytest.approx(truth(x, y), rel=1e-10)
+
+
+def test_subsets_are_seeded_and_have_no_interval() -> None:
+    x, y = Side(features=rows(60, 4, 1)), Side(features=rows(50, 4, 2, 1.5))
+    score = KID(subsets=3, subset_size=20).measure(x, y, intervals=True)
+    assert score == KID(subsets=3, subset_size=20).measure(x, y, intervals=True)
+    assert score.value != KID(subsets=3, subset_size=20, subset_seed=1).measure(x, y).value
+    assert score.interval == OVERLAPPING
+    with pytest.raises(InvalidSamples, match="50 samples, fewer than the 1000"):
+        KID(subsets=3).measure(x, y)
+
+
+def test_the_variance_is_that_of_the_u_statistic() -> None:
+    draws = [(rows(40, 3, 2 * s), rows(30, 3, 2 * s + 1, 1.4) + 0.3) for s in range(400)]
+    values, variances = [], []
+    for x, y in draws:
+        sums = discrepancy(x, y, Polynomial())
+        found = sums.variances()
+        values.append(sums.mmd2())
+        variances.append((found.real or 0) + found.generated)
+    assert float(np.mean(variances)) == pytest.approx(float(np.var(values)), rel=0.25)

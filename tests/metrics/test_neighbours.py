@@ -1,0 +1,124 @@
+"""The tiled computation against the definitions, on sets without ties, with copies, and on a lattice full of ties."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from service.metrics import distances
+from service.metrics.metric import Side
+from service.metrics.neighbours import neighbourhood
+from service.metrics.registry import build_metric
+
+Real = NDArray[np.float64]
+METRICS = ("precision", "recall", "density", "coverage", "one_nn", "memorisation")
+
+
+def smooth(n: int, seed: int) -> Real:
+    return np.random.default_rng(seed).standard_normal((n, 3))
+
+
+def lattice(n: int, seed: int) -> Real:
+    return np.random.default_rng(seed).integers(0, 3, (n, 3)).astype(np.float64)
+
+
+def copied(n: int, seed: int) -> Real:
+    points = smooth(max(n // 3, 1), 99)
+    return points[np.random.default_rng(seed).integers(0, len(points), n)]
+
+
+def squares(a: Real, b: Real) -> Real:
+    found: Real = np.square(a[:, None] - b[None]).sum(axis=2)
+    return found
+
+
+def definitions(x: Real, y: Real, k: int) -> dict[str, float]:
+    """Every score by its definition, sample by sample."""
+    n, m = len(x), len(y)
+    xx, yy, xy = squares(x, x), squares(y, y), squares(x, y)
+    np.fill_diagonal(xx, np.inf)
+    np.fill_diagonal(yy, np.inf)
+    real_radii, generated_radii = np.sort(xx, axis=1)[:, k - 1], np.sort(yy, axis=1)[:, k - 1]
+    inside = xy < real_radii[:, None]
+    union = np.block([[xx, xy], [xy.T, yy]])
+    labels = np.arange(n + m) < n
+    tied = union == union.min(axis=1, keepdims=True)
+    same = labels[:, None] == labels[None]
+    nearest = xy == xy.min(axis=0)
+    close = xy <= xx.min(axis=1)[:, None]
+    return {
+        "precision": float(inside.any(axis=0).mean()),
+        "recall": float((xy < generated_radii).any(axis=1).mean()),
+        "density": float(inside.sum() / (k * m)),
+        "coverage": float(inside.any(axis=1).mean()),
+        "one_nn": float(((tied & same).sum(axis=1) / tied.sum(axis=1)).mean()),
+        "memorisation": float(((nearest & close).sum(axis=0) / nearest.sum(axis=0)).mean()),
+    }
+
+
+@pytest.mark.parametrize("draw", [smooth, lattice, copied])
+@given(n=st.integers(4, 40), m=st.integers(4, 40), seed=st.integers(0, 10_000))
+def test_scores_are_their_definitions(draw: Callable[[int, int], Real], n: int, m: int, seed: int) -> None:
+    x, y = draw(n, seed), draw(m, seed + 1)
+    real, generated = Side(features=x), Side(features=y)
+    expected = definitions(x, y, 3)
+    for name in METRICS:
+        options = {"k": 3} if name in {"precision", "recall", "density", "coverage"} else {}
+        found = build_metric(name, options).measure(real, generated, intervals=True)
+        assert found.value == pytest.approx(expected[name], abs=1e-12), name
+
+
+@pytest.mark.parametrize("draw", [smooth, lattice, copied])
+def test_tiles_of_any_size_give_one_neighbourhood(
+    draw: Callable[[int, int], Real], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = draw(50, 1), draw(41, 2)
+    whole = neighbourhood(Side(features=x), Side(features=y), 5)
+    monkeypatch.setattr(distances, "TILE_ROWS", 7)
+    tiled = neighbourhood(Side(features=x), Side(features=y), 5)
+    for found, expected in ((tiled.to_real, whole.to_real), (tiled.to_generated, whole.to_generated)):
+        np.testing.assert_array_equal(found.squares, expected.squares)
+        np.testing.assert_array_equal(found.of, expected.of)
+        np.testing.assert_array_equal(found.to, expected.to)
+    np.testing.assert_array_equal(tiled.real.radii, whole.real.radii)
+    np.testing.assert_array_equal(tiled.in_shells, whole.in_shells)
+    np.testing.assert_array_equal(tiled.in_real_balls.sole, whole.in_real_balls.sole)
+    np.testing.assert_array_equal(tiled.holding.balls, whole.holding.balls)
+
+
+def test_metrics_that_are_asked_together_share_one_computation() -> None:
+    real, generated = Side(features=smooth(20, 1)), Side(features=smooth(20, 2))
+    first = neighbourhood(real, generated, 5)
+    for name in METRICS:
+        build_metric(name).measure(real, generated)
+    assert neighbourhood(real, generated, 5) is first
+    assert neighbourhood(real, generated, 3) is not first
+
+
+def test_an_offset_moves_no_neighbour() -> None:
+    # multiples of 2⁻¹⁰, so that adding the offset rounds nothing
+    x, y = (np.round(smooth(60, seed) * 1024) / 1024 for seed in (1, 2))
+    for name in METRICS:
+        near = build_metric(name).measure(Side(features=x), Side(features=y))
+        far = build_metric(name).measure(Side(features=x + 2.0**20), Side(features=y + 2.0**20))
+        assert near.value == far.value
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_thousand_copies_cost_no_more_than_one(name: str) -> None:
+    constant = Side(features=np.ones((3000, 2)))
+    mixed = Side(features=np.concatenate([np.ones((3000, 2)), smooth(50, 1)[:, :2]]))
+    for sides in ((constant, mixed), (mixed, constant), (constant, constant)):
+        score = build_metric(name).measure(*sides, intervals=True)
+        assert 0 <= score.value <= 1
+
+
+@pytest.mark.parametrize("name", ["precision", "recall", "density", "coverage"])
+def test_sets_without_a_k_th_neighbour_are_refused_before_anything_is_computed(name: str) -> None:
+    few, enough = Side(features=smooth(5, 1)), Side(features=smooth(6, 2))
+    assert build_metric(name).lacks(enough, few) == "more than 5 samples of each side; the generated set has 5"
+    assert build_metric(name).lacks(few, enough) == "more than 5 samples of each side; the reference has 5"
+    assert build_metric(name).lacks(enough, enough) is None

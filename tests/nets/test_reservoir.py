@@ -1,0 +1,60 @@
+import pytest
+import torch
+
+from service.nets.reservoir import Reservoir
+
+
+def dense(reservoir: Reservoir) -> torch.Tensor:
+    weights = reservoir.weights
+    return weights if weights.layout == torch.strided else weights.to_dense()
+
+
+@pytest.mark.parametrize("connections", [None, 5], ids=["dense", "sparse"])
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("leak", [1.0, 0.4])
+def test_states_follow_the_formula_as_it_is_written(connections: int | None, rows: int, leak: float) -> None:
+    reservoir = Reservoir(inputs=2, units=20, leak=leak, connections=connections, bias_scaling=0.3, seed=4)
+    weights = dense(reservoir)
+    recurrent, bias, into = weights[:, :20], weights[:, 20], weights[:, 21:]
+    torch.manual_seed(0)
+    v = torch.randn(rows, 12, 2, dtype=torch.float64)
+    x = torch.zeros(rows, 20, dtype=torch.float64)
+    found = reservoir(v)
+    for t in range(12):
+        x = (1 - leak) * x + leak * torch.tanh(x @ recurrent.T + bias + v[:, t] @ into.T)
+        torch.testing.assert_close(found[:, t], torch.cat([torch.ones(rows, 1), v[:, t], x], dim=1))
+
+
+@pytest.mark.parametrize("connections", [None, 3], ids=["dense", "sparse"])
+def test_the_recurrent_weights_have_the_spectral_radius_that_was_asked_for(connections: int | None) -> None:
+    reservoir = Reservoir(units=40, spectral_radius=0.7, connections=connections)
+    recurrent = dense(reservoir)[:, :40]
+    assert torch.linalg.eigvals(recurrent).abs().max().item() == pytest.approx(0.7)
+    assert set((recurrent != 0).sum(dim=1).tolist()) == {connections or 40}
+
+
+def test_a_seed_draws_the_same_recurrent_weights_whatever_is_fed_in() -> None:
+    one, three = (dense(Reservoir(inputs=inputs, units=20, seed=2)) for inputs in (1, 3))
+    assert torch.equal(one, three[:, :22])
+    assert not torch.equal(one[:, :20], dense(Reservoir(units=20, seed=3))[:, :20])
+
+
+def test_a_series_can_be_heard_in_parts() -> None:
+    reservoir = Reservoir(units=20, connections=4, leak=0.5)
+    v = torch.randn(2, 30, 1, dtype=torch.float64)
+    whole = reservoir(v)
+    first = reservoir(v[:, :13])
+    assert torch.equal(reservoir(v[:, 13:], first[:, -1, -20:]), whole[:, 13:])
+
+
+def test_the_beginning_is_forgotten() -> None:
+    reservoir = Reservoir(units=50, connections=10, leak=0.8, spectral_radius=0.8)
+    v = torch.randn(1, 200, 1, dtype=torch.float64)
+    elsewhere = torch.ones(1, 50, dtype=torch.float64)
+    apart = (reservoir(v) - reservoir(v, elsewhere)).abs().amax(dim=2)[0]
+    assert apart[0] > 0.1
+    assert apart[-1] < 1e-9
+
+
+def test_nothing_of_a_reservoir_is_stored() -> None:
+    assert Reservoir(units=10).state_dict() == {}

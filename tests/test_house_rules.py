@@ -1,0 +1,100 @@
+"""What the house is held to: layers, lengths, names, one-line purposes, instruments with a panel each."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import Counter
+from prometheus_client.metrics import MetricWrapperBase
+
+from service.telemetry.instruments import Instruments
+
+ROOT = Path(__file__).parent.parent
+LONGEST = 400
+FILLERS = {"util", "utils", "helper", "helpers", "common", "base", "core", "manager", "managers", "misc"}
+FOLDERS = ("service", "tests", "benchmarks", "deploy")
+PROGRAMS = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+MODULES = [path for path in PROGRAMS if path.is_relative_to(ROOT / "service")]
+DASHBOARDS = ROOT / "deploy" / "grafana" / "dashboards"
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def test_imports_point_down() -> None:
+    program = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as run; run()", "--no-logo"]
+    answer = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "1 kept, 0 broken" in answer.stdout
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=name_of)
+def test_no_file_is_long(path: Path) -> None:
+    assert len(path.read_text("utf-8").splitlines()) <= LONGEST
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=name_of)
+def test_no_name_is_a_filler(path: Path) -> None:
+    words = {word for part in path.relative_to(ROOT).with_suffix("").parts for word in re.split(r"[_.-]", part.lower())}
+    assert not words & FILLERS
+    classes = [node.name for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.ClassDef)]
+    assert not [name for name in classes if re.search(r"(Manager|Helper|Utils?|Handler)$", name)]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_every_module_opens_with_one_line_that_says_what_it_is_for(path: Path) -> None:
+    purpose = (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").split("\n\n")[0]
+    assert purpose
+    assert "\n" not in purpose
+    assert path.read_text("utf-8").startswith('"""')
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=name_of)
+def test_no_file_has_banners_or_promises(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert not re.search(r"^\s*#\s*[-=#*~]{4,}", text, re.MULTILINE)
+    assert not re.search(r"#.*\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b", text)
+
+
+def instruments() -> dict[str, MetricWrapperBase]:
+    return {name: found for name, found in vars(Instruments()).items() if isinstance(found, MetricWrapperBase)}
+
+
+def panels(document: Any) -> list[str]:
+    """Every query of a dashboard's panels."""
+    if isinstance(document, dict):
+        own = [document["expr"]] if isinstance(document.get("expr"), str) else []
+        return own + [query for value in document.values() for query in panels(value)]
+    return [query for value in document for query in panels(value)] if isinstance(document, list) else []
+
+
+def dashboard_queries() -> str:
+    found = [json.loads(path.read_text("utf-8"))["panels"] for path in sorted(DASHBOARDS.glob("*.json"))]
+    return "\n".join(query for document in found for query in panels(document))
+
+
+@pytest.mark.parametrize("name", instruments())
+def test_every_instrument_has_a_panel(name: str) -> None:
+    instrument = instruments()[name]
+    exposed = instrument._name + ("_total" if isinstance(instrument, Counter) else "")
+    assert re.search(rf"\b{exposed}(_bucket|_sum|_count)?\b", dashboard_queries())
+
+
+def test_every_query_of_the_dashboard_asks_for_an_instrument_that_exists() -> None:
+    known = {instrument._name for instrument in instruments().values()}
+    asked = set(re.findall(r"\bchapterhouse_\w+", dashboard_queries()))
+    assert asked
+    assert {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in asked} <= known
+
+
+def test_an_instruments_name_ends_in_its_unit() -> None:
+    for instrument in instruments().values():
+        assert instrument._name.startswith("chapterhouse_")
+        assert not re.search(r"_(ms|milliseconds|mb|kb|percent)$", instrument._name)
+        assert instrument._documentation.endswith(".")

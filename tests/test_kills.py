@@ -1,0 +1,29 @@
+"""The program that kills processes during evaluations, for a few rounds."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from serving import add_untrained
+
+PROGRAM = Path(__file__).parents[1] / "benchmarks" / "kills.py"
+
+
+@pytest.mark.slow
+def test_every_accepted_evaluation_outlives_the_processes_that_are_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_untrained(tmp_path)
+    given = {"DEFAULT_CLASSIFIER": "lenet5-none", "DEFAULT_GENERATOR": "dcgan-none", "FRONTS": "1", "THREADS": "1"}
+    for name, value in {**given, "MODELS_DIR": str(tmp_path), "DEVICES": "cpu"}.items():
+        monkeypatch.setenv(f"CHAPTERHOUSE_{name}", value)
+    told = subprocess.run(
+        [sys.executable, str(PROGRAM), "--rounds", "4", "--samples", "1500", "--seed", "2"],
+        capture_output=True,
+        text=True,
+        timeout=540,
+        check=False,
+    )
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "every accepted evaluation finished, with the same numbers" in told.stdout
