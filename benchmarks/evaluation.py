@@ -9,7 +9,7 @@
 An environment of its own, because pytorch-fid breaks from scipy 1.18 on, and because none of the tools is needed for
 anything else. Every measurement is a process of its own with one thread; seconds are those of its CPU, the best of the
 rounds, and memory is what the peak grew by over the features. A tool that is not installed is left out. Features are
-correlated Gaussians in single precision, as extractors give them.
+skewed and correlated as a network's are, in single precision.
 """
 
 import argparse
@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -68,14 +69,14 @@ def _moments(features: Floats) -> Statistics:
 
 
 def _pytorch_fid_distance(real: Floats, generated: Floats) -> Callable[[], float]:
-    from pytorch_fid.fid_score import calculate_frechet_distance
+    calculate_frechet_distance = import_module("pytorch_fid.fid_score").calculate_frechet_distance
 
     x, y = statistics_of(real), statistics_of(generated)
     return lambda: float(calculate_frechet_distance(x.mean, x.covariance, y.mean, y.covariance))
 
 
 def _pytorch_fid(real: Floats, generated: Floats) -> Callable[[], float]:
-    from pytorch_fid.fid_score import calculate_frechet_distance
+    calculate_frechet_distance = import_module("pytorch_fid.fid_score").calculate_frechet_distance
 
     def run() -> float:
         x, y = _moments(real), _moments(generated)
@@ -85,28 +86,27 @@ def _pytorch_fid(real: Floats, generated: Floats) -> Callable[[], float]:
 
 
 def _fidelity_distance(real: Floats, generated: Floats) -> Callable[[], float]:
-    from torch_fidelity.metric_fid import fid_statistics_to_metric
+    fid_statistics_to_metric = import_module("torch_fidelity.metric_fid").fid_statistics_to_metric
 
     x, y = ({"mu": s.mean, "sigma": s.covariance} for s in (statistics_of(real), statistics_of(generated)))
     return lambda: float(fid_statistics_to_metric(x, y, verbose=False)["frechet_inception_distance"])
 
 
 def _fidelity_fid(real: Floats, generated: Floats) -> Callable[[], float]:
-    import torch
-    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
-
+    torch, fidelity = import_module("torch"), import_module("torch_fidelity.metric_fid")
     x, y = torch.from_numpy(real), torch.from_numpy(generated)
 
     def run() -> float:
-        found = fid_statistics_to_metric(fid_features_to_statistics(y), fid_features_to_statistics(x), verbose=False)
+        statistics = [fidelity.fid_features_to_statistics(rows) for rows in (y, x)]
+        found = fidelity.fid_statistics_to_metric(*statistics, verbose=False)
         return float(found["frechet_inception_distance"])
 
     return run
 
 
 def _fidelity_kid(real: Floats, generated: Floats) -> Callable[[], float]:
-    import torch
-    from torch_fidelity.metric_kid import kid_features_to_metric
+    torch = import_module("torch")
+    kid_features_to_metric = import_module("torch_fidelity.metric_kid").kid_features_to_metric
 
     x, y = torch.from_numpy(real), torch.from_numpy(generated)
     size = min(1000, len(x), len(y))
@@ -116,26 +116,26 @@ def _fidelity_kid(real: Floats, generated: Floats) -> Callable[[], float]:
 
 
 def _fidelity_prc(real: Floats, generated: Floats) -> Callable[[], float]:
-    import torch
-    from torch_fidelity.metric_prc import prc_features_to_metric
+    torch = import_module("torch")
+    prc_features_to_metric = import_module("torch_fidelity.metric_prc").prc_features_to_metric
 
     x, y = torch.from_numpy(real), torch.from_numpy(generated)
     return lambda: float(prc_features_to_metric(y, x, verbose=False)["precision"])
 
 
 def _prdc(real: Floats, generated: Floats) -> Callable[[], float]:
-    from prdc import compute_prdc
+    compute_prdc = import_module("prdc").compute_prdc
 
     return lambda: float(compute_prdc(real_features=real, fake_features=generated, nearest_k=5)["precision"])
 
 
 def _scikit_learn(real: Floats, generated: Floats) -> Callable[[], float]:
-    from sklearn.neighbors import NearestNeighbors
+    neighbors = import_module("sklearn.neighbors")
 
     def run() -> float:
         union = np.concatenate([real, generated]).astype(np.float64)
         labels = np.arange(len(union)) < len(real)
-        neighbours = NearestNeighbors(n_neighbors=2).fit(union).kneighbors(union, return_distance=False)
+        neighbours = neighbors.NearestNeighbors(n_neighbors=2).fit(union).kneighbors(union, return_distance=False)
         nearest = np.where(neighbours[:, 0] == np.arange(len(union)), neighbours[:, 1], neighbours[:, 0])
         return float((labels[nearest] == labels).mean())
 
@@ -166,9 +166,14 @@ CONTENDERS: dict[str, dict[str, Run]] = {
 
 def features_of(n: int, d: int) -> tuple[Floats, Floats]:
     """Two sets that differ a little."""
-    mixing = np.random.default_rng(0).standard_normal((d, d)) / np.sqrt(d)
-    real, generated = (np.random.default_rng(seed).standard_normal((n, d)) @ mixing for seed in (1, 2))
-    return real.astype(np.float32), (1.05 * generated + 0.02).astype(np.float32)
+    return _rectified(n, d, seed=1, shift=0.0), _rectified(n, d, seed=2, shift=0.05)
+
+
+def _rectified(n: int, d: int, *, seed: int, shift: float) -> Floats:
+    factors = np.random.default_rng(0).standard_normal((8, d)) / 4
+    rng = np.random.default_rng(seed)
+    mixed = rng.standard_normal((n, 8)) @ factors + 0.3 * rng.standard_normal((n, d)) + 0.2 + shift
+    return np.maximum(mixed, 0).astype(np.float32)
 
 
 def measure_once(score: str, tool: str, n: int, d: int, rounds: int) -> dict[str, float]:

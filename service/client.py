@@ -31,6 +31,8 @@ from service.schemas import (
     Classification,
     EvaluationRequest,
     EvaluationState,
+    ForecastReply,
+    ForecastRequest,
     GenerateRequest,
     ModelDetail,
     ModelList,
@@ -135,6 +137,11 @@ class Client:
             for image, prediction in zip(images, found, strict=True)
         )
         return answers[-1].model_copy(update={"predictions": named})
+
+    def forecast(self, request: ForecastRequest) -> ForecastReply:
+        """How a series goes on. Raises InvalidRequest, InvalidSeries, ModelNotFound, WrongTask."""
+        asked = self._http.build_request("POST", "/forecast", json=request.model_dump(exclude_none=True))
+        return _read(ForecastReply, self._ask(asked))
 
     def generate(self, request: GenerateRequest, output: Output) -> Drawn:
         """Draw images into an open file, as they come. Raises InvalidRequest, ModelNotFound, WrongTask."""

@@ -19,6 +19,7 @@ class ModelSummary(BaseModel):
     dataset: str
     input: dict[str, Any] | None
     output: dict[str, Any] | None
+    series: dict[str, Any] | None = Field(description="What a forecaster reads: channels, inputs, step, washout.")
     labels: list[str]
     parameters: int | None
     macs: int | None = Field(description="Multiply-accumulates of one item.")

@@ -19,12 +19,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from service.errors import ServiceError
-from service.nets.registry import NETS, build_net
+from service.datasets.mackey_glass import mackey_glass
+from service.nets.echo_state import EchoState
+from service.nets.registry import NETS
 from service.nets.weights import save_weights
 from service.runtime.calls import Array, Call, Lane, LoadedModel
 from service.runtime.process import run_engine
-from service.runtime.queues import Work
 from service.settings import Settings
 from service.store import Card, file_sha256, write_card
 
@@ -183,7 +183,7 @@ chapter = 0
 paper = "none"
 summary = "A test double."
 dataset = "mackey-glass"
-options = { units = 30, connections = 5 }
+options = { units = 50, connections = 5, leak = 0.6, input_scaling = 0.2 }
 [series]
 channels = ["x"]
 washout = 20
@@ -214,8 +214,11 @@ def add_doubles(layer: Path) -> None:
 
 
 def add_forecaster(layer: Path) -> None:
-    """Write `murmur` into a layer of a store: an echo state network of 30 units that knows nothing yet."""
-    add_model(layer, "murmur", build_net("esn", {"units": 30, "connections": 5}), FORECASTER)
+    """Write `murmur` into a layer of a store: an echo state network of 50 units that knows the Mackey–Glass series."""
+    net = EchoState(units=50, connections=5, leak=0.6, input_scaling=0.2)
+    series = torch.from_numpy(mackey_glass(600))
+    features = net.normalise_by(series).features(series[None])[0]
+    add_model(layer, "murmur", net.settle(net.sums(features[100:], series[100:]).solve(1e-6)), FORECASTER)
 
 
 def add_card(folder: Path, *, sha256: str | None = None) -> None:
@@ -318,74 +321,6 @@ class Unanswering(FakeEngine):
         finally:
             self.dropped.set()
         return []
-
-
-@dataclass
-class Behind:
-    """What a Listener stands before: takes work and leaves the answering to the test."""
-
-    held: dict[str, LoadedModel] = field(default_factory=dict)
-    works: list[Work] = field(default_factory=list)
-    cancelled: list[Work] = field(default_factory=list)
-    commands: list[tuple[str, str]] = field(default_factory=list)
-    failure: Exception | None = None
-    arrived: asyncio.Event = field(default_factory=asyncio.Event)
-    dropped: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def enqueue(self, work: Work) -> None:
-        """Keep it."""
-        self.works.append(work)
-        self.arrived.set()
-
-    def cancel(self, work: Work) -> None:
-        """Note it."""
-        self.cancelled.append(work)
-        self.dropped.set()
-
-    async def load(self, model_id: str) -> None:
-        """Note it, and fail where a failure was given."""
-        self.commands.append(("load", model_id))
-        if self.failure is not None:
-            raise self.failure
-
-    async def unload(self, model_id: str) -> None:
-        """Note it."""
-        self.commands.append(("unload", model_id))
-
-    def models(self) -> Mapping[str, LoadedModel]:
-        """What was given."""
-        return self.held
-
-    async def answer_all(self, count: int) -> None:
-        """Answer so many submissions with their own arrays, the last first."""
-        while len(self.works) < count:
-            self.arrived.clear()
-            await self.arrived.wait()
-        for work in reversed(self.works):
-            work.finish(list(work.arrays))
-        self.works.clear()
-
-
-class Answering(Behind):
-    """Answers every submission at once with its own arrays."""
-
-    def enqueue(self, work: Work) -> None:
-        """Give the arrays back."""
-        super().enqueue(work)
-        work.finish(list(work.arrays))
-
-
-class Refusing(Behind):
-    """Answers every submission at once with an error."""
-
-    def __init__(self, error: ServiceError) -> None:
-        super().__init__()
-        self.error = error
-
-    def enqueue(self, work: Work) -> None:
-        """Give the error."""
-        super().enqueue(work)
-        work.finish(self.error)
 
 
 def split(items: Iterable[bytes], sizes: Sequence[int]) -> list[bytes]:

@@ -206,3 +206,22 @@ def test_images_are_tiled_row_by_row_with_gaps_of_black() -> None:
     assert grid[:2].max() == 0
     assert (grid > 0).sum() == 5 * 12
     assert tile(images[:1]).shape == (7, 8, 1)
+
+
+@pytest.mark.parametrize("shape", [(40, 80, 3), (80, 40, 3), (33, 47, 3)])
+def test_the_middle_is_cut_out_where_a_shorter_side_is_named(shape: tuple[int, int, int]) -> None:
+    image = np.zeros(shape, np.uint8)
+    height, width = shape[:2]
+    image[height // 2 - 8 : height // 2 + 8, width // 2 - 8 : width // 2 + 8] = 255
+    found = conform(image, size=(16, 16), channels=3, shorter=20)
+    assert found.shape == (16, 16, 3)
+    assert found[8, 8, 0] == 255
+    # what is square stays square: as much light above the middle as beside it
+    assert abs(int(found[:, :, 0].sum(axis=0).argmax()) - int(found[:, :, 0].sum(axis=1).argmax())) <= 1
+
+
+def test_a_middle_that_is_larger_than_the_image_is_framed_in_black() -> None:
+    found = conform(np.full((10, 10, 1), 200, np.uint8), size=(16, 16), channels=1, shorter=12)
+    assert found.shape == (16, 16, 1)
+    assert (found[2:14, 2:14] == 200).all()
+    assert found.sum() == 12 * 12 * 200

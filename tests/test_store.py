@@ -111,3 +111,28 @@ def test_every_shipped_manifest_is_one(model: Model) -> None:
     if model.card is not None:
         assert model.card.sha256 == file_sha256(model.weights)
         assert model.card.size_bytes == model.weights.stat().st_size
+
+
+def test_labels_that_many_models_share_are_read_from_the_stores_folder(tmp_path: Path) -> None:
+    text = CLASSIFIER.format(net="echo").replace('labels = ["a", "b", "c", "d"]', 'labels = "letters"')
+    (tmp_path / "echo").mkdir()
+    (tmp_path / "echo" / "model.toml").write_text(text)
+    with pytest.raises(InvalidManifest, match=r"letters\.txt"):
+        _ = Model(tmp_path / "echo").manifest
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "letters.txt").write_text("a\nb b\nc\n")
+    assert Model(tmp_path / "echo").manifest.labels == ("a", "b b", "c")
+    (tmp_path / "echo" / "model.toml").write_text(text.replace("letters", "../secret"))
+    with pytest.raises(InvalidManifest, match="is no name of labels"):
+        _ = Model(tmp_path / "echo").manifest
+
+
+def test_every_model_of_others_says_where_it_comes_from() -> None:
+    folders = sorted(path.parent for path in Settings().shipped_models_dir.glob("*/model.toml"))
+    sources = {folder.name: source for folder in folders if (source := Model(folder).manifest.source)}
+    assert len(sources) >= 11
+    for model_id, source in sources.items():
+        assert source.url.startswith("https://"), model_id
+        assert bool(source.sha256) == bool(source.sha256_from), model_id
+        assert bool(source.key_map) != (source.format == "onnx"), model_id
+        assert not (Settings().shipped_models_dir / model_id / "weights.safetensors").exists(), model_id

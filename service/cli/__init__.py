@@ -10,6 +10,7 @@ from service.cli import data, models, references
 from service.cli.bench import bench
 from service.cli.classify import classify
 from service.cli.evaluate import evaluate
+from service.cli.forecast import forecast
 from service.cli.generate import generate
 from service.cli.reporting import say
 from service.cli.serve import serve
@@ -22,7 +23,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (serve, train, evaluate, generate, classify, bench):
+for command in (serve, train, evaluate, generate, classify, forecast, bench):
     app.command()(command)
 app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")

@@ -23,9 +23,18 @@ from service.imaging import Pixels
 from service.packing import GRID_LIMIT, STREAMS
 from service.runtime.calls import Call
 from service.runtime.devices import available_devices
+from service.runtime.forecasting import ForecastDocument, Question
 from service.runtime.local import LocalEngine
 from service.runtime.sampling import sample_images
-from service.schemas import SEED_LIMIT, Classification, EvaluationRequest, GenerateRequest, Prediction
+from service.schemas import (
+    SEED_LIMIT,
+    Classification,
+    EvaluationRequest,
+    ForecastReply,
+    ForecastRequest,
+    GenerateRequest,
+    Prediction,
+)
 from service.settings import Settings
 from service.store import Model, ModelStore
 from service.tasks.classify import Classify
@@ -49,6 +58,10 @@ class Local:
         An image that cannot be read has an `error` in its place. Raises ModelNotFound, WrongTask.
         """
         return asyncio.run(self._classify(images, model, top_k))
+
+    def forecast(self, request: ForecastRequest) -> ForecastReply:
+        """How a series goes on. Raises InvalidRequest, InvalidSeries, ModelNotFound, WrongTask."""
+        return asyncio.run(self._forecast(request))
 
     def generate(self, request: GenerateRequest, output: Output) -> Drawn:
         """Draw images into an open file, block by block. Raises InvalidRequest, ModelNotFound, WrongTask."""
@@ -114,6 +127,14 @@ class Local:
                 [probabilities] = await engine.submit(Call(model.id, "classify"), [batch])
                 rows += list(probabilities)
         return rows
+
+    async def _forecast(self, request: ForecastRequest) -> ForecastReply:
+        model = self._store.get(request.model or self._settings.default_forecaster, task="forecast")
+        question = Question.of(request, model, limit=self._settings.forecast_limit)
+        document = ForecastDocument(question)
+        async with self._engine() as engine:
+            pieces = [document.add(block) async for block in question.ask(engine)]
+        return ForecastReply.model_validate_json(b"".join([*pieces, document.finish()]))
 
     async def _generate(self, request: GenerateRequest, output: Output) -> Drawn:
         if request.format == "png" and request.count > GRID_LIMIT:

@@ -68,6 +68,7 @@ def show(
         "dataset": manifest.dataset,
         "input": _words(manifest.input.model_dump()) if manifest.input else "",
         "output": _words(manifest.output.model_dump()) if manifest.output else "",
+        "series": _words(manifest.series.model_dump()) if manifest.series else "",
         "labels": _some(manifest.labels),
         "training": _words(manifest.training),
         "source": _words(manifest.source.model_dump()) if manifest.source else "",

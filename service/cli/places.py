@@ -12,7 +12,7 @@ from service.settings import read_settings
 if TYPE_CHECKING:
     from service.client import Drawn, Image, Output
     from service.evaluation.reports import Report
-    from service.schemas import Classification, EvaluationRequest, GenerateRequest
+    from service.schemas import Classification, EvaluationRequest, ForecastReply, ForecastRequest, GenerateRequest
 
 ServerOption = Annotated[
     str | None,
@@ -25,10 +25,14 @@ ServerOption = Annotated[
 
 
 class Place(Protocol):
-    """Somewhere that classifies, generates and evaluates."""
+    """Somewhere that classifies, forecasts, generates and evaluates."""
 
     def classify(self, images: "Sequence[Image]", *, model: str | None = None, top_k: int = 5) -> "Classification":
         """The `top_k` likeliest labels of image files; one that cannot be read has an `error` in its place."""
+        ...
+
+    def forecast(self, request: "ForecastRequest") -> "ForecastReply":
+        """How a series goes on."""
         ...
 
     def generate(self, request: "GenerateRequest", output: "Output") -> "Drawn":

@@ -24,7 +24,7 @@ Index = NDArray[np.intp]
 class Distinct:
     """A set without its copies: rows (p, d), how often each occurs (p,), which of them each sample is (n,)."""
 
-    rows: Real
+    rows: Rows
     counts: Index
     of_sample: Index
 
@@ -36,19 +36,27 @@ class Distinct:
 
 def distinct(rows: Rows) -> Distinct:
     """The distinct rows of a set, in the order in which they first occur."""
-    wide = rows.astype(np.float64) + 0.0  # −0 becomes 0, so that equal rows have equal bytes
     seen: dict[bytes, int] = {}
-    of_sample = np.array([seen.setdefault(row.tobytes(), len(seen)) for row in wide], np.intp)
-    if len(seen) == len(wide):
-        return Distinct(wide, np.ones(len(wide), np.intp), of_sample)
+    # −0 becomes 0, so that equal rows have equal bytes
+    of_sample = np.array([seen.setdefault((row + 0).tobytes(), len(seen)) for row in rows], np.intp)
+    if len(seen) == len(rows):
+        return Distinct(rows, np.ones(len(rows), np.intp), of_sample)
     _, first = np.unique(of_sample, return_index=True)
-    return Distinct(wide[first], np.bincount(of_sample), of_sample)
+    return Distinct(rows[first], np.bincount(of_sample), of_sample)
 
 
-def tiles(rows: Real, centre: Real, start: int = 0) -> Iterator[tuple[int, Real]]:
-    """Blocks of rows, centred: an offset that all rows share would cost the distances their digits."""
+def centre_of(rows: Rows) -> Real:
+    """The mean row (d,)."""
+    centre: Real = rows.mean(axis=0, dtype=np.float64)
+    return centre
+
+
+def tiles(rows: Rows, centre: Real, start: int = 0) -> Iterator[tuple[int, Real]]:
+    """Blocks of rows in float64, centred: an offset that all rows share would cost the distances their digits."""
     for first in range(start, len(rows), TILE_ROWS):
-        yield first, rows[first : first + TILE_ROWS] - centre
+        tile = rows[first : first + TILE_ROWS].astype(np.float64)
+        tile -= centre
+        yield first, tile
 
 
 def squared_distances(a: Real, b: Real) -> Real:
@@ -60,26 +68,28 @@ def squared_distances(a: Real, b: Real) -> Real:
     return np.maximum(squares, 0.0, out=squares)
 
 
-def rounding(a: Real, b: Real) -> float:
-    """What a squared distance between rows of the two sets, centred, may be wrong by."""
-    largest = float(_norms(a).max(initial=0.0) + _norms(b).max(initial=0.0))
+def rounding(a: Rows, b: Rows, centre: Real) -> float:
+    """What a squared distance between rows of the two sets about this centre may be wrong by."""
+    largest = sum(max(float(_norms(tile).max()) for _, tile in tiles(rows, centre)) for rows in (a, b))
     return 4 * EPS * float(np.sqrt(a.shape[1] + 8)) * largest
 
 
-def exact_squares(a: Real, b: Real, i: Index, j: Index) -> Real:
+def exact_squares(a: Rows, b: Rows, i: Index, j: Index) -> Real:
     """Σ (a_i − b_j)² of these pairs: the same bits for the same two rows, whichever comes first."""
     squares = np.empty(len(i))
     step = max(1, PAIR_NUMBERS // a.shape[1])
     for start in range(0, len(i), step):
         part = slice(start, start + step)
-        squares[part] = np.square(a[i[part]] - b[j[part]]).sum(axis=1)
+        steps = a[i[part]].astype(np.float64)
+        steps -= b[j[part]]
+        squares[part] = _norms(steps)
     return squares
 
 
 def distances(a: Rows, b: Rows) -> Real:
     """Euclidean distances (n, m) of all pairs, with full relative accuracy also where they are small."""
     x, y = distinct(a), distinct(b)
-    centre = (x.rows.mean(axis=0) + y.rows.mean(axis=0)) / 2
+    centre = (centre_of(x.rows) + centre_of(y.rows)) / 2
     xc, yc = x.rows - centre, y.rows - centre
     squares = squared_distances(xc, yc)
     scale = _norms(xc)[:, None] + _norms(yc)

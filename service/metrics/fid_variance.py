@@ -93,6 +93,7 @@ def _maps(found: Distance) -> tuple[Real, Real]:
 def _by_cholesky(product: FullRank) -> tuple[Real, Real]:
     """With M = V Λ Vᵀ: T = L⁻ᵀ V Λ^½ Vᵀ L⁻¹, and its inverse L V Λ^−½ Vᵀ Lᵀ is the way back."""
     λ, V = np.linalg.eigh(product.M)
+    λ = np.maximum(λ, λ[-1] * float(np.finfo(np.float64).eps))  # rounding may leave the least below zero
     there: Real = solve_triangular(product.L, V * λ**0.25, lower=True, trans="T").T
     return there, (product.L @ (V * λ**-0.25)).T
 

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from service.metrics.distances import squared_distances, tiles
+from service.metrics.distances import centre_of, squared_distances, tiles
 from service.metrics.samples import Real, Rows, check_pair
 from service.metrics.uncertainty import Variances
 
@@ -115,11 +115,12 @@ class Discrepancy:
 def discrepancy(real: Rows, generated: Rows, kernel: Kernel) -> Discrepancy:
     """The kernel's sums over features (n, d) and (m, d). Raises InvalidSamples."""
     check_pair(real, generated)
-    x, y = real.astype(np.float64), generated.astype(np.float64)
-    return Discrepancy(_sums_within(x, kernel), _sums_within(y, kernel), _sums_across(x, y, kernel))
+    return Discrepancy(
+        _sums_within(real, kernel), _sums_within(generated, kernel), _sums_across(real, generated, kernel)
+    )
 
 
-def _sums_within(rows: Real, kernel: Kernel) -> Sums:
+def _sums_within(rows: Rows, kernel: Kernel) -> Sums:
     centre = _centre(kernel, rows)
     sums, squares, diagonal = np.zeros(len(rows)), 0.0, 0.0
     for i, a in tiles(rows, centre):
@@ -136,7 +137,7 @@ def _sums_within(rows: Real, kernel: Kernel) -> Sums:
     return Sums(sums, sums, squares, diagonal)
 
 
-def _sums_across(x: Real, y: Real, kernel: Kernel) -> Sums:
+def _sums_across(x: Rows, y: Rows, kernel: Kernel) -> Sums:
     centre = (_centre(kernel, x) + _centre(kernel, y)) / 2
     rows, columns, squares = np.zeros(len(x)), np.zeros(len(y)), 0.0
     for i, a in tiles(x, centre):
@@ -148,8 +149,8 @@ def _sums_across(x: Real, y: Real, kernel: Kernel) -> Sums:
     return Sums(rows, columns, squares)
 
 
-def _centre(kernel: Kernel, rows: Real) -> Real:
-    return rows.mean(axis=0) if kernel.shifts else np.zeros(rows.shape[1])
+def _centre(kernel: Kernel, rows: Rows) -> Real:
+    return centre_of(rows) if kernel.shifts else np.zeros(rows.shape[1])
 
 
 def _mean_within(sums: Sums, *, unbiased: bool) -> float:

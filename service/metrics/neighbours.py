@@ -11,6 +11,7 @@ import numpy as np
 from service.metrics.distances import (
     Distinct,
     Index,
+    centre_of,
     distinct,
     exact_squares,
     rounding,
@@ -18,7 +19,7 @@ from service.metrics.distances import (
     tiles,
 )
 from service.metrics.metric import Side
-from service.metrics.samples import Real, check_pair
+from service.metrics.samples import Real, Rows, check_pair
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,8 +109,8 @@ def _neighbourhood(real: Side, generated: Side, k: int) -> Neighbourhood:
 
 
 def _within(points: Distinct, k: int) -> Within:
-    rows, centre = points.rows, points.rows.mean(axis=0)
-    margin = rounding(rows - centre, rows - centre)
+    rows, centre = points.rows, centre_of(points.rows)
+    margin = rounding(rows, rows, centre)
     nearest = _NearestSoFar(len(rows), margin)
     several = _SeveralSoFar(len(rows), min(k + 1, len(rows) - 1))
     for i, a in tiles(rows, centre):
@@ -140,8 +141,8 @@ def _squares_to(points: Distinct, order: Index, wanted: int) -> Real:
 
 def _across(real: Within, generated: Within, k: int) -> Neighbourhood:
     x, y = real.points, generated.points
-    centre = (x.rows.mean(axis=0) + y.rows.mean(axis=0)) / 2
-    margin = rounding(x.rows - centre, y.rows - centre)
+    centre = (centre_of(x.rows) + centre_of(y.rows)) / 2
+    margin = rounding(x.rows, y.rows, centre)
     to_generated, to_real = _NearestSoFar(len(x.rows), margin), _NearestSoFar(len(y.rows), margin)
     in_real, in_generated, holding = (_Tally(n) for n in (len(y.rows), len(x.rows), len(x.rows)))
     widened = np.zeros(len(x.rows))
@@ -191,7 +192,7 @@ class _NearestSoFar:
         self._to.append(j[known] + first_column)
         self._squares.append(found[known])
 
-    def exact(self, rows: Real, others: Real) -> Nearest:
+    def exact(self, rows: Rows, others: Rows) -> Nearest:
         of, to, squares = (np.concatenate(parts) for parts in (self._of, self._to, self._squares))
         near = squares <= self._least[of] + self._margin
         of, to = of[near], to[near]
@@ -233,7 +234,7 @@ class _SeveralSoFar:
 class _Edge:
     """One tile of squared distances, compared exactly where rounding could decide."""
 
-    def __init__(self, a: Real, b: Real, first_row: int, first_column: int, squares: Real, margin: float) -> None:
+    def __init__(self, a: Rows, b: Rows, first_row: int, first_column: int, squares: Real, margin: float) -> None:
         self._a, self._b = a, b
         self._first_row, self._first_column = first_row, first_column
         self._squares, self._margin = squares, margin

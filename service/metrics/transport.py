@@ -69,6 +69,15 @@ def _shortest(W: Real) -> Real:
     return f
 
 
+def _nearly(costs: Real) -> Real:
+    """Potentials f (n,) that are close to the optimal ones, n ≤ m: those of as many columns as whole copies of rows."""
+    n, m = costs.shape
+    copies = m // n
+    plan = _assign(np.repeat(costs, copies, axis=0)[:, : n * copies])
+    f: Real = plan.f.reshape(n, copies).mean(axis=1)
+    return f
+
+
 class _Shipping:
     """The transport problem by successive shortest paths (Jonker and Volgenant 1987) with several units a row.
 
@@ -83,7 +92,8 @@ class _Shipping:
         self._demand = np.full(m, n // unit)
         self._flow = np.zeros((n, m), np.int64)
         self._senders: list[set[int]] = [set() for _ in range(m)]
-        self._g = costs.min(axis=0)
+        f = _nearly(costs)
+        self._g = (costs - f[:, None]).min(axis=0)
         self._f = (costs - self._g).min(axis=1)
 
     def solve(self) -> Plan:

@@ -37,6 +37,8 @@ LINGER_PAUSE_S = 0.002
 """Arrivals that pause this long end the wait."""
 LINGER_LEAST_S = 0.001
 """Waits shorter than a timer's grain are not worth their wake-up."""
+BULK_TURN = 16
+"""So many interactive batches in a row go before a block of bulk work that waits: it goes behind, but on."""
 
 
 @dataclass(eq=False)
@@ -64,6 +66,7 @@ class Engine:
         instruments.begin_at_zero(instruments.rejected, "queue_full")
         self._residents: dict[str, Resident] = {}
         self._arrived = asyncio.Event()
+        self._in_a_row = 0
         self._stopping = False
         self._loop_task: asyncio.Task[None] | None = None
         self.on_change: list[Callable[[], None]] = []
@@ -210,12 +213,15 @@ class Engine:
             if lane is Lane.INTERACTIVE:
                 await self._linger(resident)
             batch = resident.queue.take(lane)
-            if batch is not None:
-                await self._run(resident, batch)
+            if batch is None:
+                continue
+            self._in_a_row = self._in_a_row + 1 if lane is Lane.INTERACTIVE else 0
+            await self._run(resident, batch)
 
     def _choose(self) -> tuple[Resident, Lane] | None:
-        """The next queue in turn: any with interactive work, else any with bulk work."""
-        for lane in Lane:
+        """The next queue in turn: any with interactive work, else any with bulk work; now and then the other way."""
+        lanes = (Lane.INTERACTIVE, Lane.BULK)
+        for lane in lanes if self._in_a_row < BULK_TURN else lanes[::-1]:
             for model_id, resident in self._residents.items():
                 if resident.net is not None and resident.queue.rows[lane]:
                     self._residents[model_id] = self._residents.pop(model_id)

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from evaluation.packing import digits, npz, pngs, zipped
 
-from service.api.app import create_app
+from service.api.gate import Application
 from service.api.state import State
 from service.evaluation.evaluator import Evaluator
 from service.evaluation.pipeline import Bench
@@ -17,15 +17,9 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 
 @pytest.fixture
-def state(bench: Bench) -> State:
-    return State.of(bench.settings, store=bench.store, engines=bench.engine, control=bench.engine)  # type: ignore[arg-type]
-
-
-@pytest.fixture
-async def client(state: State) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(create_app(state), client=("127.0.0.1", 1))
-    async with httpx.AsyncClient(transport=transport, base_url="http://chapterhouse") as client:
-        yield client
+def state(app: Application) -> State:
+    shared: State = app.state.shared
+    return shared
 
 
 @pytest.fixture

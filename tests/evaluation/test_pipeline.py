@@ -183,6 +183,7 @@ async def test_exhibits_are_made_for_who_asks_and_move_no_number(
         on_exhibits=shown.append,
     )
     [exhibits] = shown
+    assert isinstance(exhibits, Exhibits)
     assert exhibits.pairs is not None
     assert len(exhibits.pairs.real) == 12
     assert exhibits.classes is not None

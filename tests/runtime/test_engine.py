@@ -101,6 +101,20 @@ async def test_interactive_work_goes_before_bulk_work_that_came_earlier(engine: 
     assert sorted(worked_on()[2:]) == [[1, 2, 3, 4], [5], [6]]
 
 
+async def test_bulk_work_does_not_starve_behind_interactive_work_that_never_ends(engine: LocalEngine) -> None:
+    enough = asyncio.Event()
+
+    async def never_ending() -> None:
+        while not enough.is_set():
+            await ask(engine, Call("echo", "classify"), 7)
+
+    others = [asyncio.create_task(never_ending()) for _ in range(4)]
+    await turns()
+    np.testing.assert_allclose(await ask(engine, Call("echo", "classify"), 5, lane=Lane.BULK), echoed(5), atol=1e-6)
+    enough.set()
+    await asyncio.gather(*others)
+
+
 @pytest.mark.parametrize("lane", Lane)
 async def test_an_exact_answer_does_not_depend_on_what_else_runs(engine: LocalEngine, lane: Lane) -> None:
     features = Call("gossiping", "features")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from doubles import BAD, Answering, echoed, images
+from doubles import BAD, echoed, images
+from runtime.behind import Answering
 
 from service.errors import DeadlineExceeded, EngineUnavailable, ModelFailed, Overloaded
 from service.runtime.calls import Call, EngineClient, Lane

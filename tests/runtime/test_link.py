@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from doubles import Answering, Behind, Refusing
+from runtime.behind import Answering, Behind, Refusing
 
 from service.errors import EngineUnavailable, InvalidRequest, ModelNotFound, ServiceError
 from service.runtime.calls import Array, Call, Lane, LoadedModel

@@ -7,7 +7,8 @@ from pathlib import Path
 import doubles
 import numpy as np
 import pytest
-from doubles import BAD, Answering, Behind, add_doubles, echoed, images
+from doubles import BAD, add_doubles, echoed, images
+from runtime.behind import Answering, Behind
 
 from service.errors import EngineUnavailable, ModelFailed
 from service.runtime.calls import Call, LoadedModel
