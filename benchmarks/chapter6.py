@@ -157,7 +157,7 @@ def noisy_seasons(length: int) -> Numbers:
 
 
 INTERVALS: dict[str, Callable[[int], Numbers]] = {
-    "Mackey–Glass": mackey_glass,
+    "Mackey-Glass": mackey_glass,
     "Lorenz": lorenz,
     "noisy seasons": noisy_seasons,
 }

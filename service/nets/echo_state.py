@@ -100,7 +100,7 @@ class EchoState(nn.Module):
         tape[net.units] = 1
         v = tape[net.units + 1 : net.size]
         y = memory[:, net.units :].T
-        a, squash = net.activation((rows,))
+        a, squash = net.activation(rows)
         heard = memory.new_empty(steps, self.channels, rows)
         for t in range(steps):
             v[:fed] = y[:fed]

@@ -1,7 +1,7 @@
 """The reservoir of echo state networks: Lukoševičius, A practical guide to applying Echo State Networks, 2012."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache, partial
 from itertools import pairwise
 
@@ -75,18 +75,38 @@ class Reservoir(nn.Module):
         tape[:-1, self.units + 1 :] = v.permute(1, 2, 0)
         if x is not None:
             tape[0, : self.units] = x.T
-        walk, multiply = (tape[..., 0], torch.mv) if rows == 1 else (tape, torch.mm)
-        a, squash = self.activation(walk.shape[2:])
-        for met, (old, new) in zip(walk[:-1].unbind(), pairwise(walk[:, : self.units].unbind()), strict=True):
-            multiply(self.weights, met, out=a)
-            squash()
-            torch.lerp(old, a, self.leak, out=new)
+        if rows == 1 and tape.device.type == "cpu":
+            self._walk_alone(tape[..., 0])
+        else:
+            self._walk(tape)
         z = tape.view(-1, rows)[self.units : self.units + steps * self.size]
         return z.view(steps, self.size, rows).permute(2, 0, 1)
 
-    def activation(self, rows: Sequence[int]) -> tuple[Tensor, Callable[[], object]]:
-        """Room for what all units hear, (N, *rows), and the tanh of it in its place."""
-        a = self.weights.new_zeros(self.units, *rows, layout=torch.strided)
+    def _walk(self, tape: Tensor) -> None:
+        """Fill in x(1) to x(T) of many series, (T + 1, F, n)."""
+        a, squash = self.activation(tape.shape[2])
+        for met, (old, new) in zip(tape[:-1].unbind(), pairwise(tape[:, : self.units].unbind()), strict=True):
+            torch.mm(self.weights, met, out=a)
+            squash()
+            torch.lerp(old, a, self.leak, out=new)
+
+    def _walk_alone(self, tape: Tensor) -> None:
+        """The same for one series on a CPU, (T + 1, F): short vectors, for which numpy's calls take half of torch's."""
+        heard = tape.new_empty(self.units)
+        a = heard.numpy()
+        for met, (old, new) in zip(tape[:-1].unbind(), pairwise(tape.numpy()[:, : self.units]), strict=True):
+            torch.mv(self.weights, met, out=heard)
+            if self.leak == 1:
+                np.tanh(a, new)
+                continue
+            np.tanh(a, a)
+            np.subtract(a, old, a)
+            np.multiply(a, self.leak, a)
+            np.add(old, a, new)
+
+    def activation(self, rows: int) -> tuple[Tensor, Callable[[], object]]:
+        """Room for what all units hear, (N, rows), and the tanh of it in its place."""
+        a = self.weights.new_zeros(self.units, rows, layout=torch.strided)
         if a.device.type != "cpu":
             return a, a.tanh_
         array = a.numpy()  # whose tanh takes a fifth of torch's time
