@@ -15,6 +15,7 @@ from service.metrics.samples import Real, Rows
 TILE_ROWS = 1024
 PAIR_NUMBERS = 1 << 20  # numbers of pairs that are computed exactly at once: 8 MB
 EPS = float(np.finfo(np.float64).eps)
+EPS_SINGLE = float(np.finfo(np.float32).eps)
 CLOSE = 1e-4  # share of ‖a‖² + ‖b‖² below which a squared distance has lost too many digits
 
 Index = NDArray[np.intp]
@@ -51,12 +52,12 @@ def centre_of(rows: Rows) -> Real:
     return centre
 
 
-def tiles(rows: Rows, centre: Real, start: int = 0) -> Iterator[tuple[int, Real]]:
-    """Blocks of rows in float64, centred: an offset that all rows share would cost the distances their digits."""
+def tiles(rows: Rows, centre: Real, start: int = 0, *, single: bool = False) -> Iterator[tuple[int, Real]]:
+    """Blocks of rows, centred in float64: an offset that all rows share would cost the distances their digits."""
     for first in range(start, len(rows), TILE_ROWS):
         tile = rows[first : first + TILE_ROWS].astype(np.float64)
         tile -= centre
-        yield first, tile
+        yield first, tile.astype(np.float32) if single else tile
 
 
 def squared_distances(a: Real, b: Real) -> Real:
@@ -68,10 +69,10 @@ def squared_distances(a: Real, b: Real) -> Real:
     return np.maximum(squares, 0.0, out=squares)
 
 
-def rounding(a: Rows, b: Rows, centre: Real) -> float:
+def rounding(a: Rows, b: Rows, centre: Real, *, single: bool = False) -> float:
     """What a squared distance between rows of the two sets about this centre may be wrong by."""
     largest = sum(max(float(_norms(tile).max()) for _, tile in tiles(rows, centre)) for rows in (a, b))
-    return 4 * EPS * float(np.sqrt(a.shape[1] + 8)) * largest
+    return 4 * (EPS_SINGLE if single else EPS) * float(np.sqrt(a.shape[1] + 8)) * largest
 
 
 def exact_squares(a: Rows, b: Rows, i: Index, j: Index) -> Real:
@@ -104,5 +105,5 @@ def distances(a: Rows, b: Rows) -> Real:
 
 def _norms(rows: Real) -> Real:
     """‖row‖² of each, without a second array of that size."""
-    norms: Real = np.einsum("ij,ij->i", rows, rows)
+    norms: Real = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
     return norms

@@ -42,6 +42,14 @@ def test_rounding_bounds_the_error_of_the_fast_distances(scale: float, offset: f
     assert error.max() <= rounding(x, y, centre)
 
 
+def test_rounding_bounds_the_error_of_single_precision_too() -> None:
+    x, y = rows(40, 2048, 1), rows(30, 2048, 2)
+    centre = np.zeros(2048)
+    i, j = (index.ravel() for index in np.indices((40, 30)))
+    fast = squared_distances(x.astype(np.float32), y.astype(np.float32))
+    assert np.abs(fast.ravel() - exact_squares(x, y, i, j)).max() <= rounding(x, y, centre, single=True)
+
+
 def test_exact_squares_are_computed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = rows(40, 3, 1), rows(30, 3, 2)
     i, j = (index.ravel() for index in np.indices((40, 30)))

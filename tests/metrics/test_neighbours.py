@@ -1,6 +1,7 @@
 """The tiled computation against the definitions, on sets without ties, with copies, and on a lattice full of ties."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,11 +60,14 @@ def definitions(x: Real, y: Real, k: int) -> dict[str, float]:
     }
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
 @pytest.mark.parametrize("draw", [smooth, lattice, copied])
 @given(n=st.integers(4, 40), m=st.integers(4, 40), seed=st.integers(0, 10_000))
-def test_scores_are_their_definitions(draw: Callable[[int, int], Real], n: int, m: int, seed: int) -> None:
-    x, y = draw(n, seed), draw(m, seed + 1)
-    real, generated = Side(features=x), Side(features=y)
+def test_scores_are_their_definitions(
+    kind: type[np.floating[Any]], draw: Callable[[int, int], Real], n: int, m: int, seed: int
+) -> None:
+    x, y = draw(n, seed).astype(kind).astype(np.float64), draw(m, seed + 1).astype(kind).astype(np.float64)
+    real, generated = Side(features=x.astype(kind)), Side(features=y.astype(kind))
     expected = definitions(x, y, 3)
     for name in METRICS:
         options = {"k": 3} if name in {"precision", "recall", "density", "coverage"} else {}
@@ -87,6 +91,19 @@ def test_tiles_of_any_size_give_one_neighbourhood(
     np.testing.assert_array_equal(tiled.in_shells, whole.in_shells)
     np.testing.assert_array_equal(tiled.in_real_balls.sole, whole.in_real_balls.sole)
     np.testing.assert_array_equal(tiled.holding.balls, whole.holding.balls)
+
+
+@pytest.mark.parametrize("draw", [smooth, lattice, copied])
+def test_single_precision_decides_nothing(draw: Callable[[int, int], Real]) -> None:
+    x, y = draw(300, 1).astype(np.float32), draw(200, 2).astype(np.float32)
+    y[:100] = x[:100] * np.float32(1 + 1e-6)
+    fast = neighbourhood(Side(features=x), Side(features=y), 5)
+    slow = neighbourhood(Side(features=x.astype(np.float64)), Side(features=y.astype(np.float64)), 5)
+    np.testing.assert_array_equal(fast.to_real.squares, slow.to_real.squares)
+    np.testing.assert_array_equal(fast.to_real.to, slow.to_real.to)
+    np.testing.assert_array_equal(fast.in_shells, slow.in_shells)
+    np.testing.assert_array_equal(fast.in_generated_balls.balls, slow.in_generated_balls.balls)
+    np.testing.assert_array_equal(fast.holding.sole, slow.holding.sole)
 
 
 def test_metrics_that_are_asked_together_share_one_computation() -> None:
