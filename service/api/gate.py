@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 WATCH_AFTER_S = 0.05
 """Only requests that wait this long are watched for their caller hanging up: quick ones do not pay for it."""
 REQUEST_ID_LIMIT = 128
+QUESTIONS = frozenset({"GET", "HEAD"})
+"""Methods that ask about the service and bring no work."""
 _PROCESS = secrets.token_hex(6)
 _COUNT = itertools.count()
 
@@ -110,20 +112,23 @@ class Gate:
     hot_paths: dict[tuple[str, str], HotPath] = field(default_factory=dict)
     draining: bool = False
     open: int = 0
+    """Requests that are being answered, questions about the service and open event streams included."""
+    working: int = 0
+    """Those among them that bring work, which are limited."""
 
     def __post_init__(self) -> None:
         self.instruments.begin_at_zero(self.instruments.rejected, "draining", "front_full")
 
     def admit(self, method: str) -> None:
         """Refuse new work while draining or full; questions about the service itself always pass."""
-        if method in ("GET", "HEAD"):
+        if method in QUESTIONS:
             return
         if self.draining:
             self.instruments.rejected.labels("draining").inc()
             raise Draining("This instance is shutting down; send the request to another one.")
-        if self.open >= self.settings.queue_limit:
+        if self.working >= self.settings.queue_limit:
             self.instruments.rejected.labels("front_full").inc()
-            raise Overloaded(f"{self.open} requests are open here.")
+            raise Overloaded(f"{self.working} requests are open here.")
 
 
 class Application(FastAPI):
@@ -154,7 +159,9 @@ class Application(FastAPI):
         hot = gate.hot_paths.get((method, path))
         try:
             gate.admit(method)
+            brings_work = method not in QUESTIONS
             gate.open += 1
+            gate.working += brings_work
             try:
                 if hot is not None:
                     await answer.send_whole(await _run_hot(hot, Exchange(scope, receive, request_id, headers)))
@@ -162,6 +169,7 @@ class Application(FastAPI):
                     await super().__call__(scope, receive, answer.send)
             finally:
                 gate.open -= 1
+                gate.working -= brings_work
         except ServiceError as error:
             await answer.send_whole(problem_response(error))
         except CallerGone:

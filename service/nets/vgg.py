@@ -28,8 +28,8 @@ class VGG(nn.Module):
     """Images (n, 3, 224, 224) to logits (n, 1000) through 11 to 19 layers with weights.
 
     `merged_pairs` puts one 5×5 in the place of each block's first two 3×3 (section 4.1), `convolution` another form of
-    chapter 5 in the place of each 3×3. For CIFAR-10, an adaptation: size 32, a smaller `width` and smaller `dense`
-    layers or none; `batch_norm` is younger than the paper.
+    chapter 5 in the place of each 3×3. `std` is that of the paper's drawing. For CIFAR-10, an adaptation: size 32, a
+    smaller `width` and smaller `dense` layers or none; `batch_norm` is younger than the paper.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class VGG(nn.Module):
         convolution: str = "standard",
         merged_pairs: bool = False,
         drawing: str = "paper",
+        std: float = 0.1,
     ) -> None:
         super().__init__()
         if configuration not in KERNELS:
@@ -74,7 +75,7 @@ class VGG(nn.Module):
             units = count
         self.fc8 = nn.Linear(units, classes)
         if draws_as_published(drawing):
-            draw_normal(self, 0.1)  # a variance of 10⁻², section 3.1
+            draw_normal(self, std)  # a variance of 10⁻², section 3.1
         else:
             draw_kaiming(self)
 

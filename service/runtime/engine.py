@@ -13,6 +13,7 @@ import numpy as np
 from torch import nn
 
 from service.errors import (
+    DeadlineExceeded,
     EngineUnavailable,
     InvalidManifest,
     InvalidRequest,
@@ -24,7 +25,7 @@ from service.errors import (
 )
 from service.runtime.calls import Array, Call, Lane, LoadedModel
 from service.runtime.devices import Device
-from service.runtime.queues import Batch, ModelQueue, Share, Work, warm_sizes
+from service.runtime.queues import LATE, Batch, ModelQueue, Share, Work, warm_sizes
 from service.store import Model, ModelStore
 from service.tasks.registry import TASKS, task_of
 from service.telemetry.instruments import Instruments
@@ -133,15 +134,27 @@ class Engine:
             work.finish(error)
             return
         resident.queue.put(work)
+        if work.deadline is not None:
+            # The clock of deadlines is the loop's own.
+            work.expiry = asyncio.get_running_loop().call_at(work.deadline, self._expire, work)
         self._arrived.set()
 
     def cancel(self, work: Work) -> None:
         """Take a submission out: nobody waits for it any more."""
         if not work.over:
-            work.over = True
+            work.close()
             self._instruments.cancelled.labels(work.call.model).inc()
-            if (resident := self._residents.get(work.call.model)) is not None:
-                resident.queue.discard(work)
+            self._discard(work)
+
+    def _expire(self, work: Work) -> None:
+        """Answer a submission whose deadline passed, whether it waits or its batch is being computed."""
+        work.finish(DeadlineExceeded(LATE))
+        self._discard(work)
+
+    def _discard(self, work: Work) -> None:
+        if (resident := self._residents.get(work.call.model)) is not None:
+            resident.queue.discard(work)
+            self._observe_waiting(resident)
 
     def _resident(self, model_id: str) -> Resident:
         resident = self._residents.get(model_id)
@@ -214,6 +227,7 @@ class Engine:
                 await self._linger(resident)
             batch = resident.queue.take(lane)
             if batch is None:
+                self._observe_waiting(resident)
                 continue
             self._in_a_row = self._in_a_row + 1 if lane is Lane.INTERACTIVE else 0
             await self._run(resident, batch)
@@ -256,7 +270,7 @@ class Engine:
         """Forward a batch and answer everybody in it; one bad item fails alone."""
         model_id = resident.model.id
         began = time.monotonic()
-        self._observe_queue(model_id, batch, began)
+        self._observe_queue(resident, batch, began)
         try:
             assert resident.net is not None
             results = await self._on_device(resident.net, resident.model, batch)
@@ -295,11 +309,14 @@ class Engine:
             self._device.thread, self._device.forward, net, model, batch
         )
 
-    def _observe_queue(self, model_id: str, batch: Batch, began: float) -> None:
+    def _observe_queue(self, resident: Resident, batch: Batch, began: float) -> None:
+        model_id = resident.model.id
         self._instruments.batch_rows.labels(model_id).observe(batch.rows)
         self._instruments.queue_seconds.labels(model_id).observe(began - batch.shares[0].work.arrived)
-        waiting = len(self._residents[model_id].queue)
-        self._instruments.queue_rows.labels(model_id, self._device.name).set(waiting)
+        self._observe_waiting(resident)
+
+    def _observe_waiting(self, resident: Resident) -> None:
+        self._instruments.queue_rows.labels(resident.model.id, self._device.name).set(len(resident.queue))
 
 
 def _deliver(share: Share, results: list[Array]) -> None:

@@ -12,6 +12,8 @@ from service.tasks.registry import task_of
 
 Answer = Callable[[list[Array] | ServiceError], None]
 
+LATE = "The deadline passed before there was an answer."
+
 
 @dataclass(slots=True, eq=False)
 class Work:
@@ -29,12 +31,20 @@ class Work:
     pieces: list[list[Array]] = field(default_factory=list)
     over: bool = False
     """Answered, failed or cancelled: nothing more is done for it."""
+    expiry: asyncio.TimerHandle | None = None
+    """What answers it once its deadline passes."""
 
     def finish(self, outcome: list[Array] | ServiceError) -> None:
         """Answer once; later outcomes are dropped."""
         if not self.over:
-            self.over = True
+            self.close()
             self.answer(outcome)
+
+    def close(self) -> None:
+        """Let nothing more be done for it, not by its deadline either."""
+        self.over = True
+        if self.expiry is not None:
+            self.expiry.cancel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +144,7 @@ class ModelQueue:
         while waiting:
             work = waiting[0]
             if work.deadline is not None and work.deadline < time.monotonic():
-                work.finish(DeadlineExceeded("The deadline passed while the request was waiting."))
+                work.finish(DeadlineExceeded(LATE))
             if not work.over:
                 return
             self.discard(work)

@@ -101,3 +101,10 @@ async def test_a_front_with_too_much_open_refuses_work_and_still_tells_about_its
         task.cancel()
     await asyncio.gather(*asking, return_exceptions=True)
     assert app.gate.open == 0
+
+
+async def test_questions_that_stay_open_take_no_room_from_work(make_app: MakeApp) -> None:
+    app = make_app(FakeEngine([echoed(1)]), queue_limit=1)
+    app.gate.open = 5
+    async with connect(app) as client:
+        assert (await client.post("/classify", content=PICTURE)).status_code == 200

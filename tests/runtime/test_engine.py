@@ -180,6 +180,18 @@ async def test_work_whose_deadline_has_passed_is_answered_without_a_forward_pass
     assert worked_on() == [[250], [2]]
 
 
+async def test_a_deadline_that_passes_is_answered_at_once_however_long_the_work_takes(engine: LocalEngine) -> None:
+    held = await hold(engine)
+    soon = time.monotonic() + 0.05
+    waiting = asyncio.create_task(engine.submit(SLOW, [images(1)], deadline=soon))
+    with pytest.raises(DeadlineExceeded, match="before there was an answer"):
+        await waiting
+    assert not held.done()
+    Slow.let_go.set()
+    await held
+    assert worked_on() == [[250]]
+
+
 async def test_a_full_queue_refuses_before_anything_is_queued(engine: LocalEngine) -> None:
     held = await hold(engine)
     waiting = start(engine, SLOW, *range(1, 65))
