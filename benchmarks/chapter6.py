@@ -170,8 +170,8 @@ def with_interval(name: str, series: Numbers, horizon: int = 300) -> Image.Image
     fit = Fit()
     with torch.inference_mode():
         tensors = [as_row(series[:2000]), torch.zeros(1, 2000 + horizon, 0, dtype=torch.float64)]
-        forecast, errors, *_ = fit.forward(net, tensors, manifest)
-    half = fit.finish(errors[0].numpy(), horizon, 0.95).half
+        forecast, errors, starts, *_ = fit.forward(net, tensors, manifest)
+    half = fit.finish(errors[0].numpy(), starts[0].numpy(), horizon, 0.95).half
     assert half is not None
     found, truth = forecast[0, :, 0].numpy(), series[2000 : 2000 + horizon, 0]
     inside = np.mean(np.abs(found - truth) <= half[:, 0])

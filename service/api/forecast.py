@@ -6,7 +6,9 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from service.api.bodies import JSONRoute
+from service.api.chart import draw_forecast
 from service.api.gate import Watch, deadline_of
+from service.api.negotiation import choose
 from service.api.problems import PROBLEM_RESPONSES
 from service.api.state import StateDep
 from service.runtime.forecasting import BLOCK_STEPS, Block, ForecastDocument, Question
@@ -14,17 +16,22 @@ from service.schemas import ForecastReply, ForecastRequest
 
 router = APIRouter(tags=["models"], responses=PROBLEM_RESPONSES, route_class=JSONRoute)
 
-JSON = "application/json"
+JSON, SVG = "application/json", "image/svg+xml"
 
 
 @router.post(
-    "/forecast", summary="Continue a series", response_class=Response, responses={200: {"model": ForecastReply}}
+    "/forecast",
+    summary="Continue a series",
+    response_class=Response,
+    responses={200: {"model": ForecastReply, "content": {SVG: {"schema": {"type": "string"}}}}},
 )
 async def forecast(body: ForecastRequest, request: Request, state: StateDep) -> Response:
     """Go on with `history` for `horizon` steps, with an interval from how far earlier forecasts of it were off.
 
-    With `fit`, the model's reservoir is given a readout for this history, of any number of channels.
+    With `fit`, the model's reservoir is given a readout for this history, of any number of channels. With
+    `Accept: image/svg+xml` the answer is a drawing.
     """
+    kind = choose(",".join(request.headers.getlist("accept")), (JSON, SVG))
     model = state.store.get(body.model or state.settings.default_forecaster, task="forecast")
     question = Question.of(body, model, limit=state.settings.forecast_limit)
     deadline = deadline_of(request.headers.get("x-deadline-ms"))
@@ -32,6 +39,10 @@ async def forecast(body: ForecastRequest, request: Request, state: StateDep) -> 
     document = ForecastDocument(question)
     with Watch(request.receive):
         first = document.add(await anext(blocks))
+    if kind == SVG:
+        async for block in blocks:
+            document.add(block)
+        return Response(_drawn(question, document), media_type=SVG)
     if question.horizon <= BLOCK_STEPS:
         return Response(first + document.finish(), media_type=JSON)
     return StreamingResponse(_told(document, first, blocks), media_type=JSON)
@@ -42,3 +53,9 @@ async def _told(document: ForecastDocument, first: bytes, blocks: AsyncIterator[
     async for block in blocks:
         yield document.add(block)
     yield document.finish()
+
+
+def _drawn(question: Question, document: ForecastDocument) -> str:
+    how = "fitted to this history" if question.fit else question.model.version
+    title = f"{question.model.id}, {how}: {question.horizon:,} steps, interval of {question.level:.0%}"
+    return draw_forecast(title, question.history.values, document.values, document.half)

@@ -1,6 +1,8 @@
 """Echo State Network: Jaeger, The "echo state" approach to analysing and training RNNs, GMD Report 148, 2001."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -13,6 +15,8 @@ PENALTIES = (1e-13, 1e-10, 1e-7, 1e-5, 1e-3, 1e-1)
 """β for each point of a history, from noiseless to noisy ones."""
 JUDGING_STARTS, JUDGING_STEPS = 8, 200
 """Free runs by which one of these is chosen."""
+REFITS = 10
+"""Readouts of ever more of a history, so that each point that was held out has one fitted nearly up to it."""
 
 
 class EchoState(nn.Module):
@@ -100,14 +104,13 @@ class EchoState(nn.Module):
         tape[net.units] = 1
         v = tape[net.units + 1 : net.size]
         y = memory[:, net.units :].T
-        a, squash = net.activation(rows)
+        a, move = net.activation(rows)
         heard = memory.new_empty(steps, self.channels, rows)
         for t in range(steps):
             v[:fed] = y[:fed]
             v[fed:] = u[:, t].T
             torch.mm(net.weights, met, out=a)
-            squash()
-            torch.lerp(old, a, net.leak, out=new)
+            move(old, new)
             y = heard[t]
             if readouts is None:
                 torch.mm(own, z, out=y)
@@ -144,18 +147,23 @@ class EchoState(nn.Module):
     def fit(self, values: Tensor, inputs: Tensor, *, washout: int, held_out: int) -> "Fitted":
         """This reservoir's readout for values (1, T, channels) and inputs (1, T, inputs), the last points held out.
 
-        Sums of the first part choose the penalty by free runs through the second; merged with those of the second they
-        make the readout that goes on. Mean and deviation are the first part's.
+        Sums of the first part choose the penalty by free runs through the second, which is then merged with them piece
+        by piece, until they make the readout that goes on. Mean and deviation are the first part's.
         """
-        border = values.shape[1] - held_out
+        length = values.shape[1]
+        border = length - held_out
         net = self._for_series(values.shape[2], inputs.shape[2])
         series = torch.cat([values, inputs], dim=2)
         features = net.normalise_by(series[0, :border]).features(series)
         sums = net.sums(features[0, washout:border], values[0, washout:border])
         readouts = torch.stack([sums.solve(penalty * sums.count) for penalty in PENALTIES])
         best = int(net.misses(readouts, features, series, border).argmin())
-        sums.merge(net.sums(features[0, border:], values[0, border:]))
-        return Fitted(net.settle(sums.solve(PENALTIES[best] * sums.count)), readouts[best : best + 1], features)
+        borders = [border + held_out * piece // REFITS for piece in range(REFITS + 1)]
+        judged = [readouts[best]]
+        for begin, end in pairwise(borders):
+            sums.merge(net.sums(features[0, begin:end], values[0, begin:end]))
+            judged.append(sums.solve(PENALTIES[best] * sums.count))
+        return Fitted(net.settle(judged.pop()), torch.stack(judged), tuple(borders[:-1]), features)
 
     def misses(self, readouts: Tensor, features: Tensor, series: Tensor, border: int) -> Tensor:
         """How far free runs of each readout go astray after the border: the mean of their logarithms, (readouts,)."""
@@ -202,6 +210,11 @@ class Fitted(NamedTuple):
     net: EchoState
     """Its readout solved from all of the history."""
     judged: Tensor
-    """The readout without the held-out points, on which it can be judged, (1, channels, F)."""
+    """Readouts of the steps up to each border, which can be judged by what came later, (REFITS, channels, F)."""
+    borders: tuple[int, ...]
     features: Tensor
     """z(t) of the whole history, (1, T, F)."""
+
+    def readouts_before(self, starts: Sequence[int]) -> Tensor:
+        """For each start the latest readout that knows nothing of what comes after it, (starts, channels, F)."""
+        return self.judged[[bisect_right(self.borders, start) - 1 for start in starts]]

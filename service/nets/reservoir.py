@@ -2,13 +2,16 @@
 
 import warnings
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+Precision = Literal["single", "double"]
 
 _DRAWN_APART = ("recurrent", "bias", "input")
 """Each kind of weight has a stream of its own, so that W stays the same whatever is fed in."""
@@ -32,9 +35,11 @@ def _recurrent(units: int, connections: int, seed: int) -> tuple[NDArray[np.int6
 
 
 class Reservoir(nn.Module):
-    """x(t) = (1−a)·x(t−1) + a·tanh(W·x(t−1) + b + W_in·v(t)), drawn from a seed and never trained; float64.
+    """x(t) = (1−a)·x(t−1) + a·tanh(W·x(t−1) + b + W_in·v(t)), drawn from a seed and never trained.
 
-    `spectral_radius` is W's alone, leak apart. With `connections`, each unit hears only so many others.
+    `spectral_radius` is W's alone, leak apart. With `connections`, each unit hears only so many others. States are
+    float64; of single `precision`, float32, they are heard twice as fast, good enough to classify by but not for a
+    readout that is to go on by itself.
     """
 
     def __init__(
@@ -47,6 +52,7 @@ class Reservoir(nn.Module):
         input_scaling: float = 1.0,
         bias_scaling: float = 0.2,
         connections: int | None = None,
+        precision: Precision = "double",
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -56,7 +62,8 @@ class Reservoir(nn.Module):
         columns = [_uniform(seed, "input", place, units) * input_scaling for place in range(inputs)]
         bias = _uniform(seed, "bias", 0, units) * bias_scaling
         beside = np.stack([bias, *columns], axis=1)  # (N, 1 + inputs)
-        weights = np.concatenate([spectral_radius * values, beside], axis=1)
+        weights = np.concatenate([spectral_radius * values, beside], axis=1, dtype=precision)
+        self.entries = weights.size
         heard = np.concatenate([places, np.broadcast_to(units + np.arange(1 + inputs), beside.shape)], axis=1)
         self.register_buffer(
             "weights", _matrix(weights, heard, (units, self.size), dense=connections is None), persistent=False
@@ -70,11 +77,10 @@ class Reservoir(nn.Module):
         """Inputs (n, T, inputs), and x(0) (n, N) unless it is zero, to z(t) = [1, v(t), x(t)], (n, T, F)."""
         rows, steps, _ = v.shape
         # row t is [x(t−1), 1, v(t)], what W meets; from x(t−1) on, the next F numbers are z(t), what the readout meets
-        tape = v.new_zeros(steps + 1, self.size, rows, dtype=torch.float64)
+        tape = self.weights.new_empty(steps + 1, self.size, rows, layout=torch.strided)
         tape[:, self.units] = 1
         tape[:-1, self.units + 1 :] = v.permute(1, 2, 0)
-        if x is not None:
-            tape[0, : self.units] = x.T
+        tape[0, : self.units] = 0 if x is None else x.T
         if rows == 1 and tape.device.type == "cpu":
             self._walk_alone(tape[..., 0])
         else:
@@ -84,11 +90,10 @@ class Reservoir(nn.Module):
 
     def _walk(self, tape: Tensor) -> None:
         """Fill in x(1) to x(T) of many series, (T + 1, F, n)."""
-        a, squash = self.activation(tape.shape[2])
+        a, move = self.activation(tape.shape[2])
         for met, (old, new) in zip(tape[:-1].unbind(), pairwise(tape[:, : self.units].unbind()), strict=True):
             torch.mm(self.weights, met, out=a)
-            squash()
-            torch.lerp(old, a, self.leak, out=new)
+            move(old, new)
 
     def _walk_alone(self, tape: Tensor) -> None:
         """The same for one series on a CPU, (T + 1, F): short vectors, for which numpy's calls take half of torch's."""
@@ -104,18 +109,29 @@ class Reservoir(nn.Module):
             np.multiply(a, self.leak, a)
             np.add(old, a, new)
 
-    def activation(self, rows: int) -> tuple[Tensor, Callable[[], object]]:
-        """Room for what all units hear, (N, rows), and the tanh of it in its place."""
+    def activation(self, rows: int) -> tuple[Tensor, Callable[[Tensor, Tensor], object]]:
+        """Room for what all units hear, (N, rows), and what makes of it and of x(t−1) the x(t), both (N, rows)."""
         a = self.weights.new_zeros(self.units, rows, layout=torch.strided)
         if a.device.type != "cpu":
-            return a, a.tanh_
+            return a, lambda old, new: torch.lerp(old, a.tanh_(), self.leak, out=new)
         array = a.numpy()  # whose tanh takes a fifth of torch's time
-        return a, partial(np.tanh, array, array)
+        if self.leak == 1:
+            return a, lambda _, new: np.tanh(array, new.numpy())
+
+        def move(old: Tensor, new: Tensor) -> None:
+            np.tanh(array, array)
+            torch.lerp(old, a, self.leak, out=new)
+
+        return a, move
+
+    def count_macs(self, output: Tensor) -> int:
+        """Multiply-accumulates of one series: of what each unit hears at every step, bias and inputs among it."""
+        return output.shape[1] * self.entries
 
 
-def _matrix(values: NDArray[np.float64], places: NDArray[np.int64], shape: tuple[int, int], *, dense: bool) -> Tensor:
+def _matrix(values: NDArray[np.floating], places: NDArray[np.int64], shape: tuple[int, int], *, dense: bool) -> Tensor:
     if dense:
-        matrix = np.zeros(shape)
+        matrix = np.zeros(shape, dtype=values.dtype)
         np.put_along_axis(matrix, places, values, axis=1)
         return torch.from_numpy(matrix)
     starts = np.arange(len(values) + 1, dtype=np.int32) * values.shape[1]

@@ -6,7 +6,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from service.nets.clockwork import Clockwork
-from service.nets.reservoir import Reservoir
+from service.nets.reservoir import Precision, Reservoir
 
 View = Literal["rows", "pixels"]
 
@@ -37,6 +37,7 @@ class EchoStateClassifier(nn.Module):
         bias_scaling: float = 0.2,
         connections: int | None = 10,
         kept: int = 7,
+        precision: Precision = "double",
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -49,6 +50,7 @@ class EchoStateClassifier(nn.Module):
             input_scaling=input_scaling,
             bias_scaling=bias_scaling,
             connections=connections,
+            precision=precision,
             seed=seed,
         )
         self.looks = [steps * place // kept - 1 for place in range(1, kept + 1)]
@@ -56,7 +58,7 @@ class EchoStateClassifier(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Images (n, C, H, W) to the states that are kept, (n, kept·units)."""
-        states = self.reservoir(as_sequence(x, self.view).double())[:, self.looks, -self.reservoir.units :]
+        states = self.reservoir(as_sequence(x, self.view))[:, self.looks, -self.reservoir.units :]
         return states.flatten(1).to(x.dtype)  # type: ignore[no-any-return]
 
     def head(self, features: Tensor) -> Tensor:

@@ -28,8 +28,10 @@ class Block(NamedTuple):
 
     values: Numbers
     """(h, channels)."""
-    errors: Numbers | None
+    errors: Numbers | None = None
     """With the first block: how far off forecasts from earlier points were, (starts, leads, channels)."""
+    starts: Numbers | None = None
+    """And these points, (starts,)."""
 
 
 async def forecast_series(
@@ -49,18 +51,18 @@ async def forecast_series(
     """
     heard, end = len(values), min(len(inputs), len(values) + BLOCK_STEPS)
     call = Call(model.id, "fit" if fit else "forecast")
-    forecast, errors, memory, fitted = await engine.submit(
+    forecast, errors, starts, memory, fitted = await engine.submit(
         call, [values[None], inputs[None, :end]], deadline=deadline, request_id=request_id
     )
     assert len(forecast[0]) == end - heard
-    yield Block(forecast[0], errors[0])
+    yield Block(forecast[0], errors[0], starts[0])
     call = Call(model.id, "continue")
     for start in range(end, len(inputs), BLOCK_STEPS):
         known = inputs[None, start : start + BLOCK_STEPS]
         forecast, memory = await submit_patiently(
             engine, call, [memory, fitted, known], lane=Lane.BULK, deadline=deadline, request_id=request_id
         )
-        yield Block(forecast[0], None)
+        yield Block(forecast[0])
 
 
 class Question(NamedTuple):
@@ -117,18 +119,27 @@ class ForecastDocument:
     def add(self, block: Block) -> bytes:
         """What some more steps add. Raises InvalidSeries where already the first ones are no numbers."""
         begins = not self._blocks
-        if block.errors is not None:
-            self._judge(block.errors)
+        if block.errors is not None and block.starts is not None:
+            self._judge(block.errors, block.starts)
         if begins and not np.isfinite(block.values).all():
             raise InvalidSeries(f"The free run diverges at step {_first(~np.isfinite(block.values))} of the forecast.")
         self._blocks.append(block.values)
         return (self._head() if begins else b",") + self._rows(block.values)
 
+    @property
+    def values(self) -> Numbers:
+        """The steps so far, (h, channels)."""
+        return np.concatenate(self._blocks)
+
+    @property
+    def half(self) -> Numbers | None:
+        """Half the width of the interval at each step of the horizon, (H, channels); None where there is none."""
+        return self._widths.half
+
     def finish(self) -> bytes:
         """The interval and the warnings."""
-        values = np.concatenate(self._blocks)
+        values, half = self.values, self.half
         self._look_for_divergence(values)
-        half = self._widths.half
         interval = b"null"
         if half is not None:
             low, high = (self._rows(values + sign * half) for sign in (-1, 1))
@@ -144,12 +155,12 @@ class ForecastDocument:
         shown = values[:, 0] if self._question.flat else values
         return orjson.dumps(np.ascontiguousarray(shown), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
 
-    def _judge(self, errors: Numbers) -> None:
+    def _judge(self, errors: Numbers, starts: Numbers) -> None:
         question = self._question
-        self._widths = question.task.finish(errors, question.horizon, question.level)
+        self._widths = question.task.finish(errors, starts, question.horizon, question.level)
         self._warnings += self._widths.warnings
         deviation = question.history.values.std(axis=0)
-        if not question.fit and errors.size and (np.median(errors[:, 0], axis=0) > ASTRAY * deviation).any():
+        if not question.fit and errors.size and (np.median(np.abs(errors[:, 0]), axis=0) > ASTRAY * deviation).any():
             self._warnings.append("the model does not know this history: it misses even the next step; try fit")
 
     def _look_for_divergence(self, values: Numbers) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.store import Manifest, SeriesSpec
-from service.tasks.history import History, prepare_fitted, prepare_known
+from service.tasks.history import HELD_OUT, History, prepare_fitted, prepare_known
 from service.tasks.intervals import Widths, half_widths
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ Numbers = NDArray[np.float64]
 
 STARTS = 40
 """Points of a history from which it is forecast again, to see how far off that is."""
-HELD_OUT = 0.25
-"""Share of a history, its end, without which a readout is fitted before these forecasts."""
 WASHED_OUT = 10
 """At most a tenth of a history is spent on forgetting that the net began from nothing."""
 WARM_STEPS = 20
@@ -48,8 +46,8 @@ class Forecaster(Protocol):
 class Forecast:
     """One history, values (1, T, c) and inputs (1, T + H, k), to what follows: values (1, H, c).
 
-    And to the errors of forecasts from earlier points, (1, starts, L, c) with L ≤ H; the memory (1, S) from which
-    `continue` goes on; and what it has to be given beside that, (1, 0). All of it float64.
+    And to the errors of forecasts from earlier points, (1, starts, L, c) with L ≤ H; these points, (1, starts); the
+    memory (1, S) from which `continue` goes on; and what it has to be given beside that, (1, 0). All of it float64.
     """
 
     exact = True
@@ -73,11 +71,11 @@ class Forecast:
         memories = forecaster.follow(values, inputs[:, :length], [*starts, length])[0]
         errors = _errors(forecaster.run, memories[:-1], starts, values, inputs, leads)
         forecast, memory = forecaster.run(memories[-1:], inputs[:, length:])
-        return [forecast, errors, memory, values.new_zeros(1, 0)]
+        return [forecast, errors, values.new_tensor([starts]), memory, values.new_zeros(1, 0)]
 
-    def finish(self, errors: Numbers, horizon: int, level: float) -> Widths:
+    def finish(self, errors: Numbers, starts: Numbers, horizon: int, level: float) -> Widths:
         """Half the width of the interval at every step, from the errors (starts, leads, channels)."""
-        return half_widths(errors, horizon, level)
+        return half_widths(errors, starts, horizon, level)
 
     def example(self, manifest: Manifest, rows: int) -> Sequence[tuple[tuple[int, ...], str]]:
         """A short history, and the inputs of a few steps more."""
@@ -102,7 +100,7 @@ class Fit(Forecast):
         return prepare_fitted(values, inputs, spec)
 
     def forward(self, net: "nn.Module", tensors: Sequence["Tensor"], manifest: Manifest) -> Sequence["Tensor"]:
-        """Fit without the last quarter, forecast that, and go on with a readout of the whole."""
+        """Forecast the last quarter with readouts of what lies before, and go on with a readout of the whole."""
         values, inputs = tensors
         length = values.shape[1]
         held_out = int(length * HELD_OUT)
@@ -111,9 +109,10 @@ class Fit(Forecast):
         leads = min(inputs.shape[1] - length, held_out // 2)
         starts = spread_starts(length - held_out, length, leads)
         memories = fitted.net.memories(fitted.features, values, [*starts, length])[0]
-        errors = _errors(partial(fitted.net.run, readouts=fitted.judged), memories[:-1], starts, values, inputs, leads)
+        run = partial(fitted.net.run, readouts=fitted.readouts_before(starts))
+        errors = _errors(run, memories[:-1], starts, values, inputs, leads)
         forecast, memory = fitted.net.run(memories[-1:], inputs[:, length:])
-        return [forecast, errors, memory, fitted.net.fitted()]
+        return [forecast, errors, values.new_tensor([starts]), memory, fitted.net.fitted()]
 
 
 class Continue:
@@ -160,7 +159,7 @@ def _errors(
         return values.new_zeros(1, 0, 0, values.shape[2])
     truth, known = (series[0].unfold(0, leads, 1)[starts].transpose(1, 2) for series in (values, inputs))
     found, _ = run(memories, known)
-    return (found - truth).abs()[None]
+    return (found - truth)[None]
 
 
 def _spec(manifest: Manifest) -> SeriesSpec:

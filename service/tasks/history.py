@@ -14,6 +14,8 @@ Numbers = NDArray[np.float64]
 FITTED_LEAST = 100
 FITTED_MOST = 10_000
 """Steps that a readout is fitted to: the last ones."""
+HELD_OUT = 0.25
+"""Share of a history, its end, without which a readout is fitted first, to be judged by it."""
 CHANNELS_LIMIT = 64
 PLACES_NAMED = 5
 
@@ -77,8 +79,8 @@ def prepare_fitted(values: Numbers, inputs: Numbers, spec: SeriesSpec) -> Histor
         raise InvalidSeries(f"history: at most {CHANNELS_LIMIT} channels and inputs are fitted together.")
     if len(values) < FITTED_LEAST:
         raise InvalidSeries(f"history: {len(values)} steps are too few to fit to; {FITTED_LEAST} are the least.")
-    if constants := _constants(values):
-        raise InvalidSeries(f"history: {_constant(constants[0])}; there is nothing to learn.")
+    if constants := _constants(values[: len(values) - int(len(values) * HELD_OUT)]):
+        raise InvalidSeries(f"history: {_constant(constants[0])} before its last quarter; there is nothing to learn.")
     with np.errstate(over="ignore"):
         if not np.isfinite(np.square(values).sum()):
             raise InvalidSeries("history: its values are too large to square; give it in other units.")

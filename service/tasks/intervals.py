@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 Numbers = NDArray[np.float64]
 
@@ -17,20 +18,25 @@ class Widths(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def half_widths(errors: Numbers, horizon: int, level: float) -> Widths:
+def half_widths(errors: Numbers, starts: Numbers, horizon: int, level: float) -> Widths:
     """From errors (starts, leads, channels) of earlier forecasts, what their share `level` stays within at each step.
 
-    The rank is that of conformal prediction, ⌈(starts + 1)·level⌉. Steps beyond the measured ones go on with √time.
+    The rank is that of conformal prediction, ⌈(starts + 1)·level⌉. Forecasts that overlap or go wrong together are
+    worth fewer, and the fewer, the wider: by Student's quantile of that few over that of so many. Steps beyond the
+    measured ones go on with √time.
     """
-    starts, leads, _ = errors.shape
-    if starts == 0 or leads == 0:
+    count, leads, _ = errors.shape
+    if count == 0 or leads == 0:
         return Widths(None, ("the history is too short to measure how far forecasts of it are off: no interval",))
     warnings = []
-    rank = math.ceil((starts + 1) * level)
-    if rank > starts:
-        warnings.append(f"the interval rests on {starts} earlier forecasts, too few for a level of {level:g}")
-    ordered = np.sort(np.nan_to_num(errors, nan=np.inf), axis=0)
-    half = np.stack([widening(channel) for channel in ordered[min(rank, starts) - 1].T], axis=1)  # (leads, channels)
+    rank = math.ceil((count + 1) * level)
+    if rank > count:
+        warnings.append(f"the interval rests on {count} earlier forecasts, too few for a level of {level:g}")
+    ordered = np.sort(np.nan_to_num(np.abs(errors), nan=np.inf, posinf=np.inf), axis=0)
+    tail = (1 + level) / 2
+    with np.errstate(over="ignore"):
+        widths = ordered[min(rank, count) - 1] * stdtrit(independent(errors, starts), tail) / stdtrit(count, tail)
+    half = np.stack([widening(channel) for channel in widths.T], axis=1)  # (leads, channels)
     if horizon > leads:
         beyond = np.sqrt(np.arange(leads + 1, horizon + 1) / leads)[:, None]
         with np.errstate(over="ignore"):
@@ -40,6 +46,26 @@ def half_widths(errors: Numbers, horizon: int, level: float) -> Widths:
     if not np.isfinite(half).all():
         warnings.append(f"earlier forecasts diverged: no interval from step {_first(~np.isfinite(half))} on")
     return Widths(half, tuple(warnings))
+
+
+def independent(errors: Numbers, starts: Numbers) -> Numbers:
+    """How many independent forecasts these are worth at each lead, n/(1 + 2·Σρ), (leads, channels).
+
+    ρ are the correlations of errors (starts, leads, channels) at so many starts apart, as far as they are positive
+    (Geyer, Practical Markov chain Monte Carlo, 1992). Never fewer than there are that do not overlap.
+    """
+    count, leads, _ = errors.shape
+    apart = 1 + (starts[-1] - starts[0]) / np.arange(1, leads + 1)[:, None]
+    correlations = np.empty_like(errors[1:])
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = np.square(errors).sum(axis=0)
+        for lag in range(1, count):
+            correlations[lag - 1] = (errors[:-lag] * errors[lag:]).sum(axis=0)
+        correlations /= np.where(squares > 0, squares, 1)
+    positive = np.logical_and.accumulate(correlations > 0, axis=0)
+    worth = count / (1 + 2 * np.sum(correlations, axis=0, where=positive))
+    counted: Numbers = np.clip(np.maximum(worth, apart), 1, count)
+    return counted
 
 
 def widening(widths: Numbers) -> Numbers:

@@ -1,6 +1,7 @@
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import httpx
 import numpy as np
@@ -106,7 +107,11 @@ async def test_known_inputs_are_heard_of_every_step(client: httpx.AsyncClient) -
     ("asked", "status", "detail"),
     [
         ({"history": [1.0, None, 2.0], "horizon": 5}, 422, "missing or not finite at step 2"),
-        ({"history": [3.0] * 300, "horizon": 5, "fit": True}, 422, "never changes; there is nothing to learn"),
+        (
+            {"history": [3.0] * 300, "horizon": 5, "fit": True},
+            422,
+            "never changes before its last quarter; there is nothing to learn",
+        ),
         ({"history": HISTORY[:50], "horizon": 5, "fit": True}, 422, "50 steps are too few"),
         ({"history": HISTORY[:10], "horizon": 5}, 422, "10 steps are too few"),
         ({"history": HISTORY, "horizon": 0}, 422, "horizon"),
@@ -141,9 +146,34 @@ async def test_a_net_that_knows_its_series_by_heart_counts_the_steps(client: htt
     assert beyond["warnings"][0] == "what follows step 50 is not what the model learnt"
 
 
+@pytest.mark.parametrize("horizon", [20, BLOCK_STEPS + 30])
+async def test_whoever_asks_for_a_drawing_gets_one(client: httpx.AsyncClient, horizon: int) -> None:
+    asked = {"history": [[value, 5.0 + value] for value in HISTORY], "horizon": horizon, "fit": True}
+    reply = await client.post("/forecast", json=asked, headers={"accept": "image/svg+xml"})
+    assert reply.status_code == 200
+    assert reply.headers["content-type"] == "image/svg+xml"
+    drawing = ET.fromstring(reply.text)
+    assert len(drawing.findall("{*}g")) == 2
+    [past, following] = drawing.findall("{*}g[1]/{*}path")[1:]
+    assert following.attrib["d"].count("L") == horizon
+    assert past.attrib["d"].count("L") == min(499, max(60, 3 * horizon) - 1)
+    refused = await client.post("/forecast", json=asked, headers={"accept": "image/gif"})
+    assert_problem(refused, 406, "image/svg+xml")
+
+
+async def test_a_run_that_leaves_all_bounds_is_drawn_to_the_edge(make_app: MakeApp, models_dir: Path) -> None:
+    add_forecaster(models_dir)
+    asked = {"model": "murmur", "history": HISTORY, "horizon": 3}
+    async with connect(make_app(answered([1.0, 1.1, 1e300], errors=np.inf))) as client:
+        reply = await client.post("/forecast", json=asked, headers={"accept": "image/svg+xml"})
+    assert "nan" not in reply.text
+    assert "inf" not in reply.text
+
+
 def answered(values: list[float], errors: float = 0.1) -> FakeEngine:
     forecast = np.array(values)[None, :, None]
-    return FakeEngine([forecast, np.full((1, 40, len(values), 1), errors), np.zeros((1, 3)), np.zeros((1, 0))])
+    earlier = np.full((1, 40, len(values), 1), errors)
+    return FakeEngine([forecast, earlier, np.arange(40.0)[None], np.zeros((1, 3)), np.zeros((1, 0))])
 
 
 async def test_a_run_that_leaves_all_of_the_history_is_warned_of(make_app: MakeApp, models_dir: Path) -> None:

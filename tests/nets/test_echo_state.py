@@ -126,3 +126,15 @@ def test_each_row_can_have_a_readout_of_its_own(rows: int) -> None:
 
 def test_only_the_readout_and_the_units_of_the_data_are_stored() -> None:
     assert EchoState(units=50).state_dict().keys() == {"mean", "deviation", "readout.weight"}
+
+
+def test_a_point_is_judged_by_a_readout_that_knows_nothing_of_what_comes_after_it() -> None:
+    changed = SERIES.clone()
+    changed[:, 1350:] *= 1 + 1e-6
+    one, other = (
+        EchoState(units=60, connections=10).fit(series, NO_INPUTS[:, :1500], washout=50, held_out=300)
+        for series in (SERIES, changed)
+    )
+    starts = [1200, 1229, 1349, 1350, 1499]
+    pairs = zip(one.readouts_before(starts), other.readouts_before(starts), strict=True)
+    assert [torch.equal(*pair) for pair in pairs] == [True, True, True, True, False]

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from service.nets.layers import count_macs
 from service.nets.reservoir import Reservoir
 
 
@@ -58,3 +59,19 @@ def test_the_beginning_is_forgotten() -> None:
 
 def test_nothing_of_a_reservoir_is_stored() -> None:
     assert Reservoir(units=10).state_dict() == {}
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("leak", [1.0, 0.4])
+def test_in_single_precision_the_states_are_nearly_those_in_double(rows: int, leak: float) -> None:
+    v = torch.randn(rows, 50, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    double = Reservoir(inputs=2, units=40, leak=leak, connections=5)(v)
+    single = Reservoir(inputs=2, units=40, leak=leak, connections=5, precision="single")(v)
+    assert single.dtype == torch.float32
+    torch.testing.assert_close(single.double(), double, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("connections", "heard"), [(None, 20), (4, 4)])
+def test_multiplications_are_those_of_what_each_unit_hears(connections: int | None, heard: int) -> None:
+    reservoir = Reservoir(inputs=2, units=20, connections=connections)
+    assert count_macs(reservoir, torch.zeros(1, 7, 2, dtype=torch.float64)) == 7 * 20 * (heard + 3)

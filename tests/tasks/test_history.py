@@ -60,7 +60,18 @@ def test_a_history_that_a_model_cannot_continue_is_refused(
 @pytest.mark.parametrize(
     ("values", "inputs", "spec", "reason"),
     [
-        (np.ones((200, 1)), NOTHING, SPEC, "channel 0 never changes; there is nothing to learn"),
+        (
+            np.ones((200, 1)),
+            NOTHING,
+            SPEC,
+            "channel 0 never changes before its last quarter; there is nothing to learn",
+        ),
+        (
+            np.repeat([[1.0], [2.0]], [151, 49], axis=0),
+            NOTHING,
+            SPEC,
+            "channel 0 never changes before its last quarter",
+        ),
         (NOISE[:99], NOTHING, SPEC, "99 steps are too few to fit to; 100"),
         (np.tile(NOISE[:200], 65), NOTHING, SPEC, "at most 64 channels"),
         (NOISE[:200] * 1e300, NOTHING, SPEC, "too large to square"),
