@@ -4,16 +4,14 @@ import asyncio
 import shutil
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from service.cli.reporting import fail_clearly, say
-from service.settings import Settings, read_settings
+from service.cli.scoring import measure_scores
+from service.settings import read_settings
 from service.store import Model, ModelStore, write_card
-
-if TYPE_CHECKING:
-    from service.store import Card, Score
 
 
 class Recipe(StrEnum):
@@ -64,7 +62,9 @@ def train(
         store=ModelStore.of(settings),
     )
     write_card(card, staged / "card.json")
-    card = card.model_copy(update={"scores": asyncio.run(_scores(settings, Model(staged), card))})
+    store = ModelStore(staged.parent, settings.added_models_dir, settings.shipped_models_dir)
+    scores = asyncio.run(measure_scores(settings, store, Model(staged), card))
+    card = card.model_copy(update={"scores": scores})
     write_card(card, staged / "card.json")
     _publish(staged, target)
     for name, score in card.scores.items():
@@ -76,32 +76,11 @@ def _usual_recipe(model: Model, device: str) -> Recipe:
     return Recipe.REDUCED if reduces else Recipe.FULL
 
 
-async def _scores(settings: Settings, model: Model, card: "Card") -> "dict[str, Score]":
-    """What the trained model is worth, measured through an engine that serves it from where it is staged."""
-    from service.datasets.registry import find_dataset, find_series
-    from service.evaluation.forecasts import forecast_scores
-    from service.evaluation.pipeline import Bench
-    from service.evaluation.references import References
-    from service.evaluation.scores import classifier_scores, generator_scores
-    from service.runtime.local import LocalEngine
-
-    store = ModelStore(model.folder.parent, settings.added_models_dir, settings.shipped_models_dir)
-    async with LocalEngine(store) as engine:
-        if model.manifest.task == "classify":
-            test = find_dataset(model.manifest.dataset).load(settings.data, "test")
-            return await classifier_scores(model, engine, test)
-        if model.manifest.task == "forecast":
-            unseen = find_series(model.manifest.dataset).load(settings.data, "test")
-            return await forecast_scores(model, engine, unseen)
-        bench = Bench(settings, store, engine, References.of(settings))
-        return await generator_scores(model, bench, seed=card.seed)
-
-
 def _publish(staged: Path, target: Path) -> None:
     """Put weights and card where the store reads them, each whole, the card last."""
     target.mkdir(parents=True, exist_ok=True)
-    for name in ("model.toml", "weights.safetensors", "card.json"):
-        if name != "model.toml" or not (target / name).exists():
+    for name in ("model.toml", "weights.safetensors", "recording.safetensors", "card.json"):
+        if (staged / name).exists() and (name != "model.toml" or not (target / name).exists()):
             passing = target / f"{name}.staged"
             shutil.copy(staged / name, passing)
             passing.replace(target / name)

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """Images (n, H, W, C) and labels (n,), both uint8, in the publisher's order."""
+    """Images uint8 (n, H, W, C) and labels (n,), uint8 but for a thousand classes, in the publisher's order."""
 
     images: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
+    labels: NDArray[np.unsignedinteger]
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -1,6 +1,7 @@
 """Every net, by its name in manifests."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -8,38 +9,64 @@ from torch import nn
 from service.errors import InvalidManifest
 from service.nets.alexnet import AlexNet
 from service.nets.alexnet_owt import AlexNetOWT
+from service.nets.autoencoder import DCGAN32AutoEncoder
 from service.nets.clockwork import ClockworkRNN
 from service.nets.dcgan32 import DCGAN32Discriminator, DCGAN32Generator
 from service.nets.echo_state import EchoState
 from service.nets.googlenet import GoogLeNet
 from service.nets.googlenet_bn import GoogLeNetBN
+from service.nets.graph import Graph
+from service.nets.inception_fid import InceptionFID
 from service.nets.lenet5 import LeNet5
+from service.nets.minibatch import DCGAN32MinibatchDiscriminator
 from service.nets.mlp import MLP
 from service.nets.mobilenet import MobileNet
 from service.nets.nin import NIN
+from service.nets.pixels import Pixels
 from service.nets.recurrent import LSTM, PlainRNN
 from service.nets.sequential import ClockworkClassifier, EchoStateClassifier
+from service.nets.several import DCGAN32Generators
+from service.nets.toys import (
+    ToyAutoEncoder,
+    ToyDiscriminator,
+    ToyGenerator,
+    ToyGenerators,
+    ToyMinibatchDiscriminator,
+)
 from service.nets.vgg import VGG
+from service.nets.weights import load_weights
 from service.nets.xception import Xception
 from service.nets.zfnet import ZFNet
 
+GRAPH = "onnx"
+"""What a manifest calls a net that is an ONNX file."""
 NETS: dict[str, type[nn.Module]] = {
     "alexnet": AlexNet,
     "alexnet-owt": AlexNetOWT,
     "cwrnn": ClockworkRNN,
     "cwrnn-classifier": ClockworkClassifier,
+    "dcgan32-autoencoder": DCGAN32AutoEncoder,
     "dcgan32-discriminator": DCGAN32Discriminator,
     "dcgan32-generator": DCGAN32Generator,
+    "dcgan32-generators": DCGAN32Generators,
+    "dcgan32-minibatch-discriminator": DCGAN32MinibatchDiscriminator,
     "esn": EchoState,
     "esn-classifier": EchoStateClassifier,
     "googlenet": GoogLeNet,
     "googlenet-bn": GoogLeNetBN,
+    "inception-fid": InceptionFID,
     "lenet5": LeNet5,
     "lstm": LSTM,
     "mlp": MLP,
     "mobilenet": MobileNet,
     "nin": NIN,
+    "pixels": Pixels,
     "rnn": PlainRNN,
+    "toy-autoencoder": ToyAutoEncoder,
+    "toy-discriminator": ToyDiscriminator,
+    "toy-generator": ToyGenerator,
+    "toy-generators": ToyGenerators,
+    "toy-minibatch-discriminator": ToyMinibatchDiscriminator,
     "vgg": VGG,
     "xception": Xception,
     "zfnet": ZFNet,
@@ -54,3 +81,20 @@ def build_net(name: str, options: Mapping[str, Any] | None = None) -> nn.Module:
         return NETS[name](**dict(options or {}))
     except TypeError as error:
         raise InvalidManifest(f"{name}: {error}") from error
+
+
+def open_net(name: str, options: Mapping[str, Any], weights: Path) -> nn.Module:
+    """A net with the weights of a file, ready to infer; of an ONNX file, the file itself.
+
+    Raises UntrustedWeights and InvalidManifest where file, net and options do not fit together, PackageMissing for an
+    ONNX file without onnxruntime.
+    """
+    if (name == GRAPH) != (weights.suffix == ".onnx"):
+        raise InvalidManifest(f"{weights} cannot be the weights of {name}: ONNX files and net = {GRAPH!r} go together.")
+    try:
+        net = Graph(weights, **options) if name == GRAPH else build_net(name, options)
+    except TypeError as error:
+        raise InvalidManifest(f"{name}: {error}") from error
+    if name != GRAPH:
+        load_weights(net, weights)
+    return net.eval().requires_grad_(False)  # noqa: FBT003

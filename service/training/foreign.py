@@ -132,6 +132,7 @@ def _write(model: Model, source: Source, net: nn.Module, target: Path, origin: d
     with torch.device("meta"):
         rows = layer_table(build_net(model.manifest.net, model.manifest.options), example_of(model.manifest))
     said = {"on": "ILSVRC-2012 validation", "how": "as the publisher says; not measured here"}
+    published = {name: share for name in ("top1", "top5") if (share := getattr(source, name)) is not None}
     card = Card(
         sha256=file_sha256(weights),
         size_bytes=weights.stat().st_size,
@@ -143,7 +144,7 @@ def _write(model: Model, source: Source, net: nn.Module, target: Path, origin: d
         hardware="the publisher's",
         seconds=0.0,
         recipe={"form": "fetched", "licence": source.licence, **origin},
-        scores={"top1": Score(value=source.top1, **said), "top5": Score(value=source.top5, **said)},
+        scores={name: Score(value=share, **said) for name, share in published.items()},
     )
     write_card(card, target / "card.json")
     return card

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from service.datasets.series import Series
 from service.datasets.split import Split
@@ -12,6 +14,8 @@ from service.store import Manifest, Model
 from service.training.checkpoints import Checkpoints
 from service.training.progress import Progress
 from service.training.team import Team
+
+Points = NDArray[np.float32]
 
 
 def find_nothing(model_id: str) -> Model:
@@ -28,17 +32,25 @@ class Run:
     """
 
     manifest: Manifest
-    data: Split | Series
+    data: Split | Series | Points
     device: torch.device
     checkpoints: Checkpoints
     progress: Progress
     team: Team = field(default_factory=Team)
     find: Callable[[str], Model] = find_nothing
+    noticed: list[str] = field(default_factory=list)
+    """What went wrong on the way, in words for the card; the loop writes it."""
 
     @property
     def images(self) -> Split:
         """The data of a loop over images."""
         assert isinstance(self.data, Split)
+        return self.data
+
+    @property
+    def points(self) -> Points:
+        """The data of a loop over points in the plane, (n, 2)."""
+        assert isinstance(self.data, np.ndarray)
         return self.data
 
     @property

@@ -1,6 +1,7 @@
 """From a model's manifest to its weights, and to what its card says about them."""
 
 import platform
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,11 @@ from torch import Tensor, nn
 from torch.multiprocessing.spawn import spawn
 
 from service import __version__
-from service.datasets.registry import find_dataset, find_series
+from service.datasets.mixtures import Mixture
+from service.datasets.publication import Dataset
+from service.datasets.registry import STACKED, find_dataset, find_mixture, find_series
+from service.datasets.series import SeriesSource
+from service.datasets.stacked import Stacked
 from service.errors import ConfigurationError
 from service.nets.layers import count_parameters, layer_table
 from service.nets.registry import build_net
@@ -25,6 +30,7 @@ from service.nets.weights import load_weights, save_weights
 from service.store import Card, Layer, Manifest, Model, ModelStore, Score, file_sha256
 from service.training.checkpoints import Checkpoints
 from service.training.progress import Progress
+from service.training.recording import FILE as RECORDING
 from service.training.registry import Form, Loop, read_recipe
 from service.training.run import Run
 from service.training.team import Team, gathered
@@ -78,10 +84,10 @@ def train(
     """Train a model as its manifest says; write `weights.safetensors`, return its card without scores.
 
     The same manifest, seed, number of threads and processes, torch and machine give the same weights, however often the
-    training was stopped and resumed. Weights go to `output_dir`, the model's own folder unless given. A checkpoint in
-    `checkpoint_dir` is resumed unless `resume` is False. `store` holds the models with which others begin; the model's
-    own unless given. Raises InvalidManifest, DatasetMissing and, for the checkpoint of another recipe,
-    ConfigurationError.
+    training was stopped and resumed. Weights, and a recorded run if there is one, go to `output_dir`, the model's own
+    folder unless given. A checkpoint in `checkpoint_dir` is resumed unless `resume` is False. `store` holds the models
+    with which others begin; the model's own unless given. Raises InvalidManifest, DatasetMissing, TrainingFailed and,
+    for the checkpoint of another recipe, ConfigurationError.
     """
     manifest = model.manifest
     wanted = manifest.training if seed is None else {**manifest.training, "seed": seed}
@@ -90,14 +96,17 @@ def train(
     recipe = job.read()[1].model_dump(mode="json")
     if not resume:
         job.open_checkpoints().forget()
+    noticed: tuple[str, ...] = ()
     if processes > 1:
         net, seconds = _train_together(job, processes)
     else:
-        net, seconds = _train(job, Team(), torch.device(device), console)
+        net, seconds, noticed = _train(job, Team(), torch.device(device), console)
     folder = output_dir or model.folder
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / model.weights.name
     save_weights(net, weights, half=recipe.get("weights") == "float16")
+    if (checkpoint_dir / RECORDING).is_file():
+        shutil.copy(checkpoint_dir / RECORDING, folder)
     layers = layer_table(net, example_of(manifest))
     return Card(
         sha256=file_sha256(weights),
@@ -110,22 +119,33 @@ def train(
         hardware=_hardware(device, threads, processes),
         seconds=round(seconds, 1),
         recipe={"form": form, **recipe},
+        noticed=noticed,
         scores={},
     )
 
 
-def _train(job: _Job, team: Team, device: torch.device, console: Console | None) -> tuple[nn.Module, float]:
-    """The trained net, and how many seconds it took, earlier lives included."""
+def _train(
+    job: _Job, team: Team, device: torch.device, console: Console | None
+) -> tuple[nn.Module, float, tuple[str, ...]]:
+    """The trained net, how many seconds it took, earlier lives included, and what was noticed on the way."""
     loop, recipe = job.read()
     manifest = job.model.manifest
-    find = find_dataset if manifest.series is None else find_series
-    data = find(manifest.dataset).load(job.data_dir, "train")
+    data = _source(manifest).load(job.data_dir, "train")
     checkpoints = job.open_checkpoints()
     seed: int = recipe.model_dump()["seed"]
     with _reproducible(seed, job.threads), Progress(job.model.id, console=console) as progress:
         run = Run(manifest, data, device, checkpoints, progress, team, job.store.get)
         net = loop.train(recipe, run)
-    return net, checkpoints.seconds
+    return net, checkpoints.seconds, tuple(run.noticed)
+
+
+def _source(manifest: Manifest) -> Dataset | Stacked | SeriesSource | Mixture:
+    """Where a model's data come from. Raises DatasetMissing where there is nothing of that name."""
+    if manifest.points is not None:
+        return find_mixture(manifest.dataset)
+    if manifest.series is not None:
+        return find_series(manifest.dataset)
+    return STACKED.get(manifest.dataset) or find_dataset(manifest.dataset)
 
 
 def _train_together(job: _Job, processes: int) -> tuple[nn.Module, float]:
@@ -145,7 +165,7 @@ def _take_part(rank: int, processes: int, job: _Job, place: Path) -> None:
     """One process of several; the first leaves what came out."""
     device = torch.device(f"cuda:{rank}" if job.device.startswith("cuda") else job.device)
     with gathered(rank, processes, place / "meeting", device) as team:
-        net, seconds = _train(job, team, device, None if team.leads else Console(quiet=True))
+        net, seconds, _ = _train(job, team, device, None if team.leads else Console(quiet=True))
         if team.leads:
             save_weights(net, place / "weights.safetensors")
             (place / "seconds").write_text(str(seconds), "utf-8")
@@ -167,8 +187,7 @@ def example_of(manifest: Manifest) -> Tensor:
     if manifest.series is not None:
         heard = 0 if manifest.series.memorised else len(manifest.series.channels)
         return torch.zeros(1, manifest.series.memorised or 1, heard + len(manifest.series.inputs))
-    assert manifest.output is not None
-    return torch.zeros(1, manifest.output.latent)
+    return torch.zeros(1, manifest.latent)
 
 
 @contextmanager

@@ -180,3 +180,12 @@ def test_a_publisher_that_cannot_be_reached_is_named_with_the_way_round(tmp_path
 def test_a_model_that_is_trained_here_is_not_fetched(tmp_path: Path, store: ModelStore) -> None:
     with pytest.raises(ConfigurationError, match="`chapterhouse train echo` trains it"):
         bring(store.get("echo"), tmp_path)
+
+
+def test_a_publisher_that_says_no_scores_leaves_the_card_without(
+    tmp_path: Path, net: torch.nn.Module, published: bytes
+) -> None:
+    model = model_of(tmp_path, net)
+    manifest = tmp_path / "shipped" / "small" / "model.toml"
+    manifest.write_text(manifest.read_text("utf-8").replace("top1 = 0.5\ntop5 = 0.75\n", ""), "utf-8")
+    assert bring(model, tmp_path, publisher(published), trust_first=True).scores == {}

@@ -1,15 +1,19 @@
 import io
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, SupportsFloat
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 from rich.console import Console
 from safetensors.torch import load_file
+from training.eye import make_eye
+from training.manifests import ADVERSARIAL, CLASSIFIER, MANIFESTS
 
-from service.datasets.registry import DATASETS, SERIES
+from service.datasets.registry import DATASETS, MIXTURES, SERIES, STACKED
 from service.errors import ConfigurationError, DatasetMissing, InvalidManifest
 from service.nets.registry import build_net
 from service.nets.weights import load_weights
@@ -23,97 +27,7 @@ from service.training.run import Run
 from service.training.train import example_of, train, with_scores
 
 DESCRIBED = [Model(path.parent) for path in sorted(Settings().shipped_models_dir.glob("*/model.toml"))]
-SHIPPED = [model.id for model in DESCRIBED if model.manifest.source is None]
-
-CLASSIFIER = """
-net = "lenet5"
-task = "classify"
-chapter = 4
-paper = ""
-summary = ""
-dataset = "mnist"
-labels = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]
-input = { size = [28, 28], channels = 1, pad = 2, mean = [0.08], std = [0.78] }
-[training]
-loop = "classifier"
-epochs = 12
-batch = 20
-rate = 4e-3
-held_out = 20
-distortion = { rotation = 1.0 }
-"""
-
-# Everything that a recipe can say at once, on a net with auxiliary classifiers, normalisation and dropout.
-ELABORATE = """
-net = "googlenet"
-task = "classify"
-chapter = 4
-paper = ""
-summary = ""
-dataset = "mnist"
-labels = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]
-input = { size = [28, 28], channels = 1, mean = [0.08], std = [0.78] }
-[options]
-size = 28
-channels = 1
-classes = 10
-width = 0.03125
-stem = [3, 1, 1]
-batch_norm = true
-[training]
-loop = "classifier"
-epochs = 3
-batch = 20
-images = 60
-optimiser = "sgd"
-rate = 0.05
-schedule = "steps"
-steps = [0.5]
-smoothing = 0.1
-auxiliary = 0.3
-weight_decay = 1e-4
-decay = "weights"
-clip = 1.0
-average = 0.9
-largest_rms = { "conv1.conv" = 0.1 }
-sides = [[0.4, 20]]
-precision = "bfloat16"
-channels_last = true
-weights = "float16"
-augmentation = { crop = 2, flip = true, scale = [0.9, 1.2], colour = 0.1, cutout = 4 }
-[training.reduced]
-epochs = 1
-precision = "float32"
-"""
-
-GENERATOR = """
-net = "dcgan32-generator"
-task = "generate"
-chapter = 7
-paper = ""
-summary = ""
-dataset = "mnist"
-options = { latent = 5, width = 4, channels = 1 }
-output = { size = [28, 28], channels = 1, latent = 5, crop = 2 }
-[training]
-loop = "adversarial"
-system = "SYSTEM"
-discriminator = "dcgan32-discriminator"
-discriminator_options = { width = 4, channels = 1 }
-iterations = 6
-batch = 4
-discriminator_steps = 2
-optimiser = "OPTIMISER"
-average = 0.5
-grid_every = 3
-"""
-
-MANIFESTS = {
-    "classifier": CLASSIFIER,
-    "elaborate": ELABORATE,
-    "gan": GENERATOR.replace("SYSTEM", "gan").replace("OPTIMISER", "adam"),
-    "wgan": GENERATOR.replace("SYSTEM", "wgan").replace("OPTIMISER", "rmsprop"),
-}
+SHIPPED = [model.id for model in DESCRIBED if model.manifest.source is None and model.manifest.task != "features"]
 
 Build = Callable[[str], Model]
 
@@ -151,19 +65,21 @@ def quiet() -> Console:
     return Console(file=io.StringIO())
 
 
-@pytest.mark.parametrize(("name", "reports"), [("classifier", 23), ("elaborate", 4), ("gan", 4), ("wgan", 4)])
+@pytest.mark.parametrize(("name", "reports"), [("classifier", 23), ("elaborate", 4), *((n, 4) for n in ADVERSARIAL)])
 def test_an_interrupted_training_ends_with_the_very_same_weights(
     name: str, reports: int, model_of: Build, data_dir: Path, tmp_path: Path
 ) -> None:
     model = model_of(name)
     loop, recipe = read_recipe(model.manifest.training)
-    images = DATASETS["mnist"].load(data_dir, "train")
+    find = MIXTURES if name.startswith("toy") else DATASETS
+    data = find[model.manifest.dataset].load(data_dir, "train")
 
     def live(folder: str, progress: Progress) -> dict[str, Any]:
         torch.manual_seed(3)
         checkpoints = Checkpoints(tmp_path / folder, {}, every_s=0)
         with progress:
-            run = Run(model.manifest, images, torch.device("cpu"), checkpoints, progress)
+            eye = make_eye(Path(tempfile.mkdtemp(dir=tmp_path)) / "eye")
+            run = Run(model.manifest, data, torch.device("cpu"), checkpoints, progress, find=lambda _: eye)
             return loop.train(recipe, run).state_dict()
 
     expected = live("whole", Progress(name, console=quiet()))
@@ -172,6 +88,8 @@ def test_an_interrupted_training_ends_with_the_very_same_weights(
     found = live("broken", Progress(name, console=quiet()))
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[key], found[key]) for key in expected)
+    histories = [(tmp_path / folder / "history.jsonl") for folder in ("whole", "broken")]
+    assert len({path.read_text() if name in ADVERSARIAL else "" for path in histories}) == 1
 
 
 def test_the_same_seed_gives_the_same_file_and_another_seed_another(
@@ -228,6 +146,23 @@ def test_a_generators_progress_can_be_looked_at(model_of: Build, data_dir: Path,
     assert [path.stem for path in pictures] == ["samples-000003", "samples-000006"]
     with Image.open(pictures[-1]) as picture:
         assert picture.mode == "L"
+
+
+def test_of_a_stack_of_toys_the_first_is_kept_with_a_recording_of_its_training(
+    model_of: Build, data_dir: Path, tmp_path: Path
+) -> None:
+    model = model_of("toy")
+    train(model, data_dir=data_dir, checkpoint_dir=tmp_path / "checkpoints", console=quiet())
+    net = build_net("toy-generator", {"width": 8})
+    load_weights(net, model.weights)  # strict: there is one net, not three
+    recorded = load_file(model.folder / "recording.safetensors")
+    assert recorded["step"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert recorded["samples"].shape == (6, 500, 2)
+    assert sorted(path.name for path in (tmp_path / "checkpoints").glob("*.png")) == [
+        "curves.png",
+        "samples-000003.png",
+        "samples-000006.png",
+    ]
 
 
 def test_a_finished_training_is_not_repeated_unless_it_starts_afresh(
@@ -338,11 +273,16 @@ def test_a_shipped_model_can_be_trained_as_its_manifest_says(model_id: str) -> N
     read_recipe(manifest.training)
     if REDUCED in manifest.training:
         read_recipe(manifest.training, form="reduced")
-    assert manifest.dataset in (DATASETS if manifest.series is None else SERIES)
+    assert manifest.dataset in {**DATASETS, **STACKED, **SERIES, **MIXTURES}
     y = build_net(manifest.net, manifest.options).eval()(example_of(manifest))
     if manifest.output is not None:
         side = manifest.output.size[0] + 2 * manifest.output.crop
         assert y.shape == (1, manifest.output.channels, side, side)
+    elif manifest.points is not None:
+        assert y.shape == (1, 2)
+        mixture = MIXTURES[manifest.dataset]
+        np.testing.assert_allclose(manifest.points.modes, mixture.modes, atol=1e-11)
+        assert manifest.points.deviation == mixture.deviation
     elif manifest.series is not None:
         assert y.shape == (1, manifest.series.memorised or 1, len(manifest.series.channels))
     else:

@@ -1,32 +1,36 @@
 """GAN: Goodfellow et al., NeurIPS 2014 (arXiv 1406.2661), in the form of its theory and in the one it recommends."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import softplus
 
+from service.training.systems.system import System
+from service.training.systems.turn import Turn
 
-class GAN(BaseModel):
+
+class GAN(System):
     """A discriminator that tells real from fake, and a generator that fools it; D(x) = σ(logit).
 
     With logits l: −log D = softplus(−l) and −log(1 − D) = softplus(l), which stay finite where D rounds to 0 or 1.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    labelled: ClassVar[bool] = True
 
     form: Literal["non-saturating", "minimax"] = "non-saturating"
 
-    def discriminator_loss(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-        """−E log D(x) − E log(1 − D(G(z))); real and fake are batches of their own, also for batch normalisation."""
-        loss: Tensor = softplus(-discriminator(real)).mean() + softplus(discriminator(fake)).mean()
-        return loss
+    def discriminator_loss(self, turn: Turn) -> Tensor:
+        """−E log D(x) − E log(1 − D(G(z))); soft labels t weigh both logarithms, t and 1 − t."""
+        real, fake = turn.judge_both()
+        if turn.labels.are_hard:
+            return softplus(-real).mean() + softplus(fake).mean()
+        return _cross_entropy(real, turn.labels.for_real(real)) + _cross_entropy(fake, turn.labels.for_fake(fake))
 
-    def generator_loss(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:  # noqa: ARG002 - others compare with real
+    def generator_loss(self, turn: Turn) -> Tensor:
         """Minimax: E log(1 − D(G(z))). Non-saturating: −E log D(G(z))."""
-        logit = discriminator(fake)
-        loss: Tensor = -softplus(logit).mean() if self.form == "minimax" else softplus(-logit).mean()
-        return loss
+        logit = turn.judge(turn.fake)
+        return -softplus(logit).mean() if self.form == "minimax" else softplus(-logit).mean()
 
-    def constrain(self, discriminator: nn.Module) -> None:
-        """The discriminator is free."""
+
+def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    return (targets * softplus(-logits) + (1 - targets) * softplus(logits)).mean()

@@ -1,29 +1,36 @@
 """WGAN: Arjovsky, Chintala, Bottou, ICML 2017 (arXiv 1701.07875), algorithm 1."""
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
+from service.training.systems.system import System
+from service.training.systems.turn import Turn
 
-class WGAN(BaseModel):
+
+class WGAN(System):
     """A critic f whose mean difference on real and fake estimates their Wasserstein distance: no sigmoid, no log."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     clip: float = Field(0.01, gt=0)
 
-    def discriminator_loss(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    def discriminator_loss(self, turn: Turn) -> Tensor:
         """E f(G(z)) − E f(x): minus the estimate of the distance."""
-        loss: Tensor = discriminator(fake).mean() - discriminator(real).mean()
-        return loss
+        return -estimate_distance(turn)
 
-    def generator_loss(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:  # noqa: ARG002 - others compare with real
+    def generator_loss(self, turn: Turn) -> Tensor:
         """−E f(G(z))."""
-        loss: Tensor = -discriminator(fake).mean()
-        return loss
+        return -turn.judge(turn.fake).mean()
 
     @torch.no_grad()
     def constrain(self, discriminator: nn.Module) -> None:
         """Clip every weight of the critic to [−c, c], which bounds its Lipschitz constant."""
         for weight in discriminator.parameters():
             weight.clamp_(-self.clip, self.clip)
+
+
+def estimate_distance(turn: Turn) -> Tensor:
+    """E f(x) − E f(G(z)), noted as `distance`."""
+    real, fake = turn.judge_both()
+    distance = real.mean() - fake.mean()
+    turn.notes["distance"] = distance.detach()
+    return distance
