@@ -45,6 +45,23 @@ def rectified(rng: np.random.Generator, n: int, d: int, *, shift: float = 0.2) -
     return np.maximum(mixed, 0.0)
 
 
+def heavy(rng: np.random.Generator, n: int, d: int, *, freedom: float = 3.0, scale: float = 1.0) -> Real:
+    """Independent dimensions of Student's t."""
+    return scale * rng.standard_t(freedom, (n, d))
+
+
+def clustered(rng: np.random.Generator, n: int, d: int, *, modes: int = 8) -> Real:
+    """Normal clouds about eight centres, of which a poor generator reaches the first few."""
+    centres = 3 * np.random.default_rng(8).standard_normal((8, d))
+    return centres[rng.integers(modes, size=n)] + rng.standard_normal((n, d))
+
+
+def bounded(rng: np.random.Generator, n: int, d: int, *, power: float = 1.0) -> Real:
+    """Shares between 0 and 1 that depend on each other through their row's own level."""
+    level = rng.random((n, 1))
+    return np.clip(level + 0.3 * (rng.random((n, d)) - 0.5), 0.0, 1.0) ** power
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """Two distributions and the sizes of the samples."""
@@ -71,6 +88,27 @@ SETTINGS = {
     "unequal": Setting(gaussian, lambda g, n, d: gaussian(g, n, d, shift=0.2, scale=1.1), 400, 150, 16),
     "few": Setting(gaussian, lambda g, n, d: gaussian(g, n, d, shift=0.2, scale=1.1), 100, 100, 150),
 }
+HELD_OUT = {
+    "wide": Setting(gaussian, lambda g, n, d: gaussian(g, n, d, shift=0.1, scale=1.05), 600, 600, 48),
+    "wide equal": Setting(gaussian, gaussian, 500, 500, 40),
+    "flat": Setting(gaussian, lambda g, n, d: gaussian(g, n, d, shift=0.3), 500, 500, 3),
+    "skewed 2": Setting(skewed, lambda g, n, d: skewed(g, n, d, scale=1.1), 600, 400, 40),
+    "network": Setting(rectified, lambda g, n, d: rectified(g, n, d, shift=0.3), 500, 500, 64),
+    "network few": Setting(rectified, lambda g, n, d: rectified(g, n, d, shift=0.5), 200, 200, 300),
+    "clustered": Setting(clustered, lambda g, n, d: clustered(g, n, d, modes=6), 500, 500, 24),
+    "bounded": Setting(bounded, lambda g, n, d: bounded(g, n, d, power=1.2), 400, 600, 20),
+    "heavy": Setting(heavy, lambda g, n, d: heavy(g, n, d, scale=1.1), 500, 500, 32),
+    "heavy 5": Setting(
+        lambda g, n, d: heavy(g, n, d, freedom=5), lambda g, n, d: heavy(g, n, d, freedom=5, scale=1.1), 500, 500, 32
+    ),
+    "fresh network": Setting(rectified, lambda g, n, d: rectified(g, n, d, shift=0.35), 700, 500, 32),
+    "fresh normal": Setting(gaussian, lambda g, n, d: gaussian(g, n, d, shift=0.15, scale=0.9), 250, 350, 8),
+    "fresh skewed": Setting(skewed, lambda g, n, d: skewed(g, n, d, scale=1.2), 350, 350, 24),
+    "fresh heavy": Setting(
+        lambda g, n, d: heavy(g, n, d, freedom=4), lambda g, n, d: heavy(g, n, d, freedom=4, scale=1.2), 400, 300, 20
+    ),
+}
+"""Others than those with which the estimators' constants were chosen."""
 
 
 def _side(features: Real, sharpness: float) -> Side:
@@ -137,13 +175,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=200)
     parser.add_argument("--metrics", default=",".join(METRICS))
-    parser.add_argument("--settings", default=",".join(SETTINGS))
+    parser.add_argument("--settings", default=",".join([*SETTINGS, *HELD_OUT]))
     asked = parser.parse_args()
     warnings.simplefilter("error")
     print(f"{'metric':<20}{'setting':<12}{'n':>5}{'m':>5}{'d':>5}{'mean':>10}{'covered':>9}{'ratio':>7}{'given':>7}")
     for name in asked.metrics.split(","):
         for key in asked.settings.split(","):
-            setting = SETTINGS[key]
+            setting = {**SETTINGS, **HELD_OUT}[key]
             found = simulate(name, setting, asked.repeats)
             sizes = f"{setting.n:>5}{setting.m:>5}{setting.d:>5}"
             row = f"{found.mean:>10.4f}{found.covered:>9.3f}{found.ratio:>7.2f}{found.given:>7}"

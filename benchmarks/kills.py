@@ -127,7 +127,7 @@ def main() -> int:
     parser.add_argument("--samples", type=int, default=3000, help="images on either side")
     parser.add_argument("--seed", type=int, default=0, help="of roles and moments")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="chapterhouse-kills-") as directory, _serving(Path(directory)) as running:
+    with tempfile.TemporaryDirectory(prefix="chapterhouse-kills-") as directory, serving(Path(directory)) as running:
         service = Service(*running, options.samples)
         service.wait_until_ready()
         tally = disturb(service, options.rounds, random.Random(options.seed))
@@ -185,11 +185,12 @@ def _packed(images: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
 
 
 @contextmanager
-def _serving(directory: Path) -> Iterator[tuple[str, int]]:
+def serving(directory: Path, **further: str) -> Iterator[tuple[str, int]]:
+    """A service of its own on a free port, with `further` settings: its address and its supervisor's process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    settings = {"CHAPTERHOUSE_PORT": str(port), "CHAPTERHOUSE_STATE_DIR": str(directory / "state")}
+    settings = {"CHAPTERHOUSE_PORT": str(port), "CHAPTERHOUSE_STATE_DIR": str(directory / "state"), **further}
     command = [sys.executable, "-m", "service", "serve"]
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(command, env={**os.environ, **settings}, stderr=log)

@@ -60,15 +60,16 @@ KINDS = {kind.title: kind for kind in error_types().values() if "title" in vars(
 
 
 class Drawn(BaseModel, frozen=True):
-    """What images were drawn with; enough to draw them again."""
+    """What samples were drawn with; enough to draw them again."""
 
     model: str
     version: str
     seed: int
+    count: int
 
 
 class Output(Protocol):
-    """Where generated images go."""
+    """Where generated samples go."""
 
     def write(self, data: bytes, /) -> object:
         """Take some bytes."""
@@ -144,12 +145,12 @@ class Client:
         return _read(ForecastReply, self._ask(asked))
 
     def generate(self, request: GenerateRequest, output: Output) -> Drawn:
-        """Draw images into an open file, as they come. Raises InvalidRequest, ModelNotFound, WrongTask."""
+        """Draw samples into an open file, as they come. Raises InvalidRequest, ModelNotFound, WrongTask."""
         asked = self._http.build_request("POST", "/generate", json=request.model_dump(exclude_none=True))
         with self._streamed(asked) as reply:
             for piece in reply.iter_bytes():
                 output.write(piece)
-        told = {"model": "x-model", "version": "x-model-version", "seed": "x-seed"}
+        told = {"model": "x-model", "version": "x-model-version", "seed": "x-seed", "count": "x-count"}
         return _checked(Drawn, {name: reply.headers.get(header) for name, header in told.items()})
 
     def evaluate(

@@ -10,6 +10,7 @@
   - ModelNotFound               404
   - EvaluationNotFound          404
   - ReferenceNotFound           404
+  - RecordingNotFound           404  of a training
   - WrongTask                   409
   - NotComparable               409  an evaluation and the baseline it names
   - ReferenceShipped            409
@@ -18,6 +19,7 @@
   - UnsupportedMediaType        415
   - Overloaded                  429
   - ModelFailed                 500  a forward pass raised
+  - PackageMissing              501
   - EngineUnavailable           503
   - DatabaseUnavailable         503
   - NotReady                    503
@@ -29,6 +31,7 @@
   - InvalidManifest
   - UntrustedWeights
   - ServiceUnreachable
+  - TrainingFailed
 """
 
 from http import HTTPStatus
@@ -114,6 +117,13 @@ class ReferenceNotFound(ServiceError):
 
     status = HTTPStatus.NOT_FOUND
     title = "No such reference"
+
+
+class RecordingNotFound(ServiceError):
+    """The model's training was not recorded."""
+
+    status = HTTPStatus.NOT_FOUND
+    title = "No such recording"
 
 
 class WrongTask(ServiceError):
@@ -211,6 +221,13 @@ class DeadlineExceeded(ServiceError):
     title = "The deadline has passed"
 
 
+class PackageMissing(ServiceError):
+    """What was asked for needs a package that is not installed here; the detail names the extra that brings it."""
+
+    status = HTTPStatus.NOT_IMPLEMENTED
+    title = "A package is missing"
+
+
 class DiskFull(ServiceError):
     """The state directory's disk has no room for what was sent."""
 
@@ -236,6 +253,10 @@ class UntrustedWeights(ConfigurationError):
 
 class ServiceUnreachable(ConfigurationError):
     """No service answers at the address that was given."""
+
+
+class TrainingFailed(ConfigurationError):
+    """A training by this recipe diverged or collapsed, and was told to end there."""
 
 
 def error_types(root: type[ServiceError] = ServiceError) -> dict[str, type[ServiceError]]:

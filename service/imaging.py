@@ -7,7 +7,8 @@ PNG of 8-bit grey or RGB goes through libspng (pyspng), everything else through 
 import io
 import struct
 import warnings
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import pyspng
@@ -18,6 +19,7 @@ from PIL import __version__ as pillow_version
 from service.errors import UnreadableImage
 
 Pixels = NDArray[np.uint8]
+Filter = Literal["bicubic", "bilinear"]
 
 DECODER = f"libspng (pyspng) and Pillow {pillow_version}"
 MEDIA_TYPES = frozenset(
@@ -37,14 +39,36 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_GREY, _PNG_RGB = 0, 2
 _PNG_SPECIAL = (b"tRNS", b"eXIf")
 """A transparent value and a camera's orientation: what libspng leaves to us and Pillow applies."""
+_BITS_A_SAMPLE = 258  # TIFF's tag
+_ORIENTATION = 0x0112
+
+PALETTE = "had a palette, which was resolved"
+ALPHA = "were transparent in places and were laid over black"
+DEPTH = "had 16 bits a channel and were scaled to 8"
+INKS = "were in CMYK or another space than RGB and were converted to it"
+FRAMES = "had several frames, of which the first was taken"
+TURNED = "were turned upright, as the camera noted"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """Pixels (H, W, 1) or (H, W, 3), and what had to be done to the image for that, in the words above."""
+
+    pixels: Pixels
+    alterations: tuple[str, ...] = ()
 
 
 def decode(data: bytes, *, limit_pixels: int) -> Pixels:
-    """Pixels (H, W, 1) or (H, W, 3) of an image file.
+    """Pixels (H, W, 1) or (H, W, 3) of an image file, as `read_picture` finds them."""
+    return read_picture(data, limit_pixels=limit_pixels).pixels
 
-    Palettes are resolved, alpha is laid over black, 16 bits are scaled to 8, the first frame is taken and the
-    orientation that a camera noted is applied. Raises UnreadableImage, before decoding where the header says that the
-    image has more than `limit_pixels`.
+
+def read_picture(data: bytes, *, limit_pixels: int) -> Picture:
+    """An image file.
+
+    Palettes are resolved, alpha is laid over black, 16 bits are scaled to 8 (grey rounded, colour by its high byte),
+    other spaces become RGB, the first frame is taken and the orientation that a camera noted is applied. Raises
+    UnreadableImage, before decoding where the header says that the image has more than `limit_pixels`.
     """
     if not data:
         raise UnreadableImage("The body is empty; send one image.")
@@ -53,7 +77,7 @@ def decode(data: bytes, *, limit_pixels: int) -> Pixels:
         _refuse_large(width, height, limit_pixels)
         before_pixels = data[: data.find(b"IDAT")]
         if depth == 8 and colour in (_PNG_GREY, _PNG_RGB) and not any(name in before_pixels for name in _PNG_SPECIAL):
-            return _decode_png(data)
+            return Picture(_decode_png(data))
     return _decode_any(data, limit_pixels)
 
 
@@ -70,13 +94,13 @@ def _decode_png(data: bytes) -> Pixels:
     return pixels if pixels.ndim == 3 else pixels[:, :, None]
 
 
-def _decode_any(data: bytes, limit_pixels: int) -> Pixels:
+def _decode_any(data: bytes, limit_pixels: int) -> Picture:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the limit below is ours, and stricter than Pillow's warning
             image = Image.open(io.BytesIO(data), formats=FORMATS)
             _refuse_large(*image.size, limit_pixels)
-            return _to_pixels(image)
+            return Picture(_to_pixels(image), _alterations(image, data))
     except UnidentifiedImageError as error:
         raise UnreadableImage(f"The bytes are not one of the formats {', '.join(FORMATS)}.") from error
     except UnreadableImage:
@@ -87,7 +111,7 @@ def _decode_any(data: bytes, limit_pixels: int) -> Pixels:
 
 def _to_pixels(image: Image.Image) -> Pixels:
     image.load()
-    orientation = image.getexif().get(0x0112, 1)
+    orientation = image.getexif().get(_ORIENTATION, 1)
     if image.mode.startswith("I") or image.mode == "F":
         return _scale_deep(np.asarray(image))
     wanted = "L" if image.mode in ("1", "L", "LA") else "RGB"
@@ -98,13 +122,37 @@ def _to_pixels(image: Image.Image) -> Pixels:
     return _upright(pixels if pixels.ndim == 3 else pixels[:, :, None], orientation)
 
 
+def _alterations(image: Image.Image, data: bytes) -> tuple[str, ...]:
+    """What `_to_pixels` does to an image that has been loaded."""
+    done = {
+        PALETTE: image.mode in ("P", "PA"),
+        ALPHA: image.has_transparency_data and bool(np.asarray(image.convert("RGBA"))[:, :, 3].min() < 255),
+        DEPTH: _bits(image, data) > 8,
+        INKS: image.mode in ("CMYK", "LAB", "HSV", "YCbCr"),
+        FRAMES: getattr(image, "is_animated", False),
+        TURNED: image.getexif().get(_ORIENTATION, 1) in range(2, 9),
+    }
+    return tuple(words for words, was_done in done.items() if was_done)
+
+
+def _bits(image: Image.Image, data: bytes) -> int:
+    """Bits of one channel in the file; Pillow's mode tells them of grey only."""
+    if image.format == "PNG":
+        return int(_PNG_HEADER.unpack_from(data)[4])
+    if image.format == "TIFF":
+        return int(max(image.tag_v2.get(_BITS_A_SAMPLE, (1,))))  # type: ignore[attr-defined]
+    return 16 if image.mode.startswith("I") else 8
+
+
 def _over_black(image: Image.Image) -> Image.Image:
     black = Image.new("RGBA", image.size, (0, 0, 0, 255))
     return Image.alpha_composite(black, image).convert("RGB")
 
 
 def _scale_deep(values: NDArray[Any]) -> Pixels:
-    """16-bit grey to 8 bits, rounding, as libpng's scaling does."""
+    """16-bit grey to 8 bits, rounding, as libpng's scaling does. Raises UnreadableImage for what is no 16-bit grey."""
+    if values.dtype.kind == "f" or values.min() < 0 or values.max() > 65535:
+        raise UnreadableImage("The image's numbers are no grey of 8 or 16 bits; what is white is not known.")
     eight = (values.astype(np.float64) * (255.0 / 65535.0) + 0.5).clip(0, 255).astype(np.uint8)
     return eight[:, :, None]
 
@@ -119,21 +167,28 @@ def _upright(pixels: Pixels, orientation: int) -> Pixels:
     return np.ascontiguousarray(pixels)
 
 
-def conform(image: Pixels, *, size: tuple[int, int], channels: int, shorter: int | None = None) -> Pixels:
+def conform(
+    image: Pixels,
+    *,
+    size: tuple[int, int],
+    channels: int,
+    shorter: int | None = None,
+    resampling: Filter = "bilinear",
+) -> Pixels:
     """Pixels (H, W, `channels`) of height and width `size`.
 
     With `shorter`, the image's shorter side is resized to that and the middle cut out; else the whole is squeezed.
 
     Colour becomes grey by ITU-R 601 luma, grey is repeated into colour; another size is resized by Pillow's
-    antialiased bilinear filter. Pixels that already fit are returned as they are.
+    antialiased filter of the name, which rounds to 8 bits. Pixels that already fit are returned as they are.
     """
     if image.shape[2] != channels:
         image = _recolour(image, channels)
     if image.shape[:2] == tuple(size):
         return image
     if shorter is not None:
-        return _middle(_resize(image, _with_shorter_side(image, shorter)), size)
-    return _resize(image, size)
+        return _middle(_resize(image, _with_shorter_side(image, shorter), resampling), size)
+    return _resize(image, size, resampling)
 
 
 def _with_shorter_side(image: Pixels, shorter: int) -> tuple[int, int]:
@@ -151,11 +206,11 @@ def _middle(image: Pixels, size: tuple[int, int]) -> Pixels:
     return np.ascontiguousarray(image[top : top + height, left : left + width])
 
 
-def _resize(image: Pixels, size: tuple[int, int]) -> Pixels:
+def _resize(image: Pixels, size: tuple[int, int], resampling: Filter) -> Pixels:
     height, width = size
     channels = image.shape[2]
     flat = image[:, :, 0] if channels == 1 else image
-    resized = np.asarray(Image.fromarray(flat).resize((width, height), Image.Resampling.BILINEAR))
+    resized = np.asarray(Image.fromarray(flat).resize((width, height), Image.Resampling[resampling.upper()]))
     return resized.reshape(height, width, channels)
 
 
@@ -172,10 +227,10 @@ def encode_png(image: Pixels) -> bytes:
     return stream.getvalue()
 
 
-def tile(images: Pixels, *, gap: int = 2) -> Pixels:
-    """Images (N, H, W, C) as one near-square grid on black, row by row, `gap` pixels apart."""
+def tile(images: Pixels, *, gap: int = 2, columns: int | None = None) -> Pixels:
+    """Images (N, H, W, C) as one grid on black, row by row, `gap` pixels apart; near-square unless told its columns."""
     count, height, width, channels = images.shape
-    columns = max(1, int(np.ceil(np.sqrt(count))))
+    columns = columns or max(1, int(np.ceil(np.sqrt(count))))
     rows = -(-count // columns)
     grid = np.zeros((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), np.uint8)
     for place, image in enumerate(images):

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 SEED_LIMIT = 2**63 - 1
+SampleFormat = Literal["json", "npy", "npz", "png", "svg", "zip"]
 
 
 class ModelSummary(BaseModel):
@@ -19,6 +20,8 @@ class ModelSummary(BaseModel):
     dataset: str
     input: dict[str, Any] | None
     output: dict[str, Any] | None
+    points: dict[str, Any] | None = Field(description="What a generator of points in the plane draws, and the data's modes.")
+    generators: int | None = Field(description="How many generators share the net, of which one can be chosen.")
     series: dict[str, Any] | None = Field(description="What a forecaster reads: channels, inputs, step, washout.")
     labels: list[str]
     parameters: int | None
@@ -64,21 +67,58 @@ class Classification(BaseModel):
     predictions: tuple[Prediction, ...]
 
 
+class Interpolation(BaseModel):
+    """Paths between samples."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    steps: int = Field(ge=2, le=256, description="Samples of a path, both ends included.")
+
+
 class GenerateRequest(BaseModel):
     """What `POST /generate` is asked for."""
 
     model_config = ConfigDict(extra="forbid")
 
     model: str | None = Field(None, description="A model of task `generate`; the default generator unless given.")
-    count: int = Field(16, ge=1, description="How many images.")
+    count: int | None = Field(
+        None,
+        ge=1,
+        description="How many samples; 16 images, 1,000 points or 4 paths of an interpolation unless given.",
+    )
     seed: int | None = Field(
         None,
         ge=0,
         le=SEED_LIMIT,
-        description="Image i of a seed is the same whatever the count; drawn at random, and told, unless given.",
+        description="Sample i of a seed is the same whatever the count; drawn at random, and told, unless given.",
     )
-    format: Literal["png", "zip", "npz"] = Field(
-        "png", description="One grid, an archive of PNG files, or `images` uint8 (N, H, W, C)."
+    format: SampleFormat | None = Field(
+        None,
+        description="Images: `png` (one grid), `zip` (PNG files), `npz` or `npy` (uint8 N×H×W×C). Points: `json`, "
+        "`png` or `svg` (a plot), `npz` or `npy` (float32 N×2). Unless given, what `Accept` prefers, or the first.",
+    )
+    interpolate: Interpolation | None = Field(
+        None,
+        description="Paths along the sphere instead of single samples: path p leads from latent 2p of the seed to "
+        "latent 2p + 1, each a row of the grid.",
+    )
+    generator: int | None = Field(
+        None,
+        ge=0,
+        description="Of a model with several generators (MAD-GAN), the one that draws; all, evenly, unless given.",
+    )
+
+
+class RecordingReply(BaseModel):
+    """What `GET /models/{id}/recording` answers."""
+
+    model: str
+    version: str
+    modes: list[tuple[float, float]] = Field(description="Where the data's own points gather.")
+    deviation: float | None = Field(description="Standard deviation of the data around each mode.")
+    steps: list[int] = Field(description="The iterations that were looked at.")
+    samples: list[list[tuple[float | None, float | None]]] = Field(
+        description="At each of them the points of the same latents."
     )
 
 
@@ -141,7 +181,7 @@ class EvaluationRequest(BaseModel):
         {}, description="Options of a metric, sent as fields such as `mmd.sigma`."
     )
     features: str | None = Field(
-        None, description="The classifier that looks at the images; the reference's own, or the default one."
+        None, description="The extractor that looks at the images; the reference's own, or the default one."
     )
     thresholds: str | None = Field(None, description="What must hold, such as `fid<=30,inception_score>=8`.")
     baseline: str | None = Field(
@@ -184,7 +224,7 @@ class ReferenceRequest(BaseModel):
     name: str = Field(description="What to call it.")
     features: str | None = Field(
         None,
-        description="The classifier that looks at the images, or that made the features or statistics which are sent; "
+        description="The extractor that looks at the images, or that made the features or statistics which are sent; "
         "the default one for images, the caller's own for others.",
     )
     dataset: str = Field("uploaded", max_length=200, description="What the samples are, for people.")

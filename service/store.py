@@ -13,8 +13,23 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from service.errors import InvalidManifest, ModelNotFound, WrongTask
 from service.settings import Settings
 
-TaskName = Literal["classify", "generate", "forecast"]
+TaskName = Literal["classify", "features", "generate", "forecast"]
+EXTRACTING: frozenset[TaskName] = frozenset({"classify", "features"})
+"""The tasks of models that look at images: a classifier shows its features, too; an extractor shows nothing else."""
 Size = tuple[int, int]
+Resample = Literal[
+    "as-sent",
+    "bicubic-antialias",
+    "bilinear",
+    "bilinear-antialias",
+    "bilinear-antialias-torch",
+    "bilinear-tf1",
+    "pillow-bicubic",
+    "pillow-bilinear",
+]
+ONNX = "onnx"
+"""The net of a manifest whose weights are an ONNX file, which is the net itself."""
+WEIGHTS = ("weights.safetensors", "weights.onnx")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """What a folder of the store may be called, so that an id never leads elsewhere."""
 
@@ -33,7 +48,17 @@ class ImageInput(_Written):
     resize: int | None = Field(
         None, gt=0, description="The shorter side before the middle is cut out; without it the whole is squeezed."
     )
+    resample: Resample = Field(
+        "pillow-bilinear",
+        description="How images of another size become of this one: Pillow's antialiased filters round to 8 bits,"
+        " those of `resampling` do not; `as-sent` resizes nothing and needs images of one size.",
+    )
     pad: int = Field(0, ge=0, description="Black pixels added on each side before normalising.")
+
+    @property
+    def in_whole_pixels(self) -> bool:
+        """Whether images are brought to size as bytes, where they are read; else by the engine, or just before it."""
+        return self.resample.startswith("pillow-")
 
     @model_validator(mode="after")
     def _one_value_a_channel(self) -> Self:
@@ -49,6 +74,14 @@ class ImageOutput(_Written):
     channels: Literal[1, 3]
     latent: int = Field(gt=0, description="Numbers drawn from N(0, 1) for one image.")
     crop: int = Field(0, ge=0, description="Pixels cut from each side.")
+
+
+class PointsOutput(_Written):
+    """What a generator of points in the plane answers: its own numbers, (n, 2)."""
+
+    latent: int = Field(gt=0, description="Numbers drawn from N(0, 1) for one point.")
+    modes: tuple[tuple[float, float], ...] = Field((), description="Where the data's own points gather.")
+    deviation: float | None = Field(None, gt=0, description="Standard deviation of the data around each mode.")
 
 
 class SeriesSpec(_Written):
@@ -91,8 +124,8 @@ class Source(_Written):
     red_first: str = Field("", description="The first convolution of a net that saw blue first, as Caffe's did.")
     parameters: int
     licence: str
-    top1: float = Field(description="Share of ILSVRC-2012's validation images, as the publisher says.")
-    top5: float
+    top1: float | None = Field(None, description="Share of ILSVRC-2012's validation images, as the publisher says.")
+    top5: float | None = None
 
     @property
     def file(self) -> str:
@@ -113,6 +146,7 @@ class Manifest(_Written):
     labels: tuple[str, ...] = ()
     input: ImageInput | None = None
     output: ImageOutput | None = None
+    points: PointsOutput | None = None
     series: SeriesSpec | None = None
     training: dict[str, Any] = {}
     source: Source | None = None
@@ -122,11 +156,28 @@ class Manifest(_Written):
     def _says_what_its_task_needs(self) -> Self:
         if self.task == "classify" and (self.input is None or not self.labels):
             raise ValueError("a classifier needs [input] and labels")
-        if self.task == "generate" and self.output is None:
-            raise ValueError("a generator needs [output]")
+        if self.task == "features" and self.input is None:
+            raise ValueError("an extractor needs [input]")
+        if self.task != "features" and (self.net == ONNX or (self.input and self.input.resample == "as-sent")):
+            raise ValueError("an ONNX file, and what takes images as they are sent, is an extractor: task = 'features'")
+        if self.task == "generate" and (self.output is None) == (self.points is None):
+            raise ValueError("a generator needs [output] for images, or [points] for points in the plane")
         if self.task == "forecast" and (self.series is None or self.serving.block != 1):
             raise ValueError("a forecaster needs [series], and blocks of 1: no two histories are of one length")
         return self
+
+    @property
+    def latent(self) -> int:
+        """How many numbers from N(0, 1) a generator makes one item of. Raises WrongTask for what is none."""
+        drawn = self.output or self.points
+        if drawn is None:
+            raise WrongTask(f"A model that does {self.task} draws nothing")
+        return drawn.latent
+
+    @property
+    def generators(self) -> int:
+        """How many generators share the net (MAD-GAN's); 1 for most."""
+        return int(self.options.get("generators", 1))
 
 
 class Layer(_Written):
@@ -163,6 +214,7 @@ class Card(_Written):
     hardware: str
     seconds: float
     recipe: dict[str, Any]
+    noticed: tuple[str, ...] = Field((), description="What went wrong in training, such as a collapse, and when.")
     scores: dict[str, Score]
 
 
@@ -172,7 +224,9 @@ class Model:
     def __init__(self, folder: Path) -> None:
         self.id = folder.name
         self.folder = folder
-        self.weights = folder / "weights.safetensors"
+        found = (folder / name for name in WEIGHTS if (folder / name).is_file())
+        self.weights = next(found, folder / WEIGHTS[0])
+        self.recording = folder / "recording.safetensors"
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -203,10 +257,17 @@ class Model:
         except (OSError, ValidationError) as error:
             raise InvalidManifest(f"{path}: {error}") from error
 
+    @cached_property
+    def weights_sha256(self) -> str | None:
+        """What the card says of the weights; of an ONNX file, which was put there by hand, what it is."""
+        if self.card is None and self.weights.suffix == ".onnx":
+            return file_sha256(self.weights)
+        return self.card.sha256 if self.card else None
+
     @property
     def version(self) -> str:
         """The first twelve digits of the weights' sha256; `untrained` without a card."""
-        return self.card.sha256[:12] if self.card else "untrained"
+        return self.weights_sha256[:12] if self.weights_sha256 else "untrained"
 
     @property
     def input(self) -> ImageInput:
@@ -244,8 +305,8 @@ class ModelStore:
 
     def ids(self) -> list[str]:
         """Every model that has weights, in alphabetical order."""
-        found = (weights.parent.name for layer in self._layers for weights in layer.glob("*/weights.safetensors"))
-        return sorted(set(found))
+        files = (file for layer in self._layers for name in WEIGHTS for file in layer.glob(f"*/{name}"))
+        return sorted({file.parent.name for file in files})
 
     def get(self, model_id: str, *, task: str | None = None) -> Model:
         """The model of this id, and of this task where one is given. Raises ModelNotFound, WrongTask."""
@@ -254,6 +315,13 @@ class ModelStore:
             model = self._known[model_id] = self._find(model_id)
         if task is not None and model.manifest.task != task:
             raise WrongTask(f"{model_id} does {model.manifest.task}, not {task}")
+        return model
+
+    def extractor(self, model_id: str) -> Model:
+        """The model of this id, which turns images into features. Raises ModelNotFound, WrongTask."""
+        model = self.get(model_id)
+        if model.manifest.task not in EXTRACTING:
+            raise WrongTask(f"{model_id} does {model.manifest.task}; it has no features of images")
         return model
 
     def described(self, model_id: str) -> Model:
@@ -270,10 +338,10 @@ class ModelStore:
         if known is not None and known.version != version:
             self.refresh(model_id)
 
-    def _find(self, model_id: str, file: str = "weights.safetensors") -> Model:
+    def _find(self, model_id: str, *files: str) -> Model:
         if _ID.fullmatch(model_id):
             for layer in self._layers:
-                if (layer / model_id / file).is_file():
+                if any((layer / model_id / file).is_file() for file in files or WEIGHTS):
                     return Model(layer / model_id)
         raise ModelNotFound(f"There is no model called {model_id!r}; GET /models lists them.")
 

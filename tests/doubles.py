@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import threading
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 
 from service.datasets.mackey_glass import mackey_glass
 from service.nets.echo_state import EchoState
-from service.nets.registry import NETS
+from service.nets.registry import NETS, build_net
 from service.nets.weights import save_weights
 from service.runtime.calls import Array, Call, Lane, LoadedModel
 from service.runtime.process import run_engine
@@ -198,6 +199,40 @@ ridge = 1e-6
 """
 
 
+DOTS = """
+net = "toy-generators"
+task = "generate"
+chapter = 0
+paper = "none"
+summary = "A test double."
+dataset = "none"
+options = { latent = 3, width = 8, generators = 4 }
+[points]
+latent = 3
+modes = [[1.0, 0.0], [-1.0, 0.0]]
+deviation = 0.1
+[serving]
+block = 8
+"""
+
+COLOURS = """
+net = "dcgan32-generators"
+task = "generate"
+chapter = 0
+paper = "none"
+summary = "A test double."
+dataset = "none"
+options = { latent = 9, width = 4, channels = 3, generators = 3 }
+[output]
+size = [28, 28]
+channels = 3
+latent = 9
+crop = 2
+[serving]
+block = 8
+"""
+
+
 def add_model(layer: Path, model_id: str, net: nn.Module, manifest: str) -> Path:
     """Write a model without a card into a layer of a store; its folder."""
     folder = layer / model_id
@@ -219,6 +254,13 @@ def add_forecaster(layer: Path) -> None:
     series = torch.from_numpy(mackey_glass(600))
     features = net.normalise_by(series).features(series[None])[0]
     add_model(layer, "murmur", net.settle(net.sums(features[100:], series[100:]).solve(1e-6)), FORECASTER)
+
+
+def add_several(layer: Path) -> None:
+    """Write `dots` and `colours` into a layer of a store: four generators of points, and three of images in colour."""
+    for name, manifest in (("dots", DOTS), ("colours", COLOURS)):
+        written = tomllib.loads(manifest)
+        add_model(layer, name, build_net(written["net"], written["options"]), manifest)
 
 
 def add_card(folder: Path, *, sha256: str | None = None) -> None:

@@ -160,7 +160,7 @@ def test_an_evaluation_that_takes_long_goes_on_without_its_caller(
         (lambda client: client.classify([b""], model="doodle"), WrongTask, "doodle does generate"),
         (lambda client: client.classify([b""], top_k=0), InvalidRequest, "top_k"),
         (lambda client: client.classify([]), InvalidRequest, "no image"),
-        (lambda client: client.generate(GenerateRequest(count=5000), io.BytesIO()), InvalidRequest, "at most 1024"),
+        (lambda client: client.generate(GenerateRequest(count=5000), io.BytesIO()), InvalidRequest, "at most 1,024"),
         (lambda client: client.evaluation("nobody"), ServiceError, "nobody"),
         (lambda client: client.evaluate(io.BytesIO(b"x"), EvaluationRequest()), InvalidRequest, "reference"),
     ],

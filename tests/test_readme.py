@@ -1,6 +1,7 @@
 """What README.md says is so: every setting, route and command stands in it, and what it names exists."""
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from fastapi.routing import APIRoute
 from service.api.app import HOT_PATHS, ROUTERS
 from service.cli import app
 from service.settings import Settings
+from service.store import Manifest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -83,6 +85,11 @@ def test_every_make_target_exists(target: str) -> None:
 def test_every_link_leads_somewhere() -> None:
     links = set(re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", README))
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_manifest_that_it_shows_is_one() -> None:
+    [written] = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    assert Manifest.model_validate(tomllib.loads(written)).task == "features"
 
 
 def test_nothing_is_left_to_be_filled_in() -> None:

@@ -70,22 +70,46 @@ def test_what_is_known_stays_known_until_another_version_is_heard_of(store: Mode
     store.refresh_unless("never seen", "1")
 
 
+EXTRACTOR = CLASSIFIER.replace('"classify"', '"features"')
+
+
 @pytest.mark.parametrize(
     ("manifest", "reason"),
     [
         ("net = ", "Invalid value"),
-        (CLASSIFIER.replace('task = "classify"', 'task = "dance"'), "'classify', 'generate' or 'forecast'"),
+        (CLASSIFIER.replace('task = "classify"', 'task = "dance"'), "'classify', 'features', 'generate' or 'forecast'"),
         (CLASSIFIER.replace("channels = 1", "channels = 2"), "channels"),
         (CLASSIFIER.replace("std = [1.0]", "std = [1.0, 2.0]"), "mean and std need one value a channel"),
         (CLASSIFIER.replace('labels = ["a", "b", "c", "d"]', ""), r"a classifier needs \[input\] and labels"),
         (GENERATOR.split("[output]", maxsplit=1)[0], r"a generator needs \[output\]"),
         (CLASSIFIER + "\nblocks = 3", "Extra inputs are not permitted"),
+        (EXTRACTOR.partition("[input]")[0], r"an extractor needs \[input\]"),
+        (CLASSIFIER.replace("std =", 'resample = "as-sent"\nstd ='), "takes images as they are sent, is an extractor"),
+        (CLASSIFIER.replace("{net}", "onnx"), "an ONNX file, .* is an extractor"),
+        (CLASSIFIER.replace("std =", 'resample = "lanczos"\nstd ='), "resample"),
     ],
 )
 def test_a_manifest_that_cannot_be_says_where_and_why(tmp_path: Path, manifest: str, reason: str) -> None:
     with pytest.raises(InvalidManifest, match=reason) as raised:
         _ = write(tmp_path / "model", manifest).manifest
     assert str(tmp_path / "model" / "model.toml") in str(raised.value)
+
+
+def test_an_onnx_file_needs_no_card(models_dir: Path, store: ModelStore) -> None:
+    write(models_dir / "graph", EXTRACTOR.format(net="onnx"))
+    (models_dir / "graph" / "weights.onnx").write_bytes(b"graph")
+    model = store.extractor("graph")
+    assert model.weights_sha256 == hashlib.sha256(b"graph").hexdigest()
+    assert model.version == model.weights_sha256[:12]
+    assert "graph" in store.ids()
+
+
+def test_features_are_asked_of_what_looks_at_images(store: ModelStore) -> None:
+    assert store.extractor("echo").weights_sha256 is None
+    with pytest.raises(WrongTask, match="doodle does generate; it has no features of images"):
+        store.extractor("doodle")
+    with pytest.raises(ModelNotFound):
+        store.extractor("nobody")
 
 
 def test_a_card_that_cannot_be_says_where(models_dir: Path) -> None:

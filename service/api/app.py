@@ -6,7 +6,18 @@ from fastapi import APIRouter, Request, Response
 from starlette.routing import Route
 
 from service import __version__
-from service.api import classify, evaluate, explain, forecast, generate, health, models, progress, references
+from service.api import (
+    classify,
+    evaluate,
+    explain,
+    forecast,
+    generate,
+    health,
+    models,
+    progress,
+    recordings,
+    references,
+)
 from service.api.classify import ClassifyPath
 from service.api.gate import Application, Gate
 from service.api.problems import install_handlers
@@ -20,6 +31,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     progress.router,
     references.router,
     models.router,
+    recordings.router,
     health.router,
 )
 HOT_PATHS: dict[str, dict[str, Any]] = {"/classify": classify.OPENAPI}

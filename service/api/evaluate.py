@@ -99,8 +99,9 @@ async def show_evaluation(evaluation_id: str, request: Request, state: StateDep)
 @router.delete("/evaluations/{evaluation_id}", summary="Cancel or remove", status_code=204, response_class=Response)
 async def remove_evaluation(evaluation_id: str, state: StateDep, _local: LoopbackOnly) -> None:
     """Cancel an evaluation that is not over; remove one that is, with its report."""
-    await asyncio.to_thread(state.jobs.remove, evaluation_id)
-    await asyncio.to_thread(state.uploads.discard, evaluation_id)
+    was = await asyncio.to_thread(state.jobs.remove, evaluation_id)
+    if was != "running":  # else the evaluator that works in that folder removes it, within a second or so
+        await asyncio.to_thread(state.uploads.discard, evaluation_id)
     await asyncio.to_thread(state.gallery.discard, evaluation_id)
 
 

@@ -1,61 +1,77 @@
-"""`POST /generate`: new pictures of a seed, as a grid, an archive or an array; large counts stream."""
+"""`POST /generate`: new samples of a seed, as pictures, an archive, an array, a plot or JSON; large counts stream."""
 
-import secrets
-from collections.abc import AsyncIterator
-from contextlib import closing
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, closing
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
+from prometheus_client import Counter
 
 from service.api.bodies import JSONRoute
 from service.api.gate import Watch, deadline_of
+from service.api.negotiation import choose
 from service.api.problems import PROBLEM_RESPONSES
 from service.api.state import StateDep
-from service.errors import InvalidRequest
-from service.imaging import Pixels
-from service.packing import GRID_LIMIT, STREAMS, ImageStream
-from service.runtime.sampling import sample_images
-from service.schemas import SEED_LIMIT, GenerateRequest
+from service.packing.formats import IMAGES, POINTS
+from service.packing.stream import Samples, Stream
+from service.runtime.sampling import Drawing, formats_of
+from service.schemas import GenerateRequest
+from service.store import Model
 
 router = APIRouter(tags=["models"], responses=PROBLEM_RESPONSES, route_class=JSONRoute)
-
-MEDIA_TYPES = {"npz": "application/x-npz", "png": "image/png", "zip": "application/zip"}
 
 
 @router.post(
     "/generate",
-    summary="Generate images",
+    summary="Generate samples",
     response_class=Response,
-    responses={200: {"content": {"image/png": {}, "application/zip": {}, "application/x-npz": {}}}},
+    responses={200: {"content": {form.media_type: {} for form in (*IMAGES.values(), *POINTS.values())}}},
 )
 async def generate(body: GenerateRequest, request: Request, state: StateDep) -> Response:
-    """Draw `count` images. The header `X-Seed` names the seed, so that any answer can be had again."""
-    limit = min(state.settings.generate_limit, GRID_LIMIT if body.format == "png" else state.settings.generate_limit)
-    if body.count > limit:
-        hint = "; ask for zip or npz" if body.format == "png" else ""
-        message = f"at most {limit} images as {body.format}{hint}"
-        raise InvalidRequest(f"count: {message}", errors=[{"field": "count", "message": message}])
+    """Draw `count` samples. The header `X-Seed` names the seed, so that any answer can be had again.
+
+    Generators of images answer with a grid, PNG files or an array; those of points in the plane with JSON, a plot or an
+    array. Without `format`, `Accept` chooses.
+    """
     model = state.store.get(body.model or state.settings.default_generator, task="generate")
-    seed = secrets.randbelow(SEED_LIMIT) if body.seed is None else body.seed
-    headers = {"x-seed": str(seed), "x-model": model.id, "x-model-version": model.version}
+    accepted = None if body.format else _accepted(request, model)
+    drawing = Drawing.of(body, model, limit=state.settings.generate_limit, format_name=accepted)
     deadline = deadline_of(request.headers.get("x-deadline-ms"))
-    blocks = sample_images(
-        state.engines, model, seed=seed, count=body.count, deadline=deadline, request_id=request.state.request_id
-    )
+    blocks = drawing.blocks(state.engines, deadline=deadline, request_id=request.state.request_id)
+    stream = drawing.format.stream(drawing.contents())
     with Watch(request.receive):
         first = await anext(blocks)
-        state.instruments.images_generated.labels(model.id).inc(body.count)
-        pieces = _packed(STREAMS[body.format](body.count, first.shape[1:]), first, blocks)
-        if body.format == "png":
-            grid = b"".join([piece async for piece in pieces])
-            return Response(grid, media_type=MEDIA_TYPES["png"], headers=headers)
-    headers["content-disposition"] = f'attachment; filename="{model.id}-{seed}.{body.format}"'
-    return StreamingResponse(pieces, media_type=MEDIA_TYPES[body.format], headers=headers)
+        pieces = _packed(stream, first, blocks, state.instruments.images_generated.labels(model.id))
+        if stream.limit is not None:
+            whole = b"".join([piece async for piece in pieces])
+            return Response(whole, media_type=drawing.format.media_type, headers=_headers(drawing))
+    return StreamingResponse(pieces, media_type=drawing.format.media_type, headers=_headers(drawing))
 
 
-async def _packed(stream: ImageStream, first: Pixels, blocks: AsyncIterator[Pixels]) -> AsyncIterator[bytes]:
+def _accepted(request: Request, model: Model) -> str:
+    """The format that the caller's `Accept` prefers. Raises NotAcceptable."""
+    by_type = {form.media_type: name for name, form in formats_of(model).items()}
+    return by_type[choose(",".join(request.headers.getlist("accept")), tuple(by_type))]
+
+
+def _headers(drawing: Drawing) -> dict[str, str]:
+    model = drawing.model
+    told = {"x-seed": drawing.seed, "x-count": drawing.count, "x-model": model.id, "x-model-version": model.version}
+    headers = {name: str(value) for name, value in told.items()}
+    if not drawing.format.shown:
+        headers["content-disposition"] = f'attachment; filename="{model.id}-{drawing.seed}.{drawing.suffix}"'
+    return headers
+
+
+async def _packed(
+    stream: Stream, first: Samples, blocks: AsyncGenerator[Samples, None], drawn: Counter
+) -> AsyncIterator[bytes]:
     with closing(stream):
-        yield stream.add(first)
-        async for block in blocks:
-            yield stream.add(block)
-        yield stream.finish()
+        async with aclosing(blocks):
+            drawn.inc(len(first))
+            yield stream.add(first)
+            async for block in blocks:
+                drawn.inc(len(block))
+                yield stream.add(block)
+        yield await asyncio.to_thread(stream.finish)  # a plot of many points takes a while

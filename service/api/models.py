@@ -43,6 +43,8 @@ def _summary(model: Model, loaded: bool) -> dict[str, Any]:  # noqa: FBT001 - a 
         "dataset": manifest.dataset,
         "input": manifest.input.model_dump() if manifest.input else None,
         "output": manifest.output.model_dump() if manifest.output else None,
+        "points": manifest.points.model_dump() if manifest.points else None,
+        "generators": manifest.generators if manifest.task == "generate" else None,
         "series": manifest.series.model_dump() if manifest.series else None,
         "labels": list(manifest.labels),
         "parameters": card.parameters if card else None,

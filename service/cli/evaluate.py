@@ -40,7 +40,7 @@ def evaluate(
         typer.Option(metavar="METRIC.NAME=VALUE", help="An option of a metric, such as mmd.sigma=10; may be repeated."),
     ] = None,
     features: Annotated[
-        str | None, typer.Option(help="The classifier that looks at the images; the reference's own unless given.")
+        str | None, typer.Option(help="The extractor that looks at the images; the reference's own unless given.")
     ] = None,
     thresholds: Annotated[str | None, typer.Option(help="What must hold, such as 'fid<=30,mmd<=0.1'.")] = None,
     fail_if: FailIfOption = None,

@@ -1,20 +1,19 @@
-"""`chapterhouse generate`: new pictures of a seed, into a file."""
+"""`chapterhouse generate`: new samples of a seed, into a file."""
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, BinaryIO, Literal
+from typing import Annotated, BinaryIO, get_args
 
 import typer
 
 from service.cli.places import ServerOption, place_of
 from service.cli.reporting import fail_clearly, say
 from service.errors import InvalidRequest
-from service.schemas import SEED_LIMIT, GenerateRequest
+from service.schemas import SEED_LIMIT, GenerateRequest, Interpolation, SampleFormat
 
-Format = Literal["png", "zip", "npz"]
-FORMATS: dict[str, Format] = {".npz": "npz", ".png": "png", ".zip": "zip"}
+FORMATS: dict[str, SampleFormat] = {f".{name}": name for name in get_args(SampleFormat)}
 
 
 @fail_clearly
@@ -22,29 +21,53 @@ def generate(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", help="Where to: .png is one grid, .zip holds PNG files, .npz `images` uint8 (N, H, W, C)."
+            "--output",
+            "-o",
+            help="Where to. Images: .png is one grid, .zip holds PNG files, .npz and .npy uint8 (N, H, W, C). "
+            "Points: .json, .png and .svg are a plot, .npz and .npy float32 (N, 2).",
         ),
     ],
     model: Annotated[str | None, typer.Argument(help="A generator; the default one unless given.")] = None,
-    count: Annotated[int, typer.Option(min=1, help="How many images.")] = 16,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="How many samples; 16 images, 1,000 points or 4 paths unless given.")
+    ] = None,
     seed: Annotated[
         int | None,
         typer.Option(
-            min=0, max=SEED_LIMIT, help="Image i of a seed is always the same; drawn, and told, unless given."
+            min=0, max=SEED_LIMIT, help="Sample i of a seed is always the same; drawn, and told, unless given."
         ),
+    ] = None,
+    interpolate: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            max=256,
+            metavar="STEPS",
+            help="Draw paths of so many steps along the sphere, each a row of the grid.",
+        ),
+    ] = None,
+    generator: Annotated[
+        int | None, typer.Option(min=0, help="Of a model with several generators, the one that draws.")
     ] = None,
     server: ServerOption = None,
 ) -> None:
-    """Draw images and write them to a file, whole or not at all."""
+    """Draw samples and write them to a file, whole or not at all."""
     from service.cli.progress import Meter
 
     if output.suffix.lower() not in FORMATS:
         raise InvalidRequest(f"{output} ends in none of {', '.join(FORMATS)}, which say what to write.")
-    request = GenerateRequest(model=model, count=count, seed=seed, format=FORMATS[output.suffix.lower()])
+    request = GenerateRequest(
+        model=model,
+        count=count,
+        seed=seed,
+        format=FORMATS[output.suffix.lower()],
+        interpolate=None if interpolate is None else Interpolation(steps=interpolate),
+        generator=generator,
+    )
     with place_of(server) as place, whole_file(output) as file, Meter(output.name) as meter:
         drawn = place.generate(request, _Metered(file, meter.show_bytes))
-    images = "1 image" if count == 1 else f"{count:,} images"
-    say(f"{output}  {images} of {drawn.model} {drawn.version}, seed {drawn.seed}")
+    samples = "1 sample" if drawn.count == 1 else f"{drawn.count:,} samples"
+    say(f"{output}  {samples} of {drawn.model} {drawn.version}, seed {drawn.seed}")
 
 
 @contextmanager

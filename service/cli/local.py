@@ -1,7 +1,6 @@
 """The service's work in this process, without a server: the same tasks, blocks and reports, through one engine."""
 
 import asyncio
-import secrets
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, closing
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.client import Drawn, Image, Output
-from service.errors import DeadlineExceeded, InvalidRequest, UnreadableImage
+from service.errors import DeadlineExceeded, UnreadableImage
 from service.evaluation.exhibits import Exhibits
 from service.evaluation.history import ReportFiles
 from service.evaluation.pipeline import Bench, evaluate
@@ -20,14 +19,12 @@ from service.evaluation.references import References
 from service.evaluation.rendering.html import render_html
 from service.evaluation.reports import Report
 from service.imaging import Pixels
-from service.packing import GRID_LIMIT, STREAMS
 from service.runtime.calls import Call
 from service.runtime.devices import available_devices
 from service.runtime.forecasting import ForecastDocument, Question
 from service.runtime.local import LocalEngine
-from service.runtime.sampling import sample_images
+from service.runtime.sampling import Drawing
 from service.schemas import (
-    SEED_LIMIT,
     Classification,
     EvaluationRequest,
     ForecastReply,
@@ -64,7 +61,7 @@ class Local:
         return asyncio.run(self._forecast(request))
 
     def generate(self, request: GenerateRequest, output: Output) -> Drawn:
-        """Draw images into an open file, block by block. Raises InvalidRequest, ModelNotFound, WrongTask."""
+        """Draw samples into an open file, block by block. Raises InvalidRequest, ModelNotFound, WrongTask."""
         return asyncio.run(self._generate(request, output))
 
     def evaluate(
@@ -137,17 +134,14 @@ class Local:
         return ForecastReply.model_validate_json(b"".join([*pieces, document.finish()]))
 
     async def _generate(self, request: GenerateRequest, output: Output) -> Drawn:
-        if request.format == "png" and request.count > GRID_LIMIT:
-            raise InvalidRequest(f"count: at most {GRID_LIMIT} images as png; ask for zip or npz")
         model = self._store.get(request.model or self._settings.default_generator, task="generate")
-        seed = secrets.randbelow(SEED_LIMIT) if request.seed is None else request.seed
-        stream = STREAMS[request.format](request.count, (*model.output.size, model.output.channels))
-        with closing(stream):
+        drawing = Drawing.of(request, model)
+        with closing(drawing.format.stream(drawing.contents())) as stream:
             async with self._engine() as engine:
-                async for block in sample_images(engine, model, seed=seed, count=request.count):
+                async for block in drawing.blocks(engine):
                     output.write(stream.add(block))
             output.write(stream.finish())
-        return Drawn(model=model.id, version=model.version, seed=seed)
+        return Drawn(model=model.id, version=model.version, seed=drawing.seed, count=drawing.count)
 
     async def _evaluate(
         self,

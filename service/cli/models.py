@@ -1,5 +1,6 @@
 """`chapterhouse models`: what the store holds, and whether it is what its cards say."""
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -7,9 +8,10 @@ import typer
 from service.cli.fetch import fetch
 from service.cli.nets import print_layers, show_nets
 from service.cli.reporting import EXIT_FAILED, JSONOption, fail_clearly, print_json, print_table, say
-from service.errors import ConfigurationError, InvalidManifest
-from service.settings import read_settings
-from service.store import Card, Model, ModelStore, file_sha256
+from service.cli.scoring import differing, measure_scores
+from service.errors import ConfigurationError, DatasetMissing, InvalidManifest, PackageMissing, ReferenceNotFound
+from service.settings import Settings, read_settings
+from service.store import ONNX, Card, Model, ModelStore, file_sha256
 
 if TYPE_CHECKING:
     from service.nets.layers import LayerRow
@@ -68,6 +70,7 @@ def show(
         "dataset": manifest.dataset,
         "input": _words(manifest.input.model_dump()) if manifest.input else "",
         "output": _words(manifest.output.model_dump()) if manifest.output else "",
+        "points": _words(manifest.points.model_dump()) if manifest.points else "",
         "series": _words(manifest.series.model_dump()) if manifest.series else "",
         "labels": _some(manifest.labels),
         "training": _words(manifest.training),
@@ -86,15 +89,21 @@ def verify(
     model_ids: Annotated[
         list[str] | None, typer.Argument(metavar="[ID]...", help="All of the store unless given.")
     ] = None,
+    files: Annotated[
+        bool, typer.Option("--files", help="Only the files: measure nothing, so that no dataset is needed.")
+    ] = False,
 ) -> None:
-    """Check weights, manifests and cards against each other; exits 2 where one is wrong."""
-    store = _store()
+    """Check weights, manifests and cards, and measure the cards' scores again; exits 2 where one is wrong."""
+    settings = read_settings()
+    store = ModelStore.of(settings)
     wrong = False
     for model_id in model_ids or store.ids():
         model = store.described(model_id)
-        found = faults(model)
+        found, seen = faults(model), ""
+        if not found and not files:
+            found, seen = _measured(settings, store, model)
         wrong = wrong or bool(found)
-        say(f"{model_id}  {'; '.join(found) or f'{model.version} is what its card says'}")
+        say(f"{model_id}  {'; '.join(found) or f'{model.version} is what its card says{seen}'}")
     if wrong:
         raise typer.Exit(EXIT_FAILED)
 
@@ -114,9 +123,36 @@ def faults(model: Model) -> list[str]:
     """What is wrong with a model's files; nothing where they are what they say."""
     try:
         card = model.card
+        if model.manifest.net == ONNX:
+            return _faults_of_graph(model)
         return _faults_of_net(model, card) + (_faults_of_weights(model, card) if card else ["it has no card.json"])
     except InvalidManifest as error:
         return [str(error)]
+
+
+def _faults_of_graph(model: Model) -> list[str]:
+    """What keeps an ONNX file, which needs no card, from being run."""
+    from service.nets.registry import open_net
+
+    try:
+        open_net(model.manifest.net, model.manifest.options, model.weights)
+    except (ConfigurationError, PackageMissing) as error:
+        return [str(error)]
+    return []
+
+
+def _measured(settings: Settings, store: ModelStore, model: Model) -> tuple[list[str], str]:
+    """Which scores are not the card's, and what was found in words."""
+    card = model.card
+    if card is None or not card.scores:
+        return [], ""
+    if model.manifest.source is not None:
+        return [], ", its scores being its publisher's"
+    try:
+        found = asyncio.run(measure_scores(settings, store, model, card))
+    except (DatasetMissing, ReferenceNotFound) as error:
+        return [f"its scores cannot be measured: {error}"], ""
+    return differing(card, found), "".join(f", {name} {score.value:.6g}" for name, score in found.items())
 
 
 def _faults_of_weights(model: Model, card: Card) -> list[str]:
@@ -169,6 +205,8 @@ def _layers_of(model: Model) -> "list[LayerRow]":
     from service.nets.registry import build_net
     from service.training.train import example_of
 
+    if model.manifest.net == ONNX:
+        return []  # a graph keeps them to itself
     with torch.device("meta"):
         return layer_table(build_net(model.manifest.net, model.manifest.options), example_of(model.manifest))
 

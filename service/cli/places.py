@@ -36,7 +36,7 @@ class Place(Protocol):
         ...
 
     def generate(self, request: "GenerateRequest", output: "Output") -> "Drawn":
-        """Draw images into an open file."""
+        """Draw samples into an open file."""
         ...
 
     def evaluate(

@@ -30,7 +30,7 @@ def list_references() -> None:
 def make(
     name: Annotated[str, typer.Argument(help="What to call it; `<dataset>-test` is what cards are scored with.")],
     dataset: Annotated[str, typer.Option(help="The dataset whose test images it holds.")],
-    features: Annotated[str, typer.Option(help="The classifier that looks at them.")],
+    features: Annotated[str, typer.Option(help="The extractor that looks at them.")],
 ) -> None:
     """Extract the features of a dataset's test images and keep them with their statistics."""
     path = asyncio.run(_make(read_settings(), name, dataset, features))
@@ -44,7 +44,7 @@ async def _make(settings: Settings, name: str, dataset: str, features: str) -> s
     from service.runtime.local import LocalEngine
 
     store = ModelStore.of(settings)
-    extractor = store.get(features, task="classify")
+    extractor = store.extractor(features)
     images = find_dataset(dataset).load(settings.data, "test").images
     async with LocalEngine(store) as engine:
         reference = await dataset_reference(name, images, extractor, engine, dataset=f"{dataset} test")

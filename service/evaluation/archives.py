@@ -5,7 +5,7 @@ order of the samples is that of their hashes.
 """
 
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -16,13 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import UnreadableArchive, UnreadableImage
+from service.evaluation.album import Images
 from service.evaluation.arrays import spool_array
-from service.evaluation.spool import ImageSpool, content_sha256, copies_warning, digest, order_of, ordered_copy
+from service.evaluation.decoding import in_order
+from service.evaluation.spool import Digests, Fitted, Frame, ImageSpool, digest, fit, ordered_copy
+from service.evaluation.stopping import Stop
 from service.evaluation.tars import DAMAGE as CUT_SHORT
 from service.evaluation.tars import tar_entries
 from service.evaluation.unpacking import Budget, Entry, EntryDamaged, Limits, short
 from service.evaluation.zips import members_of, opened_member, opened_zip, zip_entries
-from service.imaging import decode
+from service.imaging import Picture, read_picture
 from service.metrics.statistics import Statistics
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -38,7 +41,8 @@ class Samples:
 
     Statistics that were sent beside images stand for more samples than these.
 
-    images:  uint8 (n, height, width, channels) as the extractor wants them, mapped from a file
+    images:  uint8 (n, height, width, channels) as the extractor wants them, mapped from a file; an album where it is
+             the extractor that resamples them and they have several sizes
     features, logits: (n, d) and (n, classes)
     count:   n; None for statistics
     sha256:  of the content, the same for the same samples in any order and packing
@@ -46,7 +50,7 @@ class Samples:
 
     count: int | None
     sha256: str
-    images: NDArray[np.uint8] | None = None
+    images: Images | None = None
     features: NDArray[Any] | None = None
     logits: NDArray[Any] | None = None
     statistics: Statistics | None = None
@@ -58,8 +62,7 @@ class _Reading:
     """What the caller wants of one upload."""
 
     working_dir: Path
-    size: tuple[int, int]
-    channels: int
+    frame: Frame
     budget: Budget
     skip_unreadable: bool
 
@@ -68,18 +71,18 @@ def open_samples(
     path: Path,
     *,
     working_dir: Path,
-    size: tuple[int, int],
-    channels: int,
+    frame: Frame,
     limits: Limits,
     skip_unreadable: bool = False,
+    stop: Stop | None = None,
 ) -> Samples:
-    """The samples of an uploaded file; images fitted to `size` (height, width) and `channels`.
+    """The samples of an uploaded file; images fitted to `frame`.
 
     The result lives in files in `working_dir`, which must be empty, belong to this one upload and outlive the result.
-    Raises UnreadableArchive, which names the file inside the archive unless `skip_unreadable` makes it a warning, and
-    InvalidSamples for statistics that are none.
+    Raises UnreadableArchive, which names the file inside the archive unless `skip_unreadable` makes it a warning,
+    InvalidSamples for statistics that are none, and Stopped.
     """
-    reading = _Reading(working_dir, size, channels, Budget(limits), skip_unreadable)
+    reading = _Reading(working_dir, frame, Budget(limits, stop), skip_unreadable)
     with path.open("rb") as file:
         start = file.read(tarfile.BLOCKSIZE)
     if start.startswith(b"PK"):
@@ -110,28 +113,36 @@ def _from_zip(path: Path, reading: _Reading) -> Samples:
 
 
 def _from_entries(entries: Iterable[Entry], reading: _Reading) -> Samples:
-    faults: list[str] = []
-    with ImageSpool(reading.working_dir, size=reading.size, channels=reading.channels) as spool:
-        for entry in entries:
-            try:
-                spool.add(_decode(entry, reading.budget.limits))
-            except UnreadableImage as error:
-                faults.append(f"{short(entry.name)}: {error.detail}")
-                if not reading.skip_unreadable:
-                    raise UnreadableArchive(faults[0]) from error
-        return _images(spool, faults)
+    def read(entry: Entry) -> Fitted | str:
+        try:
+            return fit(_picture(entry, reading.budget.limits), reading.frame)
+        except UnreadableImage as error:
+            return f"{short(entry.name)}: {error.detail}"
+
+    return _spooled(in_order(entries, read, size_of=lambda entry: len(entry.data)), reading)
 
 
-def _decode(entry: Entry, limits: Limits) -> NDArray[np.uint8]:
+def _picture(entry: Entry, limits: Limits) -> Picture:
     if entry.fault:
         raise UnreadableImage(entry.fault)
-    return decode(entry.data, limit_pixels=limits.image_pixels)
+    return read_picture(entry.data, limit_pixels=limits.image_pixels)
 
 
-def _images(spool: ImageSpool, faults: list[str]) -> Samples:
-    images, count = spool.finish(), len(spool.digests)
+def _spooled(images: Iterable[Fitted | str], reading: _Reading) -> Samples:
+    """The samples of images, some of which may be faults instead."""
+    faults: list[str] = []
+    with ImageSpool(reading.working_dir, reading.frame) as spool:
+        for image in images:
+            if isinstance(image, Fitted):
+                spool.add(image)
+            elif reading.skip_unreadable:
+                faults.append(image)
+            else:
+                raise UnreadableArchive(image)
+        pixels, count = spool.finish(reading.budget.stop), len(spool.digests)
     skipped = (_skipped(faults, count + len(faults)),) if faults else ()
-    return Samples(count, content_sha256("images", spool.digests), images=images, warnings=(*skipped, *spool.warnings))
+    sha256_of_images = spool.digests.content_sha256("images")
+    return Samples(count, sha256_of_images, images=pixels, warnings=(*skipped, *spool.warnings))
 
 
 def _skipped(faults: list[str], files: int) -> str:
@@ -197,10 +208,12 @@ def _from_image_array(images: NDArray[Any], reading: _Reading) -> Samples:
         raise UnreadableArchive(
             f"The images are {height}×{width}; at most {reading.budget.limits.image_pixels:,} pixels are read."
         )
-    with ImageSpool(reading.working_dir, size=reading.size, channels=reading.channels) as spool:
-        for image in images:
-            spool.add(image)
-        return _images(spool, [])
+    fitted = in_order(
+        _rows(images, reading.budget.stop),
+        lambda pixels: fit(Picture(pixels), reading.frame),
+        size_of=lambda pixels: pixels.nbytes,
+    )
+    return _spooled(fitted, reading)
 
 
 def _features(features: NDArray[Any], logits: NDArray[Any] | None, reading: _Reading) -> Samples:
@@ -208,13 +221,21 @@ def _features(features: NDArray[Any], logits: NDArray[Any] | None, reading: _Rea
     if features.ndim != 2 or beside is None or beside.ndim != 2 or len(beside) != len(features):
         shapes = features.shape if logits is None else (features.shape, logits.shape)
         raise UnreadableArchive(f"Features (N, d), and logits (N, classes) if any, are read; the shapes are {shapes}.")
-    digests = [digest(np.concatenate(row, dtype=np.float64)) for row in zip(features, beside, strict=True)]
-    order = order_of(digests)
-    ordered = ordered_copy(features, order, reading.working_dir / "features.ordered")
+    stop = reading.budget.stop
+    pairs = zip(_rows(features, stop), beside, strict=True)
+    digests = Digests(digest(np.concatenate(row, dtype=np.float64)) for row in pairs)
+    order = digests.order()
+    ordered = ordered_copy(features, order, reading.working_dir / "features.ordered", stop)
     if logits is not None:
-        logits = ordered_copy(logits, order, reading.working_dir / "logits.ordered")
-    sha = content_sha256("features", digests)
-    return Samples(len(features), sha, features=ordered, logits=logits, warnings=copies_warning(digests))
+        logits = ordered_copy(logits, order, reading.working_dir / "logits.ordered", stop)
+    sha = digests.content_sha256("features")
+    return Samples(len(features), sha, features=ordered, logits=logits, warnings=digests.warnings)
+
+
+def _rows(array: NDArray[Any], stop: Stop) -> Iterator[NDArray[Any]]:
+    for row in array:
+        stop.check()
+        yield row
 
 
 def _statistics(mu: NDArray[Any], sigma: NDArray[Any]) -> Samples:

@@ -5,8 +5,9 @@ cancels: the difference varies by the two generated sets alone, which were drawn
 
     d ± z √(s²new + s²old),   s = standard error with the reference held fixed
 
-A metric is worse where this whole interval lies on the worse side of zero. Where a metric has no interval there is
-nothing to weigh the difference with, and any step to the worse side, beyond rounding, is one too many.
+A metric is worse where this whole interval lies on the worse side of zero; one with an ideal, where it is further from it
+by more than half the interval. Where a metric has no interval there is nothing to weigh the difference with, and any step
+to the worse side, beyond rounding, is one too many.
 """
 
 import math
@@ -19,6 +20,7 @@ from service.metrics.registry import metric_type
 
 QUANTILE = 1.959963984540054  # of the normal distribution, for the level of 0.95
 ROUNDING = 1e-9
+EVEN = 0.5  # the ideal of reports that do not say theirs
 
 Options = Mapping[str, Mapping[str, Any]]
 
@@ -78,13 +80,20 @@ def _check(name: str, now: MetricEntry, baseline: Report) -> Check:
     then = baseline.metrics[name]
     difference = now.value - then.value
     interval = _interval(difference, now, then)
-    sign = 1.0 if metric_type(name).better == "lower" else -1.0
-    rounding = ROUNDING * max(abs(now.value), abs(then.value))
-    least = sign * difference - rounding if interval is None else min(sign * end for end in interval)
+    worse = _badness(name, now) - _badness(name, then)
+    doubt = ROUNDING * max(abs(now.value), abs(then.value)) if interval is None else (interval[1] - interval[0]) / 2
     compared = Comparison(evaluation=baseline.id, value=then.value, difference=difference, interval=interval)
     return Check(
-        threshold=f"{name} not worse than {baseline.id}", value=now.value, passed=least <= 0, baseline=compared
+        threshold=f"{name} not worse than {baseline.id}", value=now.value, passed=worse <= doubt, baseline=compared
     )
+
+
+def _badness(name: str, entry: MetricEntry) -> float:
+    """How far a score is on the worse side; a classifier's accuracy may be too low as well as too high."""
+    better = metric_type(name).better
+    if better == "nearer its ideal":
+        return abs(entry.value - (entry.number("ideal") or EVEN))
+    return entry.value if better == "lower" else -entry.value
 
 
 def _interval(difference: float, now: MetricEntry, then: MetricEntry) -> tuple[float, float] | None:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from service.errors import InvalidSamples
+from service.evaluation.album import Album, Images
 from service.evaluation.exhibits import Classes, Curve, Exhibits, Numbers, Pairs, Projection, Typicality
 from service.imaging import Pixels, conform
 from service.metrics.distances import exact_squares, squared_distances
 from service.metrics.frechet import Gaussian, gaussian_of, root_of
 from service.metrics.metric import Side
-from service.metrics.samples import Real, Rows
+from service.metrics.samples import Real, Rows, check_features
 from service.metrics.statistics import Statistics
 
 Indices = NDArray[np.intp]
@@ -35,24 +37,28 @@ CURVE_REPEATS = 3
 CURVE_FEWEST = 16
 CURVE_PRODUCTS = 2_000_000_000
 """Multiplications that one size of the curve may take."""
+CURVE_NUMBERS = 4_000_000
+"""Numbers of the largest part that the curve takes into memory."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lot:
-    """One side: what the metrics saw of it, and its images uint8 (n, H, W, C) in the same order, if it had any."""
+    """One side: what the metrics saw of it, and its images in the same order, if it had any."""
 
     side: Side
-    images: Pixels | None = None
+    images: Images | None = None
 
 
 def curate(
     generated: Lot, reference: Lot, *, labels: Sequence[str] = (), curve: bool = True, seed: int = 0
 ) -> Exhibits:
-    """Whatever exhibits the two sides, which have been measured, allow.
+    """Whatever exhibits the two sides allow: none of sides that cannot be measured.
 
     `labels` name the classes, where they are known; without `curve` FID is not looked at.
     """
     made, real = generated.side, reference.side
+    if not (_is_measurable(made) and _is_measurable(real)):
+        return Exhibits()
     rng = np.random.default_rng(seed)
     exhibits: dict[str, object] = {}
     if made.probabilities is not None and real.probabilities is not None:
@@ -66,6 +72,17 @@ def curate(
         if generated.images is not None:
             exhibits |= _neighbours(generated, reference, rng)
     return Exhibits(**exhibits)  # type: ignore[arg-type]
+
+
+def _is_measurable(side: Side) -> bool:
+    """Whether there is no NaN or infinity in what is known of a side: LAPACK given one may crash the process."""
+    try:
+        for rows in (side.features, side.probabilities):
+            if rows is not None:
+                check_features(rows, "shown", fewest=1)
+    except InvalidSamples:
+        return False
+    return True
 
 
 def _classes(real: Rows, generated: Rows, labels: Sequence[str]) -> Classes | None:
@@ -197,6 +214,8 @@ def _halves(count: int) -> list[int]:
 
 def _repeats(size: int, dimensions: int) -> int:
     """How often FID at a size can be afforded: a product with the root, and the eigenvalues of a Gram matrix."""
+    if size * dimensions > CURVE_NUMBERS:
+        return 0
     products = size * dimensions**2 + 8 * min(size, dimensions) ** 3
     return min(CURVE_REPEATS, CURVE_PRODUCTS // products)
 
@@ -228,10 +247,17 @@ def _chosen(total: int, count: int, rng: np.random.Generator) -> Indices:
     return np.arange(total) if total <= count else np.sort(rng.permutation(total)[:count])
 
 
-def _thumbnails(images: Pixels | None, rows: Indices) -> Pixels:
-    """The images of these rows, the longer side at most 96 pixels; none where there are none."""
+def _thumbnails(images: Images | None, rows: Indices) -> Pixels:
+    """The images of these rows, the longer side at most 96 pixels; none where there are none.
+
+    Of images of several sizes the middle squares.
+    """
     if images is None:
         return np.empty((0, 0, 0, 1), np.uint8)
+    if isinstance(images, Album):
+        square, channels = (THUMBNAIL_SIDE, THUMBNAIL_SIDE), images[0].shape[2]
+        cut = (conform(images[row], size=square, channels=channels, shorter=THUMBNAIL_SIDE) for row in rows)
+        return np.stack(list(cut))
     height, width, channels = images.shape[1:]
     share = min(1.0, THUMBNAIL_SIDE / max(height, width))
     size = max(1, round(height * share)), max(1, round(width * share))

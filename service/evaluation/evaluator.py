@@ -20,6 +20,7 @@ from service.evaluation.keeping import keep_reference
 from service.evaluation.pipeline import Bench, Progress, evaluate
 from service.evaluation.references import References
 from service.evaluation.retention import Retention
+from service.evaluation.stopping import in_thread
 from service.evaluation.uploads import Uploads
 from service.runtime.lifeline import freeze_garbage, on_terminate, watch_parent
 from service.runtime.pool import EnginePool
@@ -98,7 +99,7 @@ class Evaluator:
     async def _sweep(self) -> None:
         while True:
             try:
-                await asyncio.to_thread(self._retention.sweep)
+                await in_thread(self._retention.sweep)
             except (DatabaseUnavailable, OSError):
                 log.exception("sweeping failed")
             await asyncio.sleep(SWEEP_S)
@@ -126,15 +127,24 @@ class Evaluator:
         await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
         if not work.done():
-            work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
-            await self._insist(self._jobs.give_back, job, self._owner)
-            log.info("evaluation %s is queued again", job.id)
+            await self._give_back(job, work)
             return
         status = await self._end(job, work)
+        if await self._insist(self._jobs.is_open, job.id):
+            log.warning("evaluation %s is another evaluator's by now", job.id)
+            return
         self._uploads.discard(job.id)
         self._instruments.evaluations.labels(status).inc()
         self._instruments.evaluation_seconds.observe(time.monotonic() - began)
+
+    async def _give_back(self, job: Job, work: "asyncio.Task[Outcome]") -> None:
+        """Queue an evaluation again, before waiting for a step that may outlast the time that is left to stop in."""
+        try:
+            await self._insist(self._jobs.give_back, job, self._owner)
+            log.info("evaluation %s is queued again", job.id)
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
 
     async def _end(self, job: Job, work: "asyncio.Task[Outcome]") -> str:
         """Write down how the work on a job ended; its status. Raises DatabaseUnavailable: then its lease runs out."""
@@ -149,8 +159,8 @@ class Evaluator:
             if told is None:
                 log.exception("evaluation %s failed", job.id)
                 told = ServiceError("The failure has been logged under the evaluation's id.")
-            await self._insist(self._jobs.fail, job, self._owner, told.problem())
-            return "failed"
+            failed = await self._insist(self._jobs.fail, job, self._owner, told.problem())
+            return "failed" if failed else "cancelled"
         return "finished" if ended else "cancelled"
 
     def _finish(self, job: Job, outcome: Outcome) -> bool:
@@ -194,29 +204,30 @@ class Evaluator:
     async def _measure(self, job: Job, on_progress: Progress) -> Outcome:
         folder = self._uploads.folder(job.id)
         reference = folder / "reference"
-        report = await evaluate(
-            EvaluationRequest.model_validate(job.request),
-            self._bench,
-            report_id=job.id,
-            generated=folder / "generated",
-            reference=reference if reference.exists() else None,
-            working_dir=folder,
-            on_progress=on_progress,
-            on_exhibits=lambda exhibits: self._gallery.hang(job.id, exhibits),
-        )
+        with self._uploads.attempt(job.id) as working_dir:
+            report = await evaluate(
+                EvaluationRequest.model_validate(job.request),
+                self._bench,
+                report_id=job.id,
+                generated=folder / "generated",
+                reference=reference if reference.exists() else None,
+                working_dir=working_dir,
+                on_progress=on_progress,
+                on_exhibits=lambda exhibits: self._gallery.hang(job.id, exhibits),
+            )
         if report.reused is not None:
             await asyncio.to_thread(self._gallery.copy, report.reused, job.id)
         return Outcome(report.model_dump(mode="json"))
 
     async def _keep(self, job: Job, on_progress: Progress) -> Outcome:
-        folder = self._uploads.folder(job.id)
-        kept = await keep_reference(
-            ReferenceRequest.model_validate(job.request),
-            self._bench,
-            upload=folder / "reference",
-            working_dir=folder,
-            on_progress=on_progress,
-        )
+        with self._uploads.attempt(job.id) as working_dir:
+            kept = await keep_reference(
+                ReferenceRequest.model_validate(job.request),
+                self._bench,
+                upload=self._uploads.folder(job.id) / "reference",
+                working_dir=working_dir,
+                on_progress=on_progress,
+            )
         return Outcome(kept.summary.model_dump(mode="json"), kept.publish)
 
 

@@ -1,49 +1,100 @@
 """Images to features: blocks through an engine on the bulk lane, in order, a few of them under way."""
 
 import asyncio
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.runtime.calls import Array, Call, EngineClient, Lane, submit_patiently
+from service.evaluation.album import Images
+from service.evaluation.archives import Samples
+from service.evaluation.blocks import block_of
+from service.metrics.statistics import Statistics
+from service.runtime.calls import Call, EngineClient, Lane, submit_patiently
 from service.store import Model
 
 BLOCKS_UNDER_WAY = 4
 """Enough to keep a device busy, little enough to leave the queue to others."""
 
+Rows = NDArray[np.float32]
+
 
 async def extract_features(
     engine: EngineClient,
     model: Model,
-    images: NDArray[np.uint8],
+    images: Images,
     *,
+    folder: Path | None = None,
     on_progress: Callable[[float], None] = lambda _: None,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Features (n, d) and class probabilities (n, classes) of images uint8 (n, H, W, C) of the model's own size.
+) -> tuple[Rows, Rows | None]:
+    """Features (n, d) and class probabilities (n, classes), if the model knows any, of images fitted to its frame.
 
-    The blocks are those of the model's manifest, so the same images in the same order give the same bits whatever
-    else the engine does. Raises the ServiceError that the engine met.
+    With a folder they lie on its disk, and take no memory however many they are. The blocks are those of the model's
+    manifest, so the same images in the same order give the same bits whatever else the engine does. Raises the
+    ServiceError that the engine met.
     """
     block = model.manifest.serving.block
-    call = Call(model.id, "features", model.version)
-    under_way = asyncio.Semaphore(BLOCKS_UNDER_WAY)
+    sink = _Sink(len(images), folder)
     done = 0
 
-    async def extract(start: int) -> list[Array]:
+    async def extract(starts: Iterator[int]) -> None:
         nonlocal done
-        async with under_way:
-            rows = np.ascontiguousarray(images[start : start + block])
-            result = await submit_patiently(engine, call, [rows], lane=Lane.BULK)
-        done += len(rows)
-        on_progress(done / len(images))
-        return result
+        for start in starts:
+            verb, rows = await asyncio.to_thread(block_of, images, start, start + block, model.input)
+            call = Call(model.id, verb, model.version)
+            sink.put(start, len(rows), await submit_patiently(engine, call, [rows], lane=Lane.BULK))
+            done += len(rows)
+            on_progress(done / len(images))
 
-    tasks = [asyncio.create_task(extract(start)) for start in range(0, len(images), block)]
+    starts = iter(range(0, len(images), block))
+    under_way = [asyncio.create_task(extract(starts)) for _ in range(BLOCKS_UNDER_WAY)]
     try:
-        parts = await asyncio.gather(*tasks)
+        await asyncio.gather(*under_way)
     finally:
-        for task in tasks:
+        for task in under_way:
             task.cancel()
-    features, probabilities = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return features, probabilities
+        await asyncio.gather(*under_way, return_exceptions=True)
+    return sink.finish()
+
+
+class _Sink:
+    """Where the rows of finished blocks go: memory, or files without a name in a folder."""
+
+    def __init__(self, count: int, folder: Path | None) -> None:
+        self._count = count
+        self._folder = folder
+        self._rows: list[Rows] = []
+
+    def put(self, start: int, count: int, outputs: list[Rows]) -> None:
+        """Take a block of `count` rows: its features and its probabilities."""
+        if not self._rows:
+            self._rows = [self._room(output.shape[1]) for output in outputs]
+        for rows, output in zip(self._rows, outputs, strict=True):
+            assert len(output) == count, "an engine answers for every row"
+            rows[start : start + count] = output
+
+    def finish(self) -> tuple[Rows, Rows | None]:
+        """All rows, which nobody changes any more."""
+        features, probabilities = self._rows
+        for rows in self._rows:
+            rows.setflags(write=False)
+        return features, probabilities if probabilities.shape[1] else None
+
+    def _room(self, width: int) -> Rows:
+        shape = (self._count, width)
+        if self._folder is None or width == 0:
+            return np.empty(shape, np.float32)
+        with tempfile.TemporaryFile(dir=self._folder) as file:  # the map keeps it, and the system removes it after that
+            return np.memmap(file, np.float32, mode="w+", shape=shape)
+
+
+def beside_images(samples: Samples, dimensions: int, extractor: str) -> tuple[Statistics | None, tuple[str, ...]]:
+    """The statistics that were sent beside images, if they can be those of the same extractor, and what to say."""
+    given = samples.statistics
+    if given is None:
+        return None, ()
+    if len(given.mean) != dimensions:
+        return None, (f"its mu and sigma have {len(given.mean):,} dimensions, not {dimensions:,}; they are left out.",)
+    return given, (f"its mu and sigma are taken to be those of {extractor}; the features are of its images.",)

@@ -22,6 +22,7 @@ ATTEMPTS_LIMIT = 3
 
 _COLUMNS = EVALUATIONS.c
 _OVER = ("finished", "failed", "cancelled")
+_OPEN = ("queued", "running")
 
 
 class Kind(StrEnum):
@@ -109,6 +110,12 @@ class Jobs:
         with self._database.reading() as connection:
             return set(connection.execute(query.where(_COLUMNS.status.in_(statuses)) if statuses else query).scalars())
 
+    def is_open(self, job_id: str) -> bool:
+        """Whether there is still something to be done for an evaluation."""
+        query = sa.select(_COLUMNS.status).where(_COLUMNS.id == job_id)
+        with self._database.reading() as connection:
+            return connection.execute(query).scalars().first() in _OPEN
+
     def finished_like(self, inputs_sha256: str) -> Mapping[str, Any] | None:
         """The newest report whose numbers depend on the very same inputs."""
         same = sa.and_(_COLUMNS.inputs_sha256 == inputs_sha256, _COLUMNS.status == "finished")
@@ -190,15 +197,15 @@ class Jobs:
             return is_held
 
     def remove(self, job_id: str) -> str:
-        """Cancel an evaluation that is not over, remove one that is; says which. Raises EvaluationNotFound."""
+        """Cancel an evaluation that is not over, remove one that is; says what it was. Raises EvaluationNotFound."""
         with self._database.writing() as connection:
             row = _found(connection, job_id, for_update=True)
             if row["status"] in _OVER:
                 connection.execute(sa.delete(EVALUATIONS).where(_COLUMNS.id == job_id))
-                return "removed"
-            values = {"status": "cancelled", "ended": time.time(), "owner": None}
-            connection.execute(sa.update(EVALUATIONS).where(_COLUMNS.id == job_id).values(**values))
-            return "cancelled"
+            else:
+                values = {"status": "cancelled", "ended": time.time(), "owner": None}
+                connection.execute(sa.update(EVALUATIONS).where(_COLUMNS.id == job_id).values(**values))
+            return str(row["status"])
 
     def over(self) -> list[Ended]:
         """The evaluations that are over, the one that ended last first."""

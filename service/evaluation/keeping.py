@@ -1,6 +1,5 @@
 """A real set that was sent becomes a stored reference: read and extracted as the sets of an evaluation are."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +9,11 @@ import numpy as np
 
 from service.errors import InvalidSamples
 from service.evaluation.archives import Samples
-from service.evaluation.extraction import extract_features
-from service.evaluation.pipeline import Bench, Progress, beside_images, open_anew
+from service.evaluation.extraction import beside_images, extract_features
+from service.evaluation.pipeline import Bench, Progress
+from service.evaluation.reading import read_samples
 from service.evaluation.references import CALLER, Reference, check_name, make_reference
-from service.evaluation.unpacking import Limits
+from service.evaluation.stopping import in_thread
 from service.metrics.samples import softmax
 from service.schemas import ReferenceRequest, ReferenceSummary
 from service.store import Model
@@ -28,9 +28,9 @@ class Kept:
 
 
 def plan_reference(request: ReferenceRequest, bench: Bench) -> Model:
-    """The classifier that looks at a reference's images. Raises InvalidRequest, ModelNotFound, WrongTask."""
+    """The extractor that looks at a reference's images. Raises InvalidRequest, ModelNotFound, WrongTask."""
     check_name(request.name)
-    return bench.store.get(request.features or bench.settings.default_classifier, task="classify")
+    return bench.store.extractor(request.features or bench.settings.default_classifier)
 
 
 async def keep_reference(
@@ -43,22 +43,17 @@ async def keep_reference(
 ) -> Kept:
     """The reference of an uploaded file, ready to be put in its place. Raises the ServiceError that ends it."""
     extractor = plan_reference(request, bench)
-    settings, spec = bench.settings, extractor.input
-    samples = await asyncio.to_thread(
-        open_anew,
-        upload,
-        working_dir / "reference.samples",
-        spec.size,
-        spec.channels,
-        Limits(settings.upload_limit_bytes, settings.image_limit_pixels),
-        request.skip_unreadable,
+    samples = await read_samples(
+        upload, working_dir, extractor.input, bench.settings, skip_unreadable=request.skip_unreadable
     )
     if samples.images is not None:
-        rows = await extract_features(bench.engine, extractor, samples.images, on_progress=on_progress)
-        reference = await asyncio.to_thread(_of_images, request, samples, extractor, *rows)
+        rows = await extract_features(
+            bench.engine, extractor, samples.images, folder=working_dir, on_progress=on_progress
+        )
+        reference = await in_thread(lambda _: _of_images(request, samples, extractor, *rows))
     else:
-        reference = await asyncio.to_thread(_of_features, request, samples, extractor)
-    publish = await asyncio.to_thread(bench.references.stage, reference)
+        reference = await in_thread(lambda _: _of_features(request, samples, extractor))
+    publish = await in_thread(lambda _: bench.references.stage(reference))
     described = reference.description.model_dump(exclude={"seed"})
     return Kept(ReferenceSummary.model_validate({**described, "shipped": False}), publish)
 
@@ -68,7 +63,7 @@ def _of_images(
     samples: Samples,
     extractor: Model,
     features: np.ndarray[Any, np.dtype[np.float32]],
-    probabilities: np.ndarray[Any, np.dtype[np.float32]],
+    probabilities: np.ndarray[Any, np.dtype[np.float32]] | None,
 ) -> Reference:
     given, said = beside_images(samples, features.shape[1], extractor.id)
     if given is None and said:
@@ -78,7 +73,7 @@ def _of_images(
         features,
         probabilities,
         extractor=extractor.id,
-        weights_sha256=_weights_of(extractor),
+        weights_sha256=extractor.weights_sha256 or "",
         dataset=request.dataset,
         sha256=samples.sha256,
         statistics=given,
@@ -93,13 +88,9 @@ def _of_features(request: ReferenceRequest, samples: Samples, extractor: Model) 
         samples.features,
         None if samples.logits is None else softmax(samples.logits, "reference"),
         extractor=extractor.id if request.features else CALLER,
-        weights_sha256=_weights_of(extractor) if request.features else "",
+        weights_sha256=(extractor.weights_sha256 or "") if request.features else "",
         dataset=request.dataset,
         sha256=samples.sha256,
         statistics=samples.statistics,
         seed=request.seed,
     )
-
-
-def _weights_of(extractor: Model) -> str:
-    return extractor.card.sha256 if extractor.card else ""

@@ -1,18 +1,26 @@
 """From two sides to the entries of a report: scores, what they are worth, warnings, seconds."""
 
 import math
+import os
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from service.errors import InvalidSamples
 from service.evaluation.archives import Samples
 from service.evaluation.reports import MetricEntry, NoiseFloor
+from service.evaluation.stopping import Stop
 from service.metrics.metric import Metric, Score, Side
 from service.metrics.registry import DEFAULT_METRICS, build_metric
 from service.metrics.samples import softmax
 from service.metrics.uncertainty import LEVEL, Interval
+
+THREADS = min(4, os.cpu_count() or 1)
+"""Metrics at once: linear algebra lets go of the interpreter's lock, but each takes some memory."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +59,48 @@ def side_of(samples: Samples, whose: str) -> Side:
 
 
 def measure(
-    generated: Side, reference: Side, metrics: Mapping[str, Metric], *, seed: int = 0, intervals: bool = True
+    generated: Side,
+    reference: Side,
+    metrics: Mapping[str, Metric],
+    *,
+    seed: int = 0,
+    intervals: bool = True,
+    stop: Stop | None = None,
 ) -> Measurement:
     """Every metric on the two sides, with intervals and p-values unless they are not wanted.
 
     Raises InvalidSamples where a side lacks what a metric needs, or holds what cannot be measured; all are asked
-    before the first is computed.
+    before the first is computed. They are computed side by side, each in one thread, and what several need is computed
+    once. Raises Stopped between two of them.
     """
+    stop = stop or Stop()
     for name, metric in metrics.items():
         if lack := metric.lacks(reference, generated):
             raise InvalidSamples(f"{name} needs {lack}.")
-    entries: dict[str, MetricEntry] = {}
-    warnings: list[str] = []
-    timing: dict[str, float] = {}
-    for name, metric in metrics.items():
+
+    def one(name: str) -> tuple[MetricEntry, tuple[str, ...], float]:
+        stop.check()
         started = time.perf_counter()
-        score = metric.measure(reference, generated, intervals=intervals, seed=seed)
-        entries[name] = _entry(name, score, metric, (reference, generated), seed)
-        timing[name] = time.perf_counter() - started
-        warnings += score.warnings
-    return Measurement(entries, tuple(warnings), timing)
+        score = metrics[name].measure(reference, generated, intervals=intervals, seed=seed)
+        entry = _entry(name, score, metrics[name], (reference, generated), seed)
+        return entry, score.warnings, time.perf_counter() - started
+
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="metric") as pool:
+        measured = dict(zip(metrics, _in_order([pool.submit(one, name) for name in metrics]), strict=True))
+    return Measurement(
+        {name: entry for name, (entry, _, _) in measured.items()},
+        tuple(warning for _, warnings, _ in measured.values() for warning in warnings),
+        {name: seconds for name, (_, _, seconds) in measured.items()},
+    )
+
+
+def _in_order(measuring: Sequence[Future[T]]) -> list[T]:
+    """What all metrics came to. Raises what the first to fail, in their order, raised; others are not begun then."""
+    try:
+        return [future.result() for future in measuring]
+    finally:
+        for future in measuring:
+            future.cancel()
 
 
 def _entry(name: str, score: Score, metric: Metric, sides: tuple[Side, Side], seed: int) -> MetricEntry:

@@ -1,7 +1,6 @@
 """One evaluation from its files to its report: read, extract, measure, judge."""
 
 import asyncio
-import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,22 +12,23 @@ import numpy as np
 
 from service import __version__
 from service.errors import InvalidRequest, InvalidSamples
-from service.evaluation.archives import Samples, open_samples
+from service.evaluation.archives import Samples
 from service.evaluation.baseline import check_extractor, check_options, check_reference, compare, unlike
 from service.evaluation.curation import Lot, curate
 from service.evaluation.exhibits import Exhibits
-from service.evaluation.extraction import extract_features
+from service.evaluation.extraction import beside_images, extract_features
 from service.evaluation.history import History, NoHistory
 from service.evaluation.inputs import sha256_of
 from service.evaluation.judge import judge, parse_thresholds
-from service.evaluation.measure import choose_metrics, measurable, measure, side_of
+from service.evaluation.measure import Measurement, choose_metrics, measurable, measure, side_of
+from service.evaluation.reading import read_samples
 from service.evaluation.references import CALLER, Description, References
-from service.evaluation.reports import Extraction, GeneratedSet, MetricEntry, ReferenceSet, Report, Verdict
-from service.evaluation.unpacking import Limits
+from service.evaluation.reports import TOTAL, Extraction, GeneratedSet, MetricEntry, ReferenceSet, Report, Verdict
+from service.evaluation.stopping import in_thread
 from service.imaging import DECODER
 from service.metrics.metric import Metric, Side
 from service.metrics.samples import check_dimensions
-from service.metrics.statistics import Statistics
+from service.resampling import RESIZING
 from service.runtime.calls import Engines
 from service.schemas import EvaluationRequest
 from service.settings import Settings
@@ -37,6 +37,8 @@ from service.store import Model, ModelStore
 Progress = Callable[[float], None]
 
 BASELINE = "baseline: "
+SHARE_OF_SETS = 0.9
+"""Of the progress that is told; the rest is measuring."""
 FEATURES_WANTED = (
     "The stored reference holds features that were sent. Send features of the same kind (npz with `features`): "
     "nothing here makes such of images."
@@ -86,9 +88,9 @@ def plan(request: EvaluationRequest, bench: Bench, *, has_file: bool) -> Plan:
     parse_thresholds(request.thresholds or "", metrics)
     stored = None if request.reference_name is None else bench.references.describe(request.reference_name)
     wanted = request.features or (stored.extractor if stored else bench.settings.default_classifier)
-    extractor = bench.store.get(bench.settings.default_classifier if wanted == CALLER else wanted, task="classify")
+    extractor = bench.store.extractor(bench.settings.default_classifier if wanted == CALLER else wanted)
     if stored is not None:
-        weights = _weights_of(extractor) if wanted != CALLER else None
+        weights = extractor.weights_sha256 if wanted != CALLER else None
         bench.references.get(stored.name, extractor=wanted, weights_sha256=weights)
     earlier = None if request.baseline is None else bench.history.report(request.baseline)
     chosen = Plan(extractor, metrics, stored, earlier)
@@ -138,30 +140,30 @@ class _Evaluation:
         self._working_dir = working_dir
         self._on_progress = on_progress
         self._on_exhibits = on_exhibits
+        self._shares: dict[str, float] = {}
         self._seconds: dict[str, float] = {}
         self._extracted: set[str] = set()
-        self._warnings: list[str] = []
+        self._began = time.perf_counter()
+        self._warnings: dict[str, list[str]] = {"generated": [], "reference": []}
 
     async def run(self, report_id: str, generated: Path, reference: Path | None) -> Report:
         sent = await self._open(generated, "generated")
-        real = None if reference is None else await self._open(reference, "reference")
-        reference_set, kept = await asyncio.to_thread(self._reference_set, real)
-        self._check_baseline(reference_set)
-        if (inputs := self._inputs(sent, real)) and (
-            earlier := await asyncio.to_thread(self._bench.history.finished_like, inputs)
-        ):
-            return self._reuse(earlier, report_id)
-        side = kept or await self._side(real, "reference", 0.0, 0.5)
-        judged = await self._side(sent, "generated", 0.5 if reference else 0.0, 0.9)
+        self._shares = dict.fromkeys(("generated", "reference") if reference else ("generated",), 0.0)
+        # The last file decides the order of hashes, and so the blocks: it is the other set that is read meanwhile.
+        judging = asyncio.create_task(self._side(sent, "generated"))
+        try:
+            real = None if reference is None else await self._open(reference, "reference")
+            reference_set, kept = await in_thread(lambda _: self._reference_set(real))
+            self._check_baseline(reference_set)
+            if earlier := await self._measured_before(sent, real):
+                return self._reuse(earlier, report_id)
+            side = kept or await self._side(real, "reference")
+            judged = await judging
+        finally:
+            judging.cancel()
+            await asyncio.gather(judging, return_exceptions=True)
         extraction = self._extraction(judged, side)
-        metrics = self._plan.metrics
-        if self._request.metrics is None and not self._request.thresholds:
-            metrics = measurable(metrics, judged, side) or metrics
-        with self._timed("measure"):
-            measured = await asyncio.to_thread(
-                measure, judged, side, metrics, seed=self._request.seed, intervals=self._request.intervals
-            )
-        await self._exhibit(Lot(judged, sent.images), Lot(side, real.images if real else None), curve="fid" in metrics)
+        measured = await self._measure(Lot(judged, sent.images), Lot(side, real.images if real else None))
         return Report(
             id=report_id,
             seed=self._request.seed,
@@ -169,23 +171,54 @@ class _Evaluation:
             reference=reference_set,
             features=extraction,
             metrics=measured.metrics,
-            options={name: options for name, options in self._plan.options.items() if name in metrics},
-            warnings=(*self._warnings, *self._trust(), *measured.warnings, *self._unlike(measured.metrics)),
+            options={name: options for name, options in self._plan.options.items() if name in measured.metrics},
+            warnings=(
+                *self._warnings["generated"],
+                *self._warnings["reference"],
+                *self._trust(),
+                *measured.warnings,
+                *self._unlike(measured.metrics),
+            ),
             verdict=self._verdict(measured.metrics),
-            timing={**self._seconds, **measured.timing},
+            timing={**self._timing(), **measured.timing},
             inputs_sha256=self._inputs(sent, real),
             versions=VERSIONS,
         )
 
-    async def _exhibit(self, generated: Lot, reference: Lot, *, curve: bool) -> None:
+    async def _measure(self, generated: Lot, reference: Lot) -> Measurement:
+        """The scores of two sides, and the exhibits where they are wanted."""
+        metrics, judged, side = self._plan.metrics, generated.side, reference.side
+        request = self._request
+        if request.metrics is None and not request.thresholds:
+            metrics = measurable(metrics, judged, side) or metrics
+        curating = asyncio.create_task(self._curate(generated, reference, curve="fid" in metrics))  # beside the metrics
+        try:
+            with self._timed("measure"):
+                measured = await in_thread(
+                    lambda stop: measure(
+                        judged, side, metrics, seed=request.seed, intervals=request.intervals, stop=stop
+                    )
+                )
+            exhibits = await curating
+        finally:
+            curating.cancel()
+            await asyncio.gather(curating, return_exceptions=True)
+        if self._on_exhibits is not None:
+            await asyncio.to_thread(self._on_exhibits, exhibits)
+        return measured
+
+    async def _curate(self, generated: Lot, reference: Lot, *, curve: bool) -> Exhibits:
         if self._on_exhibits is None:
-            return
-        extractor = self._extractor()
+            return Exhibits()
+        extractor, seed = self._extractor(), self._request.seed
         labels = extractor.manifest.labels if extractor else ()
         with self._timed("exhibits"):
-            seed = self._request.seed
-            exhibits = await asyncio.to_thread(curate, generated, reference, labels=labels, curve=curve, seed=seed)
-            await asyncio.to_thread(self._on_exhibits, exhibits)
+            return await in_thread(lambda _: curate(generated, reference, labels=labels, curve=curve, seed=seed))
+
+    async def _measured_before(self, sent: Samples, real: Samples | None) -> Report | None:
+        """The report of an earlier evaluation of the very same inputs."""
+        inputs = self._inputs(sent, real)
+        return None if inputs is None else await asyncio.to_thread(self._bench.history.finished_like, inputs)
 
     def _reuse(self, earlier: Report, report_id: str) -> Report:
         """The report of the very same inputs, under another id and judged by this request's rules."""
@@ -196,7 +229,7 @@ class _Evaluation:
                 "reused": earlier.id,
                 "verdict": self._verdict(earlier.metrics),
                 "warnings": (*said, *self._unlike(earlier.metrics)),
-                "timing": dict(self._seconds),
+                "timing": self._timing(),
             }
         )
 
@@ -216,7 +249,7 @@ class _Evaluation:
             check_reference(baseline, reference.sha256, reference.name)
             extractor = self._extractor()
             check_extractor(
-                baseline, extractor.id if extractor else CALLER, _weights_of(extractor) if extractor else None
+                baseline, extractor.id if extractor else CALLER, extractor.weights_sha256 if extractor else None
             )
 
     def _extractor(self) -> Model | None:
@@ -230,13 +263,13 @@ class _Evaluation:
         extractor, request, device = self._extractor(), self._request, None
         if extractor is not None:
             held = self._bench.engine.models().get(extractor.id)
-            if extractor.card is None or held is None:
+            if extractor.weights_sha256 is None or held is None:
                 return None
             device = held.device.partition(":")[0]
         return sha256_of(
             generated=sent.sha256,
             reference=real.sha256 if real else self._plan.stored and self._plan.stored.model_dump(mode="json"),
-            extractor=extractor and [extractor.id, _weights_of(extractor), device],
+            extractor=extractor and [extractor.id, extractor.weights_sha256, extractor.input.model_dump(), device],
             images=sorted(self._extracted),
             metrics=self._plan.options,
             only_measurable=request.metrics is None and not request.thresholds,
@@ -263,42 +296,45 @@ class _Evaluation:
         )
         return described, kept.side
 
-    async def _open(self, path: Path, whose: str) -> Samples:
-        settings, spec = self._bench.settings, self._plan.extractor.input
-        folder = self._working_dir / f"{whose}.samples"
+    async def _open(self, upload: Path, whose: str) -> Samples:
         with self._timed(f"read_{whose}"):
-            samples = await asyncio.to_thread(
-                open_anew,
-                path,
-                folder,
-                spec.size,
-                spec.channels,
-                Limits(settings.upload_limit_bytes, settings.image_limit_pixels),
-                self._request.skip_unreadable,
+            samples = await read_samples(
+                upload,
+                self._working_dir,
+                self._plan.extractor.input,
+                self._bench.settings,
+                skip_unreadable=self._request.skip_unreadable,
             )
         prefix = "" if whose == "generated" else f"{whose}: "
-        self._warnings += [f"{prefix}{warning}" for warning in samples.warnings]
+        self._warnings[whose] += [f"{prefix}{warning}" for warning in samples.warnings]
         if samples.images is not None:
             if self._plan.wants_features:
                 raise InvalidSamples(FEATURES_WANTED)
             self._extracted.add(whose)
         return samples
 
-    async def _side(self, samples: Samples | None, whose: str, begin: float, end: float) -> Side:
+    async def _side(self, samples: Samples | None, whose: str) -> Side:
         """What the metrics see of one set: its images through the extractor, anything else as it was sent."""
         assert samples is not None
         if samples.images is None:
+            self._advance(whose, 1.0)
             return side_of(samples, whose)
         with self._timed(f"extract_{whose}"):
             features, probabilities = await extract_features(
                 self._bench.engine,
                 self._plan.extractor,
                 samples.images,
-                on_progress=lambda share: self._on_progress(begin + (end - begin) * share),
+                folder=self._working_dir,
+                on_progress=lambda share: self._advance(whose, share),
             )
         statistics, said = beside_images(samples, features.shape[1], self._plan.extractor.id)
-        self._warnings += [f"{whose}: {sentence}" for sentence in said]
+        self._warnings[whose] += [f"{whose}: {sentence}" for sentence in said]
         return Side(features=features, probabilities=probabilities, statistics=statistics)
+
+    def _advance(self, whose: str, share: float) -> None:
+        """Tell how far the sets are, of which each is an equal part."""
+        self._shares[whose] = share
+        self._on_progress(SHARE_OF_SETS * sum(self._shares.values()) / len(self._shares))
 
     def _extraction(self, judged: Side, reference: Side) -> Extraction:
         """Name what made the features. Raises InvalidSamples where the two sides were made by different means."""
@@ -310,9 +346,10 @@ class _Evaluation:
         held = self._bench.engine.models().get(extractor.id)
         return Extraction(
             extractor=extractor.id,
-            weights_sha256=_weights_of(extractor),
+            weights_sha256=extractor.weights_sha256,
             dim=dims[0],
             decoder=DECODER,
+            resizing=f"{extractor.input.resample}: {RESIZING[extractor.input.resample]}",
             device=held.device if held else None,
         )
 
@@ -322,6 +359,9 @@ class _Evaluation:
         if made in (0, 2) or self._plan.wants_features:
             return ()
         return (f"The features that were sent are taken to be those of {self._plan.extractor.id}, as the others are.",)
+
+    def _timing(self) -> dict[str, float]:
+        return {TOTAL: time.perf_counter() - self._began, **self._seconds}
 
     @contextmanager
     def _timed(self, step: str) -> Iterator[None]:
@@ -336,33 +376,3 @@ def _dimensions(side: Side) -> int:
     if side.statistics is not None:
         return len(side.statistics.mean)
     raise InvalidSamples("There is nothing to measure.")
-
-
-def _weights_of(extractor: Model) -> str | None:
-    return extractor.card.sha256 if extractor.card else None
-
-
-def beside_images(samples: Samples, dimensions: int, extractor: str) -> tuple[Statistics | None, tuple[str, ...]]:
-    """The statistics that were sent beside images, if they can be those of the same extractor, and what to say."""
-    given = samples.statistics
-    if given is None:
-        return None, ()
-    if len(given.mean) != dimensions:
-        return None, (f"its mu and sigma have {len(given.mean):,} dimensions, not {dimensions:,}; they are left out.",)
-    return given, (f"its mu and sigma are taken to be those of {extractor}; the features are of its images.",)
-
-
-def open_anew(
-    path: Path,
-    folder: Path,
-    size: tuple[int, int],
-    channels: int,
-    limits: Limits,
-    skip_unreadable: bool,  # noqa: FBT001
-) -> Samples:
-    """Open in a folder of its own, emptied of what an attempt that died left there."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    return open_samples(
-        path, working_dir=folder, size=size, channels=channels, limits=limits, skip_unreadable=skip_unreadable
-    )

@@ -4,6 +4,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+TOTAL = "total"
+"""The seconds of all steps together, among those of each."""
+
 
 class _Written(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,6 +36,7 @@ class Extraction(_Written):
     weights_sha256: str | None = None
     dim: int
     decoder: str | None = Field(None, description="What turned image files into pixels.")
+    resizing: str | None = Field(None, description="How images of another size became of the extractor's.")
     device: str | None = Field(None, description="What the extractor ran on.")
 
 
@@ -115,7 +119,7 @@ class Report(_Written):
     options: dict[str, dict[str, Any]] = Field({}, description="What each metric was computed with.")
     warnings: tuple[str, ...] = ()
     verdict: Verdict | None = Field(None, description="Null without thresholds and baseline.")
-    timing: dict[str, float] = Field({}, description="Seconds of each step.")
+    timing: dict[str, float] = Field({}, description="Seconds of each step, some of which overlap, and of all.")
     inputs_sha256: str | None = Field(None, description="Of everything that the numbers depend on.")
     reused: str | None = Field(
         None,

@@ -5,6 +5,7 @@ import time
 from service.evaluation.gallery import Gallery
 from service.evaluation.jobs import Ended, Jobs
 from service.evaluation.references import References
+from service.evaluation.stopping import Stop
 from service.evaluation.uploads import Uploads
 from service.settings import Settings
 
@@ -20,8 +21,8 @@ class Retention:
         self._uploads = uploads
         self._gallery = gallery
 
-    def sweep(self) -> None:
-        """Remove what is not to be kept. Raises DatabaseUnavailable."""
+    def sweep(self, stop: Stop | None = None) -> None:
+        """Remove what is not to be kept. Raises DatabaseUnavailable and Stopped."""
         over = self._jobs.over()
         kept = {ended.id for ended in self._kept(over)}
         gone = [ended.id for ended in over if ended.id not in kept]
@@ -30,7 +31,7 @@ class Retention:
         for job_id in gone:
             self._gallery.discard(job_id)
         self._gallery.sweep(self._jobs.ids())
-        self._uploads.sweep(self._jobs.ids("queued", "running"))
+        self._uploads.sweep(self._jobs.ids("queued", "running"), stop)
         References.of(self._settings).sweep()
 
     def _kept(self, over: list[Ended]) -> list[Ended]:

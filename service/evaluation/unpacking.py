@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import Protocol
 
 from service.errors import UnreadableArchive
+from service.evaluation.stopping import Stop
 
 PIECE_BYTES = 1 << 20
 CLUTTER = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
@@ -43,21 +44,24 @@ class Stream(Protocol):
 
 
 class Budget:
-    """What an upload may still unpack."""
+    """What an upload may still unpack, and whether anybody still waits for it: spending raises Stopped then."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, stop: Stop | None = None) -> None:
         self.limits = limits
+        self.stop = stop or Stop()
         self.left_bytes = limits.unpacked_bytes
         self._entries = 0
 
     def spend(self, size: int) -> None:
         """Count bytes that were, or are about to be, unpacked. Raises UnreadableArchive past the limit."""
+        self.stop.check()
         self.left_bytes -= size
         if self.left_bytes < 0:
             raise UnreadableArchive(f"The file unpacks to more than {self.limits.unpacked_bytes:,} bytes.")
 
     def count_entry(self) -> None:
         """Count one entry. Raises UnreadableArchive past the limit."""
+        self.stop.check()
         self._entries += 1
         if self._entries > self.limits.entries:
             raise UnreadableArchive(f"The archive has more than {self.limits.entries:,} entries.")

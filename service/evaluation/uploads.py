@@ -2,14 +2,18 @@
 
 import os
 import shutil
+import tempfile
 import time
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from service.evaluation.stopping import Stop
 
 STALE_S = 3600.0
 """A folder this old that belongs to no evaluation was left by a process that died."""
 RESERVED = ".reserved"
+ATTEMPT = "attempt-"
 
 
 class Uploads:
@@ -37,6 +41,20 @@ class Uploads:
         """The files of an accepted evaluation."""
         return self._root / job_id
 
+    @contextmanager
+    def attempt(self, job_id: str) -> Iterator[Path]:
+        """An empty folder for one attempt at an evaluation, gone afterwards, in which no other attempt ever writes.
+
+        What attempts that died left there goes first.
+        """
+        for left in self.folder(job_id).glob(f"{ATTEMPT}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        made = Path(tempfile.mkdtemp(prefix=ATTEMPT, dir=self.folder(job_id)))
+        try:
+            yield made
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+
     def discard(self, job_id: str) -> None:
         """Delete what was received for an evaluation, whole or not."""
         for folder in (self._root / f".{job_id}", self._root / job_id):
@@ -48,11 +66,16 @@ class Uploads:
             return 0
         return sum(_size_of(folder) for folder in self._root.iterdir())
 
-    def sweep(self, wanted: Collection[str]) -> None:
-        """Delete the folders that dead processes left: none of a `wanted` evaluation, and old enough to be nobody's."""
+    def sweep(self, wanted: Collection[str], stop: Stop | None = None) -> None:
+        """Delete the folders that dead processes left: none of a `wanted` evaluation, and old enough to be nobody's.
+
+        Raises Stopped between two of them.
+        """
         if not self._root.is_dir():
             return
+        stop = stop or Stop()
         for folder in self._root.iterdir():
+            stop.check()
             old = time.time() - folder.stat().st_mtime > STALE_S
             if old and folder.name not in wanted:
                 shutil.rmtree(folder, ignore_errors=True)

@@ -7,9 +7,10 @@ The squared distance, as pytorch-fid prints it. It is biased upwards: two draws 
 
 import numpy as np
 
+from service.errors import InvalidSamples
 from service.metrics.fid_variance import fid_variances
 from service.metrics.frechet import Distance, Gaussian, distance, gaussian_of, root_of
-from service.metrics.metric import NOT_ASKED, Floor, Metric, Score, Side
+from service.metrics.metric import NOT_ASKED, Floor, Metric, RowNumbers, Score, Side
 from service.metrics.samples import BLOCK_ROWS, Rows, check_pair
 from service.metrics.statistics import Moments, Statistics
 from service.metrics.uncertainty import EXPECTATION, Interval
@@ -37,7 +38,9 @@ class FID(Metric):
 
     def noise_floor(self, real: Side, generated: Side, *, seed: int) -> Floor:
         """Halves of the reference's features, or the mean over Gaussian draws where only statistics are known."""
-        if real.features is not None or real.statistics is None:
+        if real.features is not None:
+            return _floor_of_halves(real, real.features, seed)
+        if real.statistics is None:
             return super().noise_floor(real, generated, seed=seed)
         if generated.count is None:
             return Floor(None, (), "neither side says how many samples it has")
@@ -45,6 +48,25 @@ class FID(Metric):
         values = [distance(real.statistics, draw).value for draw in draws]
         how = f"mean over {DRAWS} seeded draws from the Gaussian of the reference's statistics"
         return Floor(float(np.mean(values)), (generated.count,), how)
+
+
+def _floor_of_halves(real: Side, features: Rows, seed: int) -> Floor:
+    """The distance of two halves of the features, which are read block by block: they may be more than memory holds."""
+    first, second = real.rows_of_halves(seed)
+    try:
+        value = distance(_part_of(features, first), _part_of(features, second)).value
+    except InvalidSamples as error:
+        return Floor(None, (), error.detail)
+    return Floor(value, (len(first), len(second)), "between two disjoint random halves of the reference")
+
+
+def _part_of(features: Rows, rows: RowNumbers) -> Gaussian:
+    if len(rows) <= features.shape[1]:
+        return gaussian_of(features[rows], "reference")
+    moments = Moments(features.shape[1], whose="reference")
+    for start in range(0, len(rows), BLOCK_ROWS):
+        moments.update(features[rows[start : start + BLOCK_ROWS]])
+    return moments.compute()
 
 
 def fid(real: Rows, generated: Rows) -> Score:

@@ -13,7 +13,7 @@ from pydantic import Field
 from service.metrics.fid_variance import fid_variances
 from service.metrics.frechet import Distance, distance, gaussian_of
 from service.metrics.metric import NOT_ASKED, Detail, Metric, Score, Side
-from service.metrics.samples import Rows, check_features
+from service.metrics.samples import Rows, check_features, take
 from service.metrics.statistics import Statistics
 from service.metrics.uncertainty import POPULATION, Interval
 
@@ -69,7 +69,7 @@ def _distance(real: Rows | Statistics, generated: Rows) -> Distance:
 def _halves(side: Rows, rng: np.random.Generator) -> tuple[Rows, Rows]:
     order = rng.permutation(len(side))
     half = len(side) // 2
-    return side[np.sort(order[:half])], side[np.sort(order[half : 2 * half])]
+    return take(side, np.sort(order[:half])), take(side, np.sort(order[half : 2 * half]))
 
 
 def _is_steep(real: Rows | Statistics, generated: Rows) -> bool:

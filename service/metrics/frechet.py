@@ -10,6 +10,7 @@ the usual tools are 3e-4 low at 1,000 × 2,048.
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg.lapack import dpotrf, dsygst
 
 from service.errors import InvalidSamples
 from service.metrics.samples import Real, Rows, check_dimensions, check_features
@@ -33,7 +34,7 @@ Gaussian = Statistics | FewSamples
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FullRank:
-    """L with L Lᵀ = Σx and M = Lᵀ Σy L, at unit traces."""
+    """L with L Lᵀ = Σx and M = Lᵀ Σy L, of which the lower triangle counts, at unit traces."""
 
     L: Real
     M: Real
@@ -79,9 +80,11 @@ def gaussian_of(features: Rows, whose: str) -> Gaussian:
     n, d = features.shape
     if n > d:
         return statistics_of(features, whose)
-    x = features.astype(np.float64)
-    mean = x.mean(axis=0)
-    return FewSamples(mean, (x - mean) / np.sqrt(n - 1), n)
+    root = features.astype(np.float64)
+    mean = root.mean(axis=0)
+    root -= mean
+    root /= np.sqrt(n - 1)
+    return FewSamples(mean, root, n)
 
 
 def distance(real: Gaussian, generated: Gaussian) -> Distance:
@@ -98,7 +101,7 @@ def distance(real: Gaussian, generated: Gaussian) -> Distance:
 def trace_of(gaussian: Gaussian) -> float:
     """The sum of the variances."""
     if isinstance(gaussian, FewSamples):
-        return float(np.square(gaussian.root).sum())
+        return float(np.vdot(gaussian.root, gaussian.root))
     return float(gaussian.covariance.trace())
 
 
@@ -111,28 +114,31 @@ def _singular_values(real: Gaussian, generated: Gaussian, x: float, y: float) ->
         if found is not None:
             return found
     rx, ry = root_of(real), root_of(generated)
-    A = (rx / np.sqrt(x)) @ (ry / np.sqrt(y)).T
-    return np.linalg.svd(A, compute_uv=False), Rooted(rx, ry, A)
+    A: Real = rx @ ry.T
+    A /= np.sqrt(x) * np.sqrt(y)
+    σ = np.linalg.svd(A, compute_uv=False).astype(np.float64, copy=False)
+    return σ, Rooted(rx, ry, A)
 
 
 def _by_cholesky(sx: Real, sy: Real) -> tuple[Real, FullRank] | None:
-    """σ(Lxᵀ Ly) with L Lᵀ = Σ, from the eigenvalues of the square where these keep the digits: they cost half.
+    """σ(Lᵀ Σy L)^½ with L Lᵀ = Σx, from its eigenvalues where these keep the digits: they cost half.
 
     None where a covariance is singular.
     """
-    try:
-        L, A = np.linalg.cholesky(sx), np.linalg.cholesky(sy)
-    except np.linalg.LinAlgError:
+    L, failed = dpotrf(sx, lower=1)
+    if failed:
         return None
-    A = L.T @ A
-    M = A @ A.T
+    M, _ = dsygst(sy, L, itype=2, lower=1)  # Lᵀ Σy L in the time of half a matrix product
     λ = np.linalg.eigvalsh(M)
-    product = FullRank(L.astype(np.float64, copy=False), M)
+    product = FullRank(L, M)
     if λ[0] > λ[-1] * len(λ) * EPS:
         noise = EPS * λ[-1] * float((0.5 / np.sqrt(λ)).sum())  # each λ is known to eps · λmax
         if noise <= TRUSTED:
             return np.sqrt(λ), product
-    σ = np.linalg.svd(A, compute_uv=False).astype(np.float64, copy=False)
+    other, failed = dpotrf(sy, lower=1)
+    if failed:
+        return None
+    σ = np.linalg.svd(L.T @ other, compute_uv=False)
     return (σ, product) if σ[-1] > σ[0] * len(σ) * EPS else None
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from service.errors import InvalidSamples
+from service.metrics.kernel_interval import kernel_interval
 from service.metrics.kernels import Polynomial, discrepancy
 from service.metrics.metric import NOT_ASKED, Metric, Score, Side, lacks_features
 from service.metrics.samples import Rows, check_pair
@@ -40,7 +41,7 @@ class KID(Metric):
             return self._of_subsets(real.features, generated.features, self.subsets)
         sums = discrepancy(real.features, generated.features, Polynomial())
         value = sums.mmd2()
-        return Score(value, interval=sums.variances().interval(value, POPULATION) if intervals else NOT_ASKED)
+        return Score(value, interval=kernel_interval(sums, value, POPULATION) if intervals else NOT_ASKED)
 
     def _of_subsets(self, real: Rows, generated: Rows, subsets: int) -> Score:
         check_pair(real, generated)

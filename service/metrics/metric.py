@@ -6,14 +6,16 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from service.errors import InvalidSamples
-from service.metrics.samples import Rows
+from service.metrics.samples import Rows, take
 from service.metrics.statistics import Statistics
 from service.metrics.uncertainty import Interval
 
 Detail = str | int | float
+RowNumbers = NDArray[np.int64]
 T = TypeVar("T")
 
 NOT_ASKED = "intervals were not asked for"
@@ -73,17 +75,22 @@ class Side:
         return self.remember(("halves", seed), lambda: self._halves(seed))
 
     def _halves(self, seed: int) -> tuple[Self, Self]:
+        first, second = self.rows_of_halves(seed)
+        return self._part(first), self._part(second)
+
+    def rows_of_halves(self, seed: int) -> tuple[RowNumbers, RowNumbers]:
+        """Which rows `halves` takes, ascending: for statistics that need not hold them all at once."""
         known = [rows for rows in (self.features, self.probabilities) if rows is not None]
         if not known:
             raise InvalidSamples("the reference is known by its statistics only")
         half = len(known[0]) // 2
         order = np.random.default_rng(seed).permutation(len(known[0]))
-        return self._part(np.sort(order[:half])), self._part(np.sort(order[half : 2 * half]))
+        return np.sort(order[:half]), np.sort(order[half : 2 * half])
 
-    def _part(self, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Self:
+    def _part(self, rows: RowNumbers) -> Self:
         return type(self)(
-            features=None if self.features is None else self.features[rows],
-            probabilities=None if self.probabilities is None else self.probabilities[rows],
+            features=None if self.features is None else take(self.features, rows),
+            probabilities=None if self.probabilities is None else take(self.probabilities, rows),
         )
 
 
@@ -92,8 +99,8 @@ class Metric(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    better: ClassVar[Literal["lower", "higher"]] = "lower"
-    """Which of two scores is the better one."""
+    better: ClassVar[Literal["lower", "higher", "nearer its ideal"]] = "lower"
+    """Which of two scores is the better one; an ideal is a detail of the score."""
     parts: ClassVar[tuple[str, ...]] = ()
     """Details of the score that a threshold may name beside the value."""
 

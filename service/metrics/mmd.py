@@ -14,7 +14,8 @@ import numpy as np
 from pydantic import Field
 
 from service.errors import InvalidSamples
-from service.metrics.distances import TILE_ROWS, squared_distances
+from service.metrics.distances import TILE_ROWS, centre_of, norms_of, squared_distances, tiles
+from service.metrics.kernel_interval import kernel_interval
 from service.metrics.kernels import Gaussian, Kernel, Polynomial, RationalQuadratic, discrepancy
 from service.metrics.metric import Detail, Metric, Score, Side, lacks_features
 from service.metrics.samples import Real, Rows, check_features, check_pair
@@ -55,7 +56,7 @@ class MMD(Metric):
         if not intervals:
             return Score(value, details)
         details["p_value"] = _p_value(real.features, generated.features, kernel, self.permutations, seed)
-        return Score(value, details, interval=sums.variances().interval(value, self._estimand(described)))
+        return Score(value, details, interval=kernel_interval(sums, value, self._estimand(described)))
 
     def _kernel(self, real: Rows) -> tuple[Kernel, dict[str, Detail]]:
         if self.kernel == "polynomial":
@@ -110,10 +111,10 @@ def root_mean_square_distance(features: Rows) -> float:
     Raises InvalidSamples where it is 0: all rows are copies of one.
     """
     check_features(features, "reference")
-    x = features.astype(np.float64)
-    if (x == x[0]).all():
+    if (features == features[0]).all():
         raise InvalidSamples("The samples of the reference are copies of one; there is no bandwidth for mmd.")
-    return float(np.sqrt(2 * np.square(x - x.mean(axis=0)).sum(axis=1).mean()))
+    norms = [norms_of(tile) for _, tile in tiles(features, centre_of(features))]
+    return float(np.sqrt(2 * np.concatenate(norms).mean()))
 
 
 def _p_value(real: Rows, generated: Rows, kernel: Kernel, permutations: int, seed: int) -> float:

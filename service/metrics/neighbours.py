@@ -7,21 +7,12 @@ exactly. Every comparison that decides something is made on exact squared distan
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from service.metrics.distances import (
-    Distinct,
-    Index,
-    centre_of,
-    distinct,
-    exact_squares,
-    rounding,
-    squared_distances,
-    tiles,
-)
+from service.metrics.distances import Distinct, Index, distinct, exact_squares
 from service.metrics.metric import Side
-from service.metrics.samples import Real, Rows, check_pair
-
-FAR = 300  # roundings of single precision that a ball's radius has to have
+from service.metrics.samples import Real, check_pair
+from service.metrics.screening import Pairs, Screens, Shortlist, screens_of, spacing_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,23 +102,46 @@ def _neighbourhood(real: Side, generated: Side, k: int) -> Neighbourhood:
 
 
 def _within(points: Distinct, k: int) -> Within:
-    rows, centre = points.rows, centre_of(points.rows)
-    margin = rounding(rows, rows, centre)
-    nearest = _NearestSoFar(len(rows), margin)
-    several = _SeveralSoFar(len(rows), min(k + 1, len(rows) - 1))
-    for i, a in tiles(rows, centre):
-        for j, b in tiles(rows, centre, start=i):
-            squares = squared_distances(a, b)
-            if i == j:
-                np.fill_diagonal(squares, np.inf)
-            nearest.update(i, j, squares)
-            several.update(i, j, squares)
-            if i != j:
-                nearest.update(j, i, squares.T)
-                several.update(j, i, squares.T)
-    order = several.order()
+    rows = points.rows
+    several = min(k + 1, len(rows) - 1)
+    if several == 0:
+        order, nearest = np.empty((1, 0), np.intp), Nearest(np.full(1, np.inf), *np.empty((2, 0), np.intp))
+    else:
+        screens = screens_of(rows, rows, spacing_of(rows, k))
+        shortlist = Shortlist(len(rows), several, screens.margin)
+        for tile in screens.among():
+            shortlist.add(tile)
+            if tile.i != tile.j:
+                shortlist.add(tile.turned)
+        pairs = _in_exact_order(shortlist.pairs(), screens)
+        order = pairs.to[_starts(pairs)[:, None] + np.arange(several)]
+        nearest = _nearest(pairs, screens)
     radii, wider = (_squares_to(points, order, wanted) for wanted in (k, k + 1))
-    return Within(points, nearest.exact(rows, rows), order, radii, wider)
+    return Within(points, nearest, order, radii, wider)
+
+
+def _in_exact_order(pairs: Pairs, screens: Screens) -> Pairs:
+    """By row, the nearest first, without an error: whatever lies within rounding of another pair is computed again."""
+    following = (pairs.of[1:] == pairs.of[:-1]) & (np.diff(pairs.squares) <= 2 * screens.margin)
+    unsure = np.append(following, False) | np.append(False, following)
+    squares = pairs.squares.astype(np.float64)
+    squares[unsure] = screens.exact(pairs[unsure])
+    return Pairs(pairs.of, pairs.to, squares).in_order()
+
+
+def _nearest(pairs: Pairs, screens: Screens) -> Nearest:
+    """The nearest of pairs that are in order, one or more for every row, without an error."""
+    first = _starts(pairs)
+    near = pairs[pairs.squares <= pairs.squares[first][pairs.of] + 2 * screens.margin]
+    exact = Pairs(near.of, near.to, exact_squares(screens.x.rows, screens.y.rows, near.of, near.to)).in_order()
+    least: Real = exact.squares[_starts(exact)].astype(np.float64)
+    tied = exact[exact.squares == least[exact.of]]
+    return Nearest(least, tied.of, tied.to)
+
+
+def _starts(pairs: Pairs) -> Index:
+    """Where the pairs of each row begin."""
+    return np.nonzero(np.diff(pairs.of, prepend=-1))[0]
 
 
 def _squares_to(points: Distinct, order: Index, wanted: int) -> Real:
@@ -143,31 +157,33 @@ def _squares_to(points: Distinct, order: Index, wanted: int) -> Real:
 
 def _across(real: Within, generated: Within, k: int) -> Neighbourhood:
     x, y = real.points, generated.points
-    centre = (centre_of(x.rows) + centre_of(y.rows)) / 2
-    single = _single_is_enough(real, generated, centre)
-    margin = rounding(x.rows, y.rows, centre, single=single)
-    to_generated, to_real = _NearestSoFar(len(x.rows), margin), _NearestSoFar(len(y.rows), margin)
+    spacing = min(float(np.median(real.radii)), float(np.median(generated.radii)))
+    screens = screens_of(x.rows, y.rows, spacing)
+    to_generated = Shortlist(len(x.rows), 1, screens.margin)
+    to_real = Shortlist(len(y.rows), 1, screens.margin)
     in_real, in_generated, holding = (_Tally(n) for n in (len(y.rows), len(x.rows), len(x.rows)))
     widened = np.zeros(len(x.rows))
-    for i, a in tiles(x.rows, centre, single=single):
-        for j, b in tiles(y.rows, centre, single=single):
-            squares = squared_distances(a, b)
-            u, v = slice(i, i + len(a)), slice(j, j + len(b))
-            to_generated.update(i, j, squares)
-            to_real.update(j, i, squares.T)
-            edge = _Edge(x.rows, y.rows, i, j, squares, margin)
-            inside = edge.below(real.radii[u][:, None])
-            in_real.add(v, inside.T, x.counts[u], i)
-            holding.add(u, inside, y.counts[v], j)
-            in_generated.add(u, edge.below(generated.radii[v]), y.counts[v], j)
-            widened[u] += edge.below(real.wider[u][:, None]) @ y.counts[v].astype(a.dtype)
+    area = screens.area
+    for tile in screens.across():
+        to_generated.add(tile)
+        to_real.add(tile.turned)
+        near = tile.within(real.wider[tile.rows] * area + screens.margin)
+        wider = near[_inside(near, real.wider, screens)]
+        widened += np.bincount(wider.of, weights=y.counts[wider.to], minlength=len(widened))
+        inside = wider[_inside(wider, real.radii, screens)]
+        in_real.add(inside.to, inside.of, x.counts)
+        holding.add(inside.of, inside.to, y.counts)
+        near = tile.turned.within(generated.radii[tile.turned.rows] * area + screens.margin)
+        turned = Pairs(near.to, near.of, near.squares)
+        inside = turned[_inside(turned, generated.radii, screens, of_second=True)]
+        in_generated.add(inside.of, inside.to, y.counts)
     held = holding.covered()
     return Neighbourhood(
         k=k,
         real=real,
         generated=generated,
-        to_generated=to_generated.exact(x.rows, y.rows),
-        to_real=to_real.exact(y.rows, x.rows),
+        to_generated=_nearest(to_generated.pairs(), screens),
+        to_real=_nearest(to_real.pairs(), screens.turned),
         in_real_balls=in_real.covered(),
         in_generated_balls=in_generated.covered(),
         holding=held,
@@ -175,92 +191,13 @@ def _across(real: Within, generated: Within, k: int) -> Neighbourhood:
     )
 
 
-def _single_is_enough(real: Within, generated: Within, centre: Real) -> bool:
-    """Whether single precision, at twice the speed, leaves few pairs that have to be computed again exactly."""
-    x, y = real.points.rows, generated.points.rows
-    if not {x.dtype, y.dtype} <= {np.dtype(np.float16), np.dtype(np.float32)}:
-        return False
-    radius = min(float(np.median(real.radii)), float(np.median(generated.radii)))
-    return radius > FAR * rounding(x, y, centre, single=True)
-
-
-class _NearestSoFar:
-    """Candidates for the nearest rows: whatever lay within rounding of the least distance when it was seen."""
-
-    def __init__(self, count: int, margin: float) -> None:
-        self._least = np.full(count, np.inf)
-        self._margin = 2 * margin
-        self._of: list[Index] = []
-        self._to: list[Index] = []
-        self._squares: list[Real] = []
-
-    def update(self, first_row: int, first_column: int, squares: Real) -> None:
-        least = self._least[first_row : first_row + len(squares)]
-        np.minimum(least, squares.min(axis=1), out=least)
-        i, j = np.nonzero(squares <= (least[:, None] + self._margin).astype(squares.dtype))
-        found = squares[i, j]
-        known = np.isfinite(found)
-        self._of.append(i[known] + first_row)
-        self._to.append(j[known] + first_column)
-        self._squares.append(found[known])
-
-    def exact(self, rows: Rows, others: Rows) -> Nearest:
-        of, to, squares = (np.concatenate(parts) for parts in (self._of, self._to, self._squares))
-        near = squares <= self._least[of] + self._margin
-        of, to = of[near], to[near]
-        squares = exact_squares(rows, others, of, to)
-        least = np.full(len(rows), np.inf)
-        np.minimum.at(least, of, squares)
-        tied = squares == least[of]
-        of, to = of[tied], to[tied]
-        order = np.lexsort((to, of))
-        return Nearest(least, of[order], to[order])
-
-
-class _SeveralSoFar:
-    """The few nearest rows of each."""
-
-    def __init__(self, count: int, several: int) -> None:
-        self._squares = np.full((count, several), np.inf)
-        self._to = np.zeros((count, several), np.intp)
-        self._several = several
-
-    def update(self, first_row: int, first_column: int, squares: Real) -> None:
-        if self._several == 0:
-            return
-        rows = slice(first_row, first_row + len(squares))
-        closer = np.nonzero(squares.min(axis=1) < self._squares[rows].max(axis=1))[0]
-        some = min(self._several, squares.shape[1])
-        best = np.argpartition(squares[closer], some - 1, axis=1)[:, :some]
-        both = np.hstack([self._squares[rows][closer], squares[closer[:, None], best]])
-        to = np.hstack([self._to[rows][closer], best + first_column])
-        kept = np.argpartition(both, self._several - 1, axis=1)[:, : self._several]
-        self._squares[first_row + closer] = np.take_along_axis(both, kept, axis=1)
-        self._to[first_row + closer] = np.take_along_axis(to, kept, axis=1)
-
-    def order(self) -> Index:
-        """The nearest first. Two that rounding exchanges are equally far, or as good as."""
-        return np.take_along_axis(self._to, np.argsort(self._squares, axis=1, kind="stable"), axis=1)
-
-
-class _Edge:
-    """One tile of squared distances, compared exactly where rounding could decide."""
-
-    def __init__(self, a: Rows, b: Rows, first_row: int, first_column: int, squares: Real, margin: float) -> None:
-        self._a, self._b = a, b
-        self._first_row, self._first_column = first_row, first_column
-        self._squares, self._margin = squares, margin
-
-    def below(self, radii: Real) -> Real:
-        """1 where a pair lies strictly inside the radius, else 0."""
-        inside = self._squares < (radii - self._margin).astype(self._squares.dtype)
-        unsure = self._squares < (radii + self._margin).astype(self._squares.dtype)
-        unsure ^= inside
-        i, j = np.nonzero(unsure)
-        if len(i):
-            squares = exact_squares(self._a, self._b, i + self._first_row, j + self._first_column)
-            inside[i, j] = squares < np.broadcast_to(radii, inside.shape)[i, j]
-        return inside.astype(self._squares.dtype)
+def _inside(pairs: Pairs, radii: Real, screens: Screens, *, of_second: bool = False) -> NDArray[np.bool_]:
+    """Which pairs lie strictly inside the ball about the first, or the second, of them."""
+    reach = radii[pairs.to if of_second else pairs.of] * screens.area
+    inside: NDArray[np.bool_] = pairs.squares < reach - screens.margin
+    unsure = np.nonzero(~inside & (pairs.squares < reach + screens.margin))[0]
+    inside[unsure] = screens.exact(pairs[unsure]) < reach[unsure]
+    return inside
 
 
 class _Tally:
@@ -270,12 +207,10 @@ class _Tally:
         self._balls = np.zeros(count)
         self._sum = np.zeros(count)  # of the balls' positions: the position itself where there is one ball
 
-    def add(self, samples: slice, inside: Real, counts: Index, first_ball: int) -> None:
-        """Count a tile: inside (samples, balls), and how many copies each ball has."""
-        positions = np.arange(first_ball, first_ball + len(counts))
-        found = inside @ np.stack([counts, positions], axis=1).astype(inside.dtype)
-        self._balls[samples] += found[:, 0]
-        self._sum[samples] += found[:, 1]
+    def add(self, samples: Index, balls: Index, counts: Index) -> None:
+        """Count samples that lie in balls, of which there are so many copies each."""
+        self._balls += np.bincount(samples, weights=counts[balls], minlength=len(self._balls))
+        self._sum += np.bincount(samples, weights=balls, minlength=len(self._balls))
 
     def covered(self) -> Covered:
         return Covered(self._balls, np.where(self._balls == 1, self._sum, -1).astype(np.intp))

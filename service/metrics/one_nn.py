@@ -2,10 +2,11 @@
 
     h(z) = share of z's nearest others in X ∪ Y, at equal distance, that have the label of z
 
-The value is the mean of h over both halves: 0.5 for equal distributions of equal size, 1 where they are apart, 0 for
-copies. Judge both halves: generated samples 5 % too wide in many dimensions read 1.0 for `real`, 0.0 for `generated`
-and 0.5 together; `real` far below `generated` is a generator that repeats itself. `p_value` is that of the label
-permutations whose accuracy is at least as high, on the same neighbours.
+The value is the mean of h over both halves: 1 where the sets are apart, 0 for copies. Equal distributions score
+`ideal`, 0.5 for sets of equal size and more for others; further from it is worse on either side. Judge both halves:
+generated samples 5 % too wide in many dimensions read 1.0 for `real`, 0.0 for `generated` and 0.5 together; `real` far
+below `generated` is a generator that repeats itself. `p_value` is that of the label permutations whose accuracy is at
+least as high, on the same neighbours.
 """
 
 from dataclasses import dataclass
@@ -18,13 +19,17 @@ from service.metrics.distances import Index
 from service.metrics.metric import Metric, Score, Side
 from service.metrics.neighbours import Nearest, Neighbourhood, Within, neighbourhood
 from service.metrics.samples import Real
-from service.metrics.uncertainty import EXPECTATION, Variances, permutation_p_value
+from service.metrics.uncertainty import EXPECTATION, TOO_FEW, Variances, lacks_a_kind, permutation_p_value
+
+APART = 0.3  # between the halves, from which on they are warned of
+NOISE = 5.0  # times 1/√n, what they differ by without a meaning
 
 
 class OneNN(Metric):
     """How well each sample's nearest neighbour tells which set it is of."""
 
-    parts = ("real", "generated", "p_value")
+    better = "nearer its ideal"
+    parts = ("real", "generated", "ideal", "p_value")
 
     permutations: int = Field(199, ge=19, le=10_000, description="Permutations of the labels behind the p-value.")
 
@@ -39,12 +44,36 @@ class OneNN(Metric):
         counts = [half.counts.sum() for half in halves]
         correct = [float(half.counts @ half.hits) for half in halves]
         value = sum(correct) / float(sum(counts))
-        details = {"real": correct[0] / float(counts[0]), "generated": correct[1] / float(counts[1])}
+        n, m = (int(count) for count in counts)
+        ideals = ideal_halves(n, m)
+        accuracies = correct[0] / n, correct[1] / m
+        details = {
+            "real": accuracies[0],
+            "generated": accuracies[1],
+            "ideal": (n * ideals[0] + m * ideals[1]) / (n + m),
+        }
+        warnings = _warnings(accuracies, ideals, min(n, m))
         if not intervals:
-            return Score(value, details)
+            return Score(value, details, warnings)
         details["p_value"] = _p_value(value, around, self.permutations, seed)
-        interval = _variances(halves).interval(value, EXPECTATION, lowest=0.0, highest=1.0)
-        return Score(value, details, interval=interval)
+        few = lacks_a_kind(value, n + m)
+        interval = TOO_FEW if few else _variances(halves).interval(value, EXPECTATION, lowest=0.0, highest=1.0)
+        return Score(value, details, warnings, interval)
+
+
+def ideal_halves(n: int, m: int) -> tuple[float, float]:
+    """What equal distributions score: the share of a sample's others that have its own label."""
+    return (n - 1) / (n + m - 1), (m - 1) / (n + m - 1)
+
+
+def _warnings(halves: tuple[float, float], ideals: tuple[float, float], fewest: int) -> tuple[str, ...]:
+    """Of halves that are off in different ways, so that their mean says little."""
+    real, generated = halves
+    apart = abs((real - ideals[0]) - (generated - ideals[1]))
+    if apart <= max(APART, NOISE / float(np.sqrt(fewest))):
+        return ()
+    read = f"{real:.2f} (real) and {generated:.2f} (generated)"
+    return (f"one_nn: the halves read {read}, and their mean hides it; judge each of them.",)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,6 +3,8 @@
 LAPACK given a NaN may crash the process or return a plausible number, so nothing passes unchecked.
 """
 
+from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -82,11 +84,30 @@ def softmax(logits: Rows, whose: str) -> Real:
     return normalised
 
 
+def take(rows: Rows, chosen: NDArray[np.intp]) -> Rows:
+    """These rows; those of a set that lies on disk are copied to a file beside it, not into memory."""
+    if not isinstance(rows, np.memmap) or rows.filename is None:
+        taken: Rows = rows[chosen]
+        return taken
+    with TemporaryFile(dir=Path(rows.filename).parent) as file:
+        mapped: Rows = np.memmap(file, rows.dtype, "w+", shape=(len(chosen), *rows.shape[1:]))
+    for start in range(0, len(chosen), BLOCK_ROWS):
+        mapped[start : start + BLOCK_ROWS] = rows[chosen[start : start + BLOCK_ROWS]]
+    return mapped
+
+
 def _check_numbers(rows: Rows, what: str) -> None:
     for start in range(0, len(rows), BLOCK_ROWS):
-        block = rows[start : start + BLOCK_ROWS].astype(np.float64)
-        wrong = ~(np.abs(block) <= LARGEST).all(axis=1)
-        if wrong.any():
-            row = int(wrong.argmax())
-            kind = f"beyond ±{LARGEST:.0e}" if np.isfinite(block[row]).all() else "NaN or infinite"
-            raise InvalidSamples(f"Row {start + row} of the {what} holds a number that is {kind}.")
+        block = rows[start : start + BLOCK_ROWS]
+        known = block.size and float(block.min()) >= -LARGEST and float(block.max()) <= LARGEST  # a NaN is neither
+        if not known:
+            _name_the_wrong_row(block, start, what)
+
+
+def _name_the_wrong_row(block: Rows, start: int, what: str) -> None:
+    wide = block.astype(np.float64)
+    wrong = ~(np.abs(wide) <= LARGEST).all(axis=1)
+    if wrong.any():
+        row = int(wrong.argmax())
+        kind = f"beyond ±{LARGEST:.0e}" if np.isfinite(wide[row]).all() else "NaN or infinite"
+        raise InvalidSamples(f"Row {start + row} of the {what} holds a number that is {kind}.")

@@ -9,6 +9,7 @@ reach. The projections are drawn with a seed and are the same for all evaluation
 import numpy as np
 from pydantic import Field
 
+from service.metrics.distances import centre_of, tiles
 from service.metrics.metric import NOT_ASKED, Metric, Score, Side, lacks_features
 from service.metrics.samples import Real, Rows, check_pair
 from service.metrics.uncertainty import EXPECTATION, Variances, influence_variance
@@ -51,13 +52,12 @@ def _directions(dimensions: int, count: int, seed: int) -> Real:
 def _sliced(real: Rows, generated: Rows, directions: Real) -> tuple[float, Real, Real]:
     """The distance, and each sample's mean potential."""
     n, m, count = len(real), len(generated), directions.shape[1]
-    x, y = real.astype(np.float64), generated.astype(np.float64)
-    centre = (x.mean(axis=0) + y.mean(axis=0)) / 2
-    z = np.concatenate([x - centre, y - centre])
+    centre = (centre_of(real) + centre_of(generated)) / 2
     weights = np.concatenate([np.full(n, 1 / n), np.full(m, -1 / m)])
     total, potentials = 0.0, np.zeros(n + m)
     for start in range(0, count, AT_ONCE):
-        projected = z @ directions[:, start : start + AT_ONCE]
+        onto = directions[:, start : start + AT_ONCE]
+        projected = np.vstack([tile @ onto for rows in (real, generated) for _, tile in tiles(rows, centre)])
         order = np.argsort(projected, axis=0, kind="stable")
         steps = np.diff(np.take_along_axis(projected, order, axis=0), axis=0)
         ahead = np.cumsum(weights[order], axis=0)[:-1]  # F_X − F_Y between two neighbours

@@ -21,6 +21,9 @@ FIXED_REFERENCE = "; the reference is taken as fixed"
 
 ALIKE = "every sample contributes the same, which tells nothing of the spread"
 
+FEWEST_OF_A_KIND = 5
+TOO_FEW = f"fewer than {FEWEST_OF_A_KIND} samples are on one side of the score; so few do not tell its spread"
+
 
 @dataclass(frozen=True, slots=True)
 class Interval:
@@ -69,6 +72,11 @@ class Variances:
             standard_error=error,
             generated_error=float(np.sqrt(max(self.generated, 0.0))),
         )
+
+
+def lacks_a_kind(share: float, count: int) -> bool:
+    """Whether a share of so many samples lies too close to 0 or 1 for an interval."""
+    return min(share, 1 - share) * count < FEWEST_OF_A_KIND * (1 - 1e-9)
 
 
 def jackknife_variance(left_out: Real) -> float:

@@ -35,6 +35,22 @@ GOOGLENET_BN = (
     (r"\.bn\.", ".norm."),
     (r"^fc\.", "output."),
 )
+# pytorch_fid/inception.py
+INCEPTION_FID = (
+    (r"^Conv2d_(\d[ab])_\dx\d\.", r"conv\1."),
+    (r"^Mixed_", "mixed"),
+    (r"\.branch1x1\.", ".one.1."),
+    (r"\.branch3x3\.", ".three.1."),
+    (r"\.branch3x3_", ".three."),
+    (r"\.branch3x3dbl_", ".double3."),
+    (r"\.branch5x5_", ".five."),
+    (r"\.branch7x7(x3)?_", ".seven."),
+    (r"\.branch7x7dbl_", ".double7."),
+    (r"\.branch_pool\.", ".project.1."),
+    (r"\.(\d)([ab])\.", r".\1.\2."),
+    (r"\.bn\.", ".norm."),
+    (r"^fc\.", "output."),
+)
 # timm/models/mobilenetv3.py: the blocks before each of its stages
 MOBILENET_STAGES = (0, 1, 3, 5, 11)
 MOBILENET_LAYERS = {
@@ -70,6 +86,11 @@ def _torchvision_googlenet(_net: nn.Module, theirs: Mapping[str, Tensor]) -> Sta
     """Their auxiliary classifiers, for training only, are left out."""
     served = {name: tensor for name, tensor in theirs.items() if not name.startswith("aux")}
     return {_renamed(name, GOOGLENET_BN): tensor for name, tensor in served.items()}
+
+
+def _pytorch_fid(_net: nn.Module, theirs: Mapping[str, Tensor]) -> State:
+    """The bias of their logits is left out, as Inception Score leaves it out."""
+    return {_renamed(name, INCEPTION_FID): tensor for name, tensor in theirs.items() if name != "fc.bias"}
 
 
 def _timm_mobilenet(_net: nn.Module, theirs: Mapping[str, Tensor]) -> State:
@@ -113,6 +134,7 @@ def red_first(state: State, first: str) -> State:
 
 
 KEY_MAPS: dict[str, KeyMap] = {
+    "pytorch-fid": _pytorch_fid,
     "timm-mobilenet": _timm_mobilenet,
     "timm-xception": _timm_xception,
     "torchvision-alexnet": _torchvision_alexnet,

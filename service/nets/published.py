@@ -25,6 +25,8 @@ IOFFE = "Ioffe, Szegedy, 'Batch normalization', ICML 2015, arXiv 1502.03167, as 
 HOWARD = "Howard et al., 'MobileNets', 2017, arXiv 1704.04861"
 CHOLLET = "Chollet, 'Xception: deep learning with depthwise separable convolutions', CVPR 2017, arXiv 1610.02357"
 
+RETHINKING = "Szegedy et al., 'Rethinking the Inception architecture', CVPR 2016, arXiv 1512.00567, as FID is defined"
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -76,4 +78,5 @@ PUBLISHED: dict[str, Published] = {
     "mobilenet-1.0-160": Published("mobilenet", (3, 160, 160), 1000, 5, HOWARD),
     "mobilenet-convolutional": Published("mobilenet", IMAGENET, 1000, 5, HOWARD, {"convolution": "standard"}),
     "xception": Published("xception", (3, 299, 299), 1000, 5, CHOLLET),
+    "inception-v3-fid": Published("inception-fid", (3, 299, 299), 1008, 7, RETHINKING),
 }

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from service.errors import ConfigurationError, UntrustedWeights
-from service.nets.registry import build_net
-from service.nets.weights import load_weights
+from service.nets.folding import fold
+from service.nets.registry import open_net
 from service.runtime.calls import Array
 from service.runtime.queues import Batch
 from service.store import Model, file_sha256
@@ -46,9 +46,12 @@ class Device:
         """The model's net with its weights, on the device, ready to infer. Raises UntrustedWeights, InvalidManifest."""
         if model.card is not None and (found := file_sha256(model.weights)) != model.card.sha256:
             raise UntrustedWeights(f"{model.weights} has sha256 {found}; its card says {model.card.sha256}")
-        net = build_net(model.manifest.net, model.manifest.options)
-        load_weights(net, model.weights)
-        return net.eval().requires_grad_(False).to(self._device)  # noqa: FBT003
+        net = open_net(model.manifest.net, model.manifest.options, model.weights)
+        if model.manifest.task == "generate":
+            # Twice as fast on a CPU; classifiers keep the form in which stored references were extracted.
+            fold(net)
+            net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return net.to(self._device)
 
     def forward(self, net: nn.Module, model: Model, batch: Batch) -> list[Array]:
         """The results of a batch, padding removed; the items along axis 0. Raises ValueError for too few or many."""

@@ -8,6 +8,7 @@ from service.runtime.devices import Device
 from service.runtime.engine import Engine
 from service.runtime.lifeline import freeze_garbage, on_terminate, watch_parent
 from service.runtime.listener import Listener
+from service.runtime.memory import keep_memory
 from service.settings import Settings
 from service.store import ModelStore
 from service.telemetry.instruments import Instruments
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pipe: int) -> None:
     """Answer on `socket` until SIGTERM, then finish what is queued. Raises what the device died of."""
     watch_parent(parent_pipe)
+    keep_memory()
     store = ModelStore.of(settings)
     engine = Engine(
         store,

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 def normalise(images: "Tensor", spec: ImageInput) -> "Tensor":
-    """Stored pixels uint8 (n, H, W, C) to what the net was trained on, float32 (n, C, H + 2·pad, W + 2·pad)."""
+    """Pixels of 0 to 255 (n, H, W, C) to what the net was trained on, float32 (n, C, H + 2·pad, W + 2·pad).
+
+    Pixels that are float32 already are worked on in place.
+    """
     x = images.permute(0, 3, 1, 2).float().mul_(1 / 255)
     if spec.pad:
         padded = x.new_zeros(x.shape[0], x.shape[1], x.shape[2] + 2 * spec.pad, x.shape[3] + 2 * spec.pad)

@@ -1,5 +1,6 @@
 """Explanations as pictures for people: the image on the left, what the method answered on the right."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ CELL = 72
 """Pixels along the side of one picture among many, at least."""
 MOST = 400
 """Pictures of maps or kernels, at most."""
+CLOSE = 2 / 3
+"""Projections that reach over less of the image's side than this are shown from close by."""
 GAP = 8
 
 
@@ -25,8 +28,41 @@ def draw_explanation(method: str, arrays: Sequence[Numbers], image: Pixels) -> P
     return beside(enlarge(image, WHOLE), DRAWINGS[method](arrays, image))
 
 
-def _draw_projections(arrays: Sequence[Numbers], _: Pixels) -> Pixels:
-    return tile(np.stack([enlarge(signed(np.moveaxis(one, 0, -1)), CELL) for one in arrays[0]]))
+def _draw_projections(arrays: Sequence[Numbers], image: Pixels) -> Pixels:
+    """Each projection; where all are small only its part of the image, that beside it, as in the paper's figure 2."""
+    projections = np.moveaxis(arrays[0], 1, -1)  # (U, H, W, C)
+    side = max(map(_reach, projections))
+    if side > CLOSE * min(image.shape[:2]):
+        return tile(np.stack([enlarge(signed(one), _cell(len(projections))) for one in projections]))
+    pairs = []
+    for one in projections:
+        rows, columns = _window(one, side)
+        patch = np.concatenate([image[rows, columns], signed(one[rows, columns])], axis=1)
+        pairs.append(enlarge(patch, 2 * CELL))
+    return tile(np.stack(pairs))
+
+
+def _reach(projection: Numbers) -> int:
+    """The side of the smallest square around all of a projection (H, W, C) that is not 0; at least one pixel."""
+    touched = (projection != 0).any(axis=2)
+    sides = [np.flatnonzero(touched.any(axis=axis)) for axis in (0, 1)]
+    return max([1, *(int(side[-1] - side[0]) + 1 for side in sides if len(side))])
+
+
+def _window(projection: Numbers, side: int) -> tuple[slice, slice]:
+    """Rows and columns of a square of this side, within the image, around what is not 0."""
+    touched = (projection != 0).any(axis=2)
+    starts = []
+    for axis, length in enumerate(touched.shape):
+        found = np.flatnonzero(touched.any(axis=1 - axis))
+        first, last = (int(found[0]), int(found[-1])) if len(found) else (0, length - 1)
+        starts.append(min(max(0, first - (side - (last - first + 1)) // 2), length - side))
+    return slice(starts[0], starts[0] + side), slice(starts[1], starts[1] + side)
+
+
+def _cell(count: int, *, least: int = CELL) -> int:
+    """The least side of one of so many pictures in a square, which is to be as large as the image beside it."""
+    return max(least, WHOLE // math.ceil(math.sqrt(count)))
 
 
 def _draw_probabilities(arrays: Sequence[Numbers], image: Pixels) -> Pixels:
@@ -43,14 +79,18 @@ def _draw_slopes(arrays: Sequence[Numbers], _: Pixels) -> Pixels:
 
 
 def _draw_maps(arrays: Sequence[Numbers], _: Pixels) -> Pixels:
-    return tile(np.stack([enlarge(stretched(one)[:, :, None], CELL) for one in arrays[0][:MOST]]))
+    maps = arrays[0][:MOST]
+    # Maps of one pixel can only be told from each other.
+    shades = stretched(maps) if maps[0].size == 1 else np.stack([stretched(one) for one in maps])
+    return tile(np.stack([enlarge(one[:, :, None], _cell(len(maps))) for one in shades]))
 
 
 def _draw_kernels(arrays: Sequence[Numbers], _: Pixels) -> Pixels:
     kernels = arrays[0]  # (K, C, kh, kw)
     if kernels.shape[1] not in (1, 3):
         kernels = kernels.reshape(-1, 1, *kernels.shape[2:])
-    return tile(np.stack([enlarge(signed(np.moveaxis(one, 0, -1)), CELL // 3) for one in kernels[:MOST]]))
+    side = _cell(len(kernels[:MOST]), least=CELL // 3)
+    return tile(np.stack([enlarge(signed(np.moveaxis(one, 0, -1)), side) for one in kernels[:MOST]]))
 
 
 DRAWINGS: dict[str, Callable[[Sequence[Numbers], Pixels], Pixels]] = {

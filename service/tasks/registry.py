@@ -8,7 +8,7 @@ from service.errors import ServiceError
 from service.store import Manifest
 from service.tasks.classify import Classify
 from service.tasks.explain import Explain
-from service.tasks.features import Features
+from service.tasks.features import AT_ANY_SIZE, Features, FeaturesAtAnySize
 from service.tasks.forecast import Continue, Fit, Forecast
 from service.tasks.generate import Generate
 
@@ -46,6 +46,7 @@ TASKS: dict[str, Task] = {
     "continue": Continue(),
     "explain": Explain(),
     "features": Features(),
+    AT_ANY_SIZE: FeaturesAtAnySize(),
     "fit": Fit(),
     "forecast": Forecast(),
     "generate": Generate(),

@@ -251,6 +251,16 @@ async def test_deleting_cancels_and_then_removes(
         assert gone.json()["title"] == "No such evaluation"
 
 
+async def test_the_files_of_a_running_evaluation_are_left_to_who_works_on_them(
+    client: httpx.AsyncClient, files: dict[str, bytes], state: State, service_settings: Settings
+) -> None:
+    reply = await client.post("/evaluate", files=files, headers={"prefer": "wait=0"})
+    assert state.jobs.claim("somebody") is not None
+    assert (await client.delete(reply.headers["location"])).status_code == 204
+    assert (await client.get(reply.headers["location"])).json()["status"] == "cancelled"
+    assert leftovers(service_settings) == [reply.json()["id"]]
+
+
 async def test_only_this_machine_may_delete(app: Application) -> None:
     transport = httpx.ASGITransport(app, client=("192.0.2.1", 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://chapterhouse") as client:

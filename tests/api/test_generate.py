@@ -2,18 +2,19 @@ import asyncio
 import io
 import zipfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 from api.asking import Caller, assert_problem, connect, in_pieces
-from doubles import FakeEngine, Unanswering
+from doubles import FakeEngine, Unanswering, add_several
 from numpy.typing import NDArray
 
 from service.api.gate import Application
 from service.errors import DeadlineExceeded, EngineUnavailable, ModelFailed, Overloaded
 from service.imaging import decode, tile
-from service.packing import GRID_LIMIT
+from service.packing.images import Grid
 from service.runtime.calls import Array, Call, Lane
 
 MakeApp = Callable[..., Application]
@@ -21,12 +22,15 @@ JSON = {"content-type": "application/json"}
 
 
 def unpacked(reply: httpx.Response) -> NDArray[np.uint8]:
-    """The images of an npz or a zip."""
+    """The images of an npz, an npy or a zip."""
     if reply.headers["content-type"] == "application/x-npz":
         with np.load(io.BytesIO(reply.content), allow_pickle=False) as arrays:
             assert arrays.files == ["images"]
             images: NDArray[np.uint8] = arrays["images"]
             return images
+    if reply.headers["content-type"] == "application/x-npy":
+        array: NDArray[np.uint8] = np.load(io.BytesIO(reply.content), allow_pickle=False)
+        return array
     with zipfile.ZipFile(io.BytesIO(reply.content)) as archive:
         assert archive.testzip() is None
         assert archive.namelist() == sorted(archive.namelist())
@@ -47,7 +51,7 @@ async def test_image_i_of_a_seed_is_the_same_whatever_the_count_the_format_and_t
     assert whole.dtype == np.uint8
     assert len(np.unique(whole.reshape(300, 4), axis=0)) > 290
     for count in (1, 3, 4, 5, 30):
-        for kind in ("npz", "zip"):
+        for kind in ("npz", "npy", "zip"):
             few = unpacked(await draw(client, seed=5, count=count, format=kind))
             assert few.tobytes() == whole[:count].tobytes()
     grid = await draw(client, seed=5, count=10)
@@ -68,7 +72,9 @@ async def test_an_answer_says_how_to_have_it_again(client: httpx.AsyncClient) ->
     other = await draw(client, count=4, format="npz")
     assert first.content == again.content
     assert first.headers["x-seed"] != other.headers["x-seed"]
-    assert (first.headers["x-model"], first.headers["x-model-version"]) == ("doodle", "untrained")
+    told = [first.headers[name] for name in ("x-model", "x-model-version", "x-count")]
+    assert told == ["doodle", "untrained", "4"]
+    assert int(first.headers["x-seed"]) < 2**53  # what every reader of JSON holds exactly
     name = f"doodle-{first.headers['x-seed']}.npz"
     assert first.headers["content-disposition"] == f'attachment; filename="{name}"'
 
@@ -94,11 +100,20 @@ async def test_images_are_counted_once_they_are_drawn(make_app: MakeApp, app: Ap
         ({"count": -1}, 422, "count"),
         ({"count": 1.5}, 422, "count"),
         ({"count": "many"}, 422, "count"),
-        ({"count": GRID_LIMIT + 1}, 422, "count: at most 1024 images as png; ask for zip or npz"),
-        ({"count": 5001, "format": "npz"}, 422, "count: at most 5000 images as npz"),
+        ({"count": (Grid.limit or 0) + 1}, 422, "count: at most 1,024 images as png; ask for one of zip, npz, npy"),
+        ({"count": 10**30, "format": "npz"}, 422, "count: "),
+        ({"count": 5001, "format": "npz"}, 422, "count: at most 5,000 images as npz"),
         ({"seed": -1}, 422, "seed"),
         ({"seed": 2**63}, 422, "seed"),
-        ({"format": "gif"}, 422, "format: Input should be 'png', 'zip' or 'npz'"),
+        ({"format": "gif"}, 422, "format: Input should be 'json', 'npy', 'npz', 'png', 'svg' or 'zip'"),
+        ({"format": "PNG"}, 422, "format: Input should be"),
+        ({"format": "json"}, 422, "format: doodle draws images"),
+        ({"generator": 0}, 422, "generator: doodle has one generator"),
+        ({"generator": -1}, 422, "generator: Input should be greater than or equal to 0"),
+        ({"interpolate": 3}, 422, "interpolate"),
+        ({"interpolate": {}}, 422, "interpolate"),
+        ({"interpolate": {"steps": 1}}, 422, "interpolate"),
+        ({"interpolate": {"steps": 257}}, 422, "interpolate"),
         ({"sead": 3}, 422, "sead: Extra inputs are not permitted"),
         ({"model": 7}, 422, "model"),
         ([], 422, ""),
@@ -112,7 +127,7 @@ async def test_what_is_wrong_is_said(make_app: MakeApp, asked: object, status: i
     assert_problem(reply, status, detail)
     if status == 422 and isinstance(asked, dict):
         [field] = asked.keys() - {"format"} or {"format"}
-        assert [error["field"] for error in reply.json()["errors"]] == [field]
+        assert [error["field"].partition(".")[0] for error in reply.json()["errors"]] == [field]
 
 
 @pytest.mark.parametrize(
@@ -168,12 +183,13 @@ async def test_what_the_engine_met_first_is_a_problem(
 
 
 class Running(FakeEngine):
-    """Draws black images until it has drawn enough."""
+    """Draws black images until it has drawn enough; says when it is well under way."""
 
     def __init__(self, *, enough: int, then: Exception) -> None:
         super().__init__()
         self.enough = enough
         self.then = then
+        self.under_way = asyncio.Event()
 
     async def submit(
         self,
@@ -186,6 +202,8 @@ class Running(FakeEngine):
     ) -> list[Array]:
         """Black images, or what is raised then."""
         await super().submit(call, arrays, lane=lane, deadline=deadline, request_id=request_id)
+        if len(self.calls) == 5:
+            self.under_way.set()
         if len(self.calls) > self.enough:
             raise self.then
         return [np.zeros((len(arrays[0]), 2, 2, 1), np.uint8)]
@@ -220,8 +238,108 @@ async def test_what_a_request_says_about_itself_reaches_the_engine(make_app: Mak
         headers = {"x-request-id": "r1", "x-deadline-ms": "60000"}
         await client.post("/generate", json={"count": 9}, headers=headers)
         assert_problem(await client.post("/generate", json={}, headers={"x-deadline-ms": "soon"}), 422, "X-Deadline-Ms")
-    assert len(engine.calls) == 3
+    assert len(engine.calls) == 2
     assert {(call.model, call.verb, request_id) for call, _, _, request_id in engine.calls} == {
         ("doodle", "generate", "r1")
     }
     assert all(deadline is not None for _, _, deadline, _ in engine.calls)
+
+
+@pytest.fixture
+def several(models_dir: Path) -> None:
+    """Models of several generators lie in the store, one of points and one of colours."""
+    add_several(models_dir)
+
+
+async def test_paths_are_rows_of_the_grid(client: httpx.AsyncClient) -> None:
+    asked = {"seed": 2, "count": 15, "interpolate": {"steps": 5}}
+    grid = decode((await draw(client, **asked)).content, limit_pixels=10_000)
+    images = unpacked(await draw(client, **asked, format="npz"))
+    np.testing.assert_array_equal(grid, tile(images, columns=5))
+    ends = unpacked(await draw(client, seed=2, count=6, format="npz"))
+    np.testing.assert_array_equal(images[[0, 4, 5, 9, 10, 14]], ends)
+
+
+@pytest.mark.usefixtures("several")
+async def test_points_come_as_a_document_an_array_or_a_plot(client: httpx.AsyncClient) -> None:
+    asked = {"model": "dots", "seed": 2, "count": 300}
+    document = (await draw(client, **asked)).json()
+    assert {name: document[name] for name in ("model", "version", "seed", "deviation")} == {
+        "model": "dots",
+        "version": "untrained",
+        "seed": 2,
+        "deviation": 0.1,
+    }
+    assert document["modes"] == [[1, 0], [-1, 0]]
+    points = np.array(document["points"], np.float32)
+    assert points.shape == (300, 2)
+    with np.load(io.BytesIO((await draw(client, **asked, format="npz")).content)) as arrays:
+        np.testing.assert_array_equal(arrays["points"], points)
+    few = await draw(client, **{**asked, "count": 3}, format="npy")
+    np.testing.assert_array_equal(np.load(io.BytesIO(few.content)), points[:3])
+    svg = await draw(client, **asked, format="svg")
+    assert svg.headers["content-type"] == "image/svg+xml"
+    assert b"300 points of dots" in svg.content
+    png = await draw(client, **asked, format="png")
+    assert decode(png.content, limit_pixels=10**6).shape[2] == 3
+    assert "content-disposition" not in png.headers
+
+
+@pytest.mark.usefixtures("several")
+@pytest.mark.parametrize(
+    ("model", "accept", "kind"),
+    [
+        ("dots", "*/*", "application/json"),
+        ("dots", "image/*", "image/png"),
+        ("dots", "image/svg+xml, image/png;q=0.5", "image/svg+xml"),
+        ("doodle", "*/*", "image/png"),
+        ("doodle", "application/zip", "application/zip"),
+    ],
+)
+async def test_accept_chooses_where_no_format_is_named(
+    client: httpx.AsyncClient, model: str, accept: str, kind: str
+) -> None:
+    reply = await client.post("/generate", json={"model": model}, headers={"accept": accept})
+    assert reply.headers["content-type"] == kind
+    named = await client.post("/generate", json={"model": model, "format": "npz"}, headers={"accept": accept})
+    assert named.headers["content-type"] == "application/x-npz"
+
+
+@pytest.mark.usefixtures("several")
+@pytest.mark.parametrize(("model", "accept"), [("doodle", "application/json"), ("dots", "application/zip")])
+async def test_what_a_model_does_not_draw_is_not_acceptable(client: httpx.AsyncClient, model: str, accept: str) -> None:
+    reply = await client.post("/generate", json={"model": model}, headers={"accept": accept})
+    assert_problem(reply, 406, "are")
+    assert "image/png" in reply.json()["detail"]
+
+
+@pytest.mark.usefixtures("several")
+async def test_a_generator_is_chosen_by_its_number_and_colours_are_drawn(client: httpx.AsyncClient) -> None:
+    drawn = [
+        unpacked(await draw(client, model="colours", seed=1, count=9, generator=place, format="npz"))
+        for place in range(3)
+    ]
+    assert {images.shape for images in drawn} == {(9, 28, 28, 3)}
+    assert len({images.tobytes() for images in drawn}) == 3
+    assert_problem(await client.post("/generate", json={"model": "colours", "generator": 3}), 422, "generators 0 to 2")
+    grid = decode((await draw(client, model="colours", count=4)).content, limit_pixels=10_000)
+    assert grid.shape == (62, 62, 3)
+    for kind in ("npy", "zip"):
+        reply = await draw(client, model="colours", seed=1, count=9, generator=0, format=kind)
+        if kind == "npy":
+            np.testing.assert_array_equal(unpacked(reply), drawn[0])
+
+
+async def test_a_download_that_is_broken_off_stops_the_drawing(make_app: MakeApp) -> None:
+    engine = Running(enough=10**6, then=ModelFailed("never"))
+    app = make_app(engine, generate_limit=10**6)
+    caller = Caller([b'{"count": 1000000, "format": "zip"}'])
+    asking = asyncio.create_task(caller.ask(app, "POST", "/generate", JSON))
+    await engine.under_way.wait()
+    caller.gone.set()
+    await asking
+    asked = len(engine.calls)
+    assert asked < 1000
+    await asyncio.sleep(0.02)
+    assert len(engine.calls) == asked
+    assert app.gate.open == 0

@@ -1,16 +1,18 @@
 import io
+import json
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from cli.conftest import Run
+from doubles import add_several
 from PIL import Image
 
-from service.packing import GRID_LIMIT
+from service.packing.images import Grid
 
 
-@pytest.mark.parametrize("name", ["grid.png", "files.zip", "array.npz"])
+@pytest.mark.parametrize("name", ["grid.png", "files.zip", "array.npz", "array.npy"])
 def test_the_same_seed_gives_the_same_bytes_here_and_over_http(
     name: str, run: Run, server: str, tmp_path: Path
 ) -> None:
@@ -18,7 +20,7 @@ def test_the_same_seed_gives_the_same_bytes_here_and_over_http(
     for output, where in ((here, ()), (there, ("--server", server))):
         result = run("generate", "doodle", "--count", 11, "--seed", 5, "--output", output, *where)
         assert result.exit_code == 0, result.output
-        assert result.stdout == f"{output}  11 images of doodle untrained, seed 5\n"
+        assert result.stdout == f"{output}  11 samples of doodle untrained, seed 5\n"
     assert here.read_bytes() == there.read_bytes()
 
 
@@ -37,7 +39,7 @@ def test_the_suffix_says_what_is_written(run: Run, tmp_path: Path) -> None:
 
 def test_a_drawn_seed_is_told_and_draws_the_same_images_again(run: Run, tmp_path: Path) -> None:
     told = run("generate", "--count", 1, "--output", tmp_path / "first.npz").stdout
-    assert "1 image of doodle" in told
+    assert "1 sample of doodle" in told
     run("generate", "--count", 1, "--seed", told.split()[-1], "--output", tmp_path / "second.npz")
     assert (tmp_path / "first.npz").read_bytes() == (tmp_path / "second.npz").read_bytes()
 
@@ -47,12 +49,23 @@ def test_a_drawn_seed_is_told_and_draws_the_same_images_again(run: Run, tmp_path
     [
         (("nobody", "--output", "{}/a.png"), "There is no model called 'nobody'"),
         (("echo", "--output", "{}/a.png"), "echo does classify, not generate"),
-        (("--output", "{}/a.gif"), "ends in none of .npz, .png, .zip"),
+        (("--output", "{}/a.gif"), "ends in none of .json, .npy, .npz, .png, .svg, .zip"),
         (("--output", "{}/nowhere/a.png"), "No such file or directory"),
-        (("--count", GRID_LIMIT + 1, "--output", "{}/a.png"), f"at most {GRID_LIMIT} images as png"),
+        (("--count", (Grid.limit or 0) + 1, "--output", "{}/a.png"), "at most 1,024 images as png"),
+        (("--generator", 0, "--output", "{}/a.png"), "doodle has one generator"),
+        (("--output", "{}/a.json"), "doodle draws images"),
         (("--count", 0, "--output", "{}/a.png"), "--count"),
     ],
-    ids=["no such model", "a classifier", "unknown suffix", "no such folder", "too large a grid", "no images"],
+    ids=[
+        "no such model",
+        "a classifier",
+        "unknown suffix",
+        "no such folder",
+        "too large a grid",
+        "one generator",
+        "no document",
+        "no images",
+    ],
 )
 def test_what_cannot_be_drawn_is_said_and_leaves_nothing_behind(
     arguments: tuple[object, ...], words: str, run: Run, tmp_path: Path
@@ -70,3 +83,15 @@ def test_a_server_refuses_in_its_own_words(run: Run, server: str, tmp_path: Path
     result = run("generate", "echo", "--server", server, "--output", tmp_path / "a.png")
     assert (result.exit_code, result.stderr) == (2, "chapterhouse: echo does classify, not generate\n")
     assert list(tmp_path.glob("*a.png*")) == []
+
+
+def test_paths_and_points_are_drawn_too(run: Run, models_dir: Path, tmp_path: Path) -> None:
+    add_several(models_dir)
+    grid, points = tmp_path / "paths.png", tmp_path / "points.json"
+    told = run("generate", "--interpolate", 6, "--seed", 1, "--output", grid).stdout
+    assert told == f"{grid}  24 samples of doodle untrained, seed 1\n"
+    with Image.open(grid) as picture:
+        assert picture.size == (6 * 4 + 2, 4 * 4 + 2)
+    told = run("generate", "dots", "--generator", 2, "--seed", 1, "--output", points).stdout
+    assert told == f"{points}  1,000 samples of dots untrained, seed 1\n"
+    assert len(json.loads(points.read_bytes())["points"]) == 1000

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 from cli.conftest import Run
-from doubles import add_card
+from doubles import CLASSIFIER, add_card
+from nets.graphs import looking
 from typer.testing import CliRunner
 
 from service.cli import app
@@ -53,7 +54,7 @@ def test_the_table_of_layers_is_shown() -> None:
 
 
 def test_every_shipped_model_is_what_its_card_says() -> None:
-    result = CliRunner().invoke(app, ["models", "verify"])
+    result = CliRunner().invoke(app, ["models", "verify", "--files"])
     assert result.exit_code == 0, result.output
 
 
@@ -143,3 +144,18 @@ def test_a_model_of_others_is_shown_before_it_is_fetched() -> None:
     assert "60,965,224" not in result.stdout.partition("layer")[0]
     for words in ("conv5", "256×13×13", "sha256 6b0da9510f27", "BSD-3-Clause"):
         assert words in result.stdout
+
+
+def test_an_onnx_file_needs_no_card_but_has_to_run(run: Run, local_settings: Settings) -> None:
+    folder = local_settings.shipped_models_dir / "graph"
+    folder.mkdir()
+    manifest = CLASSIFIER.format(net="onnx").replace('"classify"', '"features"')
+    (folder / "model.toml").write_text(manifest, "utf-8")
+    (folder / "weights.onnx").write_bytes(looking())
+    verified = run("models", "verify", "graph")
+    assert (verified.exit_code, verified.stdout.partition(" ")[0]) == (0, "graph"), verified.output
+    assert "net         onnx" in run("models", "show", "graph").stdout
+    (folder / "weights.onnx").write_bytes(b"no graph")
+    verified = run("models", "verify", "graph")
+    assert verified.exit_code == 2
+    assert "is not an ONNX file that onnxruntime runs" in verified.stdout

@@ -1,8 +1,10 @@
 """Uploads of every kind become the same samples, and what is none becomes a sentence."""
 
 import io
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,32 @@ from PIL import Image
 
 from service.errors import InvalidSamples, UnreadableArchive
 from service.evaluation.archives import Samples, open_samples
+from service.evaluation.spool import Frame
+from service.evaluation.stopping import Stop, Stopped
 from service.evaluation.unpacking import Limits
+from service.imaging import FRAMES
 
 Open = Callable[..., Samples]
+
+
+def deep_png(channels: int) -> bytes:
+    """A PNG of 12×12 with 16 bits a channel, which Pillow does not write."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    values = np.random.default_rng(0).integers(0, 65536, (12, 12 * channels)).astype(">u2")
+    rows = b"".join(b"\0" + row.tobytes() for row in values)
+    header = struct.pack(">IIBBBBB", 12, 12, 16, {1: 0, 3: 2}[channels], 0, 0, 0)
+    pixels = chunk(b"IDAT", zlib.compress(rows))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + pixels + chunk(b"IEND", b"")
+
+
+def turned(orientation: int) -> bytes:
+    """A camera's note."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif.tobytes()
 
 
 @pytest.fixture
@@ -29,6 +54,7 @@ def opened(tmp_path: Path) -> Open:
         channels: int = 1,
         limits: Limits = LIMITS,
         skip_unreadable: bool = False,
+        stop: Stop | None = None,
     ) -> Samples:
         number = len(list(tmp_path.glob("work*")))
         working_dir = tmp_path / f"work{number}"
@@ -36,10 +62,10 @@ def opened(tmp_path: Path) -> Open:
         return open_samples(
             path,
             working_dir=working_dir,
-            size=size,
-            channels=channels,
+            frame=Frame(size, channels),
             limits=limits,
             skip_unreadable=skip_unreadable,
+            stop=stop,
         )
 
     return open_upload
@@ -61,12 +87,12 @@ def test_every_packing_of_the_same_images_is_the_same_set(tmp_path: Path, opened
     ]
     sets = [opened(upload) for upload in uploads]
     first = sets[0]
-    assert first.images is not None
+    assert isinstance(first.images, np.ndarray)
     assert first.count == 30
     assert sorted(image.tobytes() for image in first.images) == sorted(image.tobytes() for image in images)
     for other in sets:
         assert other.sha256 == first.sha256
-        assert other.images is not None
+        assert isinstance(other.images, np.ndarray)
         np.testing.assert_array_equal(other.images, first.images)
         assert other.warnings == ()
 
@@ -81,12 +107,94 @@ def test_another_pixel_is_another_set(tmp_path: Path, opened: Open) -> None:
 def test_images_are_fitted_to_the_extractor_and_the_report_can_say_so(tmp_path: Path, opened: Open) -> None:
     files = pngs(digits(3)) + [(f"c{name}", data) for name, data in pngs(digits(2, size=20, channels=3))]
     samples = opened(zipped(tmp_path / "a", files))
-    assert samples.images is not None
+    assert isinstance(samples.images, np.ndarray)
     assert samples.images.shape == (5, 12, 12, 1)
     assert samples.warnings == (
-        "2 of 5 images were resized to 12×12.",
         "2 of 5 images were converted to grey.",
+        "2 of 5 images were resized to 12×12.",
     )
+
+
+def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+COLOUR = Image.fromarray(digits(1, size=12, channels=3)[0])
+
+
+@pytest.mark.parametrize(
+    ("data", "done"),
+    [
+        (saved(COLOUR.convert("L"), "PNG"), "were converted to colour"),
+        (saved(COLOUR.quantize(8), "PNG"), "had a palette, which was resolved"),
+        (saved(COLOUR.quantize(8), "GIF"), "had a palette, which was resolved"),
+        (
+            saved(Image.new("RGBA", (12, 12), (9, 8, 7, 99)), "PNG"),
+            "were transparent in places and were laid over black",
+        ),
+        (
+            saved(COLOUR, "PNG", transparency=COLOUR.getpixel((0, 0))),
+            "were transparent in places and were laid over black",
+        ),
+        (saved(COLOUR.convert("CMYK"), "JPEG"), "were in CMYK or another space than RGB and were converted to it"),
+        (saved(COLOUR.convert("CMYK"), "TIFF"), "were in CMYK or another space than RGB and were converted to it"),
+        (deep_png(3), "had 16 bits a channel and were scaled to 8"),
+        (saved(COLOUR, "GIF", save_all=True, append_images=[COLOUR.rotate(90)]), FRAMES),
+        (saved(COLOUR, "JPEG", exif=turned(6)), "were turned upright, as the camera noted"),
+        (saved(COLOUR.resize((7, 9)), "PNG"), "were resized to 12×12"),
+    ],
+)
+def test_what_is_done_to_an_image_is_said(data: bytes, done: str, tmp_path: Path, opened: Open) -> None:
+    files = [*pngs(digits(2, channels=3)), ("other", data)]
+    samples = opened(zipped(tmp_path / "a", files), channels=3)
+    assert samples.count == 3
+    assert f"1 of 3 images {done}." in samples.warnings
+
+
+def test_of_an_image_that_is_what_it_should_be_nothing_is_said(tmp_path: Path, opened: Open) -> None:
+    opaque = COLOUR.convert("RGBA")
+    files = [("a", saved(COLOUR, "PNG")), ("b", saved(opaque, "PNG")), ("c", saved(COLOUR, "JPEG"))]
+    assert opened(zipped(tmp_path / "a", files[1:]), channels=3).warnings == ()
+    assert opened(zipped(tmp_path / "b", files[:1]), channels=3).warnings == ()
+
+
+def test_an_image_whose_white_nobody_knows_is_refused(tmp_path: Path, opened: Open) -> None:
+    for number, values in enumerate((np.ones((3, 3), np.float32), np.full((3, 3), 70_000, np.int32))):
+        upload = zipped(tmp_path / str(number), [("deep.tif", saved(Image.fromarray(values), "TIFF"))])
+        with pytest.raises(UnreadableArchive, match=r"'deep\.tif': .*what is white is not known"):
+            opened(upload)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz", "npy", "features"])
+def test_reading_ends_soon_when_it_is_told_to_stop(kind: str, tmp_path: Path, opened: Open) -> None:
+    images, path = digits(40), tmp_path / "a"
+    pack: dict[str, Callable[[], Path]] = {
+        "zip": lambda: zipped(path, pngs(images)),
+        "tar": lambda: tarred(path, pngs(images)),
+        "tar.gz": lambda: tarred(path, pngs(images), gzipped=True),
+        "npy": lambda: npy(path, images),
+        "features": lambda: npz(path, {"features": images.reshape(40, -1)}),
+    }
+    stop = Stop()
+    upload = pack[kind]()
+    opened(upload, stop=stop)
+    stop.ask()
+    with pytest.raises(Stopped):
+        opened(upload, stop=stop)
+
+
+def test_the_first_bad_file_is_the_one_that_is_named(tmp_path: Path, opened: Open) -> None:
+    later = [(f"later-{name}", data) for name, data in pngs(digits(200))]
+    files = [*pngs(digits(3)), ("first.png", b"no"), *later, ("second.png", b"no")]
+    for pack in (zipped, tarred):
+        with pytest.raises(UnreadableArchive, match=r"^'first\.png'"):
+            opened(pack(tmp_path / pack.__name__, files))
+    cut = tarred(tmp_path / "whole", files).read_bytes()[:-2048]
+    (tmp_path / "cut").write_bytes(cut)
+    with pytest.raises(UnreadableArchive, match=r"^'first\.png'"):
+        opened(tmp_path / "cut")
 
 
 def test_copies_are_counted(tmp_path: Path, opened: Open) -> None:

@@ -61,6 +61,23 @@ def test_a_metric_is_worse_where_the_whole_interval_of_the_difference_is(
     assert (low + high) / 2 == pytest.approx(check.baseline.difference)
 
 
+@pytest.mark.parametrize(
+    ("then", "now", "passed"),
+    [(0.55, 0.51, True), (0.55, 0.46, True), (0.55, 0.40, False), (0.45, 0.60, False), (0.2, 0.75, True)],
+)
+def test_a_classifier_that_is_wrong_too_often_is_as_bad_as_one_that_is_right(
+    then: float,
+    now: float,
+    passed: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    for ideal in ({}, {"ideal": 0.5}):
+        earlier, current = (entry(value, 0.01).model_copy(update=ideal) for value in (then, now))
+        [check] = compare(report(one_nn=earlier), {"one_nn": current})
+        assert check.passed is passed
+        assert check.baseline is not None
+        assert check.baseline.difference == pytest.approx(now - then)
+
+
 @pytest.mark.parametrize(("now", "passed"), [(9.9, True), (10.0, True), (10 + 1e-10, True), (10.01, False)])
 def test_without_intervals_no_step_to_the_worse_side_is_allowed(
     now: float,

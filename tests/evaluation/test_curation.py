@@ -52,6 +52,13 @@ def test_features_without_spread_or_of_one_dimension_can_be_shown(rows: NDArray[
     assert shown.pairs is not None
 
 
+def test_of_what_cannot_be_measured_nothing_is_shown() -> None:
+    broken = MADE.copy()
+    broken[3, 2] = np.nan
+    for pair in ((lot(broken), lot(REAL)), (lot(REAL), lot(broken))):
+        assert pack(curated(*pair)) == pack(Exhibits())
+
+
 def test_the_shares_of_the_classes_are_counted() -> None:
     shown = curated(lot(MADE), lot(REAL), labels=("a", "b", "c")).classes
     assert shown is not None

@@ -126,6 +126,28 @@ async def test_a_cancelled_evaluation_is_let_go_of(
     assert jobs.get("a").status == "cancelled"
 
 
+async def test_what_another_evaluator_has_by_now_keeps_its_upload(
+    bench: Bench, jobs: Jobs, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RENEW_S", 0.01)
+    engine = Unanswering()
+    evaluator = evaluator_of(Bench(bench.settings, bench.store, engine, bench.references), jobs, uploads)
+    accept(jobs, uploads, "a", metrics=["fid"])
+    task = asyncio.create_task(evaluator.run())
+    await engine.asked.wait()
+    other = Claimants(bench.settings.state).enter()
+    [slow] = jobs.holders()
+    jobs.release(slow)  # as if its lease had run out
+    taken = jobs.claim(other.name)
+    await engine.dropped.wait()
+    evaluator.stopping.set()
+    await task
+    assert taken is not None
+    assert jobs.renew(taken, other.name, 0.5)
+    assert sorted(file.name for file in uploads.folder("a").iterdir()) == ["generated", "reference"]
+    other.leave()
+
+
 async def test_without_an_engine_an_evaluation_is_begun_again_and_then_fails(
     bench: Bench, jobs: Jobs, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,6 +244,17 @@ async def test_a_disk_that_is_full_is_a_reason(
     await task
     assert job.problem is not None
     assert (job.problem["status"], job.problem["title"]) == (507, "The disk is full")
+
+
+def test_every_attempt_has_a_folder_of_its_own_and_clears_up_after_the_dead(uploads: Uploads) -> None:
+    (uploads.begin("a") / "generated").write_bytes(b"sent")
+    uploads.commit("a")
+    (uploads.folder("a") / "attempt-of-one-that-died").mkdir()
+    with uploads.attempt("a") as first:
+        assert list(uploads.folder("a").glob("attempt-*")) == [first]
+        with uploads.attempt("a") as second:
+            assert second != first
+    assert [file.name for file in uploads.folder("a").iterdir()] == ["generated"]
 
 
 def test_uploads_are_seen_only_when_whole_and_swept_when_nobody_wants_them(uploads: Uploads, tmp_path: Path) -> None:

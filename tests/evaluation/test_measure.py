@@ -1,9 +1,14 @@
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import numpy as np
 import pytest
 
 from service.errors import InvalidRequest, InvalidSamples
+from service.evaluation import measure as module
 from service.evaluation.archives import Samples
 from service.evaluation.measure import choose_metrics, measurable, measure, side_of
+from service.evaluation.stopping import Stop, Stopped
 from service.metrics.metric import Floor, Metric, Score, Side
 from service.metrics.registry import DEFAULT_METRICS, METRICS
 from service.metrics.statistics import Statistics, statistics_of
@@ -133,3 +138,35 @@ def test_logits_become_probabilities_and_images_need_an_extractor() -> None:
     np.testing.assert_array_equal(probabilities, [[0.5, 0.5], [1, 0]])
     with pytest.raises(InvalidSamples, match="images"):
         side_of(Samples(1, "", images=np.zeros((1, 2, 2, 1), np.uint8)), "generated")
+
+
+def test_metrics_side_by_side_are_those_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    together = measure(side(50, 2), side(60, 1), choose_metrics(list(METRICS)), seed=1)
+    monkeypatch.setattr(module, "THREADS", 1)
+    alone = measure(side(50, 2), side(60, 1), choose_metrics(list(METRICS)), seed=1)
+    assert alone.metrics == together.metrics
+    assert alone.warnings == together.warnings
+
+
+def test_what_several_metrics_need_is_computed_once_whoever_asks_first() -> None:
+    shared, asked = side(5, 1), []
+    begun = Barrier(2)
+
+    def compute() -> int:
+        asked.append(1)
+        return len(asked)
+
+    def ask() -> int:
+        begun.wait()
+        return shared.remember("key", compute)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert [future.result() for future in [pool.submit(ask) for _ in range(2)]] == [1, 1]
+    assert asked == [1]
+
+
+def test_measuring_that_was_told_to_stop_does_not_begin() -> None:
+    stop = Stop()
+    stop.ask()
+    with pytest.raises(Stopped):
+        measure(side(5, 2), side(6, 1), choose_metrics(["fid"]), stop=stop)

@@ -16,6 +16,7 @@ from evaluation.packing import LIMITS, digits, npz, pngs, tarred, zipped
 
 from service.errors import UnreadableArchive
 from service.evaluation.archives import Samples, open_samples
+from service.evaluation.spool import Frame
 from service.evaluation.unpacking import Limits, is_clutter, short
 
 Open = Callable[..., Samples]
@@ -28,7 +29,11 @@ def opened(tmp_path: Path) -> Open:
 
     def open_upload(path: Path, limits: Limits = LIMITS, *, skip_unreadable: bool = False) -> Samples:
         return open_samples(
-            path, working_dir=working_dir, size=(12, 12), channels=1, limits=limits, skip_unreadable=skip_unreadable
+            path,
+            working_dir=working_dir,
+            frame=Frame((12, 12), 1),
+            limits=limits,
+            skip_unreadable=skip_unreadable,
         )
 
     return open_upload

@@ -60,6 +60,18 @@ def logits(n: int, c: int, seed: int, conf: float = 6.0, classes: int | None = N
     return x.astype(np.float32)
 
 
+def image(height: int, width: int, seed: int, kind: str) -> NDArray[np.uint8]:
+    """Noise, a checkerboard of 4×4 pixels, or ramps: uint8 (height, width, 3)."""
+    if kind == "noise":
+        return rng_of(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    y, x = np.mgrid[0:height, 0:width]
+    if kind == "checker":
+        squares = ((y // 4 + x // 4) % 2 * 255).astype(np.uint8)
+        return np.stack([squares, 255 - squares, squares], 2)
+    ramps = [x * 255 // max(width - 1, 1), y * 255 // max(height - 1, 1), (x + y) % 256]
+    return np.stack(ramps, 2).astype(np.uint8)
+
+
 FEATURES: dict[str, Case] = {
     "gauss_500x64": (lambda: gauss(500, 64, 1), lambda: gauss(500, 64, 2, 0.3, 1.2, 0.4)),
     "gauss_2000x768": (lambda: gauss(2000, 768, 5), lambda: gauss(2000, 768, 6, 0.1, 1.05, 0.2)),
@@ -96,4 +108,14 @@ LOGITS: dict[str, Case] = {
         lambda: logits(1000, 10, 113, conf=1e4, classes=7, noise=0.0),
     ),
     "n5_lt_splits": (lambda: logits(5, 10, 115), lambda: logits(5, 10, 116)),
+}
+
+IMAGES: dict[str, Callable[[], NDArray[np.uint8]]] = {
+    "noise_32x32": lambda: image(32, 32, 201, "noise"),
+    "noise_64x48": lambda: image(64, 48, 202, "noise"),
+    "noise_299x299": lambda: image(299, 299, 203, "noise"),
+    "noise_512x512": lambda: image(512, 512, 204, "noise"),
+    "checker_512x512": lambda: image(512, 512, 205, "checker"),
+    "ramp_256x256": lambda: image(256, 256, 206, "ramp"),
+    "checker_1024x768": lambda: image(1024, 768, 207, "checker"),
 }

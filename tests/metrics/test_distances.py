@@ -3,7 +3,7 @@ import pytest
 from numpy.typing import NDArray
 
 from service.metrics import distances as module
-from service.metrics.distances import distances, distinct, exact_squares, rounding, squared_distances
+from service.metrics.distances import distances, distinct, exact_squares
 
 Real = NDArray[np.float64]
 
@@ -31,23 +31,6 @@ def test_distinct_rows_stand_in_their_first_order_with_their_counts() -> None:
     np.testing.assert_array_equal(found.counts, [2, 2, 1])
     np.testing.assert_array_equal(found.of_sample, [0, 1, 0, 2, 1])
     assert found.total == 5
-
-
-@pytest.mark.parametrize(("scale", "offset"), [(1.0, 0.0), (1e-6, 0.0), (1.0, 50.0)])
-def test_rounding_bounds_the_error_of_the_fast_distances(scale: float, offset: float) -> None:
-    x, y = rows(40, 300, 1) * scale + offset, rows(30, 300, 2) * scale + offset
-    i, j = (index.ravel() for index in np.indices((40, 30)))
-    centre = x.mean(axis=0)
-    error = np.abs(squared_distances(x - centre, y - centre).ravel() - exact_squares(x, y, i, j))
-    assert error.max() <= rounding(x, y, centre)
-
-
-def test_rounding_bounds_the_error_of_single_precision_too() -> None:
-    x, y = rows(40, 2048, 1), rows(30, 2048, 2)
-    centre = np.zeros(2048)
-    i, j = (index.ravel() for index in np.indices((40, 30)))
-    fast = squared_distances(x.astype(np.float32), y.astype(np.float32))
-    assert np.abs(fast.ravel() - exact_squares(x, y, i, j)).max() <= rounding(x, y, centre, single=True)
 
 
 def test_exact_squares_are_computed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:

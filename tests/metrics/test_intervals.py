@@ -8,8 +8,17 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from service.metrics.registry import METRICS
-from service.metrics.uncertainty import ALIKE, Interval, Variances, jackknife_variance, permutation_p_value
+from service.metrics.metric import Side
+from service.metrics.registry import METRICS, build_metric
+from service.metrics.uncertainty import (
+    ALIKE,
+    TOO_FEW,
+    Interval,
+    Variances,
+    jackknife_variance,
+    lacks_a_kind,
+    permutation_p_value,
+)
 
 REPEATS = 200
 
@@ -65,6 +74,18 @@ def test_a_variance_that_tells_nothing_is_a_reason(variance: float, reason: str)
     found = Variances(real=0.0, generated=variance).interval(1.0, "anything")
     assert isinstance(found, str)
     assert reason in found
+
+
+@pytest.mark.parametrize(("share", "few"), [(0.04, True), (0.05, False), (0.5, False), (0.95, False), (0.96, True)])
+def test_a_share_of_which_fewer_than_five_samples_tell_has_no_interval(share: float, few: bool) -> None:  # noqa: FBT001
+    assert lacks_a_kind(share, 100) is few
+
+
+@pytest.mark.parametrize("name", ["precision", "recall", "coverage", "memorisation", "one_nn"])
+def test_a_share_at_its_bound_has_a_reason(name: str) -> None:
+    x = np.random.default_rng(1).standard_normal((200, 2))
+    near = Side(features=x + 1e-6)
+    assert build_metric(name).measure(Side(features=x), near, intervals=True).interval == TOO_FEW
 
 
 def test_a_permutation_p_value_counts_the_observed_one() -> None:

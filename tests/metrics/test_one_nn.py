@@ -66,3 +66,17 @@ def test_the_p_value_depends_on_the_seed_and_the_score_does_not() -> None:
     assert first.value == second.value
     assert first.interval == second.interval
     assert first.details["p_value"] != second.details["p_value"]
+
+
+def test_the_ideal_is_what_equal_distributions_score_whatever_their_sizes() -> None:
+    scores = [OneNN().measure(rows(120, 4, 2 * seed), rows(40, 4, 2 * seed + 1)) for seed in range(60)]
+    ideal = float(scores[0].details["ideal"])
+    assert ideal == pytest.approx((120 * 119 + 40 * 39) / (160 * 159))
+    assert np.mean([score.value for score in scores]) == pytest.approx(ideal, abs=0.015)
+    assert not any(score.warnings for score in scores)
+
+
+def test_halves_that_their_mean_hides_are_warned_of() -> None:
+    [warning] = OneNN().measure(rows(500, 512, 1), rows(500, 512, 2, 1.05)).warnings
+    assert "the halves read" in warning
+    assert OneNN().measure(rows(500, 8, 1), rows(500, 8, 2)).warnings == ()

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from service.errors import InvalidSamples
-from service.metrics.samples import check_features, check_pair, checked_probabilities, softmax
+from service.metrics.samples import check_features, check_pair, checked_probabilities, softmax, take
 
 
 @pytest.mark.parametrize(
@@ -54,3 +55,18 @@ def test_softmax_neither_overflows_nor_loses_the_small() -> None:
     p = softmax(np.array([[1e4, 0.0], [0.0, -700.0]], np.float32), "generated")
     assert p[0, 0] == 1
     assert p[1, 1] == pytest.approx(np.exp(-700.0), rel=1e-12)
+
+
+def test_rows_of_a_set_on_disk_are_taken_to_disk(tmp_path: Path) -> None:
+    rows = np.memmap(tmp_path / "features", np.float32, "w+", shape=(2500, 3))
+    rows[:] = np.arange(7500).reshape(2500, 3)
+    chosen = np.arange(0, 2500, 2)
+    taken = take(rows, chosen)
+    assert isinstance(taken, np.memmap)
+    np.testing.assert_array_equal(taken, np.asarray(rows)[chosen])
+    assert [path.name for path in tmp_path.iterdir()] == ["features"]
+
+
+def test_rows_of_a_set_in_memory_stay_there() -> None:
+    taken = take(np.arange(6.0).reshape(3, 2), np.array([2, 0]))
+    np.testing.assert_array_equal(taken, [[4, 5], [0, 1]])

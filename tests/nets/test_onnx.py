@@ -2,40 +2,10 @@ import struct
 
 import pytest
 import torch
-from torch import Tensor
+from nets.protobuf import field, graph, node, tensor
 
 from service.errors import UntrustedWeights
 from service.nets.onnx import read_layers
-
-
-def varint(number: int) -> bytes:
-    data = b""
-    while number > 127:
-        data += bytes([number & 127 | 128])
-        number >>= 7
-    return data + bytes([number])
-
-
-def field(number: int, value: bytes | int) -> bytes:
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    return varint(number << 3 | 2) + varint(len(value)) + value
-
-
-def tensor(name: bytes, values: Tensor, *, raw: bool = True, packed: bool = False) -> bytes:
-    dims = [varint(size) for size in values.shape]
-    shape = field(1, b"".join(dims)) if packed else b"".join(field(1, size) for size in values.shape)
-    data = values.numpy().astype("<f4").tobytes()
-    return field(5, shape + field(2, 1) + field(8, name) + field(9 if raw else 4, data))
-
-
-def node(kind: bytes, *inputs: bytes) -> bytes:
-    return field(1, b"".join(field(1, name) for name in inputs) + field(2, b"out") + field(4, kind))
-
-
-def graph(*parts: bytes) -> bytes:
-    return field(1, 7) + field(7, b"".join(parts)) + field(8, b"opset")
-
 
 KERNEL, BIAS, WEIGHT = torch.randn(2, 3, 1, 1), torch.randn(2), torch.randn(4, 2)
 

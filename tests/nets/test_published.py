@@ -36,6 +36,7 @@ COUNTS = {
     "mobilenet-1.0-160": (4_231_976, 290_675_200),
     "mobilenet-convolutional": (29_294_088, 4_867_293_184),
     "xception": (22_855_952, 8_357_403_496),
+    "inception-v3-fid": (23_849_952, 5_713_232_480),
 }
 
 IMAGE = torch.empty(1, 3, 224, 224, device="meta")

@@ -1,17 +1,27 @@
 import asyncio
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from doubles import FakeEngine, add_model
+from doubles import FakeEngine, add_model, add_several
 from numpy.typing import NDArray
 
-from service.errors import DeadlineExceeded, ModelFailed, Overloaded
+from service.errors import DeadlineExceeded, InvalidRequest, ModelFailed, Overloaded
 from service.nets.registry import build_net
 from service.runtime.calls import Array, Call, EngineClient, Lane
 from service.runtime.local import LocalEngine
-from service.runtime.sampling import BLOCKS_AHEAD, INTERACTIVE_COUNT, sample_images
+from service.runtime.sampling import (
+    AHEAD,
+    DRAWN_SEED_LIMIT,
+    INTERACTIVE_COUNT,
+    PLAIN,
+    Drawing,
+    Way,
+    sample_images,
+)
+from service.schemas import GenerateRequest
 from service.store import Model, ModelStore
 
 DCGAN = """
@@ -40,8 +50,8 @@ def generator(models_dir: Path, store: ModelStore) -> Model:
     return store.get("dcgan")
 
 
-async def sample(engine: EngineClient, model: Model, *, seed: int, count: int) -> NDArray[np.uint8]:
-    return np.concatenate([block async for block in sample_images(engine, model, seed=seed, count=count)])
+async def sample(engine: EngineClient, model: Model, *, seed: int, count: int, way: Way = PLAIN) -> NDArray[np.uint8]:
+    return np.concatenate([block async for block in sample_images(engine, model, seed=seed, count=count, way=way)])
 
 
 async def test_image_i_of_a_seed_is_the_same_whatever_the_count_and_the_company(
@@ -49,7 +59,7 @@ async def test_image_i_of_a_seed_is_the_same_whatever_the_count_and_the_company(
 ) -> None:
     whole = await sample(engine, generator, seed=7, count=INTERACTIVE_COUNT + 10)  # on the bulk lane
     assert whole.shape == (INTERACTIVE_COUNT + 10, 28, 28, 1)
-    counts = (1, 15, 17, 30)  # their first blocks fit into the queue together
+    counts = (1, 15, 17, 30)  # they fit into the queue together
     together = await asyncio.gather(*(sample(engine, generator, seed=7, count=count) for count in counts))
     for count, images in zip(counts, together, strict=True):
         assert images.tobytes() == whole[:count].tobytes()
@@ -95,7 +105,7 @@ async def test_few_blocks_are_asked_for_ahead_and_many_images_go_on_the_bulk_lan
     await sample(many, store.get("doodle"), seed=0, count=INTERACTIVE_COUNT + 1)
     assert {lane for _, lane, *_ in few.calls} == {Lane.INTERACTIVE}
     assert {lane for _, lane, *_ in many.calls} == {Lane.BULK}
-    assert max(few.most, many.most) <= BLOCKS_AHEAD + 1
+    assert max(few.most, many.most) <= AHEAD + 1
 
 
 async def test_a_full_queue_refuses_the_first_block_and_makes_the_others_wait(store: ModelStore) -> None:
@@ -117,6 +127,79 @@ async def test_nothing_goes_on_when_the_images_are_not_wanted_any_more(store: Mo
     blocks = sample_images(engine, store.get("doodle"), seed=0, count=1000)
     async for _ in blocks:
         break
-    await blocks.aclose()  # type: ignore[attr-defined]
+    await blocks.aclose()
     assert engine.open == 0
-    assert len(engine.calls) <= BLOCKS_AHEAD + 2
+    assert len(engine.calls) <= AHEAD + 2
+
+
+@pytest.fixture
+def several(models_dir: Path, store: ModelStore) -> ModelStore:
+    """A store in which some models have several generators."""
+    add_several(models_dir)
+    return store
+
+
+@pytest.mark.parametrize("name", ["dots", "colours"])
+async def test_a_chosen_generator_draws_its_own_and_the_others_are_drawn_evenly(
+    engine: LocalEngine, several: ModelStore, name: str
+) -> None:
+    model = several.get(name)
+    mixed = await sample(engine, model, seed=1, count=60)
+    chosen = [
+        await sample(engine, model, seed=1, count=60, way=Way(generator=place))
+        for place in range(model.manifest.generators)
+    ]
+    drew = np.array([[np.array_equal(one, own[row]) for own in chosen] for row, one in enumerate(mixed)])
+    assert (drew.sum(axis=1) == 1).all()  # each sample is that of exactly one generator
+    assert drew.sum(axis=0).min() >= 5
+    again = await sample(engine, model, seed=1, count=11, way=Way(generator=1))
+    assert again.tobytes() == chosen[1][:11].tobytes()
+
+
+async def test_a_path_begins_and_ends_with_samples_of_the_seed(engine: LocalEngine, several: ModelStore) -> None:
+    for name in ("doodle", "dots"):
+        model = several.get(name)
+        plain = await sample(engine, model, seed=4, count=6)
+        paths = await sample(engine, model, seed=4, count=15, way=Way(steps=5))
+        rows = paths.reshape(3, 5, *paths.shape[1:])
+        np.testing.assert_allclose(rows[:, 0], plain[0::2], rtol=0, atol=1e-6)
+        np.testing.assert_allclose(rows[:, -1], plain[1::2], rtol=0, atol=1e-6)
+        assert (await sample(engine, model, seed=4, count=7, way=Way(steps=5))).tobytes() == paths[:7].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "words"),
+    [
+        ("doodle", {"format": "json"}, "format: doodle draws images, which come as png, zip, npz, npy, not as json"),
+        ("dots", {"format": "zip"}, "format: dots draws points in the plane, which come as json, png, svg, npz, npy"),
+        ("doodle", {"generator": 0}, "generator: doodle has one generator, and none to choose"),
+        ("dots", {"generator": 4}, "generator: dots has generators 0 to 3"),
+        ("doodle", {"count": 1025}, "count: at most 1,024 images as png; ask for one of zip, npz, npy"),
+        ("dots", {"count": 10_001, "format": "svg"}, "count: at most 10,000 points as svg; ask for one of json, npz, npy"),
+        ("dots", {"count": 50_001}, "count: at most 50,000 points as json"),
+    ],
+)
+def test_what_a_model_does_not_draw_is_said(
+    several: ModelStore, name: str, asked: dict[str, object], words: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=re.escape(words)) as raised:
+        Drawing.of(GenerateRequest.model_validate(asked), several.get(name), limit=50_000)
+    assert raised.value.errors is not None
+    assert raised.value.errors[0]["field"] == words.partition(":")[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "count", "suffix"),
+    [
+        ("doodle", {}, 16, "png"),
+        ("dots", {}, 1000, "json"),
+        ("doodle", {"interpolate": {"steps": 256}}, 1024, "png"),
+        ("dots", {"count": 3, "interpolate": {"steps": 9}}, 3, "json"),
+    ],
+)
+def test_what_is_not_said_is_filled_in(
+    several: ModelStore, name: str, asked: dict[str, object], count: int, suffix: str
+) -> None:
+    drawing = Drawing.of(GenerateRequest.model_validate(asked), several.get(name), limit=5000)
+    assert (drawing.count, drawing.suffix) == (count, suffix)
+    assert 0 <= drawing.seed < DRAWN_SEED_LIMIT

@@ -119,6 +119,31 @@ def test_a_net_without_maps_has_none_to_show(method: Method, store: ModelStore) 
         Explain(method=method).forward(net, [torch.zeros(1, 2, 2, 1, dtype=torch.uint8)], model.manifest)
 
 
+def test_small_projections_are_shown_from_close_by_beside_their_part_of_the_image() -> None:
+    image = np.arange(64, dtype=np.uint8).reshape(8, 8, 1)
+    projections = np.zeros((4, 1, 8, 8), np.float32)
+    projections[0, 0, 2:4, 5:7] = 1.0
+    projections[1, 0, 0, 7] = -1.0
+    picture = DRAWINGS["deconvnet"]([projections], image)
+    times = 36  # two pixels beside two in a cell of 144
+    first = picture[2 : 2 + 2 * times : times, 2 : 2 + 4 * times : times, 0]
+    assert first.tolist() == [[21, 22, 255, 255], [29, 30, 255, 255]]
+    second = picture[2 : 2 + 2 * times : times, 4 + 4 * times : 4 + 8 * times : times, 0]
+    assert second.tolist() == [[6, 7, 128, 0], [14, 15, 128, 128]]
+
+
+def test_projections_all_over_the_image_are_shown_whole() -> None:
+    projections = np.ones((9, 1, 8, 8), np.float32)
+    picture = DRAWINGS["deconvnet"]([projections], np.zeros((8, 8, 1), np.uint8))
+    assert picture.shape == (3 * 80 + 4 * 2, 3 * 80 + 4 * 2, 1)
+
+
+def test_maps_of_one_pixel_are_shaded_against_each_other() -> None:
+    maps = np.array([-1.0, 0.0, 1.0, 0.5]).reshape(4, 1, 1)
+    picture = DRAWINGS["activations"]([maps], np.zeros((8, 8, 1), np.uint8))
+    assert [int(picture[y, x, 0]) for y in (10, 130) for x in (10, 130)] == [0, 128, 255, 191]
+
+
 def test_numbers_become_shades() -> None:
     assert signed(np.array([-2.0, 0.0, 2.0])).tolist() == [0, 128, 255]
     assert signed(np.zeros(2)).tolist() == [128, 128]

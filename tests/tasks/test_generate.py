@@ -1,11 +1,15 @@
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from service.store import ImageOutput, Manifest
-from service.tasks.generate import Generate, latents
+from service.nets.latents import choose
+from service.nets.registry import build_net
+from service.settings import Settings
+from service.store import ImageOutput, Manifest, Model, PointsOutput
+from service.tasks.generate import Generate, choosing, interpolated, latents, slerp
 
 SEEDS = st.integers(0, 2**63 - 1)
 
@@ -42,6 +46,59 @@ def test_the_draws_are_those_of_a_normal_distribution() -> None:
 def test_the_draws_of_a_seed_never_change() -> None:
     # recorded; the logarithm and the cosine of another libm may differ in the last digit
     np.testing.assert_allclose(latents(42, 5, 1, 4)[0], [-0.1309136, -0.7217804, -0.22285396, 0.9798391], rtol=1e-6)
+
+
+@given(
+    seed=SEEDS,
+    start=st.integers(0, 10**9),
+    count=st.integers(1, 20),
+    dimension=st.integers(1, 40),
+    steps=st.integers(2, 9),
+)
+def test_row_i_of_the_paths_is_the_same_wherever_the_drawing_begins(
+    seed: int, start: int, count: int, dimension: int, steps: int
+) -> None:
+    rows = interpolated(seed, start, count, dimension, steps)
+    assert rows.shape == (count, dimension)
+    assert rows.dtype == np.float32
+    assert np.isfinite(rows).all()
+    for place in range(count):
+        assert interpolated(seed, start + place, 1, dimension, steps).tobytes() == rows[place].tobytes()
+
+
+def test_a_path_leads_from_one_latent_of_the_seed_to_the_next() -> None:
+    paths = interpolated(3, 0, 4 * 7, 100, 7).reshape(4, 7, 100)
+    ends = latents(3, 0, 8, 100).reshape(4, 2, 100)
+    assert paths[:, [0, -1]].tobytes() == ends.tobytes()
+
+
+def test_a_path_stays_on_the_sphere_and_turns_evenly() -> None:
+    ends = latents(3, 0, 2, 100).astype(np.float64)
+    ends *= 10 / np.linalg.norm(ends, axis=1, keepdims=True)
+    share = np.linspace(0, 1, 9)
+    begin, end = (np.repeat(one[None], 9, axis=0).astype(np.float32) for one in ends)
+    path = slerp(begin, end, share).astype(np.float64)
+    np.testing.assert_allclose(np.linalg.norm(path, axis=1), 10, rtol=1e-6)
+    turns = np.arccos((path[1:] * path[:-1]).sum(axis=1) / 100)
+    np.testing.assert_allclose(turns, np.arccos(ends[0] @ ends[1] / 100) / 8, rtol=1e-4)
+
+
+def test_the_length_of_a_path_goes_evenly_from_one_to_the_other() -> None:
+    path = slerp(np.array([[2, 0]] * 3, np.float32), np.array([[0, 4]] * 3, np.float32), np.array([0, 0.5, 1]))
+    np.testing.assert_allclose(np.linalg.norm(path, axis=1), [2, 3, 4], rtol=1e-6)
+    assert path[1, 0] == path[1, 1]
+
+
+def test_ends_on_one_line_are_joined_by_it() -> None:
+    begin, end = np.array([[1, 1], [1, 0]], np.float32), np.array([[3, 3], [-1, 0]], np.float32)
+    middle = np.array([[2.0, 2.0], [0.5, 0.0]])
+    np.testing.assert_allclose(slerp(begin, end, np.array([0.5, 0.25])), middle)
+
+
+def test_every_generator_of_several_can_be_chosen() -> None:
+    for generators in range(2, 33):
+        z = torch.tensor([[0.0, choosing(generator, generators)] for generator in range(generators)])
+        assert choose(z, generators).tolist() == list(range(generators))
 
 
 class Still(nn.Module):
@@ -84,3 +141,43 @@ def test_the_border_is_cropped() -> None:
     [pixels] = Generate().forward(Still(picture), [torch.zeros(1, 3)], manifest(1))
     assert pixels.shape == (1, 2, 2, 1)
     assert (pixels == 255).all()
+
+
+def test_points_are_the_numbers_of_the_net() -> None:
+    points = Manifest(
+        net="still",
+        task="generate",
+        chapter=0,
+        paper="",
+        summary="",
+        dataset="",
+        points=PointsOutput(latent=3, modes=((0.0, 1.0),), deviation=0.1),
+    )
+    [found] = Generate().forward(Still(torch.tensor([-7.5, 300.0])), [torch.zeros(2, 3)], points)
+    assert found.tolist() == [[-7.5, 300.0], [-7.5, 300.0]]
+    assert Generate().example(points, 2) == [((2, 3), "float32")]
+
+
+def test_colours_stand_last() -> None:
+    picture = torch.full((3, 4, 4), -1.0)
+    picture[1] = 1.0
+    [pixels] = Generate().forward(Still(picture), [torch.zeros(2, 3)], manifest(1))
+    assert pixels.shape == (2, 2, 2, 3)
+    assert pixels[0, 0, 0].tolist() == [0, 255, 0]
+
+
+GENERATORS = [
+    model
+    for written in sorted(Settings().shipped_models_dir.glob("*/model.toml"))
+    if (model := Model(written.parent)).manifest.task == "generate"
+]
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("model", GENERATORS, ids=lambda model: model.id)
+def test_every_manifest_says_what_its_net_draws(model: Model) -> None:
+    net = build_net(model.manifest.net, model.manifest.options).eval()
+    [drawn] = Generate().forward(net, [torch.zeros(2, model.manifest.latent)], model.manifest)
+    row = (2,) if model.manifest.points else (*model.output.size, model.output.channels)
+    assert tuple(drawn.shape) == (2, *row)
+    assert getattr(net, "generators", 1) == model.manifest.generators

@@ -80,9 +80,9 @@ def headline(report: Report) -> str:
     failed = sum(not check.passed for check in report.verdict.checks)
     if not failed:
         return "Passed: the check holds" if total == 1 else f"Passed: all {total} checks hold"
-    return (
-        f"Failed: {failed} of {total} {'check' if total == 1 else 'checks'} {'does' if failed == 1 else 'do'} not hold"
-    )
+    if total == 1:
+        return "Failed: the check does not hold"
+    return f"Failed: {failed} of {total} checks {'does' if failed == 1 else 'do'} not hold"
 
 
 def subject(report: Report) -> str:
@@ -128,6 +128,7 @@ def provenance(report: Report) -> Iterator[tuple[str, str]]:
     for name, value in (
         ("weights", report.features.weights_sha256 and f"sha256 {report.features.weights_sha256}"),
         ("decoder", report.features.decoder),
+        ("resizing", report.features.resizing),
         ("device", report.features.device),
     ):
         if value:

@@ -1,0 +1,54 @@
+"""`GET /models/{id}/recording`: how a generator's points moved while it learned, for whoever shows it."""
+
+import asyncio
+
+import numpy as np
+import orjson
+from fastapi import APIRouter, Response
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from service.api.problems import PROBLEM_RESPONSES
+from service.api.state import StateDep
+from service.errors import InvalidManifest, RecordingNotFound
+from service.schemas import RecordingReply
+from service.store import Model
+
+router = APIRouter(tags=["models"], responses=PROBLEM_RESPONSES)
+
+JSON = "application/json"
+
+
+@router.get(
+    "/models/{model_id}/recording",
+    summary="A recorded training",
+    response_class=Response,
+    responses={200: {"model": RecordingReply}},
+)
+async def show_recording(model_id: str, state: StateDep) -> Response:
+    """The samples of the same latents at some moments of the training, with the modes of the data where they are known.
+
+    Null stands for what was no finite number, where a training diverged.
+    """
+    model = state.store.get(model_id, task="generate")
+    if not model.recording.is_file():
+        raise RecordingNotFound(f"No training of {model_id} was recorded.")
+    return Response(await asyncio.to_thread(_told, model), media_type=JSON)
+
+
+def _told(model: Model) -> bytes:
+    try:
+        kept = load_file(model.recording)
+        steps, samples = kept["step"], kept["samples"].astype(np.float32).round(4)  # half precision holds no more
+    except (SafetensorError, KeyError) as error:
+        raise InvalidManifest(f"{model.recording} is no recording: {error}") from error
+    points = model.manifest.points
+    told = {
+        "model": model.id,
+        "version": model.version,
+        "modes": points.modes if points else (),
+        "deviation": points.deviation if points else None,
+        "steps": steps,
+        "samples": samples,
+    }
+    return orjson.dumps(told, option=orjson.OPT_SERIALIZE_NUMPY)

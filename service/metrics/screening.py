@@ -1,0 +1,225 @@
+"""Which pairs of rows can decide something: squared distances in single precision, with a bound on what it costs.
+
+Single precision runs at twice the speed of double and takes half the memory. It only ever rules pairs out: whoever is
+left is compared by exact squared distances, so that no score depends on it, on the tiles or on the order of the rows.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.metrics import distances
+from service.metrics.distances import Index, centre_of, exact_squares, norms_of, squared_distances, tiles
+from service.metrics.samples import Real, Rows
+
+Floats = NDArray[np.floating]
+Kind = type[np.float32] | type[np.float64]
+
+FAR = 300  # roundings of single precision that a distance to a neighbour has to have
+PROBES = 16  # rows of a set whose neighbours tell how far that is
+SMALL, LARGE = 1e-8, 1e8  # squared norms that single precision takes as they are
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Screen:
+    """Rows (p, d), moved by a centre that others share and scaled to where no square under- or overflows."""
+
+    rows: Rows
+    centre: Real
+    scale: float
+    kind: Kind
+    norms: Floats
+    """(p,): ‖row‖² once moved and scaled."""
+
+    def tile(self, first: int) -> Floats:
+        """The moved and scaled rows from this one on, as many as a tile has."""
+        rows = self.rows[first : first + distances.TILE_ROWS]
+        if self.scale == 1 and rows.dtype == self.kind:
+            plain: Floats = rows - self.centre.astype(self.kind)
+            return plain
+        tile = rows.astype(np.float64)
+        tile -= self.centre
+        tile *= self.scale
+        return tile.astype(self.kind, copy=False)
+
+    def starts(self, first: int = 0) -> range:
+        """Where the tiles from this row on begin."""
+        return range(first, len(self.rows), distances.TILE_ROWS)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairs:
+    """Pairs of rows, and their squared distances."""
+
+    of: Index
+    to: Index
+    squares: Floats
+
+    def __getitem__(self, chosen: NDArray[np.bool_] | Index) -> "Pairs":
+        """Some of the pairs."""
+        return Pairs(self.of[chosen], self.to[chosen], self.squares[chosen])
+
+    def in_order(self) -> "Pairs":
+        """By row, the nearest first, and of two that are equally far the earlier one."""
+        return self[np.lexsort((self.to, self.squares, self.of))]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tile:
+    """Squared distances (rows, columns), wrong by a margin at most, of the rows from `i` to the others from `j` on."""
+
+    i: int
+    j: int
+    squares: Floats
+
+    @property
+    def turned(self) -> "Tile":
+        """The same pairs, seen from the columns."""
+        return Tile(self.j, self.i, self.squares.T)
+
+    @property
+    def rows(self) -> slice:
+        """The tile's rows in their set."""
+        return slice(self.i, self.i + len(self.squares))
+
+    def within(self, bounds: Floats) -> Pairs:
+        """The pairs that are no further apart than their row's bound (rows,)."""
+        i, j = np.nonzero(self.squares <= bounds[:, None].astype(self.squares.dtype))
+        return Pairs(i + self.i, j + self.j, self.squares[i, j])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Screens:
+    """Two sets, or one twice, and what a squared distance between them may be wrong by."""
+
+    x: Screen
+    y: Screen
+    margin: float
+
+    @property
+    def area(self) -> float:
+        """What a squared distance between the rows themselves is multiplied by."""
+        return self.x.scale**2
+
+    @property
+    def turned(self) -> "Screens":
+        """The two the other way about."""
+        return Screens(self.y, self.x, self.margin)
+
+    def across(self) -> Iterator[Tile]:
+        """All pairs of the two sets."""
+        for i in self.x.starts():
+            a = self.x.tile(i)
+            for j in self.y.starts():
+                yield self._tile(i, j, a, self.y.tile(j))
+
+    def among(self) -> Iterator[Tile]:
+        """All pairs of one set, once each, those within blocks of rows first; a row is infinitely far from itself."""
+        for i in self.x.starts():
+            a = self.x.tile(i)
+            tile = self._tile(i, i, a, a)  # numpy multiplies a matrix with itself in half the time
+            np.fill_diagonal(tile.squares, np.inf)
+            yield tile
+        for i in self.x.starts():
+            a = self.x.tile(i)
+            for j in self.x.starts(i + distances.TILE_ROWS):
+                yield self._tile(i, j, a, self.x.tile(j))
+
+    def exact(self, pairs: Pairs) -> Real:
+        """The pairs' squared distances, scaled like the others."""
+        squares = exact_squares(self.x.rows, self.y.rows, pairs.of, pairs.to)
+        squares *= self.area
+        return squares
+
+    def _tile(self, i: int, j: int, a: Floats, b: Floats) -> Tile:
+        squares = a @ b.T
+        squares *= -2
+        squares += self.x.norms[i : i + len(a), None]
+        squares += self.y.norms[j : j + len(b)]
+        return Tile(i, j, squares)
+
+
+def screens_of(x: Rows, y: Rows, spacing: float) -> Screens:
+    """Screens of two sets, or of one given twice, whose neighbours typically lie at this squared distance.
+
+    In single precision, unless they lie too close together for it.
+    """
+    both = (x,) if x is y else (x, y)
+    centre: Real = np.mean([centre_of(rows) for rows in both], axis=0)
+    if float(np.abs(centre).max()) < LARGE:
+        centre = centre.astype(np.float32).astype(np.float64)  # the same move for rows of either precision
+    norms = [np.concatenate([norms_of(tile) for _, tile in tiles(rows, centre)]) for rows in both]
+    largest = max(float(of_set.max()) for of_set in norms)
+    # a power of two changes no digit
+    scale = 1.0 if SMALL < largest < LARGE or largest == 0 else 2.0 ** -round(np.log2(largest) / 2)
+    margin = rounding(2 * largest, x.shape[1], np.float32)
+    kind: Kind = np.float32
+    if spacing <= FAR * margin:
+        kind, margin = np.float64, rounding(2 * largest, x.shape[1], np.float64)
+    screens = [
+        Screen(rows, centre, scale, kind, (of_set * scale**2).astype(kind))
+        for rows, of_set in zip(both, norms, strict=True)
+    ]
+    return Screens(screens[0], screens[-1], margin * scale**2)
+
+
+def rounding(largest: float, dimensions: int, kind: Kind) -> float:
+    """What a squared distance may be wrong by between rows whose ‖a‖² + ‖b‖² is at most this."""
+    return 4 * float(np.finfo(kind).eps) * float(np.sqrt(dimensions + 8)) * largest
+
+
+def spacing_of(rows: Rows, k: int) -> float:
+    """The median squared distance of a few rows to their k-th neighbour."""
+    centre = centre_of(rows)
+    probed = np.unique(np.linspace(0, len(rows) - 1, PROBES).astype(np.intp))
+    probes = rows[probed].astype(np.float64) - centre
+    squares = np.hstack([squared_distances(probes, tile) for _, tile in tiles(rows, centre)])
+    squares[np.arange(len(probed)), probed] = 0.0
+    # the first of them is the row itself
+    return float(np.median(np.partition(squares, min(k, len(rows) - 1), axis=1)[:, min(k, len(rows) - 1)]))
+
+
+class Shortlist:
+    """Pairs that may be among the few nearest of each row, whatever rounding did."""
+
+    def __init__(self, count: int, several: int, margin: float) -> None:
+        self._several = several
+        self._margin = margin
+        self._bounds = np.full(count, np.inf)
+        self._kept = Pairs(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0))
+        self._waiting: list[Pairs] = []
+        self._room = 0
+
+    def add(self, tile: Tile) -> None:
+        """Look at a tile."""
+        bounds = self._bounds[tile.rows]
+        columns = tile.squares.shape[1]
+        if self._several == 1:
+            np.minimum(bounds, tile.squares.min(axis=1) + 2 * self._margin, out=bounds)
+        elif columns >= self._several and np.isinf(bounds).any():
+            few = np.partition(tile.squares, self._several - 1, axis=1)[:, self._several - 1]
+            np.minimum(bounds, few + 2 * self._margin, out=bounds)
+        found = tile.within(bounds)
+        self._waiting.append(found[np.isfinite(found.squares)])
+        self._room -= len(found.of)
+        if self._room < 0:
+            self._shorten()
+
+    def pairs(self) -> Pairs:
+        """By row, the nearest first: those within twice the margin of the last of the few."""
+        self._shorten()
+        return self._kept
+
+    def _shorten(self) -> None:
+        parts = [self._kept, *self._waiting]
+        pairs = Pairs(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("of", "to", "squares")))
+        pairs = pairs.in_order()
+        rank = np.arange(len(pairs.of)) - np.searchsorted(pairs.of, pairs.of)
+        last = rank == self._several - 1
+        reach = pairs.squares[last] + 2 * self._margin
+        self._bounds[pairs.of[last]] = np.minimum(self._bounds[pairs.of[last]], reach)
+        self._kept = pairs[pairs.squares <= self._bounds[pairs.of]]
+        self._waiting = []
+        self._room = 2 * len(self._kept.of) + len(self._bounds)

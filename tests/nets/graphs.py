@@ -1,0 +1,39 @@
+"""A small ONNX file that looks at images: a convolution, its maps' means, and classes."""
+
+import torch
+from nets.protobuf import integer, integers, node, port, runnable, tensor
+from torch import Tensor
+from torch.nn import functional as F
+
+KERNEL = torch.linspace(-1.0, 1.0, 4 * 1 * 2 * 2).view(4, 1, 2, 2)
+WEIGHT = torch.linspace(-2.0, 2.0, 3 * 4).view(3, 4)
+
+
+def looking(rows: int | bytes = b"n", *, channels_last: bool = False) -> bytes:
+    """A file of images (rows, 1, 4, 4), or (rows, 4, 4, 1), to `maps`, `features` and `logits`."""
+    sides = (4, 4, 1) if channels_last else (1, 4, 4)
+    maps = (3, 3, 4) if channels_last else (4, 3, 3)
+    to_first, to_last = integers(b"perm", 0, 3, 1, 2), integers(b"perm", 0, 2, 3, 1)
+    turned = [node(b"Transpose", b"x", output=b"first", attributes=to_first)] if channels_last else []
+    own = [node(b"Transpose", b"seen", output=b"maps", attributes=to_last)] if channels_last else []
+    return runnable(
+        *turned,
+        node(b"Conv", b"first" if channels_last else b"x", b"kernel", output=b"seen" if channels_last else b"maps"),
+        *own,
+        node(b"GlobalAveragePool", b"seen" if channels_last else b"maps", output=b"mean"),
+        node(b"Flatten", b"mean", output=b"features"),
+        node(b"Gemm", b"features", b"weight", output=b"logits", attributes=integer(b"transB", 1)),
+        tensor(b"kernel", KERNEL),
+        tensor(b"weight", WEIGHT),
+        port(11, b"x", rows, *sides),
+        port(12, b"maps", rows, *maps),
+        port(12, b"features", rows, 4),
+        port(12, b"logits", rows, 3),
+    )
+
+
+def seen(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What that file makes of images (n, 1, 4, 4): maps, features and logits."""
+    maps = F.conv2d(x, KERNEL)
+    features = maps.mean(dim=(2, 3))
+    return maps, features, features @ WEIGHT.T
