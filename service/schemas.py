@@ -20,7 +20,9 @@ class ModelSummary(BaseModel):
     dataset: str
     input: dict[str, Any] | None
     output: dict[str, Any] | None
-    points: dict[str, Any] | None = Field(description="What a generator of points in the plane draws, and the data's modes.")
+    points: dict[str, Any] | None = Field(
+        description="What a generator of points in the plane draws, and the data's modes."
+    )
     generators: int | None = Field(description="How many generators share the net, of which one can be chosen.")
     series: dict[str, Any] | None = Field(description="What a forecaster reads: channels, inputs, step, washout.")
     labels: list[str]

@@ -146,7 +146,7 @@ def test_a_section_says_what_was_measured_in_words(tmp_path: Path) -> None:
     text = render([claim], counts(), record)
     assert "| two 3×3 | 591,450 | 14,599,424 | 31.00 ± 1.00 | 10.00 ± 0.00 |" in text
     assert "- two 3×3 against one 5×5: **reproduced** (-7.00 points, standard error 0.82)." in text
-    assert "[Two 3×3 instead of one 5×5](#two-33-instead-of-one-55) | two 3×3 against one 5×5 | 31.0 : 38.0 |" in text
+    assert "[Two 3×3 instead of one 5×5](#two-33-instead-of-one-55) | two 3×3 against one 5×5 | 31.0 : 38.0 % |" in text
 
 
 def test_what_counting_says_is_said_with_its_numbers() -> None:

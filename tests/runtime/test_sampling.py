@@ -175,7 +175,11 @@ async def test_a_path_begins_and_ends_with_samples_of_the_seed(engine: LocalEngi
         ("doodle", {"generator": 0}, "generator: doodle has one generator, and none to choose"),
         ("dots", {"generator": 4}, "generator: dots has generators 0 to 3"),
         ("doodle", {"count": 1025}, "count: at most 1,024 images as png; ask for one of zip, npz, npy"),
-        ("dots", {"count": 10_001, "format": "svg"}, "count: at most 10,000 points as svg; ask for one of json, npz, npy"),
+        (
+            "dots",
+            {"count": 10_001, "format": "svg"},
+            "count: at most 10,000 points as svg; ask for one of json, npz, npy",
+        ),
         ("dots", {"count": 50_001}, "count: at most 50,000 points as json"),
     ],
 )
