@@ -5,9 +5,9 @@ cancels: the difference varies by the two generated sets alone, which were drawn
 
     d ± z √(s²new + s²old),   s = standard error with the reference held fixed
 
-A metric is worse where this whole interval lies on the worse side of zero; one with an ideal, where it is further from it
-by more than half the interval. Where a metric has no interval there is nothing to weigh the difference with, and any step
-to the worse side, beyond rounding, is one too many.
+A metric is worse where this whole interval lies on the worse side of zero; one with an ideal, where it is further from
+it by more than half the interval. Where a metric has no interval there is nothing to weigh the difference with, and any
+step to the worse side, beyond rounding, is one too many.
 """
 
 import math

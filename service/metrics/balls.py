@@ -9,7 +9,7 @@ from pydantic import Field
 from service.metrics.distances import Index
 from service.metrics.metric import NOT_ASKED, Metric, Score, Side, lacks_features
 from service.metrics.neighbours import Covered, Neighbourhood, neighbourhood
-from service.metrics.uncertainty import EXPECTATION, TOO_FEW, Interval, Variances, lacks_a_kind
+from service.metrics.uncertainty import EXPECTATION, Interval, Variances
 
 NEIGHBOURS = 5
 SPARE = 1 / 3
@@ -24,16 +24,13 @@ class BallScore:
 
     value: float
     variances: Variances
-    of_samples: int | None = None
-    """Samples of which the score is a share."""
+    is_a_share: bool = True
 
     def interval(self) -> Interval | str:
         """The interval, or why there is none."""
-        if self.of_samples is None:
-            return self.variances.interval(self.value, EXPECTATION, lowest=0.0)
-        if lacks_a_kind(self.value, self.of_samples):
-            return TOO_FEW
-        return self.variances.interval(self.value, EXPECTATION, lowest=0.0, highest=1.0)
+        if self.is_a_share:
+            return self.variances.interval_of_share(self.value, EXPECTATION)
+        return self.variances.interval(self.value, EXPECTATION, lowest=0.0)
 
 
 class BallMetric(Metric):

@@ -19,4 +19,4 @@ class Coverage(BallMetric):
         """The share and its variance."""
         generated, real = around.generated.points.counts, around.real.points.counts
         share, own, others = share_covered(real, around.holding, generated)
-        return BallScore(share, Variances(real=own, generated=others), around.real.points.total)
+        return BallScore(share, Variances(real=own, generated=others))

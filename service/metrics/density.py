@@ -36,4 +36,4 @@ class Density(BallMetric):
         change = around.holding.balls - regained
         mean = float(real.points.counts @ change) / real.points.total
         others = float(real.points.counts @ np.square(change - mean)) / (around.k * m) ** 2 / 2
-        return BallScore(value, Variances(real=others, generated=own))
+        return BallScore(value, Variances(real=others, generated=own), is_a_share=False)

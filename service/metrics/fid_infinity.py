@@ -82,4 +82,4 @@ def _interval(value: float, found: Distance, real: Rows | Statistics, generated:
     if _is_steep(real, generated):
         return STEEP
     rows = None if isinstance(real, Statistics) else real
-    return fid_variances(found, rows, generated, corrected=False).interval(value, POPULATION)
+    return fid_variances(found, rows, generated, corrected=False).interval(value, POPULATION, squared=True)

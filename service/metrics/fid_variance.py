@@ -19,13 +19,14 @@ from scipy.linalg import solve_triangular
 from service.metrics.distances import Index
 from service.metrics.frechet import Distance, FewSamples, FullRank, Gaussian, Rooted, distance, gaussian_of, trace_of
 from service.metrics.samples import Real, Rows
-from service.metrics.uncertainty import Variances
+from service.metrics.uncertainty import Variances, tail_of
 
 PROBED_ROWS = 1024  # samples a side whose influence is computed: the spread of 1,024 numbers is known to 2 %
+CHEAP = 256  # size of a matrix up to which two more decompositions cost next to nothing
+HEAVY = 2.0  # least tail index of the influences; 500 rectified features, as a network's are, had 2.1 to 4.1
+
 Map = Callable[[Real, Index], Real]
 """xᵀ T x of samples (k, d), and which of their set they are."""
-
-CHEAP = 256  # size of a matrix up to which two more decompositions cost next to nothing
 
 
 def fid_variances(found: Distance, real: Rows | None, generated: Rows, *, corrected: bool = True) -> Variances:
@@ -39,6 +40,8 @@ def fid_variances(found: Distance, real: Rows | None, generated: Rows, *, correc
     return Variances(
         real=None if whole.real is None else _with_less_noise(whole.real, float(np.mean(noisy))),
         generated=_with_less_noise(whole.generated, float(np.mean([half.generated / 2 for half in halves]))),
+        tail=whole.tail,
+        least_tail=HEAVY,
     )
 
 
@@ -60,20 +63,26 @@ def _with_less_noise(whole: float, half: float) -> float:
 def _variances(found: Distance, real: Rows | None, generated: Rows) -> Variances:
     step = found.real.mean - found.generated.mean
     to_generated, to_real = _maps(found)
+    y = _influence(generated, found.generated, -2 * step, to_real)
+    if real is None:
+        return Variances(real=None, generated=float(y.var(ddof=1)) / len(generated), tail=tail_of(y), least_tail=HEAVY)
+    x = _influence(real, found.real, 2 * step, to_generated)
     return Variances(
-        real=None if real is None else _spread(real, found.real, 2 * step, to_generated),
-        generated=_spread(generated, found.generated, -2 * step, to_real),
+        real=float(x.var(ddof=1)) / len(real),
+        generated=float(y.var(ddof=1)) / len(generated),
+        tail=tail_of(x, y),
+        least_tail=HEAVY,
     )
 
 
-def _spread(rows: Rows, gaussian: Gaussian, slope: Real, transported: Map) -> float:
-    """Variance of the mean influence, of which `transported` is the part xᵀ T x."""
+def _influence(rows: Rows, gaussian: Gaussian, slope: Real, transported: Map) -> Real:
+    """What each of the samples, or of PROBED_ROWS of them, adds to the score; `transported` is the part xᵀ T x."""
     n = len(rows)
     every = np.unique(np.linspace(0, n - 1, min(n, PROBED_ROWS)).astype(np.intp))
     x = rows[every].astype(np.float64)
     x -= gaussian.mean
-    influence = x @ slope + np.einsum("ij,ij->i", x, x) - transported(x, every)
-    return float(influence.var(ddof=1)) / n
+    influence: Real = x @ slope + np.einsum("ij,ij->i", x, x) - transported(x, every)
+    return influence
 
 
 def _maps(found: Distance) -> tuple[Map, Map]:

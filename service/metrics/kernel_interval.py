@@ -17,11 +17,8 @@ import numpy as np
 
 from service.metrics.kernels import Discrepancy, Sums
 from service.metrics.samples import Real
-from service.metrics.uncertainty import QUANTILE, Interval, Variances
+from service.metrics.uncertainty import QUANTILE, Interval, Variances, tail_of
 
-TAIL = 20  # of so many samples the one furthest out belongs to the tail
-FEWEST_IN_TAIL = 10
-HEAVY = 1.5  # tail index of the samples' contributions at which the variance is no number to be had; 2 in the limit
 PRIOR = 0.5  # of its noise is the weight with which a score's typical direction counts
 
 
@@ -61,7 +58,8 @@ class Orders:
     def variances(self) -> Variances:
         """The variance at the score itself, unbiased."""
         real, generated = (max(twice - once, once) for twice, once in zip(self.jackknife, self.null, strict=True))
-        return Variances(real=real, generated=generated)
+        tail = tail_of(self.of_real, self.of_generated)
+        return Variances(real=real, generated=generated, tail=tail)
 
 
 def orders_of(sums: Discrepancy) -> Orders:
@@ -88,12 +86,6 @@ def kernel_interval(sums: Discrepancy, value: float, estimand: str) -> Interval 
     plain = orders.variances.interval(value, estimand)
     if isinstance(plain, str):
         return plain
-    index = min(_tail_index(side) for side in (orders.of_real, orders.of_generated))
-    if index < HEAVY:
-        return (
-            f"a few samples far out make the score: their contributions fall off with a tail index of {index:.1f}, "
-            "at which the spread of these few does not tell that of others"
-        )
     unbiased = sums.mmd2()
     low, high = (end + value - unbiased for end in _unsurprising(orders, unbiased))
     return Interval(low, high, estimand, plain.standard_error, plain.generated_error)
@@ -114,18 +106,6 @@ def _unsurprising(orders: Orders, value: float) -> tuple[float, float]:
     low = middle - reach if value > z * noise else value - z * noise
     high = middle + reach if value > -z * noise else value + z * noise
     return low, high
-
-
-def _tail_index(contributions: Real) -> float:
-    """The order from which on moments are infinite, from the samples that contribute most (Hill 1975, eq. 2.3)."""
-    far = np.sort(np.abs(contributions - np.median(contributions)))[::-1]
-    k = min(max(FEWEST_IN_TAIL, len(far) // TAIL), len(far) // 2)
-    if k == 0:
-        return np.inf
-    if far[k] <= 0:
-        return 0.0
-    steps = float(np.log(far[:k] / far[k]).mean())
-    return 1 / steps if steps > 0 else np.inf
 
 
 def _second_within(sums: Sums, means: Real) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from service.metrics.balls import NEIGHBOURS, lacks_neighbours
 from service.metrics.metric import NOT_ASKED, Metric, Score, Side
 from service.metrics.neighbours import Neighbourhood, neighbourhood
-from service.metrics.uncertainty import EXPECTATION, TOO_FEW, Interval, Variances, lacks_a_kind
+from service.metrics.uncertainty import EXPECTATION, Variances
 
 
 class Memorisation(Metric):
@@ -28,11 +28,7 @@ class Memorisation(Metric):
         """The share, with a jackknife on the fixed graph of neighbours."""
         around = neighbourhood(real, generated, NEIGHBOURS)
         value, variances = _share(around)
-        interval: Interval | str = NOT_ASKED
-        if intervals and lacks_a_kind(value, generated.count_of_features):
-            interval = TOO_FEW
-        elif intervals:
-            interval = variances.interval(value, EXPECTATION, lowest=0.0, highest=1.0)
+        interval = variances.interval_of_share(value, EXPECTATION) if intervals else NOT_ASKED
         return Score(value, {"authenticity": 1 - value}, interval=interval)
 
 

@@ -19,7 +19,7 @@ from service.metrics.distances import Index
 from service.metrics.metric import Metric, Score, Side
 from service.metrics.neighbours import Nearest, Neighbourhood, Within, neighbourhood
 from service.metrics.samples import Real
-from service.metrics.uncertainty import EXPECTATION, TOO_FEW, Variances, lacks_a_kind, permutation_p_value
+from service.metrics.uncertainty import EXPECTATION, Variances, permutation_p_value
 
 APART = 0.3  # between the halves, from which on they are warned of
 NOISE = 5.0  # times 1/√n, what they differ by without a meaning
@@ -56,8 +56,7 @@ class OneNN(Metric):
         if not intervals:
             return Score(value, details, warnings)
         details["p_value"] = _p_value(value, around, self.permutations, seed)
-        few = lacks_a_kind(value, n + m)
-        interval = TOO_FEW if few else _variances(halves).interval(value, EXPECTATION, lowest=0.0, highest=1.0)
+        interval = _variances(halves).interval_of_share(value, EXPECTATION)
         return Score(value, details, warnings, interval)
 
 

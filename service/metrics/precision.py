@@ -19,4 +19,4 @@ class Precision(BallMetric):
         """The share and its variance."""
         generated, real = around.generated.points.counts, around.real.points.counts
         share, own, balls = share_covered(generated, around.in_real_balls, real)
-        return BallScore(share, Variances(real=balls, generated=own), around.generated.points.total)
+        return BallScore(share, Variances(real=balls, generated=own))

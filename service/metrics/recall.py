@@ -19,4 +19,4 @@ class Recall(BallMetric):
         """The share and its variance."""
         generated, real = around.generated.points.counts, around.real.points.counts
         share, own, balls = share_covered(real, around.in_generated_balls, generated)
-        return BallScore(share, Variances(real=own, generated=balls), around.real.points.total)
+        return BallScore(share, Variances(real=own, generated=balls))

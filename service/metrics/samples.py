@@ -4,7 +4,7 @@ LAPACK given a NaN may crash the process or return a plausible number, so nothin
 """
 
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import numpy as np
@@ -89,7 +89,7 @@ def take(rows: Rows, chosen: NDArray[np.intp]) -> Rows:
     if not isinstance(rows, np.memmap) or rows.filename is None:
         taken: Rows = rows[chosen]
         return taken
-    with TemporaryFile(dir=Path(rows.filename).parent) as file:
+    with NamedTemporaryFile(dir=Path(rows.filename).parent) as file:
         mapped: Rows = np.memmap(file, rows.dtype, "w+", shape=(len(chosen), *rows.shape[1:]))
     for start in range(0, len(chosen), BLOCK_ROWS):
         mapped[start : start + BLOCK_ROWS] = rows[chosen[start : start + BLOCK_ROWS]]

@@ -14,7 +14,7 @@ from service.metrics.metric import NOT_ASKED, Metric, Score, Side, lacks_feature
 from service.metrics.samples import Real, Rows, check_pair
 from service.metrics.uncertainty import EXPECTATION, Variances, influence_variance
 
-AT_ONCE = 32  # projections of a block, so that memory does not grow with their number
+AT_ONCE = 16  # projections of a block, so that memory does not grow with their number
 
 
 class SlicedWasserstein(Metric):

@@ -21,8 +21,14 @@ FIXED_REFERENCE = "; the reference is taken as fixed"
 
 ALIKE = "every sample contributes the same, which tells nothing of the spread"
 
-FEWEST_OF_A_KIND = 5
-TOO_FEW = f"fewer than {FEWEST_OF_A_KIND} samples are on one side of the score; so few do not tell its spread"
+FAR_OUT = (
+    "a few samples far out make the score: what single ones add falls off with a tail index of {:.1f}, at which the "
+    "spread of these few does not tell that of others"
+)
+HEAVY = 1.5  # tail index below which a variance is no number to be had: 2 in the limit, less as the estimate is low
+TAIL = 20  # of so many samples the one furthest out belongs to the tail
+FEWEST_IN_TAIL = 10
+NEGLIGIBLE = 1e-9  # share of a variance that is rounding, or as good as
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,9 @@ class Variances:
 
     real: float | None
     generated: float
+    tail: float = np.inf
+    """Tail index of what single samples add to the score, where the metric does not bound it."""
+    least_tail: float = HEAVY
 
     def interval(
         self,
@@ -55,34 +64,78 @@ class Variances:
     ) -> Interval | str:
         """The interval about a value, cut to what the estimand can be; else why there is none.
 
-        A squared distance scatters further upwards than downwards: its root is what is taken to be normal.
+        A squared distance scatters further upwards than downwards, its root alike to both sides: (√value ± r)² lies
+        higher by r² than the value does. Towards zero, where r grows beyond all bounds, that is at most half a reach.
         """
+        if reason := self._tell_nothing():
+            return reason
+        reach = QUANTILE * self.error
+        higher = 0.0 if not squared else reach * reach / (4 * value) if 2 * value > reach else reach / 2
+        low = value - reach + (higher if value > reach else 0.0)
+        high = value + reach + higher
+        return self._between(max(low, min(value, lowest)), min(high, max(value, highest)), estimand)
+
+    def interval_of_share(self, value: float, estimand: str) -> Interval | str:
+        """The interval about a share: all shares for which the score would be no surprise (Wilson 1927).
+
+        Close to 0 or 1 the variance falls with the score, and a normal interval is short where it should be long.
+        """
+        if reason := self._tell_nothing():
+            return reason
+        if not 0 < value < 1:
+            return ALIKE
+        worth = value * (1 - value) / self.error**2  # so many independent samples have this variance
+        weight = QUANTILE**2 / worth
+        middle = (value + weight / 2) / (1 + weight)
+        reach = QUANTILE * float(np.sqrt(value * (1 - value) / worth + weight / (4 * worth))) / (1 + weight)
+        return self._between(min(middle - reach, value), max(middle + reach, value), estimand)
+
+    @property
+    def error(self) -> float:
+        """The standard error."""
+        return float(np.sqrt((self.real or 0.0) + self.generated))
+
+    def _tell_nothing(self) -> str | None:
         total = (self.real or 0.0) + self.generated
         if not np.isfinite(total):
             return "without one of its samples the score is not finite"
         if total <= 0:
             return ALIKE
-        error = float(np.sqrt(total))
-        reach = QUANTILE * error
-        skew = reach * reach / (4 * value) if squared and value > error else 0.0
+        return FAR_OUT.format(self.tail) if self.tail < self.least_tail else None
+
+    def _between(self, low: float, high: float, estimand: str) -> Interval:
         return Interval(
-            low=max(value - reach + skew, min(value, lowest)),
-            high=min(value + reach + skew, max(value, highest)),
+            low=low,
+            high=high,
             estimand=estimand if self.real is not None else estimand + FIXED_REFERENCE,
-            standard_error=error,
+            standard_error=self.error,
             generated_error=float(np.sqrt(max(self.generated, 0.0))),
         )
-
-
-def lacks_a_kind(share: float, count: int) -> bool:
-    """Whether a share of so many samples lies too close to 0 or 1 for an interval."""
-    return min(share, 1 - share) * count < FEWEST_OF_A_KIND * (1 - 1e-9)
 
 
 def jackknife_variance(left_out: Real) -> float:
     """Variance of a score, from its values (n,) without each sample in turn (Efron and Stein 1981, eq. 1.1)."""
     n = len(left_out)
     return (n - 1) / n * float(np.square(left_out - left_out.mean()).sum())
+
+
+def tail_of(*sides: Real) -> float:
+    """The least tail index of the sides' contributions (n,), of those that make a difference."""
+    spreads = [float(side.var()) / len(side) for side in sides]
+    telling = (side for side, spread in zip(sides, spreads, strict=True) if spread > NEGLIGIBLE * sum(spreads))
+    return min(map(tail_index, telling), default=np.inf)
+
+
+def tail_index(contributions: Real) -> float:
+    """The order from which on moments of contributions (n,) are infinite, from the largest (Hill 1975, eq. 2.3)."""
+    far = np.sort(np.abs(contributions - np.median(contributions)))[::-1]
+    k = min(max(FEWEST_IN_TAIL, len(far) // TAIL), len(far) // 2)
+    if k == 0 or far[0] <= 0:
+        return np.inf
+    if far[k] <= 0:
+        return 0.0
+    steps = float(np.log(far[:k] / far[k]).mean())
+    return 1 / steps if steps > 0 else np.inf
 
 
 def influence_variance(influence: Real) -> float:
