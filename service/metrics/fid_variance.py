@@ -129,9 +129,9 @@ def _by_roots(product: Rooted) -> tuple[Real, Real]:
 def _on_features(gaussian: Gaussian, root: Real, on_coordinates: Real) -> Map:
     if isinstance(gaussian, FewSamples):  # a sample is √(n − 1) times its row of the root, and the map is known there
         return lambda x, every: (gaussian.count - 1) * np.square(on_coordinates[:, every]).sum(axis=0)  # noqa: ARG005
-    inverse_squares = 1 / np.square(root).sum(axis=1)  # the rows of a covariance's root are orthogonal
-    on_features: Real = (on_coordinates * inverse_squares) @ root
-    return lambda x, every: np.square(x @ on_features.T).sum(axis=1)  # noqa: ARG005
+    Q, R = np.linalg.qr(root.T)  # z = R⁻¹ Qᵀ x
+    on_features: Real = solve_triangular(R, on_coordinates.T, trans="T").T
+    return lambda x, every: np.square(x @ Q @ on_features.T).sum(axis=1)  # noqa: ARG005
 
 
 def _nowhere(x: Real, every: Index) -> Real:  # noqa: ARG001

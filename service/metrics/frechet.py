@@ -10,13 +10,14 @@ the usual tools are 3e-4 low at 1,000 × 2,048.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dsygst
+from scipy.linalg.lapack import dpotrf, dpstrf, dsygst
 
 from service.errors import InvalidSamples
 from service.metrics.samples import Real, Rows, check_dimensions, check_features
 from service.metrics.statistics import Statistics, statistics_of
 
 EPS = float(np.finfo(np.float64).eps)
+NEGATIVE = 1e-5  # share of the largest variance by which a covariance in single precision may miss being one
 TRUSTED = 1e-10  # share of tr Σx + tr Σy that rounding may move the fast path before the exact one is taken
 
 
@@ -143,12 +144,17 @@ def _by_cholesky(sx: Real, sy: Real) -> tuple[Real, FullRank] | None:
 
 
 def root_of(gaussian: Gaussian) -> Real:
-    """R (r, d) with Rᵀ R = Σ; of a covariance, without the directions in which it is rounding noise."""
+    """R (r, d) with Rᵀ R = Σ; of a covariance, without the directions in which it is rounding noise.
+
+    Raises InvalidSamples for a matrix that is no covariance.
+    """
     if isinstance(gaussian, FewSamples):
         return gaussian.root
-    λ, V = np.linalg.eigh(gaussian.covariance)
-    if λ[0] < -1e-5 * λ[-1]:
+    Σ = gaussian.covariance
+    largest = float(Σ.diagonal().max())
+    L, order, rank, _ = dpstrf(Σ, lower=1, tol=largest * len(Σ) * EPS)  # pivots fall, so that noise comes last
+    root = np.zeros((rank, len(Σ)))
+    root[:, order - 1] = np.tril(L[:, :rank]).T
+    if float(np.abs(Σ - root.T @ root).max()) > NEGATIVE * largest:
         raise InvalidSamples("The statistics hold a matrix that is not a covariance: it has a negative eigenvalue.")
-    kept = λ > λ[-1] * len(λ) * EPS
-    root: Real = (V[:, kept] * np.sqrt(λ[kept])).T
     return root

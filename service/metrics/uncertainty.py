@@ -28,6 +28,7 @@ FAR_OUT = (
 HEAVY = 1.5  # tail index below which a variance is no number to be had: 2 in the limit, less as the estimate is low
 TAIL = 20  # of so many samples the one furthest out belongs to the tail
 FEWEST_IN_TAIL = 10
+FEWEST_WITH_A_TAIL = 100
 NEGLIGIBLE = 1e-9  # share of a variance that is rounding, or as good as
 
 
@@ -127,10 +128,13 @@ def tail_of(*sides: Real) -> float:
 
 
 def tail_index(contributions: Real) -> float:
-    """The order from which on moments of contributions (n,) are infinite, from the largest (Hill 1975, eq. 2.3)."""
+    """The order from which on moments of contributions (n,) are infinite, from the largest (Hill 1975, eq. 2.3).
+
+    Infinite for fewer than a hundred, which do not tell.
+    """
     far = np.sort(np.abs(contributions - np.median(contributions)))[::-1]
-    k = min(max(FEWEST_IN_TAIL, len(far) // TAIL), len(far) // 2)
-    if k == 0 or far[0] <= 0:
+    k = max(FEWEST_IN_TAIL, len(far) // TAIL)
+    if len(far) < FEWEST_WITH_A_TAIL or far[0] <= 0:
         return np.inf
     if far[k] <= 0:
         return 0.0

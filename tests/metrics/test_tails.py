@@ -12,14 +12,15 @@ from service.metrics.uncertainty import Interval, Variances, tail_index, tail_of
 def test_the_tail_index_of_a_power_law_is_its_power(index: float) -> None:
     rng = np.random.default_rng(1)
     law = (rng.pareto(index, 20_000) + 1) * rng.choice([-1.0, 1.0], 20_000)
+    law[::10] = 0  # so that the law lies about its median
     assert tail_index(law) == pytest.approx(index, rel=0.15)
 
 
 def test_what_has_no_tail_has_no_index() -> None:
-    assert tail_index(np.zeros(50)) == np.inf
-    assert tail_index(np.ones(1)) == np.inf
+    assert tail_index(np.zeros(500)) == np.inf
     assert tail_index(np.repeat([-1.0, 1.0], 50)) == np.inf
-    assert tail_index(np.eye(1, 100)[0]) == 0
+    assert tail_index(np.random.default_rng(1).standard_cauchy(99)) == np.inf
+    assert tail_index(np.eye(1, 200)[0]) == 0
 
 
 def test_a_side_that_makes_no_difference_has_no_say_in_the_tail() -> None:
