@@ -39,6 +39,7 @@ from service.evaluation.pipeline import Bench, evaluate
 from service.evaluation.references import References
 from service.imaging import Pixels, encode_png
 from service.runtime.local import LocalEngine
+from service.runtime.memory import keep_memory
 from service.schemas import EvaluationRequest
 from service.settings import Settings, calm_linear_algebra, read_settings
 from service.store import ModelStore
@@ -127,6 +128,7 @@ async def forward_alone(settings: Settings, model_id: str, file: Path) -> dict[s
     """Seconds of the extractor on images that it has in memory, with every core."""
     images = np.load(file)
     store = ModelStore.of(settings)
+    keep_memory()  # as engines do
     async with LocalEngine(store, device="cpu", threads=CORES) as engine:
         await engine.load(model_id)
         await extract_features(engine, store.get(model_id), images[:256])

@@ -17,7 +17,8 @@ from service.metrics.samples import Real, Rows, check_dimensions, check_features
 from service.metrics.statistics import Statistics, statistics_of
 
 EPS = float(np.finfo(np.float64).eps)
-NEGATIVE = 1e-5  # share of the largest variance by which a covariance in single precision may miss being one
+NEGATIVE = 1e-5  # share of a matrix's norm by which it may miss being a covariance: single precision does
+PROBES = 4  # directions along which that is seen
 TRUSTED = 1e-10  # share of tr Σx + tr Σy that rounding may move the fast path before the exact one is taken
 
 
@@ -151,10 +152,12 @@ def root_of(gaussian: Gaussian) -> Real:
     if isinstance(gaussian, FewSamples):
         return gaussian.root
     Σ = gaussian.covariance
-    largest = float(Σ.diagonal().max())
-    L, order, rank, _ = dpstrf(Σ, lower=1, tol=largest * len(Σ) * EPS)  # pivots fall, so that noise comes last
+    tolerance = float(Σ.diagonal().max()) * len(Σ) * EPS
+    L, order, rank, _ = dpstrf(Σ.T, lower=1, tol=tolerance)  # pivots fall, so that noise comes last
     root = np.zeros((rank, len(Σ)))
     root[:, order - 1] = np.tril(L[:, :rank]).T
-    if float(np.abs(Σ - root.T @ root).max()) > NEGATIVE * largest:
+    probes = np.random.default_rng(0).standard_normal((len(Σ), PROBES))
+    whole = Σ @ probes
+    if np.linalg.norm(whole - root.T @ (root @ probes)) > NEGATIVE * np.linalg.norm(whole):
         raise InvalidSamples("The statistics hold a matrix that is not a covariance: it has a negative eigenvalue.")
     return root
