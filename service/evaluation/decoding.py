@@ -12,6 +12,9 @@ THREADS = min(8, os.cpu_count() or 1)
 """Each may hold a picture of the largest size that is decoded."""
 LOT_ITEMS = 32
 LOT_BYTES = 1 << 20
+LIGHT_BYTES = 4096
+"""Items of less are worked on where they are read: the interpreter's lock is held most of the time for such, and
+10,000 PNGs of 32×32 take a fifth longer on two threads than on one."""
 AHEAD_BYTES = 32 << 20
 """Read ahead of the decoders is no more than this and one lot."""
 
@@ -27,6 +30,9 @@ def in_order(items: Iterable[T], work: Callable[[T], R], *, size_of: Callable[[T
     with _Ahead(work) as ahead:
         try:
             for lot, size_bytes in _lots(items, size_of):
+                if ahead.is_idle and size_bytes < LIGHT_BYTES * len(lot):
+                    yield from map(work, lot)
+                    continue
                 ahead.take(lot, size_bytes)
                 while ahead.is_full:
                     yield from ahead.first()
@@ -50,6 +56,10 @@ class _Ahead(Generic[T, R]):
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._lots
 
     @property
     def is_full(self) -> bool:

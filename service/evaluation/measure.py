@@ -17,8 +17,9 @@ from service.metrics.registry import DEFAULT_METRICS, build_metric
 from service.metrics.samples import softmax
 from service.metrics.uncertainty import LEVEL, Interval
 
-THREADS = min(4, os.cpu_count() or 1)
-"""Metrics at once: linear algebra lets go of the interpreter's lock, but each takes some memory."""
+THREADS = min(8, 2 * (os.cpu_count() or 1))
+"""Metrics at once. Linear algebra lets go of the interpreter's lock, but each takes some memory; more than there are
+cores, because some wait for what another computes for them all."""
 
 T = TypeVar("T")
 

@@ -86,7 +86,11 @@ class Tile:
 
     def within(self, bounds: Floats) -> Pairs:
         """The pairs that are no further apart than their row's bound (rows,)."""
-        i, j = np.nonzero(self.squares <= bounds[:, None].astype(self.squares.dtype))
+        bounds = bounds.astype(self.squares.dtype)
+        if self.squares.flags.c_contiguous:
+            i, j = _places(self.squares <= bounds[:, None])
+        else:  # a tile that is turned, whose memory is read as it lies
+            j, i = _places(bounds >= self.squares.T)
         return Pairs(i + self.i, j + self.j, self.squares[i, j])
 
 
@@ -179,6 +183,12 @@ def spacing_of(rows: Rows, k: int) -> float:
     squares[np.arange(len(probed)), probed] = 0.0
     # the first of them is the row itself
     return float(np.median(np.partition(squares, min(k, len(rows) - 1), axis=1)[:, min(k, len(rows) - 1)]))
+
+
+def _places(mask: NDArray[np.bool_]) -> tuple[Index, Index]:
+    """Where a contiguous mask (p, q) is true, row by row: several times as fast as `np.nonzero` on two axes."""
+    i, j = np.divmod(np.flatnonzero(mask), mask.shape[1])
+    return i, j
 
 
 class Shortlist:

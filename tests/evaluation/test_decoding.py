@@ -7,7 +7,7 @@ import pytest
 
 from service.errors import UnreadableArchive
 from service.evaluation import decoding
-from service.evaluation.decoding import LOT_ITEMS, in_order
+from service.evaluation.decoding import LIGHT_BYTES, LOT_ITEMS, in_order
 
 
 def test_results_come_in_the_order_of_the_items_whichever_is_done_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,10 +22,22 @@ def test_results_come_in_the_order_of_the_items_whichever_is_done_first(monkeypa
         return item * item
 
     items = range(5 * LOT_ITEMS)
-    assert list(in_order(items, work, size_of=lambda _: 1)) == [item * item for item in items]
+    assert list(in_order(items, work, size_of=lambda _: LIGHT_BYTES)) == [item * item for item in items]
 
 
-@pytest.mark.parametrize(("size", "most"), [(1, 7 * LOT_ITEMS), (decoding.AHEAD_BYTES, 3)], ids=["many", "large"])
+def test_light_items_are_worked_on_where_they_are_read() -> None:
+    threads = in_order(range(3 * LOT_ITEMS), lambda _: threading.get_ident(), size_of=lambda _: LIGHT_BYTES - 1)
+    assert set(threads) == {threading.get_ident()}
+
+
+def test_light_items_wait_for_heavy_ones_before_them() -> None:
+    items = [LIGHT_BYTES] * LOT_ITEMS + [1] * LOT_ITEMS
+    assert list(in_order(items, abs, size_of=abs)) == items
+
+
+@pytest.mark.parametrize(
+    ("size", "most"), [(LIGHT_BYTES, 7 * LOT_ITEMS), (decoding.AHEAD_BYTES, 3)], ids=["many", "large"]
+)
 def test_no_more_is_read_ahead_than_there_is_room_for(size: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "THREADS", 2)
     read: list[int] = []
