@@ -28,7 +28,7 @@ def list_references() -> None:
 @app.command("make")
 @fail_clearly
 def make(
-    name: Annotated[str, typer.Argument(help="What to call it; `<dataset>-test` is what cards are scored with.")],
+    name: Annotated[str, typer.Argument(help="What to call it.")],
     dataset: Annotated[str, typer.Option(help="The dataset whose test images it holds.")],
     features: Annotated[str, typer.Option(help="The extractor that looks at them.")],
 ) -> None:

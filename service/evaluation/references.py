@@ -157,6 +157,17 @@ class References:
         files = (file for folder in self._folders for file in folder.glob(f"*{SUFFIX}"))
         return sorted({file.name.removesuffix(SUFFIX) for file in files if not file.name.startswith(".")})
 
+    def test_set_of(self, dataset: str) -> str:
+        """The name of the first reference of a dataset's test set. Raises ReferenceNotFound, InvalidManifest."""
+        wanted = f"{dataset} test"
+        for name in self.names():
+            if self.describe(name).dataset == wanted:
+                return name
+        raise ReferenceNotFound(
+            f"There is no stored reference of {wanted}; "
+            f"`chapterhouse references make NAME --dataset {dataset}` makes one."
+        )
+
     def summary(self, name: str) -> ReferenceSummary:
         """What callers are told of a reference. Raises ReferenceNotFound, InvalidManifest."""
         described = self.describe(name).model_dump(exclude={"seed"})

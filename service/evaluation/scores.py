@@ -44,7 +44,7 @@ async def generator_scores(model: Model, bench: Bench, *, seed: int) -> dict[str
 
     Raises ReferenceNotFound where there is none.
     """
-    reference = f"{model.manifest.dataset}-test"
+    reference = bench.references.test_set_of(model.manifest.dataset)
     images = await draw(bench.engine, model, seed=seed, count=SAMPLES)
     with tempfile.TemporaryDirectory() as directory:
         generated = Path(directory) / "generated"

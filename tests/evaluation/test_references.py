@@ -84,6 +84,18 @@ def test_the_state_directory_comes_before_what_is_shipped(tmp_path: Path) -> Non
     assert References.of(settings).describe("mnist-test").count == 30
 
 
+@pytest.mark.parametrize(
+    ("dataset", "name"), [("mnist", "mnist-test"), ("fashion-mnist", "fashion-test"), ("cifar-10", "cifar10-test")]
+)
+def test_the_shipped_test_sets_are_found_by_their_dataset(dataset: str, name: str) -> None:
+    assert References.of(Settings()).test_set_of(dataset) == name
+
+
+def test_a_dataset_without_a_test_set_is_answered_with_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(ReferenceNotFound, match="references make NAME --dataset cifar-10"):
+        References(tmp_path).test_set_of("cifar-10")
+
+
 @pytest.mark.parametrize("name", ["absent", "../mnist-test", "", ".", "a/b", "A"])
 def test_an_unknown_name_is_answered_with_the_known_ones(name: str, tmp_path: Path) -> None:
     save_reference(reference(), tmp_path / "inside")
