@@ -215,6 +215,9 @@ class Card(_Written):
     seconds: float
     recipe: dict[str, Any]
     noticed: tuple[str, ...] = Field((), description="What went wrong in training, such as a collapse, and when.")
+    ending: dict[str, float] = Field(
+        {}, description="The last row of its history, where there is one: of a stack, means and deviations over it."
+    )
     scores: dict[str, Score]
 
 

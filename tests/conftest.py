@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from doubles import DOUBLES, Echo, Miscounting, Slow, add_doubles
 from hypothesis import settings
 
@@ -17,6 +18,7 @@ from service.store import ModelStore
 
 settings.register_profile("house", deadline=None, max_examples=50)  # a test never asserts a time
 settings.load_profile("house")
+torch.set_num_threads(1)  # work is small here: on a busy machine several threads wait for each other most of the time
 
 
 @pytest.fixture(autouse=True)

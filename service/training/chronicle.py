@@ -1,6 +1,7 @@
 """What is told of an adversarial training while it runs: history, metrics, warnings, curves and samples."""
 
 import copy
+import math
 from collections.abc import Mapping
 
 import torch
@@ -57,6 +58,8 @@ class Chronicle:
     def close(self) -> None:
         """Write what is only whole at the end."""
         self._run.noticed.extend(self.watch.noticed)
+        for last in self.history.rows()[-1:]:
+            self._run.ending.update({name: value for name, value in last.items() if math.isfinite(value)})
         if self.recording is not None:
             self.recording.write(self._run.checkpoints.folder)
 

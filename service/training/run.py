@@ -40,6 +40,8 @@ class Run:
     find: Callable[[str], Model] = find_nothing
     noticed: list[str] = field(default_factory=list)
     """What went wrong on the way, in words for the card; the loop writes it."""
+    ending: dict[str, float] = field(default_factory=dict)
+    """What was measured last, for the card; the loop writes it, finite numbers only."""
 
     @property
     def images(self) -> Split:

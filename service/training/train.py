@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -96,11 +96,11 @@ def train(
     recipe = job.read()[1].model_dump(mode="json")
     if not resume:
         job.open_checkpoints().forget()
-    noticed: tuple[str, ...] = ()
+    told = _Told((), {})
     if processes > 1:
         net, seconds = _train_together(job, processes)
     else:
-        net, seconds, noticed = _train(job, Team(), torch.device(device), console)
+        net, seconds, told = _train(job, Team(), torch.device(device), console)
     folder = output_dir or model.folder
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / model.weights.name
@@ -119,15 +119,21 @@ def train(
         hardware=_hardware(device, threads, processes),
         seconds=round(seconds, 1),
         recipe={"form": form, **recipe},
-        noticed=noticed,
+        noticed=told.noticed,
+        ending=told.ending,
         scores={},
     )
 
 
-def _train(
-    job: _Job, team: Team, device: torch.device, console: Console | None
-) -> tuple[nn.Module, float, tuple[str, ...]]:
-    """The trained net, how many seconds it took, earlier lives included, and what was noticed on the way."""
+class _Told(NamedTuple):
+    """What a loop has to say for the card beside the net."""
+
+    noticed: tuple[str, ...]
+    ending: dict[str, float]
+
+
+def _train(job: _Job, team: Team, device: torch.device, console: Console | None) -> tuple[nn.Module, float, _Told]:
+    """The trained net, how many seconds it took, earlier lives included, and what the loop says."""
     loop, recipe = job.read()
     manifest = job.model.manifest
     data = _source(manifest).load(job.data_dir, "train")
@@ -136,7 +142,7 @@ def _train(
     with _reproducible(seed, job.threads), Progress(job.model.id, console=console) as progress:
         run = Run(manifest, data, device, checkpoints, progress, team, job.store.get)
         net = loop.train(recipe, run)
-    return net, checkpoints.seconds, tuple(run.noticed)
+    return net, checkpoints.seconds, _Told(tuple(run.noticed), run.ending)
 
 
 def _source(manifest: Manifest) -> Dataset | Stacked | SeriesSource | Mixture:

@@ -130,6 +130,7 @@ def test_a_generator_of_points_is_scored_by_the_modes_it_covers_and_its_training
     assert card.scores["good"].value == 1.0
     assert card.scores["modes"].how.startswith("2,500 points of seed 0")
     assert card.noticed == ("iteration 3: 0 of 8 modes are covered",)
+    assert {"modes", "modes_deviation", "good_deviation", "reverse_kl_deviation"} <= card.ending.keys()
     assert sorted(path.name for path in toy.iterdir()) == [
         "card.json",
         "model.toml",

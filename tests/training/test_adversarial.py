@@ -214,11 +214,12 @@ def test_measuring_does_not_change_what_is_learnt(images: Split, tmp_path: Path)
 
 def test_history_curves_and_samples_lie_beside_the_checkpoint(images: Split, tmp_path: Path) -> None:
     appraised = {"extractor": "eye", "every": 2, "samples": 20, "reference": 50}
-    follow(images, tmp_path, iterations=5, record_every=2, grid_every=4, appraised=appraised)
+    _, run = follow(images, tmp_path, iterations=5, record_every=2, grid_every=4, appraised=appraised)
     rows = read_history(tmp_path / "history.jsonl")
     assert [row["step"] for row in rows] == [2, 4, 5]
     told = {"discriminator_loss", "generator_loss", "discriminator_gradient", "generator_gradient", "fid", "modes"}
     assert all(told <= row.keys() for row in rows)
+    assert run.ending == rows[-1]
     assert [path.name for path in sorted(tmp_path.glob("*.png"))] == [
         "curves.png",
         "samples-000004.png",

@@ -1,0 +1,123 @@
+"""The four tables: what was learnt in each, by whom, and what is asked of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from service.store import Model
+
+SYSTEMS = {
+    "gan": "GAN",
+    "minibatch": "minibatch discrimination",
+    "unrolled": "Unrolled GAN",
+    "wgan": "WGAN",
+    "wgan-gp": "WGAN-GP",
+    "dragan": "DRAGAN",
+    "ebgan": "EBGAN",
+    "madgan": "MAD-GAN",
+    "pacgan": "PacGAN",
+}
+"""The keys of a manifest's `system` and what papers call it, in the order of the rows."""
+
+
+class Demand(NamedTuple):
+    """What is asked of one number."""
+
+    number: str
+    least: float | None = None
+    most: float | None = None
+
+    def holds(self, numbers: Mapping[str, float]) -> bool:
+        """Whether these numbers do what is asked."""
+        value = numbers[self.number]
+        return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One dataset, and the generators of it."""
+
+    key: str
+    dataset: str
+    title: str
+    protocol: str
+    modes: int
+    demands: tuple[Demand, ...] = ()
+    asked_of: tuple[str, ...] = tuple(SYSTEMS)
+    """The systems of which that is asked."""
+
+    def generators(self, store: Path) -> list[Model]:
+        """Every generator of this dataset that has a manifest in the store, trained or not."""
+        models = [Model(path.parent) for path in sorted(store.glob("*/model.toml"))]
+        chosen = [model for model in models if self._holds(model)]
+        return sorted(chosen, key=lambda model: (list(SYSTEMS).index(system_of(model)), model.id))
+
+    def _holds(self, model: Model) -> bool:
+        manifest = model.manifest
+        return manifest.task == "generate" and manifest.dataset == self.dataset and system_of(model) in SYSTEMS
+
+
+def system_of(model: Model) -> str:
+    """The key of the system that trains this model; empty where none does."""
+    return str(model.manifest.training.get("system", ""))
+
+
+def name_of(model: Model) -> str:
+    """What a row is called: the system, and which form of it."""
+    options = model.manifest.training.get("system_options", {})
+    minimax = " (minimax)" if options.get("form") == "minimax" else ""
+    return f"{SYSTEMS[system_of(model)]}{options.get('packed', '')}{minimax}"
+
+
+POINTS = (
+    "2,500 points of each generator; a point is good within 3 σ of its nearest mode, a mode is covered by one good"
+    " point, and the reverse KL is that of the good points' shares of the modes from even ones. Ten trainings side by"
+    " side, each with weights, batches and latents of its own: mean ± standard deviation over them. The picture shows"
+    " the first of the ten, which is the one that is served; its rings are 3 σ wide, or as wide as can be seen."
+)
+RING = Table(
+    key="ring",
+    dataset="ring-8",
+    title="Ring of eight Gaussians",
+    protocol=f"Radius 1, σ = 0.01. {POINTS}",
+    modes=8,
+    demands=(Demand("modes", least=7.8), Demand("good", least=0.9)),
+    asked_of=("wgan-gp", "pacgan"),
+)
+GRID = Table(
+    key="grid",
+    dataset="grid-25",
+    title="Grid of 25 Gaussians",
+    protocol=f"At {{−4, −2, 0, 2, 4}}², σ = 0.05. {POINTS}",
+    modes=25,
+)
+STACKED = Table(
+    key="stacked-mnist",
+    dataset="stacked-mnist",
+    title="Stacked-MNIST",
+    protocol="Three random digits of MNIST as the colours of one image: a thousand modes. 26,000 images of each"
+    " generator; `lenet5-mnist` names the digit of each channel, whatever its confidence, and three names are a mode,"
+    " covered by one image.",
+    modes=1000,
+    demands=(Demand("modes", least=990),),
+    asked_of=("pacgan",),
+)
+MNIST = Table(
+    key="mnist",
+    dataset="mnist",
+    title="MNIST",
+    protocol="10,000 images of each generator beside the 10,000 test images, one body for all systems. The digits are"
+    " named by `lenet5-mnist`, which no generator learnt from; *confident* is the share of images that it names with"
+    " 0.9 or more. 1-NN is the leave-one-out accuracy on each half (0.5 is ideal), FID is on the same net's 84"
+    " features, beside its value between two halves of the test images.",
+    modes=10,
+    demands=(
+        Demand("rarest", least=0.05),
+        Demand("commonest", most=0.15),
+        Demand("confident", least=0.9),
+        Demand("one_nn_real", most=0.85),
+        Demand("one_nn_generated", most=0.85),
+    ),
+)
+TABLES = (RING, GRID, STACKED, MNIST)
