@@ -122,7 +122,7 @@ def _spread(values: list[float], digits: int = 2) -> str:
     if math.inf in values:
         return f"not reached by {values.count(math.inf)} of {len(values)}"
     spread = Spread.of(values)
-    return f"{spread.mean:.{digits}f} ± {spread.deviation:.{digits}f}"
+    return f"{spread.mean:.{digits}f}" + (f" ± {spread.deviation:.{digits}f}" if len(values) > 1 else "")
 
 
 def _sentence(comparison: Comparison, found: Mapping[str, list[Measurement]]) -> str:
