@@ -73,8 +73,9 @@ def name_of(model: Model) -> str:
 POINTS = (
     "2,500 points of each generator; a point is good within 3 σ of its nearest mode, a mode is covered by one good"
     " point, and the reverse KL is that of the good points' shares of the modes from even ones. Ten trainings side by"
-    " side, each with weights, batches and latents of its own: mean ± standard deviation over them. The picture shows"
-    " the first of the ten, which is the one that is served; its rings are 3 σ wide, or as wide as can be seen."
+    " side, five by the reduced recipes, each with weights, batches and latents of its own: mean ± standard deviation"
+    " over them. The picture shows the first of them, which is the one that is served; its rings are 3 σ wide, or as"
+    " wide as can be seen."
 )
 RING = Table(
     key="ring",
