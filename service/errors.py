@@ -144,7 +144,7 @@ class ReferenceShipped(ServiceError):
     """The reference came with the store, which is read-only."""
 
     status = HTTPStatus.CONFLICT
-    title = "The reference cannot be removed"
+    title = "The reference cannot be changed"
 
 
 class NotAcceptable(ServiceError):

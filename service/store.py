@@ -171,7 +171,7 @@ class Manifest(_Written):
         """How many numbers from N(0, 1) a generator makes one item of. Raises WrongTask for what is none."""
         drawn = self.output or self.points
         if drawn is None:
-            raise WrongTask(f"A model that does {self.task} draws nothing")
+            raise WrongTask(f"A model that does {self.task} draws nothing.")
         return drawn.latent
 
     @property
@@ -276,21 +276,21 @@ class Model:
     def input(self) -> ImageInput:
         """The classifier's input. Raises WrongTask for a model that reads no images."""
         if self.manifest.input is None:
-            raise WrongTask(f"{self.id} does {self.manifest.task}; it reads no images")
+            raise WrongTask(f"{self.id} does {self.manifest.task}; it reads no images.")
         return self.manifest.input
 
     @property
     def output(self) -> ImageOutput:
         """The generator's output. Raises WrongTask for a model that draws no images."""
         if self.manifest.output is None:
-            raise WrongTask(f"{self.id} does {self.manifest.task}; it draws no images")
+            raise WrongTask(f"{self.id} does {self.manifest.task}; it draws no images.")
         return self.manifest.output
 
     @property
     def series(self) -> SeriesSpec:
         """The forecaster's series. Raises WrongTask for a model that reads none."""
         if self.manifest.series is None:
-            raise WrongTask(f"{self.id} does {self.manifest.task}; it reads no series")
+            raise WrongTask(f"{self.id} does {self.manifest.task}; it reads no series.")
         return self.manifest.series
 
 
@@ -317,14 +317,14 @@ class ModelStore:
         if model is None:
             model = self._known[model_id] = self._find(model_id)
         if task is not None and model.manifest.task != task:
-            raise WrongTask(f"{model_id} does {model.manifest.task}, not {task}")
+            raise WrongTask(f"{model_id} does {model.manifest.task}, not {task}.")
         return model
 
     def extractor(self, model_id: str) -> Model:
         """The model of this id, which turns images into features. Raises ModelNotFound, WrongTask."""
         model = self.get(model_id)
         if model.manifest.task not in EXTRACTING:
-            raise WrongTask(f"{model_id} does {model.manifest.task}; it has no features of images")
+            raise WrongTask(f"{model_id} does {model.manifest.task}; it has no features of images.")
         return model
 
     def described(self, model_id: str) -> Model:
@@ -346,6 +346,11 @@ class ModelStore:
             for layer in self._layers:
                 if any((layer / model_id / file).is_file() for file in files or WEIGHTS):
                     return Model(layer / model_id)
+            if any((layer / model_id / "model.toml").is_file() for layer in self._layers):
+                raise ModelNotFound(
+                    f"The model {model_id!r} has no weights here; `chapterhouse models fetch {model_id}` gets those "
+                    f"that somebody publishes, `chapterhouse train {model_id}` makes them."
+                )
         raise ModelNotFound(f"There is no model called {model_id!r}; GET /models lists them.")
 
 

@@ -114,7 +114,9 @@ def boundary_of(content_type: bytes) -> bytes:
     """The boundary of a multipart form. Raises UnsupportedMediaType for another type, InvalidRequest without one."""
     kind, options = parse_options_header(content_type)
     if kind != b"multipart/form-data":
-        raise UnsupportedMediaType(f"{kind.decode('latin-1') or 'nothing'} is not read here; send multipart/form-data.")
+        raise UnsupportedMediaType(
+            f"{kind.decode('latin-1') or 'A body without a type'} is not read here; send multipart/form-data."
+        )
     boundary = options.get(b"boundary")
     if not boundary:
         raise InvalidRequest("The Content-Type of a form needs a boundary.")

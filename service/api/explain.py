@@ -11,7 +11,7 @@ from service.api.classify import RAW_TYPES
 from service.api.gate import Watch, deadline_of
 from service.api.problems import PROBLEM_RESPONSES
 from service.api.state import State, StateDep
-from service.errors import UnsupportedMediaType
+from service.errors import InvalidRequest, UnsupportedMediaType
 from service.imaging import Pixels, encode_png
 from service.runtime.calls import Call, Option
 from service.store import Model
@@ -19,6 +19,17 @@ from service.tasks.explain import ARRAYS, Explain, Method
 from service.tasks.panels import draw_explanation
 
 router = APIRouter(tags=["models"], responses=PROBLEM_RESPONSES)
+
+ASKED: dict[Method, tuple[str, ...]] = {
+    "activations": ("layer", "unit"),
+    "deconvnet": ("layer", "unit"),
+    "filters": ("layer", "unit"),
+    "occlusion": ("label", "square"),
+    "saliency": ("label",),
+}
+"""What a question may name, by its method."""
+LARGEST = 2**31 - 1
+"""Numbers have to cross the link; what a model has fewer of, the engine says."""
 
 IMAGE_BODY: dict[str, Any] = {
     "requestBody": {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}
@@ -40,10 +51,15 @@ async def explain(
     layer: Annotated[
         str | None, Query(description="As `GET /models/{id}` names it; the last with maps, of filters the first.")
     ] = None,
-    unit: Annotated[int | None, Query(ge=0, description="One map of the layer; the strongest, or all.")] = None,
-    label: Annotated[int | None, Query(ge=0, description="A label's index; the likeliest unless given.")] = None,
+    unit: Annotated[
+        int | None, Query(ge=0, le=LARGEST, description="One map of the layer; the strongest, or all.")
+    ] = None,
+    label: Annotated[
+        int | None, Query(ge=0, le=LARGEST, description="A label's index; the likeliest unless given.")
+    ] = None,
     square: Annotated[
-        int | None, Query(ge=1, description="Side in pixels of what occludes; a third of the image's unless given.")
+        int | None,
+        Query(ge=1, le=LARGEST, description="Side in pixels of what occludes; a third of the image's unless given."),
     ] = None,
 ) -> Response:
     """What a net sees in one image (raw body): a PNG beside the image, or `application/json` with the arrays.
@@ -52,6 +68,7 @@ async def explain(
     probability behind a grey square, `saliency` the slope of its logit; `activations` and `filters` show a layer's maps
     and kernels. `filters` needs no image.
     """
+    _check_asked(method, layer=layer, unit=unit, label=label, square=square)
     chosen = state.store.get(model or state.settings.default_classifier, task="classify")
     image = await _read_image(request, state, chosen, required=method != "filters")
     options: dict[str, Option] = {
@@ -78,6 +95,17 @@ async def explain(
     named = dict(zip(ARRAYS[method], plain, strict=True))
     content = orjson.dumps({**reply, **named}, option=orjson.OPT_SERIALIZE_NUMPY)
     return Response(content, media_type="application/json", headers=headers)
+
+
+def _check_asked(method: Method, **given: str | int | None) -> None:
+    """Refuse what the method would pass over."""
+    errors = [
+        {"field": name, "message": f"{method} does not ask for it"}
+        for name, value in given.items()
+        if value is not None and name not in ASKED[method]
+    ]
+    if errors:
+        raise InvalidRequest("; ".join(f"{error['field']}: {error['message']}" for error in errors), errors=errors)
 
 
 async def _read_image(request: Request, state: State, model: Model, *, required: bool) -> Pixels:

@@ -52,6 +52,9 @@ def evaluate(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=SEED_LIMIT, help="Of everything that is drawn: halves, splits.")] = 0,
+    intervals: Annotated[
+        bool, typer.Option("--intervals/--no-intervals", help="Compute uncertainty where the metric allows.")
+    ] = True,
     skip_unreadable: Annotated[
         bool, typer.Option("--skip-unreadable", help="Make unreadable files a warning instead of an error.")
     ] = False,
@@ -81,6 +84,7 @@ def evaluate(
         thresholds=thresholds_of(thresholds, fail_if or ()),
         baseline=_baseline(baseline, server),
         seed=seed,
+        intervals=intervals,
         skip_unreadable=skip_unreadable,
     )
     with tempfile.TemporaryDirectory(prefix="chapterhouse-") as directory:

@@ -77,7 +77,7 @@ def show(
         "source": _words(manifest.source.model_dump()) if manifest.source else "",
         "serving": _words(manifest.serving.model_dump()),
     }
-    for name, words in (facts | (_card_facts(card) if card else {"card": "none; it has not been trained"})).items():
+    for name, words in (facts | (_card_facts(card) if card else {"card": _why_none(model)})).items():
         if words:
             say(f"{name:<10}  {words}")
     print_layers(card.layers if card else _layers_of(model))
@@ -195,6 +195,13 @@ def _card_facts(card: Card) -> dict[str, str]:
         "trained": f"in {card.seconds:,.0f} s with seed {card.seed} on {card.hardware}",
         "versions": _words(card.versions),
     }
+
+
+def _why_none(model: Model) -> str:
+    """What is missing where a model has no card, and what brings it."""
+    if model.manifest.source is not None:
+        return f"none; `chapterhouse models fetch {model.id}` brings its weights"
+    return "none; it has not been trained"
 
 
 def _layers_of(model: Model) -> "list[LayerRow]":

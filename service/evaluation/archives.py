@@ -26,6 +26,7 @@ from service.evaluation.tars import tar_entries
 from service.evaluation.unpacking import Budget, Entry, EntryDamaged, Limits, short
 from service.evaluation.zips import members_of, opened_member, opened_zip, zip_entries
 from service.imaging import Picture, read_picture
+from service.metrics.samples import check_features
 from service.metrics.statistics import Statistics
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -80,7 +81,7 @@ def open_samples(
 
     The result lives in files in `working_dir`, which must be empty, belong to this one upload and outlive the result.
     Raises UnreadableArchive, which names the file inside the archive unless `skip_unreadable` makes it a warning,
-    InvalidSamples for statistics that are none, and Stopped.
+    InvalidSamples for statistics that are none and features that are not finite, and Stopped.
     """
     reading = _Reading(working_dir, frame, Budget(limits, stop), skip_unreadable)
     with path.open("rb") as file:
@@ -221,6 +222,9 @@ def _features(features: NDArray[Any], logits: NDArray[Any] | None, reading: _Rea
     if features.ndim != 2 or beside is None or beside.ndim != 2 or len(beside) != len(features):
         shapes = features.shape if logits is None else (features.shape, logits.shape)
         raise UnreadableArchive(f"Features (N, d), and logits (N, classes) if any, are read; the shapes are {shapes}.")
+    for rows, what in ((features, "uploaded"), (beside, "uploaded logits'")):
+        if rows.shape[1]:
+            check_features(rows, what, fewest=1)  # before they are ordered: the row that is named is the caller's
     stop = reading.budget.stop
     pairs = zip(_rows(features, stop), beside, strict=True)
     digests = Digests(digest(np.concatenate(row, dtype=np.float64)) for row in pairs)

@@ -58,8 +58,14 @@ def check_reference(baseline: Report, sha256: str, name: str | None) -> None:
 
 
 def compare(baseline: Report, entries: Mapping[str, MetricEntry]) -> tuple[Check, ...]:
-    """A check for each metric that both have."""
-    return tuple(_check(name, entry, baseline) for name, entry in entries.items() if name in baseline.metrics)
+    """A check for each metric that both have. Raises NotComparable where there is none: nothing would be judged."""
+    checks = tuple(_check(name, entry, baseline) for name, entry in entries.items() if name in baseline.metrics)
+    if not checks:
+        raise NotComparable(
+            f"The baseline {baseline.id} has {', '.join(baseline.metrics)}; of these samples {', '.join(entries)} can "
+            "be measured, and no metric is left to compare."
+        )
+    return checks
 
 
 def unlike(baseline: Report, entries: Collection[str], versions: Mapping[str, str]) -> tuple[str, ...]:
@@ -68,6 +74,11 @@ def unlike(baseline: Report, entries: Collection[str], versions: Mapping[str, st
         f"baseline: {name} is not compared; {baseline.id} does not have it."
         for name in entries
         if name not in baseline.metrics
+    ]
+    said += [
+        f"baseline: {name} is not compared; it was not measured here."
+        for name in baseline.metrics
+        if name not in entries
     ]
     for name, now in versions.items():
         then = baseline.versions.get(name)

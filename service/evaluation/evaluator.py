@@ -38,6 +38,8 @@ ENGINE_TRIES = 5
 ENGINE_PATIENCE_S = 2.0
 """Pause before it is begun again, and before a database that does not answer is asked again."""
 SWEEP_S = 60.0
+MOST_ENDING = 2
+"""Evaluations that nobody waits for any more but whose step under way cannot be interrupted, beside the one at work."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 T = TypeVar("T")
@@ -56,7 +58,7 @@ class Outcome:
 
 
 class Evaluator:
-    """Works on one evaluation at a time."""
+    """Works on one evaluation at a time; one that was cancelled may still come to its end beside it."""
 
     def __init__(self, bench: Bench, jobs: Jobs, uploads: Uploads, instruments: Instruments) -> None:
         self._bench = bench
@@ -68,6 +70,7 @@ class Evaluator:
         self._gallery = Gallery(bench.settings.state)
         self._retention = Retention(bench.settings, jobs, uploads, self._gallery)
         self._owner = ""
+        self._ending: set[asyncio.Task[None]] = set()
         self.stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -79,13 +82,27 @@ class Evaluator:
             while not self.stopping.is_set():
                 job = await self._insist(self._next)
                 if job is not None:
-                    await self._work(job)
+                    await self._work_until_let_go(job)
                 else:
                     await self._pause(POLL_S)
         finally:
             sweeping.cancel()
-            await asyncio.gather(sweeping, return_exceptions=True)
+            await asyncio.gather(sweeping, *self._ending, return_exceptions=True)
             claimant.leave()
+
+    async def _work_until_let_go(self, job: Job) -> None:
+        """Work on an evaluation until it is over, or its claim is lost and the next need not wait for its last step."""
+        let_go = asyncio.Event()
+        work, lost = asyncio.create_task(self._work(job, let_go)), asyncio.create_task(let_go.wait())
+        await asyncio.wait({work, lost}, return_when=asyncio.FIRST_COMPLETED)
+        lost.cancel()
+        if work.done():
+            await work
+            return
+        self._ending.add(work)
+        work.add_done_callback(self._ending.discard)
+        if len(self._ending) > MOST_ENDING:
+            await asyncio.wait(self._ending, return_when=asyncio.FIRST_COMPLETED)
 
     def _next(self) -> Job | None:
         """The evaluation to work on now; what a dead evaluator held here need not wait for the end of its lease."""
@@ -119,10 +136,10 @@ class Evaluator:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.stopping.wait(), seconds)
 
-    async def _work(self, job: Job) -> None:
+    async def _work(self, job: Job, let_go: asyncio.Event) -> None:
         """Bring one evaluation to its end, or give it back when this process is told to stop."""
         began = time.monotonic()
-        work = asyncio.create_task(self._report(job))
+        work = asyncio.create_task(self._report(job, let_go))
         stop = asyncio.create_task(self.stopping.wait())
         await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
@@ -166,8 +183,11 @@ class Evaluator:
     def _finish(self, job: Job, outcome: Outcome) -> bool:
         return self._jobs.finish(job, self._owner, outcome.document, publish=outcome.publish)
 
-    async def _report(self, job: Job) -> Outcome:
-        """What one job comes to, its claim renewed meanwhile. Raises ClaimLost and what the work raises."""
+    async def _report(self, job: Job, let_go: asyncio.Event) -> Outcome:
+        """What one job comes to, its claim renewed meanwhile. Raises ClaimLost and what the work raises.
+
+        `let_go` is set as soon as the claim is lost, though the step under way may go on.
+        """
         progress = 0.0
 
         def on_progress(share: float) -> None:
@@ -185,6 +205,7 @@ class Evaluator:
         try:
             await asyncio.wait({renewal, work}, return_when=asyncio.FIRST_COMPLETED)
             if renewal.done():
+                let_go.set()
                 renewal.result()
             return await work
         finally:

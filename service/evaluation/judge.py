@@ -44,6 +44,8 @@ def parse_thresholds(text: str, measured: Collection[str]) -> tuple[Threshold, .
             thresholds.append(_parse(word, measured))
         except ValueError as error:
             errors.append({"field": "thresholds", "message": f"{word[:100]!r}: {error}"})
+    if text.strip() and not (thresholds or errors):
+        errors.append({"field": "thresholds", "message": f"{text[:100]!r}: there is no condition in it"})
     if errors:
         raise InvalidRequest("; ".join(error["message"] for error in errors) + ".", errors=errors)
     return tuple(thresholds)

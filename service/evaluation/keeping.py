@@ -12,7 +12,7 @@ from service.evaluation.archives import Samples
 from service.evaluation.extraction import beside_images, extract_features
 from service.evaluation.pipeline import Bench, Progress
 from service.evaluation.reading import read_samples
-from service.evaluation.references import CALLER, Reference, check_name, make_reference
+from service.evaluation.references import CALLER, Reference, make_reference
 from service.evaluation.stopping import in_thread
 from service.metrics.samples import softmax
 from service.schemas import ReferenceRequest, ReferenceSummary
@@ -28,8 +28,11 @@ class Kept:
 
 
 def plan_reference(request: ReferenceRequest, bench: Bench) -> Model:
-    """The extractor that looks at a reference's images. Raises InvalidRequest, ModelNotFound, WrongTask."""
-    check_name(request.name)
+    """The extractor that looks at a reference's images.
+
+    Raises InvalidRequest, ReferenceShipped, ModelNotFound, WrongTask.
+    """
+    bench.references.check_free(request.name)
     return bench.store.extractor(request.features or bench.settings.default_classifier)
 
 

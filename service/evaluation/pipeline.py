@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from service import __version__
-from service.errors import InvalidRequest, InvalidSamples
+from service.errors import InvalidRequest, InvalidSamples, UnreadableArchive
 from service.evaluation.archives import Samples
 from service.evaluation.baseline import check_extractor, check_options, check_reference, compare, unlike
 from service.evaluation.curation import Lot, curate
@@ -298,13 +298,16 @@ class _Evaluation:
 
     async def _open(self, upload: Path, whose: str) -> Samples:
         with self._timed(f"read_{whose}"):
-            samples = await read_samples(
-                upload,
-                self._working_dir,
-                self._plan.extractor.input,
-                self._bench.settings,
-                skip_unreadable=self._request.skip_unreadable,
-            )
+            try:
+                samples = await read_samples(
+                    upload,
+                    self._working_dir,
+                    self._plan.extractor.input,
+                    self._bench.settings,
+                    skip_unreadable=self._request.skip_unreadable,
+                )
+            except (UnreadableArchive, InvalidSamples) as error:  # of two uploads it does not know which it was
+                raise type(error)(f"{whose}: {error.detail}") from error
         prefix = "" if whose == "generated" else f"{whose}: "
         self._warnings[whose] += [f"{prefix}{warning}" for warning in samples.warnings]
         if samples.images is not None:
@@ -338,16 +341,16 @@ class _Evaluation:
 
     def _extraction(self, judged: Side, reference: Side) -> Extraction:
         """Name what made the features. Raises InvalidSamples where the two sides were made by different means."""
-        dims = [_dimensions(judged), _dimensions(reference)]
-        check_dimensions(*dims)
+        dim = _dimensions(judged)
+        check_dimensions(_dimensions(reference), dim)
         extractor = self._extractor()
         if extractor is None:
-            return Extraction(extractor=CALLER, dim=dims[0])
+            return Extraction(extractor=CALLER, dim=dim)
         held = self._bench.engine.models().get(extractor.id)
         return Extraction(
             extractor=extractor.id,
             weights_sha256=extractor.weights_sha256,
-            dim=dims[0],
+            dim=dim,
             decoder=DECODER,
             resizing=f"{extractor.input.resample}: {RESIZING[extractor.input.resample]}",
             device=held.device if held else None,

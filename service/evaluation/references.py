@@ -173,6 +173,15 @@ class References:
         described = self.describe(name).model_dump(exclude={"seed"})
         return ReferenceSummary.model_validate({**described, "shipped": self._find(name).parent != self._folders[0]})
 
+    def check_free(self, name: str) -> None:
+        """Refuse a name that cannot be stored under. Raises InvalidRequest, ReferenceShipped.
+
+        What came with the store is never hidden: the same name means the same numbers everywhere.
+        """
+        check_name(name)
+        if any((folder / f"{name}{SUFFIX}").is_file() for folder in self._folders[1:]):
+            raise ReferenceShipped(f"{name} came with the store, which is read-only; choose another name.")
+
     def stage(self, reference: Reference) -> Callable[[], Path]:
         """Write a reference into the state directory, and answer with what makes it seen there."""
         return stage_reference(reference, self._folders[0])

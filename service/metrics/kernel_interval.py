@@ -19,6 +19,9 @@ from service.metrics.kernels import Discrepancy, Sums
 from service.metrics.samples import Real
 from service.metrics.uncertainty import QUANTILE, Interval, Variances, tail_of
 
+FEWEST = 25
+"""Samples a side: at 10 to 16 against 100 normal samples of eight dimensions nominal 95 % intervals held 86 to 89 %."""
+FEW = f"a side has fewer than {FEWEST} samples, of which the variance of a kernel's mean is not known well enough"
 PRIOR = 0.5  # of its noise is the weight with which a score's typical direction counts
 
 
@@ -82,6 +85,8 @@ def orders_of(sums: Discrepancy) -> Orders:
 
 def kernel_interval(sums: Discrepancy, value: float, estimand: str) -> Interval | str:
     """The interval about an MMD², or why there is none. A biased one is moved by its bias."""
+    if min(len(sums.real.rows), len(sums.generated.rows)) < FEWEST:
+        return FEW
     orders = orders_of(sums)
     plain = orders.variances.interval(value, estimand)
     if isinstance(plain, str):

@@ -67,6 +67,8 @@ class MMD(Metric):
             σ, rule = root_mean_square_distance(real), "root of the mean squared distance of the reference rows"
         else:
             σ, rule = median_distance(real), f"median distance of {min(len(real), MEDIAN_ROWS):,} reference rows"
+        if not 0 < σ * σ < np.inf:
+            raise InvalidSamples(f"mmd cannot be measured with a bandwidth of {σ:g}: its square is no number.")
         kernel = Gaussian(σ) if self.kernel == "gaussian" else RationalQuadratic(σ)
         return kernel, {"kernel": self.kernel, "sigma": σ, "sigma_rule": rule}
 

@@ -68,7 +68,8 @@ def ideal_halves(n: int, m: int) -> tuple[float, float]:
 def _warnings(halves: tuple[float, float], ideals: tuple[float, float], fewest: int) -> tuple[str, ...]:
     """Of halves that are off in different ways, so that their mean says little."""
     real, generated = halves
-    apart = abs((real - ideals[0]) - (generated - ideals[1]))
+    # sets of unequal size have halves that differ without a meaning, and sets that are apart two that are both 1
+    apart = min(abs((real - ideals[0]) - (generated - ideals[1])), abs(real - generated))
     if apart <= max(APART, NOISE / float(np.sqrt(fewest))):
         return ()
     read = f"{real:.2f} (real) and {generated:.2f} (generated)"

@@ -54,8 +54,11 @@ def map_layers(net: nn.Module, x: Tensor) -> dict[str, nn.Module]:
 
 def find_layer(layers: dict[str, nn.Module], name: str) -> nn.Module:
     """The layer of this name. Raises InvalidRequest, naming those there are."""
+    if not layers:
+        message = "this net has no layer with maps; occlusion and saliency ask for none"
+        raise InvalidRequest(f"layer: {message}", errors=[{"field": "layer", "message": message}])
     if name not in layers:
-        known = ", ".join(layers) or "none"
+        known = ", ".join(layers)
         raise InvalidRequest(
             f"There is no layer {name!r} with maps; there are {known}.",
             errors=[{"field": "layer", "message": f"one of {known}"}],
@@ -128,11 +131,15 @@ def deconvolve(net: nn.Module, x: Tensor, layer: nn.Module, units: Sequence[int]
 def saliency(net: nn.Module, x: Tensor, labels: Tensor) -> Tensor:
     """The largest change over the channels of each label's logit with each pixel of images (n, C, H, W): (n, H, W).
 
-    Simonyan, Vedaldi, Zisserman, Deep inside convolutional networks, 2014 (arXiv 1312.6034), section 3.1.
+    Simonyan, Vedaldi, Zisserman, Deep inside convolutional networks, 2014 (arXiv 1312.6034), section 3.1. Raises
+    InvalidRequest for a net that hands nothing back, such as a reservoir, which is run without gradients.
     """
     with gradients():
         x = x.clone().requires_grad_()
         logits: Tensor = net(x)  # (n, classes)
+        if not logits.requires_grad:
+            message = "this net hands no slopes back to pixels; occlusion needs none"
+            raise InvalidRequest(f"method: {message}", errors=[{"field": "method", "message": message}])
         (slope,) = torch.autograd.grad(logits.gather(1, labels[:, None].clone()).sum(), x)
     return slope.abs().amax(dim=1)
 

@@ -18,7 +18,7 @@ ARRAYS: dict[Method, tuple[str, ...]] = {
     "activations": ("maps",),
     "deconvnet": ("projections", "units", "strengths"),
     "filters": ("kernels",),
-    "occlusion": ("probabilities", "label", "probability"),
+    "occlusion": ("probabilities", "label", "probability", "square"),
     "saliency": ("slopes", "label", "probability"),
 }
 """What each method answers, by name."""
@@ -27,7 +27,7 @@ STRONGEST = 9
 COVER = 3
 """The occluding square is this part of the image's side, unless its own is given in pixels."""
 PLACES = 14
-"""About so many places along each side are occluded."""
+"""So many places along each side are occluded, at most; they lie evenly from edge to edge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,8 @@ class Explain:
     """Images uint8 (n, H, W, C) to what `method` answers, of the images in turn.
 
     * deconvnet: projections (n, U, C, H, W), units (n, U), strengths (n, U) of the layer's strongest maps
-    * occlusion: probabilities of the label (n, h, w) behind each place of the square, its index (n,), whole (n,)
+    * occlusion: probabilities of the label (n, h, w) behind each place of the square, its index (n,), its probability
+      (n,) in the whole image, the side of the square (n,)
     * saliency: changes of the label's logit (n, H, W), its index (n,), its probability (n,)
     * activations: the layer's maps (n, K, h, w)
     * filters: its kernels (n, K, C, kh, kw), whatever the image

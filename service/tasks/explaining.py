@@ -49,13 +49,12 @@ def saliency(task: "Explain", net: nn.Module, x: Tensor, spec: ImageInput) -> Se
 
 
 def occlusion(task: "Explain", net: nn.Module, images: Tensor, spec: ImageInput, batch: int) -> Sequence[Tensor]:
-    """The label's probability behind a square of mean colour (n, h, w), its index (n,), its own probability (n,)."""
+    """The label's probability behind a square of mean colour (n, h, w), index (n,), own probability (n,), side (n,)."""
     labels, probabilities = _label(task, net, normalise(images, spec))
     height, width = spec.size
     side = task.square or max(1, min(height, width) // COVER)
-    step = max(1, (min(height, width) - side) // (PLACES - 1))
     colour = (torch.tensor(spec.mean) * 255).round().to(images)
-    tops, lefts = range(0, height - side + 1, step), range(0, width - side + 1, step)
+    tops, lefts = _places(height, side), _places(width, side)
     places = [(top, left) for top in tops for left in lefts]
     heat = []
     for image, label in zip(images, labels, strict=True):
@@ -67,7 +66,12 @@ def occlusion(task: "Explain", net: nn.Module, images: Tensor, spec: ImageInput,
                 covered[row, top : top + side, left : left + side] = colour
             answers.append(net(normalise(covered, spec)).float().softmax(dim=1)[:, label])
         heat.append(torch.cat(answers).view(len(tops), len(lefts)))
-    return [torch.stack(heat), labels, probabilities]
+    return [torch.stack(heat), labels, probabilities, torch.full_like(labels, side)]
+
+
+def _places(length: int, side: int) -> list[int]:
+    """Where squares of this side begin along a side of the image: evenly, the last one at the far edge."""
+    return torch.linspace(0, length - side, min(PLACES, length - side + 1)).round().int().tolist()
 
 
 def _choose(task: "Explain", net: nn.Module, x: Tensor, *, first: bool = False) -> tuple[str, nn.Module]:

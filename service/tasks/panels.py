@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from service.imaging import Pixels, tile
 
@@ -66,9 +65,13 @@ def _cell(count: int, *, least: int = CELL) -> int:
 
 
 def _draw_probabilities(arrays: Sequence[Numbers], image: Pixels) -> Pixels:
-    height, width = enlarge(image, WHOLE).shape[:2]
-    shades = Image.fromarray((255 * arrays[0]).round().astype(np.uint8))
-    return glow(np.asarray(shades.resize((width, height), Image.Resampling.BILINEAR)))
+    """Each probability in the middle of its place, so that the heat lies over what was occluded."""
+    heat, side = arrays[0], int(arrays[3])
+    for axis, (length, shown) in enumerate(zip(image.shape[:2], enlarge(image, WHOLE).shape[:2], strict=True)):
+        pixels = (np.arange(shown) + 0.5) * length / shown
+        middles = np.linspace(side / 2, length - side / 2, heat.shape[axis])
+        heat = np.apply_along_axis(lambda line, x, y: np.interp(x, y, line), axis, heat, pixels, middles)
+    return glow((255 * heat).round().astype(np.uint8))
 
 
 def _draw_slopes(arrays: Sequence[Numbers], _: Pixels) -> Pixels:

@@ -230,7 +230,8 @@ def _alteration(recipe: ClassifierRecipe, trained: Split, spec: ImageInput) -> C
 def _seed_device(device: torch.device) -> None:
     """Let what a GPU draws, for dropout, follow from the CPU's generator, whose state checkpoints keep."""
     if device.type == "cuda":
-        torch.cuda.manual_seed(int(torch.randint(2**62, ())))
+        with torch.cuda.device(device):  # it is the current one that is seeded
+            torch.cuda.manual_seed(int(torch.randint(2**62, ())))
 
 
 def _decay_apart(net: nn.Module, weight_decay: float) -> list[dict[str, object]]:

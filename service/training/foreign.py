@@ -1,5 +1,6 @@
 """Weights of others: downloaded from their publisher, checked, converted, never shipped."""
 
+import re
 import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -24,6 +25,8 @@ from service.training.train import example_of, versions
 
 TIMEOUT_S = 30.0
 SHA256_DIGITS = 64
+PREFIX = re.compile(r"[0-9a-f]{8,64}")
+"""As much of a sha256 as publishers put into a file's name, or more."""
 
 Report = Callable[[str, int, int | None], None]
 """Told a file's name, the bytes that have come, and how many there will be where the publisher says so."""
@@ -52,9 +55,11 @@ def fetch(
     expected = sha256.lower() or source.sha256
     if not expected and not trust_first:
         raise ConfigurationError(
-            f"The publisher of {source.file} gives no hash of it: name the right one with --sha256,"
+            f"No hash of {model.id}'s {source.file} is known: name the right one with --sha256,"
             " or take what comes with --trust-first; its sha256 is then noted in the card."
         )
+    if expected and not PREFIX.fullmatch(expected):
+        raise ConfigurationError(f"{expected!r} is no sha256 and no beginning of one with eight digits or more.")
     path = downloads / source.file
     if not path.is_file():
         download(source, path, client=client, report=report)

@@ -58,6 +58,8 @@ class Team:
 def gathered(rank: int, size: int, meeting: Path, device: torch.device) -> Iterator[Team]:
     """The team of `size` processes that meet at a file; NCCL between GPUs, gloo between CPUs."""
     backend = "nccl" if device.type == "cuda" else "gloo"
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # NCCL gathers on the current one
     distributed.init_process_group(
         backend, init_method=meeting.resolve().as_uri(), rank=rank, world_size=size, timeout=TIMEOUT
     )

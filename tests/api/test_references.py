@@ -95,7 +95,9 @@ async def test_what_came_with_the_store_stays(state: State, files: dict[str, byt
         assert (await client.delete("/references/mine")).status_code == 204
         assert (await client.get("/references/mine")).json()["shipped"] is True
         refused = await client.delete("/references/mine")
-        assert (refused.status_code, refused.json()["title"]) == (409, "The reference cannot be removed")
+        assert (refused.status_code, refused.json()["title"]) == (409, "The reference cannot be changed")
+        hiding = await client.put("/references/mine", files=files)
+        assert (hiding.status_code, hiding.json()["title"]) == (409, "The reference cannot be changed")
 
 
 async def test_only_this_machine_may_change_references(state: State) -> None:

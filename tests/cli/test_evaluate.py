@@ -86,6 +86,12 @@ def test_a_stored_reference_options_and_a_seed_reach_the_report(run: Run, made: 
     assert "sigma 0.5" in result.stdout
 
 
+def test_intervals_can_be_left_out(where: tuple[str, ...], run: Run, made: Path, real: Path) -> None:
+    result = run("evaluate", made, real, "--metrics", "fid", "--no-intervals", "--json", *where)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["metrics"]["fid"]["interval"] is None
+
+
 def test_a_baseline_is_a_report_that_was_kept(
     where: tuple[str, ...], run: Run, made: Path, real: Path, tmp_path: Path
 ) -> None:

@@ -81,7 +81,7 @@ def test_what_cannot_be_drawn_is_said_and_leaves_nothing_behind(
 
 def test_a_server_refuses_in_its_own_words(run: Run, server: str, tmp_path: Path) -> None:
     result = run("generate", "echo", "--server", server, "--output", tmp_path / "a.png")
-    assert (result.exit_code, result.stderr) == (2, "chapterhouse: echo does classify, not generate\n")
+    assert (result.exit_code, result.stderr) == (2, "chapterhouse: echo does classify, not generate.\n")
     assert list(tmp_path.glob("*a.png*")) == []
 
 

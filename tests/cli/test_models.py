@@ -142,7 +142,13 @@ def test_a_model_of_others_is_shown_before_it_is_fetched() -> None:
     result = CliRunner().invoke(app, ["models", "show", "alexnet-imagenet"])
     assert result.exit_code == 0
     assert "60,965,224" not in result.stdout.partition("layer")[0]
-    for words in ("conv5", "256×13×13", "sha256 6b0da9510f27", "BSD-3-Clause"):
+    for words in (
+        "`chapterhouse models fetch alexnet-imagenet`",
+        "conv5",
+        "256×13×13",
+        "sha256 6b0da9510f27",
+        "BSD-3-Clause",
+    ):
         assert words in result.stdout
 
 

@@ -117,3 +117,10 @@ def test_what_was_measured_otherwise_is_not_compared() -> None:
         check_reference(earlier, "s" * 64, None)
     with pytest.raises(NotComparable, match=r"lenet5 \(weights wwww.*not with caller"):
         check_extractor(earlier, "caller", None)
+
+
+def test_a_comparison_of_nothing_is_refused_and_what_is_left_out_is_said() -> None:
+    baseline = report(fid=entry(10), kid=entry(1))
+    with pytest.raises(NotComparable, match=r"has fid, kid; of these samples precision"):
+        compare(baseline, {"precision": entry(0.5)})
+    assert unlike(baseline, ["fid"], baseline.versions) == ("baseline: kid is not compared; it was not measured here.",)

@@ -1,6 +1,7 @@
 import asyncio
 import errno
 import os
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -13,10 +14,13 @@ from evaluation.packing import digits, npz
 from service.errors import DatabaseUnavailable, EngineUnavailable
 from service.evaluation import evaluator as module
 from service.evaluation import jobs as leases
+from service.evaluation import pipeline
 from service.evaluation.claimants import Claimants
 from service.evaluation.evaluator import Evaluator
 from service.evaluation.jobs import Job, Jobs
 from service.evaluation.pipeline import Bench
+from service.evaluation.reports import Report
+from service.evaluation.stopping import Stop, in_thread
 from service.evaluation.uploads import STALE_S, Uploads
 from service.settings import Settings
 from service.telemetry.instruments import Instruments
@@ -123,6 +127,34 @@ async def test_a_cancelled_evaluation_is_let_go_of(
     await engine.dropped.wait()
     evaluator.stopping.set()
     await task
+    assert jobs.get("a").status == "cancelled"
+
+
+@pytest.mark.usefixtures("running")
+async def test_the_next_evaluation_does_not_wait_for_the_last_step_of_a_cancelled_one(
+    jobs: Jobs, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RENEW_S", 0.01)
+    entered, released, evaluate = threading.Event(), threading.Event(), pipeline.evaluate
+
+    async def stuck(*arguments: Any, report_id: str, **options: Any) -> Report:
+        def step(_: Stop) -> None:
+            entered.set()
+            assert released.wait(30)
+
+        if report_id == "a":
+            await in_thread(step)
+        return await evaluate(*arguments, report_id=report_id, **options)
+
+    monkeypatch.setattr(module, "evaluate", stuck)
+    accept(jobs, uploads, "a")
+    await asyncio.to_thread(entered.wait, 30)
+    jobs.remove("a")
+    accept(jobs, uploads, "b", metrics=["fid"])
+    assert (await until_over(jobs, "b")).status == "finished"
+    assert uploads.folder("a").exists()
+    released.set()
+    await until(lambda: not uploads.folder("a").exists())
     assert jobs.get("a").status == "cancelled"
 
 

@@ -54,7 +54,12 @@ def test_a_verdict_shows_each_check() -> None:
 
 
 def test_without_thresholds_there_is_no_verdict() -> None:
-    assert judge(parse_thresholds(" , ", MEASURED), METRICS) is None
+    assert judge(parse_thresholds(" ", MEASURED), METRICS) is None
+
+
+def test_thresholds_that_hold_no_condition_are_refused() -> None:
+    with pytest.raises(InvalidRequest, match="' , ': there is no condition in it"):
+        parse_thresholds(" , ", MEASURED)
 
 
 def test_a_number_that_the_report_does_not_have_fails_its_check() -> None:

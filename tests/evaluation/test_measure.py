@@ -50,6 +50,14 @@ def test_without_intervals_the_values_stay_and_the_reason_is_given() -> None:
     assert bare.metrics["one_nn"].number("p_value") is None
 
 
+def test_sides_of_few_samples_have_no_interval_and_the_reason_is_given() -> None:
+    for sides in ((side(9, 2), side(60, 1)), (side(60, 2), side(9, 1))):
+        measured = measure(*sides, choose_metrics(["fid", "precision", "one_nn"]))
+        for entry in measured.metrics.values():
+            assert (entry.interval, entry.standard_error) == (None, None)
+            assert "fewer than 10 samples" in (entry.interval_reason or "")
+
+
 def test_a_stored_reference_is_taken_as_fixed_and_the_report_says_so() -> None:
     whole = side(500, 1)
     assert whole.features is not None

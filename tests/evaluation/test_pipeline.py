@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,8 +7,17 @@ import pytest
 from doubles import add_card
 from evaluation.packing import digits, npz, pngs, tarred, zipped
 
-from service.errors import InvalidRequest, InvalidSamples, ModelNotFound, ReferenceNotFound, WrongTask
+from service.errors import (
+    InvalidRequest,
+    InvalidSamples,
+    ModelNotFound,
+    NotComparable,
+    ReferenceNotFound,
+    UnreadableArchive,
+    WrongTask,
+)
 from service.evaluation.exhibits import Exhibits
+from service.evaluation.history import ReportFiles
 from service.evaluation.pipeline import Bench, evaluate, plan
 from service.evaluation.references import make_reference, save_reference
 from service.evaluation.reports import Report
@@ -132,8 +142,33 @@ async def test_a_stored_reference_is_compared_with(bench: Bench, made: Path, tmp
 
 async def test_sets_of_different_dimensions_are_refused(bench: Bench, made: Path, tmp_path: Path) -> None:
     other = npz(tmp_path / "other.npz", {"features": np.random.default_rng(0).normal(size=(9, 5))})
-    with pytest.raises(InvalidSamples, match="must be equal"):
+    with pytest.raises(InvalidSamples, match="reference features have 5 dimensions, the generated ones 4"):
         await report_on(bench, made, other, tmp_path)
+
+
+async def test_what_cannot_be_read_is_named_with_its_upload_and_its_place_there(
+    bench: Bench, made: Path, real: Path, tmp_path: Path
+) -> None:
+    broken = zipped(tmp_path / "broken.zip", [*pngs(REAL), ("torn.png", b"torn")])
+    with pytest.raises(UnreadableArchive, match=r"^reference: 'torn\.png'"):
+        await report_on(bench, made, broken, tmp_path)
+    features = np.random.default_rng(0).normal(size=(9, 4))
+    features[3, 1] = np.nan
+    with pytest.raises(InvalidSamples, match=r"^generated: Row 3 of the uploaded features .* NaN"):
+        await report_on(bench, npz(tmp_path / "nan.npz", {"features": features}), real, tmp_path)
+
+
+async def test_a_baseline_of_which_nothing_can_be_measured_again_is_no_green_verdict(
+    bench: Bench, tmp_path: Path
+) -> None:
+    rows = np.random.default_rng(0).normal(size=(30, 4))
+    features = npz(tmp_path / "features.npz", {"features": rows})
+    statistics = npz(tmp_path / "statistics.npz", {"mu": rows.mean(axis=0), "sigma": np.cov(rows, rowvar=False)})
+    kept = tmp_path / "kept.json"
+    kept.write_text((await report_on(bench, features, features, tmp_path, metrics=("kid",))).model_dump_json())
+    remembering = replace(bench, history=ReportFiles())
+    with pytest.raises(NotComparable, match="no metric is left to compare"):
+        await report_on(remembering, statistics, features, tmp_path, baseline=str(kept))
 
 
 async def test_features_that_were_sent_beside_images_are_taken_on_trust_and_said_so(

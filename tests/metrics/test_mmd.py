@@ -165,3 +165,10 @@ def test_the_interval_of_a_biased_score_is_for_its_expectation() -> None:
         assert isinstance(interval, Interval)
         assert word in interval.estimand
         assert "bandwidth" in interval.estimand
+
+
+@pytest.mark.parametrize("fields", [{}, {"sigma": 1e-200}, {"sigma": 1e200}])
+def test_a_bandwidth_without_a_square_is_refused(fields: dict[str, float]) -> None:
+    x = rows(20, 3, 1, 1.0 if fields else 1e-200)
+    with pytest.raises(InvalidSamples, match="bandwidth"):
+        MMD.model_validate(fields).measure(Side(features=x), Side(features=2 * x))

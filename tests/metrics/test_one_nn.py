@@ -80,3 +80,10 @@ def test_halves_that_their_mean_hides_are_warned_of() -> None:
     [warning] = OneNN().measure(rows(500, 512, 1), rows(500, 512, 2, 1.05)).warnings
     assert "the halves read" in warning
     assert OneNN().measure(rows(500, 8, 1), rows(500, 8, 2)).warnings == ()
+
+
+def test_halves_of_unequal_sets_that_are_apart_hide_nothing() -> None:
+    apart = Side(features=np.random.default_rng(2).standard_normal((30, 8)) + 100)
+    score = OneNN().measure(rows(300, 8, 1), apart)
+    assert (score.details["real"], score.details["generated"]) == (1, 1)
+    assert score.warnings == ()

@@ -36,19 +36,19 @@ def answer(lenet5: tuple[torch.nn.Module, Model, torch.Tensor], task: Explain) -
 def test_occluding_the_object_lowers_its_class_s_probability(
     lenet5: tuple[torch.nn.Module, Model, torch.Tensor],
 ) -> None:
-    heat, label, probability = answer(lenet5, Explain(method="occlusion", square=14))
-    assert label.tolist() == [7]
-    assert heat.shape == (1, 15, 15)
+    heat, label, probability, side = answer(lenet5, Explain(method="occlusion", square=14))
+    assert (label.tolist(), side.tolist()) == ([7], [14])
+    assert heat.shape == (1, 14, 14)
     assert heat.min() < 0.01 < 0.99 < probability[0]
     # in the upper left there is no ink, where the stroke runs there is
-    assert heat[0, 14, 0] > 0.99
+    assert heat[0, 13, 0] > 0.99
     assert heat[0, 7, 7] < 0.5
 
 
 def test_each_method_answers_arrays_of_its_own_shapes(lenet5: tuple[torch.nn.Module, Model, torch.Tensor]) -> None:
     shapes = {
         "deconvnet": [(1, 9, 1, 28, 28), (1, 9), (1, 9)],
-        "occlusion": [(1, 20, 20), (1,), (1,)],
+        "occlusion": [(1, 14, 14), (1,), (1,), (1,)],
         "saliency": [(1, 28, 28), (1,), (1,)],
         "activations": [(1, 120, 1, 1)],
         "filters": [(1, 6, 1, 5, 5)],
@@ -115,8 +115,45 @@ async def test_a_refusal_crosses_the_engine_as_it_is() -> None:
 def test_a_net_without_maps_has_none_to_show(method: Method, store: ModelStore) -> None:
     model = store.get("echo")
     net = build_net("echo").eval()
-    with pytest.raises(InvalidRequest, match="there are none"):
+    with pytest.raises(InvalidRequest, match="this net has no layer with maps"):
         Explain(method=method).forward(net, [torch.zeros(1, 2, 2, 1, dtype=torch.uint8)], model.manifest)
+
+
+def test_places_of_the_square_lie_evenly_from_edge_to_edge(lenet5: tuple[torch.nn.Module, Model, torch.Tensor]) -> None:
+    _, model, pixels = lenet5
+    seen: list[torch.Tensor] = []
+
+    class Watching(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen.append(x)
+            return torch.zeros(len(x), 10)
+
+    Explain(method="occlusion", square=9).forward(Watching(), [torch.full_like(pixels, 255)], model.manifest)
+    covered = torch.cat(seen[1:]).amin(dim=(0, 1))  # each pixel at its darkest
+    assert len(torch.cat(seen[1:])) == 14 * 14
+    assert covered.max() < seen[0].max()
+
+
+def test_heat_lies_over_what_was_occluded() -> None:
+    heat = np.ones((3, 3), np.float32)
+    heat[0, 2] = 0.0  # behind the square in the upper right
+    picture = DRAWINGS["occlusion"]([heat, np.array(0), np.array(1.0), np.array(4)], np.zeros((8, 8, 3), np.uint8))
+    dark = np.argwhere((picture == 0).all(axis=2)) / 28  # in pixels of the image
+    assert dark.min(axis=0).tolist() == [0.0, pytest.approx(6.0, abs=0.1)]
+    assert dark.max(axis=0).tolist() == [pytest.approx(2.0, abs=0.1), pytest.approx(8.0, abs=0.1)]
+
+
+def test_a_net_that_hands_nothing_back_has_no_slopes(lenet5: tuple[torch.nn.Module, Model, torch.Tensor]) -> None:
+    _, model, pixels = lenet5
+    net = (
+        build_net("esn-classifier", {"inputs": 32, "steps": 32, "units": 12, "kept": 1})
+        .eval()
+        .requires_grad_(requires_grad=False)
+    )
+    with pytest.raises(InvalidRequest, match="hands no slopes back"):
+        Explain(method="saliency").forward(net, [pixels], model.manifest)
+    heat, *_ = Explain(method="occlusion").forward(net, [pixels], model.manifest)
+    assert heat.shape == (1, 14, 14)
 
 
 def test_small_projections_are_shown_from_close_by_beside_their_part_of_the_image() -> None:

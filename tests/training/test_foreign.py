@@ -134,7 +134,7 @@ def test_a_publishers_pickle_is_read_as_tensors_only(tmp_path: Path, net: torch.
     torch.save(load_file(tmp_path / "theirs"), path)  # noqa: TID251 - as a publisher does
     bring(model_of(tmp_path, net, format="torch"), tmp_path, trust_first=True)
     torch.save({"features.0.weight": Path}, path)  # noqa: TID251
-    with pytest.raises(UntrustedWeights, match="is not a file of tensors"):
+    with pytest.raises(UntrustedWeights, match=r"is not a file of tensors and nothing else\.$"):
         bring(model_of(tmp_path, net, format="torch"), tmp_path, trust_first=True)
     torch.save({"features.0.weight": 3}, path)  # noqa: TID251
     with pytest.raises(UntrustedWeights, match="something else than tensors"):
@@ -145,12 +145,19 @@ def test_without_a_hash_nothing_is_taken_unless_one_says_so(
     tmp_path: Path, net: torch.nn.Module, published: bytes
 ) -> None:
     model = model_of(tmp_path, net)
-    with pytest.raises(ConfigurationError, match="--sha256"):
+    with pytest.raises(ConfigurationError, match=r"No hash of small's weights\.safetensors is known.* --sha256"):
         bring(model, tmp_path, publisher(published))
     assert not (tmp_path / "downloads").exists()
     card = bring(model, tmp_path, publisher(published), trust_first=True)
     assert card.recipe["checked"] == "nothing"
     assert card.recipe["sha256"] == hashlib.sha256(published).hexdigest()
+
+
+@pytest.mark.parametrize("sha256", ["6b0", "not a hash", "0" * 65])
+def test_what_is_no_hash_is_refused(tmp_path: Path, net: torch.nn.Module, published: bytes, sha256: str) -> None:
+    with pytest.raises(ConfigurationError, match="is no sha256"):
+        bring(model_of(tmp_path, net), tmp_path, publisher(published), sha256=sha256)
+    assert not (tmp_path / "downloads").exists()
 
 
 def test_another_file_than_the_published_one_is_refused(tmp_path: Path, net: torch.nn.Module, published: bytes) -> None:

@@ -10,8 +10,10 @@ from service.evaluation.rendering.words import (
     details_of,
     direction_of,
     floor,
+    floor_words,
     headline,
     interval,
+    interval_words,
     metric_of,
     number,
     outcome,
@@ -116,18 +118,8 @@ def _score(name: str, entry: MetricEntry, checks: list[Check]) -> str:
 
 
 def _remarks(entry: MetricEntry) -> str:
-    rows = list(details_of(entry))
-    estimand = (entry.model_extra or {}).get("estimand")
-    rows.append(("interval", entry.interval_reason or (f"of {estimand}" if estimand else "")))
-    rows.append(("real against real", _floor_words(entry)))
+    rows = [*details_of(entry), ("interval", interval_words(entry)), ("real against real", floor_words(entry))]
     return _definitions([(name, value) for name, value in rows if value])
-
-
-def _floor_words(entry: MetricEntry) -> str:
-    if entry.noise_floor is None:
-        return entry.noise_floor_reason or ""
-    sizes = " and ".join(f"{size:,}" for size in entry.noise_floor.sizes)
-    return f"{entry.noise_floor.how} ({sizes})"
 
 
 def _definitions(rows: list[tuple[str, str]]) -> str:

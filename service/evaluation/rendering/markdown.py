@@ -7,8 +7,10 @@ from service.evaluation.rendering.words import (
     details_of,
     direction_of,
     floor,
+    floor_words,
     headline,
     interval,
+    interval_words,
     metric_of,
     number,
     outcome,
@@ -83,9 +85,9 @@ def _about(entry: MetricEntry) -> list[str]:
     said = [f"{name} {value}" for name, value in details_of(entry)]
     if (p_value := p_value_of(entry)) is not None:
         said.append(f"p-value {p_value}")
-    if entry.interval is None:
-        said.append(f"no interval: {entry.interval_reason}")
-    said.append(f"real against real: {entry.noise_floor.how if entry.noise_floor else entry.noise_floor_reason}")
+    if words := interval_words(entry):
+        said.append(f"{'no interval:' if entry.interval is None else 'interval'} {words}")
+    said.append(f"real against real: {floor_words(entry)}")
     return said
 
 

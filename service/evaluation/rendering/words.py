@@ -49,6 +49,19 @@ def floor(entry: MetricEntry) -> str:
     return "–" if entry.noise_floor is None else number(entry.noise_floor.value, 3)
 
 
+def interval_words(entry: MetricEntry) -> str:
+    """What an interval is to cover, or why there is none."""
+    return entry.interval_reason or (f"of {entry.estimand}" if entry.estimand else "")
+
+
+def floor_words(entry: MetricEntry) -> str:
+    """What was compared for the floor, and how many samples of it; or why there is none."""
+    if entry.noise_floor is None:
+        return entry.noise_floor_reason or ""
+    sizes = " and ".join(f"{size:,}" for size in entry.noise_floor.sizes)
+    return f"{entry.noise_floor.how} ({sizes})"
+
+
 def title_of(metric: str) -> str:
     """A metric's name for people."""
     return TITLES.get(metric, metric.replace("_", " ").capitalize())

@@ -54,6 +54,8 @@ def test_the_page_says_the_verdict_and_shows_every_score_and_exhibit() -> None:
         "Fréchet distance by sample size",
         "Nearest to real samples",
         "Least typical",
+        "of the expectation",
+        "between halves (30 and 30)",
         "What the numbers depend on",
         "c" * 64,
     ):

@@ -24,6 +24,8 @@ def test_what_numbers_depend_on_is_folded() -> None:
     text = render_markdown(report())
     assert text.count("<details>") == text.count("</details>") == 2
     assert "no interval: there is none" in text
+    assert "interval of the expectation" in text
+    assert "between halves (30 and 30)" in text
     assert "p-value 0.0050" in text
     assert f"| weights | sha256 {'c' * 64} |" in text
 

@@ -5,8 +5,10 @@ from service.evaluation.rendering.words import (
     details_of,
     direction_of,
     floor,
+    floor_words,
     headline,
     interval,
+    interval_words,
     metric_of,
     number,
     outcome,
@@ -94,6 +96,11 @@ def test_a_score_is_put_into_words() -> None:
     known, bare = entry(rank=84, p_value=0.005, estimand="x"), entry(interval=None, noise_floor=None)
     assert (interval(known), interval(bare)) == ("11.1 to 13.6", "–")
     assert (floor(known), floor(bare)) == ("1.23", "–")
+    assert (floor_words(known), floor_words(entry(noise_floor=None, noise_floor_reason="none"))) == (
+        "between halves (30 and 30)",
+        "none",
+    )
+    assert (interval_words(known), interval_words(entry(interval=None, interval_reason="few"))) == ("of x", "few")
     assert dict(details_of(known)) == {"rank": "84"}
     assert (p_value_of(known), p_value_of(bare)) == ("0.0050", None)
 
