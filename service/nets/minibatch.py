@@ -29,10 +29,10 @@ class MinibatchFeatures(nn.Module):
         """Similarities to the others, (n, B)."""
         T = self.direction * (self.scale.exp() / self.direction.norm(dim=1, keepdim=True))  # (stack, A, B·C)
         M = (f.reshape(self.stack, -1, f.shape[1]) @ T).float()
-        M = M.reshape(self.stack, -1, self.kernels, self.size)  # (stack, n, B, C)
-        c = (-(M[:, :, None] - M[:, None]).abs().sum(dim=4)).exp()  # (stack, n, n, B)
-        others = 1 - torch.eye(c.shape[1], device=c.device, dtype=c.dtype)
-        closeness: Tensor = (c * others[:, :, None]).sum(dim=2) + self.bias
+        M = M.unflatten(2, (self.kernels, self.size)).transpose(1, 2)  # (stack, B, n, C)
+        c = (-torch.cdist(M, M, p=1)).exp()  # (stack, B, n, n)
+        others = 1 - torch.eye(c.shape[2], device=c.device, dtype=c.dtype)
+        closeness: Tensor = (c * others).sum(dim=3).mT + self.bias  # (stack, n, B)
         return closeness.flatten(0, 1)
 
     def count_macs(self, output: Tensor) -> int:  # noqa: ARG002 - those of f T do not depend on it
