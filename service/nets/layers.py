@@ -1,7 +1,8 @@
 """What a net is made of, layer by layer: sizes, parameters, multiplications, receptive fields."""
 
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
+from operator import mul
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -11,6 +12,8 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 Convolution = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 Transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+Pair = tuple[int, ...]
+"""Down the image and across."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ def layer_table(net: nn.Module, example: Tensor) -> list[LayerRow]:
     """One row for each layer that has parameters or changes the shape, in the order of the forward pass.
 
     `example` is one item as a batch, (1, …); net and example may lie on the meta device. The receptive field, in pixels
-    along one side of an image, is the largest of any way from the input to the layer, and None from the first
+    along the longer of its two sides, is the largest of any way from the input to the layer, and None from the first
     transposed convolution on.
     """
     rows: list[LayerRow] = []
@@ -100,10 +103,22 @@ def layer_table(net: nn.Module, example: Tensor) -> list[LayerRow]:
 
 
 class _Field(NamedTuple):
-    """How many input pixels one unit sees, and how far apart two neighbours look."""
+    """How many input pixels one unit sees, down and across, and how far apart two neighbours look."""
 
-    side: int | None
-    step: int = 1
+    sides: Pair | None
+    steps: Pair = (1, 1)
+
+    @property
+    def side(self) -> int | None:
+        """The longer side."""
+        return None if self.sides is None else max(self.sides)
+
+    def widened(self, kernel: Pair, stride: Pair, dilation: Pair, limits: Pair) -> "_Field":
+        """That of a unit behind a convolution or a pool, within the image."""
+        assert self.sides is not None
+        axes = zip(self.sides, self.steps, kernel, dilation, limits, strict=True)
+        sides = [min(limit, side + (size - 1) * spread * step) for side, step, size, spread, limit in axes]
+        return _Field(tuple(sides), tuple(map(mul, self.steps, stride)))
 
 
 class _Fields(TorchFunctionMode):
@@ -115,9 +130,9 @@ class _Fields(TorchFunctionMode):
     def __init__(self, example: Tensor) -> None:
         super().__init__()
         is_image = example.ndim == 4
-        self._limit = example.shape[-1]
+        self._limits = tuple(example.shape[-2:])
         self._known: MutableMapping[Tensor, _Field] = WeakTensorKeyDictionary()
-        self._known[example] = _Field(1 if is_image else None)
+        self._known[example] = _Field((1, 1) if is_image else None)
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -127,23 +142,34 @@ class _Fields(TorchFunctionMode):
         if isinstance(result, Tensor):
             given = [self._known[tensor] for tensor in _tensors(args) if tensor in self._known]
             if given:
-                self._known[result] = max(given, key=lambda field: (field.side is None, field.side or 0))
+                self._known[result] = _union(given)
         return result
 
     def pass_through(self, module: nn.Module, x: Tensor, y: Tensor) -> _Field:
         """The field of what a layer makes of `x`."""
         field = self._known.get(x, _Field(None))
         kernel, stride = _sizes(module, "kernel_size"), _sizes(module, "stride")
-        if field.side is None or isinstance(module, Transposed):
+        if field.sides is None or isinstance(module, Transposed):
             field = _Field(None)
         elif kernel and stride:
-            dilation = _sizes(module, "dilation") or (1,)
-            side = field.side + (max(kernel) - 1) * max(dilation) * field.step
-            field = _Field(min(self._limit, side), field.step * max(stride))
+            field = field.widened(kernel, stride, _sizes(module, "dilation") or (1, 1), self._limits)
         elif isinstance(module, (nn.Linear, nn.AdaptiveAvgPool2d)):
-            field = _Field(self._limit, field.step)
+            field = _Field(self._limits, field.steps)
         self._known[y] = field
         return field
+
+
+def _union(fields: Sequence[_Field]) -> _Field:
+    """What a unit sees that is made of units with these fields, one inside the other."""
+    known = [field.sides for field in fields if field.sides is not None]
+    if len(known) < len(fields):
+        return _Field(None)
+    return _Field(_largest(known), _largest([field.steps for field in fields]))
+
+
+def _largest(pairs: Sequence[Pair]) -> Pair:
+    """Down the largest of all, and across."""
+    return tuple(map(max, zip(*pairs, strict=True)))
 
 
 def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:

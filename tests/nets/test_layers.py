@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from service.nets.convolutions import Shape, build_convolution
 from service.nets.layers import layer_table, side_after
 
 
@@ -24,6 +25,15 @@ class Branches(nn.Module):
 def test_the_receptive_field_is_that_of_the_longest_way() -> None:
     rows = layer_table(Branches(), torch.zeros(1, 1, 32, 32))
     assert {row.name: row.receptive_field for row in rows} == {"five": 5, "three": 3, "both": 7, "after": 7}
+
+
+def test_each_side_of_the_receptive_field_grows_by_its_own_kernel_and_stride() -> None:
+    shape = Shape(1, 1, 3, stride=2, padding=1)
+    rows = layer_table(
+        nn.Sequential(build_convolution("asymmetric", shape), nn.Conv2d(1, 1, (1, 7)), nn.Conv2d(1, 1, (5, 1))),
+        torch.zeros(1, 1, 32, 32),
+    )
+    assert [row.receptive_field for row in rows] == [3, 3, 15, 15]
 
 
 def test_the_receptive_field_is_what_a_unit_depends_on() -> None:
