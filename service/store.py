@@ -60,6 +60,11 @@ class ImageInput(_Written):
         """Whether images are brought to size as bytes, where they are read; else by the engine, or just before it."""
         return self.resample.startswith("pillow-")
 
+    @property
+    def filter(self) -> Literal["bicubic", "bilinear"]:
+        """That of Pillow which brings images to size as bytes, or comes nearest to `resample` there."""
+        return "bicubic" if "bicubic" in self.resample else "bilinear"
+
     @model_validator(mode="after")
     def _one_value_a_channel(self) -> Self:
         if not len(self.mean) == len(self.std) == self.channels:

@@ -34,9 +34,7 @@ class Frame:
         """What an extractor's images are fitted into before it sees them."""
         if spec.resample == "as-sent":
             return cls(None, None)
-        if spec.resample == "pillow-bicubic":
-            return cls(spec.size, spec.channels, spec.resize, "bicubic")
-        return cls(spec.size if spec.in_whole_pixels else None, spec.channels, spec.resize)
+        return cls(spec.size if spec.in_whole_pixels else None, spec.channels, spec.resize, spec.filter)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

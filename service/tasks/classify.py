@@ -26,6 +26,13 @@ def normalise(images: "Tensor", spec: ImageInput) -> "Tensor":
     return x.sub_(x.new_tensor(spec.mean).view(-1, 1, 1)).div_(x.new_tensor(spec.std).view(-1, 1, 1))
 
 
+def read_image(data: bytes, spec: ImageInput, *, limit_pixels: int) -> Pixels:
+    """One image file as stored pixels (1, H, W, C), brought to the model's size. Raises UnreadableImage."""
+    image = decode(data, limit_pixels=limit_pixels)
+    fitted = conform(image, size=spec.size, channels=spec.channels, shorter=spec.resize, resampling=spec.filter)
+    return fitted[None]
+
+
 def images_example(manifest: Manifest, rows: int) -> Sequence[tuple[tuple[int, ...], str]]:
     """The arrays of a call about images: stored pixels at the model's own size."""
     assert manifest.input is not None
@@ -45,8 +52,7 @@ class Classify:
 
     def prepare(self, data: bytes, spec: ImageInput, *, limit_pixels: int) -> Pixels:
         """One image file as stored pixels (1, H, W, C). Raises UnreadableImage."""
-        image = decode(data, limit_pixels=limit_pixels)
-        return conform(image, size=spec.size, channels=spec.channels, shorter=spec.resize)[None]
+        return read_image(data, spec, limit_pixels=limit_pixels)
 
     def forward(self, net: "nn.Module", tensors: Sequence["Tensor"], manifest: Manifest) -> Sequence["Tensor"]:
         """Softmax over the net's logits."""

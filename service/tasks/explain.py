@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from service.errors import InvalidRequest
-from service.imaging import Pixels, conform, decode
+from service.imaging import Pixels
 from service.store import ImageInput, Manifest
-from service.tasks.classify import images_example, normalise
+from service.tasks.classify import images_example, normalise, read_image
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -61,8 +61,7 @@ class Explain:
 
     def prepare(self, data: bytes, spec: ImageInput, *, limit_pixels: int) -> Pixels:
         """One image file as stored pixels (1, H, W, C). Raises UnreadableImage."""
-        image = decode(data, limit_pixels=limit_pixels)
-        return conform(image, size=spec.size, channels=spec.channels, shorter=spec.resize)[None]
+        return read_image(data, spec, limit_pixels=limit_pixels)
 
     def example(self, manifest: Manifest, rows: int) -> Sequence[tuple[tuple[int, ...], str]]:
         """One array of stored pixels."""

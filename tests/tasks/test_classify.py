@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from service.errors import UnreadableImage
 from service.imaging import encode_png
-from service.store import ImageInput
+from service.store import ImageInput, Resample
 from service.tasks.classify import Classify, normalise
+from service.tasks.explain import Explain
 
 SPEC = ImageInput(size=(4, 6), channels=3, mean=(0.5, 0.25, 0.0), std=(0.5, 0.5, 2.0), pad=1)
 
@@ -39,6 +41,17 @@ def test_an_image_file_becomes_one_row_of_the_models_size() -> None:
     assert (row == 77).all()
     with pytest.raises(UnreadableImage):
         Classify().prepare(encode_png(image), SPEC, limit_pixels=99)
+
+
+@pytest.mark.parametrize("resample", ["pillow-bilinear", "pillow-bicubic"])
+def test_an_image_of_another_size_is_resized_as_the_manifest_says(resample: Resample) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    spec = SPEC.model_copy(update={"resample": resample})
+    kind = Image.Resampling.BICUBIC if resample == "pillow-bicubic" else Image.Resampling.BILINEAR
+    expected = np.asarray(Image.fromarray(image).resize((6, 4), kind))
+    for task in (Classify(), Explain()):
+        [row] = task.prepare(encode_png(image), spec, limit_pixels=2400)
+        np.testing.assert_array_equal(row, expected)
 
 
 def test_the_likeliest_labels_come_first_and_equal_ones_in_the_order_of_the_labels() -> None:
