@@ -3,8 +3,8 @@
     python benchmarks/pictures.py FOLDER [--models nin-cifar10 …] [--image FILE] [--layers 5]
 
 A page shows saliency and occlusion on top, and below for some convolutions: the nine strongest maps sent back to pixels
-by the deconvnet, the strongest maps themselves, and filters. Without `--image` it is the first test image that the net
-names rightly, sure but not certain of it.
+by the deconvnet (and guided, where nothing pools), the strongest maps themselves, and filters. Without `--image` it is
+the first test image that the net names rightly, sure but not certain of it, or the one that comes nearest to that.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from torch import nn
 from service.datasets.registry import find_dataset
 from service.imaging import Pixels
 from service.nets.registry import build_net
-from service.nets.seeing import map_layers
+from service.nets.seeing import RECTIFYING, map_layers
 from service.nets.weights import load_weights
 from service.settings import Settings
 from service.store import Model, ModelStore
@@ -55,13 +55,12 @@ class Subject:
             self.pixels = Explain().prepare(image.read_bytes(), model.input, limit_pixels=LIMIT_PIXELS)
 
     def _find(self, data_dir: Path) -> Pixels:
-        """The first test image of whose label the net is sure, but not certain; else the one that it is surest of."""
+        """The first test image of whose label the net is sure, but not certain; else the one nearest to that."""
         test = find_dataset(self.model.manifest.dataset).load(data_dir, "test").first(LOOKED_AT)
         with torch.inference_mode():
             [probabilities] = Classify().forward(self.net, [torch.from_numpy(test.images)], self.model.manifest)
         right = probabilities.numpy()[np.arange(len(test)), test.labels]
-        sure = np.flatnonzero((right >= SURE[0]) & (right <= SURE[1]))
-        place = int(sure[0]) if len(sure) else int(right.argmax())
+        place = int(np.abs(right - right.clip(*SURE)).argmin())
         return test.images[place : place + 1]
 
     def layers(self, count: int) -> list[str]:
@@ -96,6 +95,12 @@ def _is_spatial(layer: nn.Module) -> bool:
     return isinstance(weight, torch.Tensor) and weight.ndim == len("KCHW") and weight.shape[-1] > 1
 
 
+def projections_of(net: nn.Module) -> tuple[Method, ...]:
+    """How a net's maps are sent back: guided, too, where units are rectified and no switches are recorded."""
+    kinds = {type(module) for module in net.modules()}
+    return ("deconvnet",) if nn.MaxPool2d in kinds or kinds.isdisjoint(RECTIFYING) else ("deconvnet", "guided")
+
+
 def page_of(subject: Subject, count: int) -> Image.Image:
     """All pictures of a net, with their names above them."""
     labels = subject.model.manifest.labels
@@ -114,9 +119,11 @@ def layer_row(subject: Subject, name: str) -> list[tuple[str, Image.Image]]:
     strongest = maps[np.argsort(-maps.max(axis=(1, 2)), kind="stable")[:MAPS]]
     if kernels.shape[1] not in (1, 3):
         kernels = kernels.reshape(-1, 1, *kernels.shape[2:])
-    projections = subject.ask(method="deconvnet", layer=name)
     return [
-        (f"{name}: deconvnet", subject.draw("deconvnet", projections)),
+        *(
+            (f"{name}: {method}", subject.draw(method, subject.ask(method=method, layer=name)))
+            for method in projections_of(subject.net)
+        ),
         ("the strongest of {} maps of {} by {}".format(*maps.shape), subject.draw("activations", [strongest])),
         ("filters of {} by {}".format(*kernels.shape[2:]), subject.draw("filters", [kernels[:FILTERS]])),
     ]

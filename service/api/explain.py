@@ -24,6 +24,7 @@ ASKED: dict[Method, tuple[str, ...]] = {
     "activations": ("layer", "unit"),
     "deconvnet": ("layer", "unit"),
     "filters": ("layer", "unit"),
+    "guided": ("layer", "unit"),
     "occlusion": ("label", "square"),
     "saliency": ("label",),
 }
@@ -64,9 +65,10 @@ async def explain(
 ) -> Response:
     """What a net sees in one image (raw body): a PNG beside the image, or `application/json` with the arrays.
 
-    `deconvnet` sends the strongest activations back to pixels (Zeiler, Fergus 2014), `occlusion` maps the label's
-    probability behind a grey square, `saliency` the slope of its logit; `activations` and `filters` show a layer's maps
-    and kernels. `filters` needs no image.
+    `deconvnet` sends the strongest activations back to pixels (Zeiler, Fergus 2014), and `guided` only through units
+    that answered (Springenberg et al. 2015), for nets that do not pool; `occlusion` maps the label's probability behind
+    a grey square, `saliency` the slope of its logit; `activations` and `filters` show a layer's maps and kernels.
+    `filters` needs no image.
     """
     _check_asked(method, layer=layer, unit=unit, label=label, square=square)
     chosen = state.store.get(model or state.settings.default_classifier, task="classify")
@@ -122,7 +124,7 @@ async def _read_image(request: Request, state: State, model: Model, *, required:
 
 def _usual_layer(model: Model, method: Method) -> str:
     """The layer that is asked about where none is named, so that the answer can say which; the net's own choice."""
-    if method not in ("activations", "deconvnet", "filters") or model.card is None:
+    if "layer" not in ASKED[method] or model.card is None:
         return ""
     names = [layer.name for layer in model.card.layers if layer.parameters and len(layer.output) == 3]
     return names[0 if method == "filters" else -1] if names else ""

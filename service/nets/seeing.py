@@ -6,6 +6,10 @@ where pools overlap (a place that several windows chose gets the sum) and where 
 what comes back through a ReLU is itself rectified, whatever the ReLU let through on the way up; local normalisation is
 passed over; a squashing unit, whose maps have both signs, lets everything pass. Batch normalisation is a part of the
 filters before it.
+
+Where nothing pools there are no switches, and what comes back shows the filters rather than the image: the guided
+backward pass (Springenberg et al., Striving for simplicity, 2015, arXiv 1412.6806, section 3.4) also stops at each ReLU
+what that had stopped on the way up.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -76,12 +80,12 @@ def maps_of(net: nn.Module, x: Tensor, layer: nn.Module) -> Tensor:
 
 
 @contextmanager
-def deconvolving(net: nn.Module) -> Iterator[None]:
-    """Inside, the backward pass of the net is the deconvnet."""
+def deconvolving(net: nn.Module, *, guided: bool = False) -> Iterator[None]:
+    """Inside, the backward pass of the net is the deconvnet, or the guided one."""
     with ExitStack() as hooks:
         for module in net.modules():
             if isinstance(module, RECTIFYING):
-                hooks.callback(module.register_full_backward_hook(_rectify).remove)
+                hooks.callback(module.register_full_backward_hook(_guide if guided else _rectify).remove)
             elif isinstance(module, PASSED_OVER):
                 hooks.callback(module.register_full_backward_hook(_pass).remove)
         yield
@@ -92,14 +96,21 @@ def _rectify(_module: nn.Module, _inputs: Any, outputs: Any) -> tuple[Tensor]:
     return (outputs[0].relu(),)
 
 
+def _guide(_module: nn.Module, inputs: Any, _outputs: Any) -> tuple[Tensor]:
+    """What goes back from a layer: the positive part of what the slope lets through."""
+    return (inputs[0].relu(),)
+
+
 def _pass(_module: nn.Module, _inputs: Any, outputs: Any) -> tuple[Tensor]:
     """What goes back from a layer: what came back to it."""
     return (outputs[0],)
 
 
-def send_back(net: nn.Module, x: Tensor, layer: nn.Module, choose: Callable[[Tensor], Tensor]) -> Tensor:
+def send_back(
+    net: nn.Module, x: Tensor, layer: nn.Module, choose: Callable[[Tensor], Tensor], *, guided: bool = False
+) -> Tensor:
     """What `choose` keeps of a layer's maps (n, K, h, w) of images, sent back to pixels: like `x`."""
-    with gradients(), deconvolving(net):
+    with gradients(), deconvolving(net, guided=guided):
         x = x.clone().requires_grad_()
         maps = maps_of(net, x, layer)
         (pixels,) = torch.autograd.grad(maps, x, choose(maps.detach()))
@@ -122,10 +133,10 @@ def keep_peaks(maps: Tensor, units: Sequence[int]) -> Tensor:
     return kept
 
 
-def deconvolve(net: nn.Module, x: Tensor, layer: nn.Module, units: Sequence[int]) -> Tensor:
+def deconvolve(net: nn.Module, x: Tensor, layer: nn.Module, units: Sequence[int], *, guided: bool = False) -> Tensor:
     """The peak of each unit for one image (1, C, H, W), alone, sent back to pixels: (units, C, H, W)."""
     rows = x.expand(len(units), -1, -1, -1)
-    return send_back(net, rows, layer, lambda maps: keep_peaks(maps, units))
+    return send_back(net, rows, layer, lambda maps: keep_peaks(maps, units), guided=guided)
 
 
 def saliency(net: nn.Module, x: Tensor, labels: Tensor) -> Tensor:

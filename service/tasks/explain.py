@@ -12,12 +12,13 @@ from service.tasks.classify import images_example, normalise, read_image
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-Method = Literal["deconvnet", "occlusion", "saliency", "activations", "filters"]
+Method = Literal["deconvnet", "guided", "occlusion", "saliency", "activations", "filters"]
 
 ARRAYS: dict[Method, tuple[str, ...]] = {
     "activations": ("maps",),
     "deconvnet": ("projections", "units", "strengths"),
     "filters": ("kernels",),
+    "guided": ("projections", "units", "strengths"),
     "occlusion": ("probabilities", "label", "probability", "square"),
     "saliency": ("slopes", "label", "probability"),
 }
@@ -34,7 +35,7 @@ PLACES = 14
 class Explain:
     """Images uint8 (n, H, W, C) to what `method` answers, of the images in turn.
 
-    * deconvnet: projections (n, U, C, H, W), units (n, U), strengths (n, U) of the layer's strongest maps
+    * deconvnet, guided: projections (n, U, C, H, W), units (n, U), strengths (n, U) of the layer's strongest maps
     * occlusion: probabilities of the label (n, h, w) behind each place of the square, its index (n,), its probability
       (n,) in the whole image, the side of the square (n,)
     * saliency: changes of the label's logit (n, H, W), its index (n,), its probability (n,)
@@ -80,8 +81,9 @@ class Explain:
         x = normalise(tensors[0], spec)
         methods = {
             "activations": lambda: explaining.activations(self, net, x),
-            "deconvnet": lambda: explaining.deconvnet(self, net, x, spec),
+            "deconvnet": lambda: explaining.projections(self, net, x, spec),
             "filters": lambda: explaining.filters(self, net, x),
+            "guided": lambda: explaining.projections(self, net, x, spec, guided=True),
             "occlusion": lambda: explaining.occlusion(self, net, tensors[0], spec, manifest.serving.max_batch),
             "saliency": lambda: explaining.saliency(self, net, x, spec),
         }

@@ -28,18 +28,21 @@ def filters(task: "Explain", net: nn.Module, x: Tensor) -> Sequence[Tensor]:
     return [kernels.repeat(len(x), 1, 1, 1, 1)]
 
 
-def deconvnet(task: "Explain", net: nn.Module, x: Tensor, spec: ImageInput) -> Sequence[Tensor]:
+def projections(
+    task: "Explain", net: nn.Module, x: Tensor, spec: ImageInput, *, guided: bool = False
+) -> Sequence[Tensor]:
     """Projections (n, U, C, H, W) of a layer's strongest maps, the maps (n, U) and their largest values (n, U)."""
     _, layer = _choose(task, net, x)
     maps = seeing.maps_of(net, x, layer)  # (n, K, h, w)
     _only(task, maps, axis=1)
-    projections, units, strengths = [], [], []
+    pixels, units, strengths = [], [], []
     for image, own in zip(x, maps, strict=True):
         chosen = torch.tensor([task.unit]) if task.unit >= 0 else seeing.strongest_units(own, STRONGEST)
-        projections.append(_without_border(seeing.deconvolve(net, image[None], layer, chosen.tolist()), spec))
+        sent_back = seeing.deconvolve(net, image[None], layer, chosen.tolist(), guided=guided)
+        pixels.append(_without_border(sent_back, spec))
         units.append(chosen.to(x.device))
         strengths.append(own.amax(dim=(1, 2))[units[-1]])
-    return [torch.stack(projections), torch.stack(units), torch.stack(strengths)]
+    return [torch.stack(pixels), torch.stack(units), torch.stack(strengths)]
 
 
 def saliency(task: "Explain", net: nn.Module, x: Tensor, spec: ImageInput) -> Sequence[Tensor]:

@@ -100,6 +100,7 @@ DRAWINGS: dict[str, Callable[[Sequence[Numbers], Pixels], Pixels]] = {
     "activations": _draw_maps,
     "deconvnet": _draw_projections,
     "filters": _draw_kernels,
+    "guided": _draw_projections,
     "occlusion": _draw_probabilities,
     "saliency": _draw_slopes,
 }

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.pictures import LINE, MARGIN, Subject, page_of
+from benchmarks.pictures import LINE, MARGIN, Subject, page_of, projections_of
+from service.nets.registry import build_net
 from service.settings import Settings
 from service.store import ModelStore
 
@@ -30,3 +31,13 @@ def test_a_page_shows_the_image_and_every_layer(subject: Subject) -> None:
     assert page.shape[0] > 4 * 224
     top = MARGIN + 2 * LINE
     assert (page[top : top + 224, MARGIN : MARGIN + 224] == np.asarray(subject.show())).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "guided"),
+    [("mobilenet", {"width": 0.25}, True), ("nin", {"width": 0.125}, False), ("lenet5", {}, False)],
+)
+def test_what_rectifies_and_does_not_pool_is_shown_guided_too(
+    name: str, options: dict[str, float], *, guided: bool
+) -> None:
+    assert ("guided" in projections_of(build_net(name, options))) is guided

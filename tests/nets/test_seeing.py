@@ -92,7 +92,7 @@ def test_the_way_back_is_unpooling_rectification_and_transposed_filters() -> Non
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_what_comes_back_is_rectified_whatever_the_forward_pass_let_through() -> None:
+def test_what_comes_back_is_rectified_whatever_the_forward_pass_let_through_unless_guided() -> None:
     net = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.ReLU(), nn.Conv2d(1, 1, 1, bias=False))
     with torch.no_grad():
         for parameter in net.parameters():
@@ -101,6 +101,8 @@ def test_what_comes_back_is_rectified_whatever_the_forward_pass_let_through() ->
     signal = torch.tensor([[[[1.0, 1.0, -1.0, -1.0]]]])
     back = seeing.send_back(net, x, net[2], lambda _: signal)
     assert back.flatten().tolist() == [1.0, 1.0, 0.0, 0.0]
+    guided = seeing.send_back(net, x, net[2], lambda _: signal, guided=True)
+    assert guided.flatten().tolist() == [0.0, 1.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -110,11 +112,12 @@ def test_every_convolutional_net_sends_its_strongest_maps_back_to_pixels(name: s
     x = torch.randn(1, 1 if name == "lenet5" else 3, side, side)
     module = seeing.find_layer(seeing.map_layers(net, x), layer)
     units = seeing.strongest_units(seeing.maps_of(net, x, module)[0], 3).tolist()
-    with torch.inference_mode():
-        pixels = seeing.deconvolve(net, x, module, units)
-    assert pixels.shape == (3, *x.shape[1:])
-    assert pixels.isfinite().all()
-    assert (pixels.flatten(1).abs().amax(dim=1) > 0).all()
+    for guided in (False, True):
+        with torch.inference_mode():
+            pixels = seeing.deconvolve(net, x, module, units, guided=guided)
+        assert pixels.shape == (3, *x.shape[1:])
+        assert pixels.isfinite().all()
+        assert (pixels.flatten(1).abs().amax(dim=1) > 0).all()
     assert not net.get_submodule("")._forward_hooks
     assert all(not module._backward_hooks for module in net.modules())
 

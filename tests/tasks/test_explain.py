@@ -48,6 +48,7 @@ def test_occluding_the_object_lowers_its_class_s_probability(
 def test_each_method_answers_arrays_of_its_own_shapes(lenet5: tuple[torch.nn.Module, Model, torch.Tensor]) -> None:
     shapes = {
         "deconvnet": [(1, 9, 1, 28, 28), (1, 9), (1, 9)],
+        "guided": [(1, 9, 1, 28, 28), (1, 9), (1, 9)],
         "occlusion": [(1, 14, 14), (1,), (1,), (1,)],
         "saliency": [(1, 28, 28), (1,), (1,)],
         "activations": [(1, 120, 1, 1)],
@@ -111,7 +112,7 @@ async def test_a_refusal_crosses_the_engine_as_it_is() -> None:
         assert label.tolist() == [7]
 
 
-@pytest.mark.parametrize("method", ["activations", "deconvnet", "filters"])
+@pytest.mark.parametrize("method", ["activations", "deconvnet", "filters", "guided"])
 def test_a_net_without_maps_has_none_to_show(method: Method, store: ModelStore) -> None:
     model = store.get("echo")
     net = build_net("echo").eval()
