@@ -76,6 +76,12 @@ def test_every_classifier_of_the_registry_is_published() -> None:
     assert len(COUNTS) == len(PUBLISHED)
 
 
+@pytest.mark.parametrize(("name", "weights"), [("alexnet", 60_954_656), ("nin-cifar10", 965_568)])
+def test_a_published_net_has_its_papers_weights_beside_the_biases(name: str, weights: int) -> None:
+    parameters = PUBLISHED[name].build().parameters()
+    assert sum(parameter.numel() for parameter in parameters if parameter.ndim > 1) == weights
+
+
 def test_alexnet_without_groups_is_another_net() -> None:
     net = on_meta("alexnet", groups=1)
     assert (count_parameters(net), count_macs(net, IMAGE)) == (62_378_344, 1_135_256_096)
