@@ -1,5 +1,6 @@
 import hashlib
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,14 @@ def test_every_shipped_manifest_is_one(model: Model) -> None:
     if model.card is not None:
         assert model.card.sha256 == file_sha256(model.weights)
         assert model.card.size_bytes == model.weights.stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("chapters", "limit_bytes"), [((4, 5), 25_000_000), ((7,), 10_000_000), (range(8), 35_000_000)]
+)
+def test_weights_in_the_repository_stay_small(chapters: Sequence[int], limit_bytes: int) -> None:
+    weights = [model.weights for model in SHIPPED if model.manifest.chapter in chapters and model.weights.is_file()]
+    assert sum(path.stat().st_size for path in weights) <= limit_bytes
 
 
 def test_labels_that_many_models_share_are_read_from_the_stores_folder(tmp_path: Path) -> None:
