@@ -313,7 +313,14 @@ class ModelStore:
 
     def ids(self) -> list[str]:
         """Every model that has weights, in alphabetical order."""
-        files = (file for layer in self._layers for name in WEIGHTS for file in layer.glob(f"*/{name}"))
+        return self._ids(*WEIGHTS)
+
+    def described_ids(self) -> list[str]:
+        """Every model, trained or not, in alphabetical order."""
+        return self._ids("model.toml")
+
+    def _ids(self, *names: str) -> list[str]:
+        files = (file for layer in self._layers for name in names for file in layer.glob(f"*/{name}"))
         return sorted({file.parent.name for file in files})
 
     def get(self, model_id: str, *, task: str | None = None) -> Model:

@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from service.api.app import HOT_PATHS, ROUTERS
 from service.cli import app
 from service.settings import Settings
-from service.store import Manifest
+from service.store import Manifest, ModelStore
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -75,6 +75,12 @@ def test_every_command_is_named(command: str) -> None:
 def test_no_command_is_named_that_is_none() -> None:
     named = re.findall(r"^\$ chapterhouse ([a-z ]+?)(?= [^a-z ]| [a-z]+-|$)", README, re.MULTILINE)
     assert [words for words in named if not any(f"{words} ".startswith(f"{command} ") for command in COMMANDS)] == []
+
+
+def test_every_model_of_others_is_named() -> None:
+    store = ModelStore(Settings().shipped_models_dir)
+    fetched = [model_id for model_id in store.described_ids() if store.described(model_id).manifest.source is not None]
+    assert [model_id for model_id in fetched if f"`{model_id}`" not in README] == []
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"^\$ make (\w+)", README, re.MULTILINE))))

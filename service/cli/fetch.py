@@ -11,7 +11,7 @@ from service.store import ModelStore
 
 @fail_clearly
 def fetch(
-    model_id: Annotated[str, typer.Argument(metavar="ID", help="A model whose model.toml has a [source].")],
+    model_id: Annotated[str, typer.Argument(metavar="ID", help="A model of others; `models list --all` names them.")],
     sha256: Annotated[str, typer.Option(help="What the file must have, or how that begins.")] = "",
     trust_first: Annotated[
         bool, typer.Option("--trust-first", help="Take what comes where nobody says its hash, and note it.")

@@ -25,17 +25,22 @@ app.command("fetch")(fetch)
 
 @app.command("list")
 @fail_clearly
-def list_models(as_json: JSONOption = False) -> None:
+def list_models(
+    everything: Annotated[
+        bool, typer.Option("--all", help="Those without weights, too, which are to be fetched or trained.")
+    ] = False,
+    as_json: JSONOption = False,
+) -> None:
     """List the models that have weights."""
     store = _store()
-    models = [store.get(model_id) for model_id in store.ids()]
+    models = [store.described(model_id) for model_id in (store.described_ids() if everything else store.ids())]
     if as_json:
         print_json({"models": [describe(model) for model in models]})
         return
     rows = [
         (
             model.id,
-            model.version,
+            _version(model),
             model.manifest.task,
             str(model.manifest.chapter),
             f"{model.card.parameters:,}" if model.card else "–",
@@ -195,6 +200,13 @@ def _card_facts(card: Card) -> dict[str, str]:
         "trained": f"in {card.seconds:,.0f} s with seed {card.seed} on {card.hardware}",
         "versions": _words(card.versions),
     }
+
+
+def _version(model: Model) -> str:
+    """The weights' own, or what brings some."""
+    if model.weights.is_file():
+        return model.version
+    return "to be fetched" if model.manifest.source is not None else "to be trained"
 
 
 def _why_none(model: Model) -> str:

@@ -32,6 +32,18 @@ def test_the_list_names_every_model(run: Run, echo: Path) -> None:
     assert described["echo"]["folder"] == str(echo)
 
 
+def test_the_list_of_all_names_what_is_to_be_fetched_or_trained() -> None:
+    def listed(*options: str) -> dict[str, str]:
+        lines = CliRunner().invoke(app, ["models", "list", *options]).stdout.splitlines()
+        return {line.split()[0]: line for line in lines if "classify" in line}
+
+    everything = listed("--all")
+    assert "to be fetched" in everything["alexnet-imagenet"]
+    assert "to be trained" in everything["vgg16-cifar10"]
+    assert listed().keys() < everything.keys()
+    assert listed()["lenet5-mnist"].split() == everything["lenet5-mnist"].split()
+
+
 def test_a_model_is_shown_with_its_manifest_and_its_card(run: Run, echo: Path) -> None:
     assert echo.is_dir()
     shown = run("models", "show", "echo").stdout
