@@ -4,7 +4,7 @@
     python -m benchmarks.claims --record FILE --render                         # write the document from FILE
     python -m benchmarks.claims --render                                       # … from the measurements beside it
 
-Every training is a line of the record, so that a run that was stopped goes on: about a minute each on one core, an hour
+Every training is a line of the record, so that a run that was stopped goes on: half a minute each on one core, an hour
 in all. Rendering trains nothing, and keeps the measurements that it used beside the document.
 """
 
