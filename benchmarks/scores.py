@@ -1,24 +1,21 @@
-"""The README's table of scores beside what was published, from the cards: what is here, and what made the weights.
+"""The README's tables of models and of scores beside what was published, from the manifests and the cards.
 
-python benchmarks/scores.py            # print the table
-python benchmarks/scores.py --write    # put it into README.md in the place of the one that is there
+python benchmarks/scores.py            # print the tables
+python benchmarks/scores.py --write    # put them into README.md in the place of those that are there
 """
 
 import argparse
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from service.datasets.registry import STACKED
 from service.settings import Settings
-from service.store import Card, Model
+from service.store import Card, Model, ModelStore
 
 README = Path(__file__).parents[1] / "README.md"
 CHAPTERS = (4, 5)
-HEAD = (
-    "| model | accuracy | made by | published | to reach with the full recipe |",
-    "|---|---|---|---|---|",
-)
-TABLE = re.compile(rf"^{re.escape(HEAD[0])}\n(?:\|.*\n)+", re.MULTILINE)
 
 
 class Reported(NamedTuple):
@@ -44,12 +41,48 @@ REPORTED: dict[str, Reported] = {
 }
 
 
-def table() -> str:
-    """One row for every classifier of chapters 4 and 5 that has a card."""
-    shipped = Settings().shipped_models_dir
-    models = (Model(path.parent) for path in sorted(shipped.glob("*/card.json")))
-    chosen = [model for model in models if model.manifest.task == "classify" and model.manifest.chapter in CHAPTERS]
-    return "".join(f"{line}\n" for line in (*HEAD, *(row(model.id, model.card) for model in chosen if model.card)))
+class Table(NamedTuple):
+    """A table of the README, which its first line tells from all others."""
+
+    head: str
+    rows: Callable[[], Iterator[str]]
+
+    def __str__(self) -> str:
+        rule = "|" + (self.head.count("|") - 1) * "---|"
+        return "".join(f"{line}\n" for line in (self.head, rule, *self.rows()))
+
+    def put_into(self, readme: str) -> str:
+        """The README with this table as it is now. Raises ValueError where it has none."""
+        place = re.compile(rf"^{re.escape(self.head)}\n(?:\|.*\n)+", re.MULTILINE)
+        if not place.search(readme):
+            raise ValueError(f"README.md has no table that begins with {self.head}")
+        return place.sub(lambda _: str(self), readme)
+
+
+def _shipped() -> list[Model]:
+    """Every model that has weights, by chapter."""
+    store = ModelStore(Settings().shipped_models_dir)
+    return sorted(map(store.get, store.ids()), key=lambda model: model.manifest.chapter)
+
+
+def model_rows() -> Iterator[str]:
+    """One for every model but those that `docs/mode-collapse.md` is about: points in the plane and stacked digits."""
+    for model in _shipped():
+        manifest, scores = model.manifest, model.card.scores if model.card else {}
+        if manifest.points is None and manifest.dataset not in STACKED:
+            told = ", ".join(_told(name, score.value) for name, score in scores.items())
+            yield f"| `{model.id}` | {manifest.chapter} | {manifest.summary} | {told} |"
+
+
+def _told(name: str, value: float) -> str:
+    return f"{name.replace('_', ' ')} " + (f"{100 * value:.2f} %" if name == "accuracy" else f"{value:.3g}")
+
+
+def score_rows() -> Iterator[str]:
+    """One for every classifier of chapters 4 and 5 that has a card."""
+    for model in _shipped():
+        if model.card and model.manifest.task == "classify" and model.manifest.chapter in CHAPTERS:
+            yield row(model.id, model.card)
 
 
 def row(model_id: str, card: Card) -> str:
@@ -67,21 +100,27 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
+TABLES = (
+    Table("| id | chapter | what | score on data that training never saw |", model_rows),
+    Table("| model | accuracy | made by | published | to reach with the full recipe |", score_rows),
+)
+
+
 def written(readme: str) -> str:
-    """The README with the table as it is now. Raises ValueError where it has none."""
-    if not TABLE.search(readme):
-        raise ValueError(f"README.md has no table that begins with {HEAD[0]}")
-    return TABLE.sub(lambda _: table(), readme)
+    """The README with every table as it is now. Raises ValueError where it lacks one."""
+    for table in TABLES:
+        readme = table.put_into(readme)
+    return readme
 
 
 def main() -> None:
     """Print, or write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="put the table into README.md")
+    parser.add_argument("--write", action="store_true", help="put them into README.md")
     if parser.parse_args().write:
         README.write_text(written(README.read_text("utf-8")), "utf-8")
     else:
-        print(table(), end="")
+        print(*TABLES, sep="\n", end="")
 
 
 if __name__ == "__main__":

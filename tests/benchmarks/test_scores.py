@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.scores import HEAD, README, REPORTED, row, table, written
+from benchmarks.scores import README, REPORTED, TABLES, row, written
 from service.settings import Settings
 from service.store import Card, Score
 
@@ -34,9 +34,10 @@ def test_a_row_says_what_made_the_weights_and_what_others_reached() -> None:
     assert row("another", CARD).endswith("| – | – |")
 
 
-def test_the_table_is_put_in_the_place_of_the_one_that_was_there() -> None:
-    readme = f"before\n\n{HEAD[0]}\n{HEAD[1]}\n| `old` | 1 % | x | – | – |\n\nafter\n"
-    assert written(readme) == f"before\n\n{table()}\nafter\n"
+def test_tables_are_put_in_the_place_of_those_that_were_there() -> None:
+    models, scores = TABLES
+    readme = f"before\n\n{models.head}\n|---|\n| `old` |\n\nbetween\n\n{scores.head}\n|---|\n\nafter\n"
+    assert written(readme) == f"before\n\n{models}\nbetween\n\n{scores}\nafter\n"
     with pytest.raises(ValueError, match="no table"):
         written("nothing")
 
