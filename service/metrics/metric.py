@@ -2,7 +2,9 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
@@ -48,7 +50,8 @@ class Side:
     features: Rows | None = None
     probabilities: Rows | None = None
     statistics: Statistics | None = None
-    _remembered: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
+    _remembered: dict[Hashable, Future[Any]] = field(default_factory=dict, init=False, repr=False)
+    _lock: Lock = field(default_factory=Lock, init=False, repr=False)
 
     @property
     def count(self) -> int | None:
@@ -64,11 +67,20 @@ class Side:
         return 0 if self.features is None else len(self.features)
 
     def remember(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """What `compute` answered for this key the first time, so that metrics share what is costly."""
-        if key not in self._remembered:
-            self._remembered[key] = compute()
-        known: T = self._remembered[key]
-        return known
+        """What `compute` answered, or raised, for this key the first time, so that metrics share what is costly.
+
+        Who asks while it is computed waits.
+        """
+        with self._lock:
+            asked_before = key in self._remembered
+            answer: Future[T] = self._remembered.setdefault(key, Future())
+        if not asked_before:
+            try:
+                answer.set_result(compute())
+            except BaseException as error:
+                answer.set_exception(error)
+                raise
+        return answer.result()
 
     def halves(self, seed: int) -> tuple[Self, Self]:
         """Two disjoint random parts of n // 2 rows each. Raises InvalidSamples where no rows are known."""

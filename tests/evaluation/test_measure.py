@@ -1,3 +1,4 @@
+import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -162,6 +163,7 @@ def test_what_several_metrics_need_is_computed_once_whoever_asks_first() -> None
 
     def compute() -> int:
         asked.append(1)
+        time.sleep(0.05)  # as long as the other takes to ask
         return len(asked)
 
     def ask() -> int:
