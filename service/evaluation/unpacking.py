@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Protocol
 
 from service.errors import UnreadableArchive
@@ -83,8 +82,8 @@ def pieces(stream: Stream, budget: Budget, size: int | None = None) -> Iterator[
 
 def is_clutter(name: str) -> bool:
     """Whether a file is there for an operating system, not for its owner: hidden, `__MACOSX`, `Thumbs.db`."""
-    parts = PurePosixPath(name.replace("\\", "/")).parts
-    return any(part.lower() in CLUTTER or (part.startswith(".") and part != "..") for part in parts)
+    parts = name.replace("\\", "/").split("/")
+    return any(part.lower() in CLUTTER or (part.startswith(".") and part not in (".", "..")) for part in parts)
 
 
 def short(name: str) -> str:

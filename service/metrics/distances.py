@@ -7,6 +7,7 @@ something, the nearest neighbour or the edge of a ball, is computed again as Σ 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,24 @@ from service.metrics.samples import Real, Rows, take
 
 TILE_ROWS = 384
 PAIR_NUMBERS = 1 << 16  # numbers of pairs that are computed exactly at once: what a core's own cache holds
+HASHED_ROWS = 64
 CLOSE = 1e-4  # share of ‖a‖² + ‖b‖² below which a squared distance has lost too many digits
 
 Index = NDArray[np.intp]
+
+
+class Room:
+    """Memory for one array after the other: what is freed and asked for anew comes as empty pages, one fault each."""
+
+    def __init__(self) -> None:
+        self._bytes = np.empty(0, np.uint8)
+
+    def of(self, shape: tuple[int, int], kind: type[np.floating]) -> NDArray[Any]:
+        """An array, in the place of the one before."""
+        size = shape[0] * shape[1] * np.dtype(kind).itemsize
+        if size > len(self._bytes):
+            self._bytes = np.empty(size, np.uint8)
+        return self._bytes[:size].view(kind).reshape(shape)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +52,8 @@ class Distinct:
 
 def distinct(rows: Rows) -> Distinct:
     """The distinct rows of a set, in the order in which they first occur."""
+    if _surely_differ(rows):
+        return Distinct(rows, np.ones(len(rows), np.intp), np.arange(len(rows)))
     seen: dict[bytes, int] = {}
     # −0 becomes 0, so that equal rows have equal bytes; of these a digest, which is shorter than the row
     digests = (sha256((row + 0).tobytes()).digest() for row in rows)
@@ -46,6 +64,17 @@ def distinct(rows: Rows) -> Distinct:
     return Distinct(take(rows, first), np.bincount(of_sample), of_sample)
 
 
+def _surely_differ(rows: Rows) -> bool:
+    """Whether no two rows have the same sum of their bits, times odd numbers: a tenth of the time of digests."""
+    factors = np.random.default_rng(0).integers(1 << 63, size=rows.shape[1], dtype=np.uint64) * 2 + 1
+    sums = np.empty(len(rows), np.uint64)
+    for start in range(0, len(rows), HASHED_ROWS):
+        bits = (rows[start : start + HASHED_ROWS] + 0).astype(np.float64).view(np.uint64)
+        bits *= factors
+        bits.sum(axis=1, out=sums[start : start + HASHED_ROWS])
+    return len(np.unique(sums)) == len(rows)
+
+
 def centre_of(rows: Rows) -> Real:
     """The mean row (d,)."""
     centre: Real = rows.mean(axis=0, dtype=np.float64)
@@ -53,9 +82,15 @@ def centre_of(rows: Rows) -> Real:
 
 
 def tiles(rows: Rows, centre: Real, start: int = 0) -> Iterator[tuple[int, Real]]:
-    """Blocks of rows, centred in float64: an offset that all rows share would cost the distances their digits."""
+    """Blocks of rows, centred in float64: an offset that all rows share would cost the distances their digits.
+
+    Each lies where the one before lay.
+    """
+    room = Room()
     for first in range(start, len(rows), TILE_ROWS):
-        tile = rows[first : first + TILE_ROWS].astype(np.float64)
+        block = rows[first : first + TILE_ROWS]
+        tile = room.of(block.shape, np.float64)
+        tile[...] = block
         tile -= centre
         yield first, tile
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.metrics import distances
-from service.metrics.distances import Index, centre_of, exact_squares, norms_of, squared_distances, tiles
+from service.metrics.distances import Index, Room, centre_of, exact_squares, norms_of, squared_distances, tiles
 from service.metrics.samples import Real, Rows
 
 Floats = NDArray[np.floating]
@@ -60,6 +60,14 @@ class Pairs:
     def __getitem__(self, chosen: NDArray[np.bool_] | Index) -> "Pairs":
         """Some of the pairs."""
         return Pairs(self.of[chosen], self.to[chosen], self.squares[chosen])
+
+    def by_row(self) -> "Pairs":
+        """By row, the nearest first, and in any order those that are equally far."""
+        if self.squares.dtype != np.float32:
+            return self.in_order()
+        bits = self.squares.view(np.int32)
+        bits = bits ^ ((bits >> 31) & np.int32(2**31 - 1))  # as integers they have the order of the numbers
+        return self[np.argsort((self.of << 32) + bits)]  # one key is sorted in a tenth of the time of two
 
     def in_order(self) -> "Pairs":
         """By row, the nearest first, and of two that are equally far the earlier one."""
@@ -113,23 +121,25 @@ class Screens:
         return Screens(self.y, self.x, self.margin)
 
     def across(self) -> Iterator[Tile]:
-        """All pairs of the two sets."""
+        """All pairs of the two sets; each tile lies where the one before lay."""
+        room = Room()
         for i in self.x.starts():
             a = self.x.tile(i)
             for j in self.y.starts():
-                yield self._tile(i, j, a, self.y.tile(j))
+                yield self._tile(i, j, a, self.y.tile(j), room)
 
     def among(self) -> Iterator[Tile]:
         """All pairs of one set, once each, those within blocks of rows first; a row is infinitely far from itself."""
+        room = Room()
         for i in self.x.starts():
             a = self.x.tile(i)
-            tile = self._tile(i, i, a, a)  # numpy multiplies a matrix with itself in half the time
+            tile = self._tile(i, i, a, a, room)  # numpy multiplies a matrix with itself in half the time
             np.fill_diagonal(tile.squares, np.inf)
             yield tile
         for i in self.x.starts():
             a = self.x.tile(i)
             for j in self.x.starts(i + distances.TILE_ROWS):
-                yield self._tile(i, j, a, self.x.tile(j))
+                yield self._tile(i, j, a, self.x.tile(j), room)
 
     def exact(self, pairs: Pairs) -> Real:
         """The pairs' squared distances, scaled like the others."""
@@ -137,8 +147,8 @@ class Screens:
         squares *= self.area
         return squares
 
-    def _tile(self, i: int, j: int, a: Floats, b: Floats) -> Tile:
-        squares = a @ b.T
+    def _tile(self, i: int, j: int, a: Floats, b: Floats, room: Room) -> Tile:
+        squares = np.matmul(a, b.T, out=room.of((len(a), len(b)), self.x.kind))
         squares *= -2
         squares += self.x.norms[i : i + len(a), None]
         squares += self.y.norms[j : j + len(b)]
@@ -198,7 +208,7 @@ class Shortlist:
         self._several = several
         self._margin = margin
         self._bounds = np.full(count, np.inf)
-        self._kept = Pairs(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0))
+        self._kept = Pairs(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0, np.float32))
         self._waiting: list[Pairs] = []
         self._room = 0
 
@@ -220,15 +230,15 @@ class Shortlist:
     def pairs(self) -> Pairs:
         """By row, the nearest first: those within twice the margin of the last of the few."""
         self._shorten()
-        return self._kept
+        return Pairs(self._kept.of, self._kept.to, self._kept.squares.astype(np.float64))
 
     def _shorten(self) -> None:
         parts = [self._kept, *self._waiting]
         pairs = Pairs(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("of", "to", "squares")))
-        pairs = pairs.in_order()
+        pairs = pairs.by_row()
         rank = np.arange(len(pairs.of)) - np.searchsorted(pairs.of, pairs.of)
         last = rank == self._several - 1
-        reach = pairs.squares[last] + 2 * self._margin
+        reach = pairs.squares[last].astype(np.float64) + 2 * self._margin
         self._bounds[pairs.of[last]] = np.minimum(self._bounds[pairs.of[last]], reach)
         self._kept = pairs[pairs.squares <= self._bounds[pairs.of]]
         self._waiting = []

@@ -33,6 +33,15 @@ def test_distinct_rows_stand_in_their_first_order_with_their_counts() -> None:
     assert found.total == 5
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, np.float16, np.float32, np.float64])
+def test_rows_of_any_kind_are_found_to_be_distinct_or_not(kind: type[np.generic]) -> None:
+    every = np.random.default_rng(0).integers(100, size=(200, 5)).astype(kind)
+    assert len(distinct(every).rows) == len(np.unique(every, axis=0)) == 200
+    again = np.concatenate([every, every[150:151]])
+    assert distinct(again).counts[150] == 2
+    assert distinct(again).of_sample[-1] == 150
+
+
 def test_exact_squares_are_computed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = rows(40, 3, 1), rows(30, 3, 2)
     i, j = (index.ravel() for index in np.indices((40, 30)))

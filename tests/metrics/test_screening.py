@@ -51,6 +51,12 @@ def test_the_spacing_is_that_of_the_kth_neighbours() -> None:
     assert spacing_of(line, 4) == pytest.approx(4)
 
 
+def test_pairs_by_row_are_those_in_order_also_below_zero() -> None:
+    squares = np.array([0.5, -1e-7, 2.0, 0.0, -3e-7, 1e-30, 7.0, 0.25], np.float32)
+    pairs = Pairs(np.array([1, 0, 0, 1, 0, 0, 1, 0]), np.arange(8), squares)
+    assert pairs.by_row().to.tolist() == pairs.in_order().to.tolist() == [4, 1, 5, 7, 2, 3, 0, 6]
+
+
 def test_a_shortlist_keeps_the_few_nearest_whatever_the_order_of_the_tiles() -> None:
     x = rows(60, 3, 1)
     screens = screens_of(x, x, np.inf)
