@@ -12,6 +12,7 @@ from service.errors import InvalidSamples
 from service.evaluation.archives import Samples
 from service.evaluation.reports import MetricEntry, NoiseFloor
 from service.evaluation.stopping import Stop
+from service.metrics.kernel_metric import share
 from service.metrics.metric import Metric, Score, Side
 from service.metrics.registry import DEFAULT_METRICS, build_metric
 from service.metrics.samples import softmax
@@ -82,6 +83,8 @@ def measure(
     for name, metric in metrics.items():
         if lack := metric.lacks(reference, generated):
             raise InvalidSamples(f"{name} needs {lack}.")
+
+    share(reference, generated, metrics.values())
 
     def one(name: str) -> tuple[MetricEntry, tuple[str, ...], float]:
         stop.check()

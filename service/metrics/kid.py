@@ -12,15 +12,16 @@ from pydantic import Field
 
 from service.errors import InvalidSamples
 from service.metrics.kernel_interval import kernel_interval
-from service.metrics.kernels import Polynomial, discrepancy
-from service.metrics.metric import NOT_ASKED, Metric, Score, Side, lacks_features
+from service.metrics.kernel_metric import KernelMetric, sums_of
+from service.metrics.kernels import Kernel, Polynomial, discrepancy
+from service.metrics.metric import NOT_ASKED, Score, Side
 from service.metrics.samples import Rows, check_pair
 from service.metrics.uncertainty import POPULATION
 
 OVERLAPPING = "the subsets overlap; measure whole sets for an interval"
 
 
-class KID(Metric):
+class KID(KernelMetric):
     """The unbiased squared MMD of a cubic kernel."""
 
     parts = ("std", "subsets", "subset_size")
@@ -29,17 +30,17 @@ class KID(Metric):
     subset_size: int = Field(1000, ge=2, description="Samples of each side in a subset.")
     subset_seed: int = Field(2020, ge=0, lt=2**32, description="Seed that draws the subsets.")
 
-    def lacks(self, real: Side, generated: Side) -> str | None:
-        """Features of both sides."""
-        return lacks_features(real, generated)
+    def kernel_for(self, real: Side) -> Kernel | None:  # noqa: ARG002
+        """The cubic one, on whole sets."""
+        return Polynomial() if self.subsets is None else None
 
     def measure(self, real: Side, generated: Side, *, intervals: bool = False, seed: int = 0) -> Score:  # noqa: ARG002
         """The score of the whole sets, or the mean over subsets."""
-        assert real.features is not None, "lacks() is asked first"
-        assert generated.features is not None, "lacks() is asked first"
         if self.subsets is not None:
+            assert real.features is not None, "lacks() is asked first"
+            assert generated.features is not None, "lacks() is asked first"
             return self._of_subsets(real.features, generated.features, self.subsets)
-        sums = discrepancy(real.features, generated.features, Polynomial())
+        sums = sums_of(Polynomial(), real, generated)
         value = sums.mmd2()
         return Score(value, interval=kernel_interval(sums, value, POPULATION) if intervals else NOT_ASKED)
 

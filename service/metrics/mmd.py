@@ -16,8 +16,9 @@ from pydantic import Field
 from service.errors import InvalidSamples
 from service.metrics.distances import TILE_ROWS, centre_of, norms_of, squared_distances, tiles
 from service.metrics.kernel_interval import kernel_interval
-from service.metrics.kernels import Gaussian, Kernel, Polynomial, RationalQuadratic, discrepancy
-from service.metrics.metric import Detail, Metric, Score, Side, lacks_features
+from service.metrics.kernel_metric import KernelMetric, sums_of
+from service.metrics.kernels import Gaussian, Kernel, Polynomial, RationalQuadratic, discrepancy, matrix
+from service.metrics.metric import Detail, Score, Side
 from service.metrics.samples import Real, Rows, check_features, check_pair
 from service.metrics.uncertainty import EXPECTATION, POPULATION, permutation_p_value
 
@@ -25,7 +26,7 @@ MEDIAN_ROWS = 5000  # 12.5 million distances, 100 MB; more rows no longer move t
 PERMUTED_ROWS = 1000  # a side: the permutation test holds one kernel matrix of both, 32 MB
 
 
-class MMD(Metric):
+class MMD(KernelMetric):
     """How far apart the two sets' mean embeddings are."""
 
     parts = ("root", "sigma", "p_value")
@@ -40,17 +41,17 @@ class MMD(Metric):
     estimator: Literal["unbiased", "biased"] = Field("unbiased", description="U- or V-statistic.")
     permutations: int = Field(199, ge=19, le=10_000, description="Permutations of the labels behind the p-value.")
 
-    def lacks(self, real: Side, generated: Side) -> str | None:
-        """Features of both sides."""
-        return lacks_features(real, generated)
+    def kernel_for(self, real: Side) -> Kernel:
+        """The kernel of the name, at the bandwidth of the rule."""
+        return self._described(real)[0]
 
     def measure(self, real: Side, generated: Side, *, intervals: bool = False, seed: int = 0) -> Score:
         """The score, with the kernel that gave it."""
         assert real.features is not None, "lacks() is asked first"
         assert generated.features is not None, "lacks() is asked first"
         check_pair(real.features, generated.features)
-        kernel, described = self._kernel(real.features)
-        sums = discrepancy(real.features, generated.features, kernel)
+        kernel, described = self._described(real)
+        sums = sums_of(kernel, real, generated)
         value = sums.mmd2(unbiased=self.estimator == "unbiased")
         details = {"root": float(np.sqrt(max(value, 0.0))), "estimator": self.estimator, **described}
         if not intervals:
@@ -58,7 +59,12 @@ class MMD(Metric):
         details["p_value"] = _p_value(real.features, generated.features, kernel, self.permutations, seed)
         return Score(value, details, interval=kernel_interval(sums, value, self._estimand(described)))
 
-    def _kernel(self, real: Rows) -> tuple[Kernel, dict[str, Detail]]:
+    def _described(self, real: Side) -> tuple[Kernel, dict[str, Detail]]:
+        return real.remember(("kernel", self), lambda: self._kernel(real))
+
+    def _kernel(self, side: Side) -> tuple[Kernel, dict[str, Detail]]:
+        assert side.features is not None, "lacks() is asked first"
+        real = side.features
         if self.kernel == "polynomial":
             return Polynomial(), {"kernel": "polynomial of degree 3"}
         if self.sigma is not None:
@@ -122,12 +128,9 @@ def root_mean_square_distance(features: Rows) -> float:
 def _p_value(real: Rows, generated: Rows, kernel: Kernel, permutations: int, seed: int) -> float:
     rng = np.random.default_rng(seed)
     x, y = (_some(rows, rng) for rows in (real, generated))
-    z = np.concatenate([x, y]).astype(np.float64)
-    if kernel.shifts:
-        z -= z.mean(axis=0)
-    k = kernel(z, z)
+    k = matrix(np.concatenate([x, y]), kernel)
     np.fill_diagonal(k, 0.0)
-    first = np.zeros((len(z), permutations + 1))
+    first = np.zeros((len(k), permutations + 1))
     first[: len(x), 0] = 1
     for column in range(1, permutations + 1):
         first[:, column] = rng.permutation(first[:, 0])

@@ -1,0 +1,42 @@
+"""A set's rows about a centre that another set shares, and what is known of each of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.metrics.distances import centre_of, norms_of, tiles
+from service.metrics.samples import Real, Rows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Centred:
+    """Rows (n, d), to be moved by a centre (d,)."""
+
+    rows: Rows
+    centre: Real
+    norms: Real
+    """(n,): ‖x‖² of the moved rows."""
+    along: Real
+    """(n,): their product with the centre."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def tiles(self, start: int = 0) -> Iterator[tuple[int, Real]]:
+        """Blocks of the moved rows from this one on, and where they begin."""
+        return tiles(self.rows, self.centre, start)
+
+
+def centred(*sets: Rows) -> tuple[Centred, ...]:
+    """The sets about the mean of their centres."""
+    centre: Real = np.mean([centre_of(rows) for rows in sets], axis=0)
+    return tuple(_about(rows, centre) for rows in sets)
+
+
+def _about(rows: Rows, centre: Real) -> Centred:
+    norms, along = np.empty(len(rows)), np.empty(len(rows))
+    for first, tile in tiles(rows, centre):
+        part = slice(first, first + len(tile))
+        norms[part], along[part] = norms_of(tile), tile @ centre
+    return Centred(rows, centre, norms, along)
