@@ -16,8 +16,8 @@ from service.packing.stream import Contents
 from service.runtime.calls import EngineClient
 from service.store import Model
 
-PANEL = 226
-"""Side of one generator's samples, in pixels."""
+PANEL = 292
+"""Side of one generator's samples, in pixels: as wide as the longest caption."""
 COLUMNS = 5
 IMAGES = 49
 SHADES = 64
