@@ -32,7 +32,7 @@ import torch
 
 from service.nets.folding import fold
 from service.nets.registry import open_net
-from service.runtime.memory import keep_memory
+from service.processes.memory import keep_memory
 from service.settings import Settings
 from service.store import Model, ModelStore
 from service.tasks.generate import latents

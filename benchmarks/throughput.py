@@ -35,7 +35,7 @@ from service.imaging import encode_png
 from service.nets.layers import count_macs
 from service.nets.registry import build_net
 from service.nets.weights import load_weights, save_weights
-from service.runtime.memory import keep_memory
+from service.processes.memory import keep_memory
 from service.settings import Settings
 from service.store import Model
 from service.tasks.classify import Classify

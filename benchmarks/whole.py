@@ -38,8 +38,8 @@ from service.evaluation.extraction import extract_features
 from service.evaluation.pipeline import Bench, evaluate
 from service.evaluation.references import References
 from service.imaging import Pixels, encode_png
-from service.runtime.local import LocalEngine
-from service.runtime.memory import keep_memory
+from service.processes.memory import keep_memory
+from service.runtime.in_process import LocalEngine
 from service.schemas import EvaluationRequest
 from service.settings import Settings, calm_linear_algebra, read_settings
 from service.store import ModelStore
@@ -221,7 +221,7 @@ async def measure_memory(settings: Settings, kind: str, size: int, dimensions: i
                     generated=directory / "generated",
                     reference=directory / "reference",
                     working_dir=directory,
-                    on_exhibits=lambda _: None,
+                    on_figures=lambda _: None,
                 )
                 return {"megabytes": megabytes(), "fid": report.metrics["fid"].value}
 

@@ -20,8 +20,7 @@ def main(arguments: list[str]) -> int:
 
         app(arguments)
         return 0
-    from service.runtime.lifeline import hold_to_parent
-    from service.supervisor import EXIT_CONFIGURATION
+    from service.processes.lifeline import EXIT_CONFIGURATION, hold_to_parent
     from service.telemetry.logs import configure_logging
 
     options = _parse(arguments)
@@ -52,11 +51,11 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 def _role(options: argparse.Namespace, settings: Settings) -> Coroutine[Any, Any, None]:
     """The coroutine of a role; each imports only what it needs, so fronts never load torch."""
     if options.role == "engine":
-        from service.runtime.process import run_engine
+        from service.processes.engine import run_engine
 
         return run_engine(settings, device=options.device, socket=options.socket, parent_pipe=options.parent_pipe)
     if options.role == "front":
-        from service.api.server import run_front
+        from service.processes.front import run_front
 
         return run_front(
             settings,
@@ -66,7 +65,7 @@ def _role(options: argparse.Namespace, settings: Settings) -> Coroutine[Any, Any
             metrics_dir=options.metrics_dir,
             parent_pipe=options.parent_pipe,
         )
-    from service.evaluation.evaluator import run_evaluator
+    from service.processes.evaluator import run_evaluator
 
     return run_evaluator(settings, sockets=options.sockets, parent_pipe=options.parent_pipe)
 

@@ -26,7 +26,7 @@ from service.errors import (
     ServiceUnreachable,
     error_types,
 )
-from service.evaluation.reports import Report
+from service.evaluation.report.schema import Report
 from service.schemas import (
     Classification,
     EvaluationRequest,

@@ -35,6 +35,7 @@
 """
 
 from http import HTTPStatus
+from typing import Self
 
 
 class ServiceError(Exception):
@@ -65,6 +66,11 @@ class InvalidRequest(ServiceError):
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     title = "The request is not valid"
+
+    @classmethod
+    def of_field(cls, field: str, message: str) -> Self:
+        """What is wrong with one field of the request."""
+        return cls(f"{field}: {message}", errors=[{"field": field, "message": message}])
 
 
 class UnreadableImage(InvalidRequest):

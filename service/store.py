@@ -1,6 +1,5 @@
 """The model store: what is written about each model, and where its weights lie."""
 
-import hashlib
 import json
 import re
 import tomllib
@@ -11,6 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from service.errors import InvalidManifest, ModelNotFound, WrongTask
+from service.files import file_sha256, write_whole
 from service.settings import Settings
 
 TaskName = Literal["classify", "features", "generate", "forecast"]
@@ -366,14 +366,7 @@ class ModelStore:
         raise ModelNotFound(f"There is no model called {model_id!r}; GET /models lists them.")
 
 
-def file_sha256(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def write_card(card: Card, path: Path) -> None:
     """Write `card.json` so that a reader sees the old one or the new one, never half of it."""
-    staged = path.with_suffix(".json.staged")
-    staged.write_text(json.dumps(card.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n", "utf-8")
-    staged.replace(path)
+    text = json.dumps(card.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
+    write_whole(path, text.encode())

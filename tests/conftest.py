@@ -7,12 +7,12 @@ import torch
 from doubles import DOUBLES, Echo, Miscounting, Slow, add_doubles
 from hypothesis import settings
 
-from service.evaluation.database import Database
-from service.evaluation.migrations import migrate
 from service.evaluation.pipeline import Bench
+from service.evaluation.queue.database import Database
+from service.evaluation.queue.migrations import migrate
 from service.evaluation.references import References
 from service.nets.registry import NETS
-from service.runtime.local import LocalEngine
+from service.runtime.in_process import LocalEngine
 from service.settings import Settings
 from service.store import ModelStore
 

@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from service.datasets.mackey_glass import mackey_glass
+from service.files import file_sha256
 from service.nets.echo_state import EchoState
 from service.nets.registry import NETS, build_net
 from service.nets.weights import save_weights
+from service.processes.engine import run_engine
 from service.runtime.calls import Array, Call, Lane, LoadedModel
-from service.runtime.process import run_engine
 from service.settings import Settings
-from service.store import Card, file_sha256, write_card
+from service.store import Card, write_card
 
 BAD = 255
 """The first pixel of an image on which Failing raises, Crashing kills its process and Miscounting miscounts."""

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 import uvicorn
 
 from service.api.app import create_app
-from service.api.server import Server
 from service.api.state import State
-from service.evaluation.evaluator import Evaluator
-from service.runtime.local import LocalEngine
+from service.evaluation.worker import Evaluator
+from service.processes.front import Server
+from service.runtime.in_process import LocalEngine
 from service.settings import Settings
 from service.store import ModelStore
 from service.telemetry.instruments import Instruments

@@ -26,7 +26,7 @@ from service.errors import (
     WrongTask,
     error_types,
 )
-from service.evaluation.reports import Report
+from service.evaluation.report.schema import Report
 from service.imaging import encode_png
 from service.schemas import EvaluationRequest, EvaluationState, GenerateRequest
 from service.settings import Settings

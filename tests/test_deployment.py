@@ -18,8 +18,8 @@ from prometheus_client.metrics import MetricWrapperBase
 from deploy.dockerfile import Dockerfile, Shell, read_dockerfile
 from deploy.native import seconds
 from deploy.promql import Query, alert_queries, dashboard_queries
+from service.processes.supervisor import ENGINE_STOP_S
 from service.settings import Settings
-from service.supervisor import ENGINE_STOP_S
 from service.telemetry.instruments import Instruments
 
 ROOT = Path(__file__).parent.parent

@@ -5,7 +5,7 @@ import pytest
 
 from service import __version__
 from service.__main__ import ROLES, main
-from service.supervisor import EXIT_CONFIGURATION
+from service.processes.lifeline import EXIT_CONFIGURATION
 
 
 def test_without_a_role_it_is_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,9 +7,10 @@ import pytest
 from doubles import CLASSIFIER, GENERATOR, Echo, add_card, add_model
 
 from service.errors import InvalidManifest, ModelNotFound, WrongTask
+from service.files import file_sha256
 from service.nets.registry import NETS
 from service.settings import Settings
-from service.store import Card, Model, ModelStore, file_sha256
+from service.store import Card, Model, ModelStore
 
 
 def write(folder: Path, manifest: str) -> Model:

@@ -8,11 +8,11 @@ from fastapi import Request, Response
 
 from service.api.negotiation import choose
 from service.api.progress import progress_of
-from service.evaluation.gallery import Gallery
-from service.evaluation.jobs import Job, Kind
+from service.evaluation.figures.files import FigureFiles
+from service.evaluation.queue.jobs import Job, Kind
 from service.evaluation.rendering.formats import FORMATS, HTML, JSON
 from service.evaluation.rendering.html import render_state
-from service.evaluation.reports import Report
+from service.evaluation.report.schema import Report
 
 FORMS: dict[str, Any] = {"content": {media_type: {} for media_type in FORMATS}}
 """What the documentation says of an answer that comes in each of them."""
@@ -29,7 +29,7 @@ def media_type_for(request: Request) -> str:
 
 
 async def answer(
-    job: Job, media_type: str, gallery: Gallery, *, status: int = 200, headers: dict[str, str] | None = None
+    job: Job, media_type: str, figure_files: FigureFiles, *, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response:
     """The report in this form; where there is none, how the evaluation stands, as a page or as JSON."""
     headers = {"vary": "accept", **(headers or {})}
@@ -42,9 +42,9 @@ async def answer(
         return Response(state.model_dump_json(), status, headers, JSON)
     if media_type == JSON:
         return Response(orjson.dumps(job.report), status, headers, JSON)
-    return Response(await asyncio.to_thread(_render, job, media_type, gallery), status, headers, media_type)
+    return Response(await asyncio.to_thread(_render, job, media_type, figure_files), status, headers, media_type)
 
 
-def _render(job: Job, media_type: str, gallery: Gallery) -> str:
-    exhibits = gallery.show(job.id) if media_type == HTML else None
-    return FORMATS[media_type](Report.model_validate(job.report), exhibits)
+def _render(job: Job, media_type: str, figure_files: FigureFiles) -> str:
+    figures = figure_files.load(job.id) if media_type == HTML else None
+    return FORMATS[media_type](Report.model_validate(job.report), figures)

@@ -98,8 +98,7 @@ def parse_query(text: bytes) -> Query:
         raise InvalidRequest(f"/classify has no parameter {', '.join(sorted(unknown))}; it has model and top_k.")
     top_k = fields.get("top_k", str(TOP_K_DEFAULT))
     if not (re.fullmatch("[0-9]{1,9}", top_k) and 1 <= int(top_k) <= TOP_K_LIMIT):
-        message = f"must be a whole number from 1 to {TOP_K_LIMIT}"
-        raise InvalidRequest(f"top_k: {message}", errors=[{"field": "top_k", "message": message}])
+        raise InvalidRequest.of_field("top_k", f"must be a whole number from 1 to {TOP_K_LIMIT}")
     return Query(fields.get("model"), int(top_k))
 
 

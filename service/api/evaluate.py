@@ -7,15 +7,15 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import ValidationError
 
-from service.api.accepting import Form, accept, missing_file, until_over
 from service.api.answers import FORMS, answer, media_type_for
+from service.api.jobs import Form, accept, missing_file, until_over
 from service.api.models import LoopbackOnly
 from service.api.problems import PROBLEM_RESPONSES, PROBLEM_TYPE, validation_problem
 from service.api.progress import progress_of
 from service.api.state import StateDep
-from service.evaluation.jobs import Job, Kind
 from service.evaluation.pipeline import plan
-from service.evaluation.reports import Report
+from service.evaluation.queue.jobs import Job, Kind
+from service.evaluation.report.schema import Report
 from service.schemas import EvaluationList, EvaluationRequest, EvaluationState
 
 router = APIRouter(tags=["evaluation"], responses=PROBLEM_RESPONSES)
@@ -72,10 +72,10 @@ async def evaluate(request: Request, state: StateDep) -> Response:
     job_id = await accept(request, state, check, files=FILES, kind=Kind.EVALUATION)
     job = await until_over(request, state, job_id)
     if job.status == "finished":
-        return await answer(job, media_type, state.gallery, headers=_headers(job))
+        return await answer(job, media_type, state.figure_files, headers=_headers(job))
     if job.problem is not None:
         return Response(orjson.dumps(job.problem), int(job.problem["status"]), _headers(job), PROBLEM_TYPE)
-    return await answer(job, media_type, state.gallery, status=202, headers={**_headers(job), "retry-after": "1"})
+    return await answer(job, media_type, state.figure_files, status=202, headers={**_headers(job), "retry-after": "1"})
 
 
 @router.get("/evaluations", summary="List evaluations")
@@ -93,7 +93,7 @@ async def list_evaluations(state: StateDep, limit: Annotated[int, Query(ge=1, le
 async def show_evaluation(evaluation_id: str, request: Request, state: StateDep) -> Response:
     """The report of a finished evaluation in the form that `Accept` chooses; how far any other is, or why it failed."""
     media_type = media_type_for(request)
-    return await answer(await asyncio.to_thread(state.jobs.get, evaluation_id), media_type, state.gallery)
+    return await answer(await asyncio.to_thread(state.jobs.get, evaluation_id), media_type, state.figure_files)
 
 
 @router.delete("/evaluations/{evaluation_id}", summary="Cancel or remove", status_code=204, response_class=Response)
@@ -102,7 +102,7 @@ async def remove_evaluation(evaluation_id: str, state: StateDep, _local: Loopbac
     was = await asyncio.to_thread(state.jobs.remove, evaluation_id)
     if was != "running":  # else the evaluator that works in that folder removes it, within a second or so
         await asyncio.to_thread(state.uploads.discard, evaluation_id)
-    await asyncio.to_thread(state.gallery.discard, evaluation_id)
+    await asyncio.to_thread(state.figure_files.discard, evaluation_id)
 
 
 def _checked(fields: dict[str, str]) -> EvaluationRequest:

@@ -11,12 +11,12 @@ from service.api.classify import RAW_TYPES
 from service.api.gate import Watch, deadline_of
 from service.api.problems import PROBLEM_RESPONSES
 from service.api.state import State, StateDep
+from service.drawing.explanation import draw_explanation
 from service.errors import InvalidRequest, UnsupportedMediaType
 from service.imaging import Pixels, encode_png
 from service.runtime.calls import Call, Option
 from service.store import Model
 from service.tasks.explain import ARRAYS, Explain, Method
-from service.tasks.panels import draw_explanation
 
 router = APIRouter(tags=["models"], responses=PROBLEM_RESPONSES)
 

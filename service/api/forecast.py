@@ -6,12 +6,12 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from service.api.bodies import JSONRoute
-from service.api.chart import draw_forecast
 from service.api.gate import Watch, deadline_of
 from service.api.negotiation import choose
 from service.api.problems import PROBLEM_RESPONSES
 from service.api.state import StateDep
-from service.runtime.forecasting import BLOCK_STEPS, Block, ForecastDocument, Question
+from service.drawing.forecast import draw_forecast
+from service.operations.forecast import BLOCK_STEPS, Block, ForecastDocument, Question
 from service.schemas import ForecastReply, ForecastRequest
 
 router = APIRouter(tags=["models"], responses=PROBLEM_RESPONSES, route_class=JSONRoute)
@@ -45,10 +45,10 @@ async def forecast(body: ForecastRequest, request: Request, state: StateDep) -> 
         return Response(_drawn(question, document), media_type=SVG)
     if question.horizon <= BLOCK_STEPS:
         return Response(first + document.finish(), media_type=JSON)
-    return StreamingResponse(_told(document, first, blocks), media_type=JSON)
+    return StreamingResponse(_streamed(document, first, blocks), media_type=JSON)
 
 
-async def _told(document: ForecastDocument, first: bytes, blocks: AsyncIterator[Block]) -> AsyncIterator[bytes]:
+async def _streamed(document: ForecastDocument, first: bytes, blocks: AsyncIterator[Block]) -> AsyncIterator[bytes]:
     yield first
     async for block in blocks:
         yield document.add(block)

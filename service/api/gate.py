@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 WATCH_AFTER_S = 0.05
 """Only requests that wait this long are watched for their caller hanging up: quick ones do not pay for it."""
 REQUEST_ID_LIMIT = 128
-QUESTIONS = frozenset({"GET", "HEAD"})
+SAFE_METHODS = frozenset({"GET", "HEAD"})
 """Methods that ask about the service and bring no work."""
 _PROCESS = secrets.token_hex(6)
 _COUNT = itertools.count()
@@ -121,7 +121,7 @@ class Gate:
 
     def admit(self, method: str) -> None:
         """Refuse new work while draining or full; questions about the service itself always pass."""
-        if method in QUESTIONS:
+        if method in SAFE_METHODS:
             return
         if self.draining:
             self.instruments.rejected.labels("draining").inc()
@@ -159,7 +159,7 @@ class Application(FastAPI):
         hot = gate.hot_paths.get((method, path))
         try:
             gate.admit(method)
-            brings_work = method not in QUESTIONS
+            brings_work = method not in SAFE_METHODS
             gate.open += 1
             gate.working += brings_work
             try:

@@ -13,9 +13,9 @@ from service.api.gate import Watch, deadline_of
 from service.api.negotiation import choose
 from service.api.problems import PROBLEM_RESPONSES
 from service.api.state import StateDep
+from service.operations.generate import Drawing, formats_of
 from service.packing.formats import IMAGES, POINTS
 from service.packing.stream import Samples, Stream
-from service.runtime.sampling import Drawing, formats_of
 from service.schemas import GenerateRequest
 from service.store import Model
 

@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from service.api.problems import PROBLEM_RESPONSES
 from service.api.state import State, StateDep
 from service.errors import DatabaseUnavailable, EvaluationNotFound
-from service.evaluation.jobs import Job
+from service.evaluation.queue.jobs import Job
 from service.schemas import EvaluationState
 
 router = APIRouter(tags=["evaluation"], responses=PROBLEM_RESPONSES)

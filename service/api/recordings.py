@@ -33,10 +33,10 @@ async def show_recording(model_id: str, state: StateDep) -> Response:
     model = state.store.get(model_id, task="generate")
     if not model.recording.is_file():
         raise RecordingNotFound(f"No training of {model_id} was recorded.")
-    return Response(await asyncio.to_thread(_told, model), media_type=JSON)
+    return Response(await asyncio.to_thread(_document, model), media_type=JSON)
 
 
-def _told(model: Model) -> bytes:
+def _document(model: Model) -> bytes:
     try:
         kept = load_file(model.recording)
         steps, samples = kept["step"], kept["samples"].astype(np.float32).round(4)  # half precision holds no more

@@ -7,13 +7,13 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
-from service.api.accepting import Form, accept, missing_file, until_over
+from service.api.jobs import Form, accept, missing_file, until_over
 from service.api.models import LoopbackOnly
 from service.api.problems import PROBLEM_RESPONSES, PROBLEM_TYPE, validation_problem
 from service.api.progress import progress_of
 from service.api.state import StateDep
-from service.evaluation.jobs import Kind
-from service.evaluation.keeping import plan_reference
+from service.evaluation.queue.jobs import Kind
+from service.evaluation.store_reference import plan_reference
 from service.schemas import EvaluationState, ReferenceList, ReferenceRequest, ReferenceSummary
 
 router = APIRouter(prefix="/references", tags=["evaluation"], responses=PROBLEM_RESPONSES)

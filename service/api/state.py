@@ -6,12 +6,12 @@ from typing import Annotated, Self
 
 from fastapi import Depends, Request
 
-from service.evaluation.gallery import Gallery
-from service.evaluation.history import JobHistory
-from service.evaluation.jobs import Jobs
+from service.evaluation.figures.files import FigureFiles
 from service.evaluation.pipeline import Bench
+from service.evaluation.queue.jobs import Jobs
+from service.evaluation.queue.uploads import Uploads
 from service.evaluation.references import References
-from service.evaluation.uploads import Uploads
+from service.evaluation.report.history import JobHistory
 from service.runtime.calls import EngineControl, Engines
 from service.settings import Settings
 from service.store import ModelStore
@@ -30,7 +30,7 @@ class State:
     jobs: Jobs
     uploads: Uploads
     references: References
-    gallery: Gallery
+    figure_files: FigureFiles
     metrics_dir: Path | None = None
 
     @classmethod
@@ -53,7 +53,7 @@ class State:
             Jobs.of(settings),
             Uploads(settings.state),
             References.of(settings),
-            Gallery(settings.state),
+            FigureFiles(settings.state),
             metrics_dir,
         )
 

@@ -20,7 +20,7 @@ from service.errors import InvalidRequest
 from service.schemas import SEED_LIMIT, EvaluationRequest
 
 if TYPE_CHECKING:
-    from service.evaluation.reports import Check, MetricEntry, Report
+    from service.evaluation.report.schema import Check, MetricEntry, Report
 
 
 @fail_clearly
@@ -132,7 +132,7 @@ def _cells(entry: "MetricEntry") -> tuple[str, str, str, str]:
 
 def _baseline(baseline: str | None, server: str | None) -> str | None:
     """What names the earlier evaluation where this one is made: a server knows it by its id."""
-    from service.evaluation.history import ReportFiles
+    from service.evaluation.report.history import ReportFiles
 
     if baseline is None or server is None or not Path(baseline).is_file():
         return baseline

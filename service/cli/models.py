@@ -8,10 +8,11 @@ import typer
 from service.cli.fetch import fetch
 from service.cli.nets import print_layers, show_nets
 from service.cli.reporting import EXIT_FAILED, JSONOption, fail_clearly, print_json, print_table, say
-from service.cli.scoring import differing, measure_scores
 from service.errors import ConfigurationError, DatasetMissing, InvalidManifest, PackageMissing, ReferenceNotFound
+from service.files import file_sha256
+from service.scoring.card import differing, measure_scores
 from service.settings import Settings, read_settings
-from service.store import ONNX, Card, Model, ModelStore, file_sha256
+from service.store import ONNX, Card, Model, ModelStore
 
 if TYPE_CHECKING:
     from service.nets.layers import LayerRow

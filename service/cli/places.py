@@ -11,7 +11,7 @@ from service.settings import read_settings
 
 if TYPE_CHECKING:
     from service.client import Drawn, Image, Output
-    from service.evaluation.reports import Report
+    from service.evaluation.report.schema import Report
     from service.schemas import Classification, EvaluationRequest, ForecastReply, ForecastRequest, GenerateRequest
 
 ServerOption = Annotated[
@@ -60,7 +60,7 @@ class Place(Protocol):
 def place_of(server: str | None) -> Iterator[Place]:
     """The service at this address, or this process."""
     if server is None:
-        from service.cli.local import Local
+        from service.local import Local
 
         yield Local(read_settings())
         return

@@ -40,8 +40,8 @@ def make(
 async def _make(settings: Settings, name: str, dataset: str, features: str) -> str:
     from service.datasets.registry import find_dataset
     from service.evaluation.references import save_reference
-    from service.evaluation.scores import dataset_reference
-    from service.runtime.local import LocalEngine
+    from service.runtime.in_process import LocalEngine
+    from service.scoring.images import dataset_reference
 
     store = ModelStore.of(settings)
     extractor = store.extractor(features)

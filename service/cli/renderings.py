@@ -11,7 +11,7 @@ from service.cli.places import Place
 from service.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from service.evaluation.reports import Report
+    from service.evaluation.report.schema import Report
 
 FailIfOption = Annotated[
     list[str] | None,

@@ -27,7 +27,7 @@ def serve(
 def _supervise(settings: Settings, runtime_dir: Path, metrics_dir: Path) -> int:
     import asyncio
 
-    from service.supervisor import Supervisor, bind
+    from service.processes.supervisor import Supervisor, bind
     from service.telemetry.logs import configure_logging
 
     configure_logging("supervisor", settings.log_level)

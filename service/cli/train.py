@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from service.cli.reporting import fail_clearly, say
-from service.cli.scoring import measure_scores
+from service.scoring.card import measure_scores
 from service.settings import read_settings
 from service.store import Model, ModelStore, write_card
 

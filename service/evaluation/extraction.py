@@ -8,15 +8,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from service.evaluation.album import Images
-from service.evaluation.archives import Samples
-from service.evaluation.blocks import block_of
+from service.evaluation.samples.album import Album, Images
+from service.evaluation.samples.archives import Samples
+from service.imaging import Pixels
 from service.metrics.statistics import Statistics
-from service.runtime.calls import Call, EngineClient, Lane, submit_patiently
-from service.store import Model
+from service.resampling import resample
+from service.runtime.calls import Array, Call, EngineClient, Lane, submit_patiently
+from service.store import ImageInput, Model
+from service.tasks.features import AT_ANY_SIZE
 
 BLOCKS_UNDER_WAY = 4
 """Enough to keep a device busy, little enough to leave the queue to others."""
+
+FLOAT_BYTES = 4
 
 Rows = NDArray[np.float32]
 
@@ -57,6 +61,26 @@ async def extract_features(
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
     return sink.finish()
+
+
+def block_of(images: Images, start: int, stop: int, spec: ImageInput) -> tuple[str, Array]:
+    """The verb that takes these images, and their pixels.
+
+    How a block is sent depends on its images alone, so that its features do, too: pixels as they are stored if they
+    have one size and take no more bytes than what they are resampled to, else resampled here, one by one.
+    """
+    if spec.in_whole_pixels:
+        assert not isinstance(images, Album)
+        return "features", np.ascontiguousarray(images[start:stop])
+    rows = [images[row] for row in range(start, min(stop, len(images)))]
+    if spec.resample == "as-sent" or _lighter_as_stored(rows, spec):
+        return AT_ANY_SIZE, np.stack(rows)
+    return "features", np.stack([resample(row, spec.resample, spec.size) for row in rows])
+
+
+def _lighter_as_stored(rows: list[Pixels], spec: ImageInput) -> bool:
+    height, width = spec.size
+    return len({row.shape for row in rows}) == 1 and rows[0][..., 0].size <= height * width * FLOAT_BYTES
 
 
 class _Sink:

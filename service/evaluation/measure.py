@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from service.errors import InvalidSamples
-from service.evaluation.archives import Samples
-from service.evaluation.reports import MetricEntry, NoiseFloor
-from service.evaluation.stopping import Stop
+from service.evaluation.report.schema import MetricEntry, NoiseFloor
+from service.evaluation.samples.archives import Samples
+from service.evaluation.threads import Stop
 from service.metrics.kernel_metric import share
 from service.metrics.metric import Metric, Score, Side
 from service.metrics.registry import DEFAULT_METRICS, build_metric

@@ -12,19 +12,17 @@ import numpy as np
 
 from service import __version__
 from service.errors import InvalidRequest, InvalidSamples, UnreadableArchive
-from service.evaluation.archives import Samples
-from service.evaluation.baseline import check_extractor, check_options, check_reference, compare, unlike
-from service.evaluation.curation import Lot, curate
-from service.evaluation.exhibits import Exhibits
 from service.evaluation.extraction import beside_images, extract_features
-from service.evaluation.history import History, NoHistory
-from service.evaluation.inputs import sha256_of
-from service.evaluation.judge import judge, parse_thresholds
+from service.evaluation.figures.compute import Lot, compute_figures
+from service.evaluation.figures.data import Figures
 from service.evaluation.measure import Measurement, choose_metrics, measurable, measure, side_of
-from service.evaluation.reading import read_samples
 from service.evaluation.references import CALLER, Description, References
-from service.evaluation.reports import TOTAL, Extraction, GeneratedSet, MetricEntry, ReferenceSet, Report, Verdict
-from service.evaluation.stopping import in_thread
+from service.evaluation.report.baseline import check_extractor, check_options, check_reference, compare, unlike
+from service.evaluation.report.history import History, NoHistory, sha256_of
+from service.evaluation.report.schema import TOTAL, Extraction, GeneratedSet, MetricEntry, ReferenceSet, Report, Verdict
+from service.evaluation.report.thresholds import apply_thresholds, parse_thresholds
+from service.evaluation.samples.archives import Samples, read_samples
+from service.evaluation.threads import in_thread
 from service.imaging import DECODER
 from service.metrics.metric import Metric, Side
 from service.metrics.samples import check_dimensions
@@ -110,15 +108,15 @@ async def evaluate(
     reference: Path | None,
     working_dir: Path,
     on_progress: Progress = lambda _: None,
-    on_exhibits: Callable[[Exhibits], None] | None = None,
+    on_figures: Callable[[Figures], None] | None = None,
 ) -> Report:
     """The report on the samples in `generated`, compared with those in `reference` or with the stored ones.
 
-    `working_dir` must exist and outlive the call. `on_exhibits` is given what can be shown beside the numbers, unless
+    `working_dir` must exist and outlive the call. `on_figures` is given what can be shown beside the numbers, unless
     they are those of an earlier evaluation. Raises the ServiceError that ends the evaluation.
     """
     chosen = plan(request, bench, has_file=reference is not None)
-    evaluation = _Evaluation(request, bench, chosen, working_dir, on_progress, on_exhibits)
+    evaluation = _Evaluation(request, bench, chosen, working_dir, on_progress, on_figures)
     return await evaluation.run(report_id, generated, reference)
 
 
@@ -132,14 +130,14 @@ class _Evaluation:
         chosen: Plan,
         working_dir: Path,
         on_progress: Progress,
-        on_exhibits: Callable[[Exhibits], None] | None,
+        on_figures: Callable[[Figures], None] | None,
     ) -> None:
         self._request = request
         self._bench = bench
         self._plan = chosen
         self._working_dir = working_dir
         self._on_progress = on_progress
-        self._on_exhibits = on_exhibits
+        self._on_figures = on_figures
         self._shares: dict[str, float] = {}
         self._seconds: dict[str, float] = {}
         self._extracted: set[str] = set()
@@ -186,12 +184,13 @@ class _Evaluation:
         )
 
     async def _measure(self, generated: Lot, reference: Lot) -> Measurement:
-        """The scores of two sides, and the exhibits where they are wanted."""
+        """The scores of two sides, and the figures where they are wanted."""
         metrics, judged, side = self._plan.metrics, generated.side, reference.side
         request = self._request
         if request.metrics is None and not request.thresholds:
             metrics = measurable(metrics, judged, side) or metrics
-        curating = asyncio.create_task(self._curate(generated, reference, curve="fid" in metrics))  # beside the metrics
+        # Figures are computed beside the metrics.
+        computing = asyncio.create_task(self._compute_figures(generated, reference, curve="fid" in metrics))
         try:
             with self._timed("measure"):
                 measured = await in_thread(
@@ -199,21 +198,23 @@ class _Evaluation:
                         judged, side, metrics, seed=request.seed, intervals=request.intervals, stop=stop
                     )
                 )
-            exhibits = await curating
+            figures = await computing
         finally:
-            curating.cancel()
-            await asyncio.gather(curating, return_exceptions=True)
-        if self._on_exhibits is not None:
-            await asyncio.to_thread(self._on_exhibits, exhibits)
+            computing.cancel()
+            await asyncio.gather(computing, return_exceptions=True)
+        if self._on_figures is not None:
+            await asyncio.to_thread(self._on_figures, figures)
         return measured
 
-    async def _curate(self, generated: Lot, reference: Lot, *, curve: bool) -> Exhibits:
-        if self._on_exhibits is None:
-            return Exhibits()
+    async def _compute_figures(self, generated: Lot, reference: Lot, *, curve: bool) -> Figures:
+        if self._on_figures is None:
+            return Figures()
         extractor, seed = self._extractor(), self._request.seed
         labels = extractor.manifest.labels if extractor else ()
         with self._timed("exhibits"):
-            return await in_thread(lambda _: curate(generated, reference, labels=labels, curve=curve, seed=seed))
+            return await in_thread(
+                lambda _: compute_figures(generated, reference, labels=labels, curve=curve, seed=seed)
+            )
 
     async def _measured_before(self, sent: Samples, real: Samples | None) -> Report | None:
         """The report of an earlier evaluation of the very same inputs."""
@@ -236,7 +237,7 @@ class _Evaluation:
     def _verdict(self, metrics: Mapping[str, MetricEntry]) -> Verdict | None:
         thresholds = parse_thresholds(self._request.thresholds or "", metrics)
         baseline = self._plan.baseline
-        return judge(thresholds, metrics, () if baseline is None else compare(baseline, metrics))
+        return apply_thresholds(thresholds, metrics, () if baseline is None else compare(baseline, metrics))
 
     def _unlike(self, metrics: Collection[str]) -> tuple[str, ...]:
         baseline = self._plan.baseline

@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from service.errors import InvalidManifest, InvalidRequest, InvalidSamples, ReferenceNotFound, ReferenceShipped
-from service.evaluation.uploads import STALE_S
+from service.evaluation.queue.uploads import STALE_S
 from service.metrics.metric import Side
 from service.metrics.samples import check_features, checked_probabilities
 from service.metrics.statistics import Statistics, statistics_of

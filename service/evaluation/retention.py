@@ -2,11 +2,11 @@
 
 import time
 
-from service.evaluation.gallery import Gallery
-from service.evaluation.jobs import Ended, Jobs
+from service.evaluation.figures.files import FigureFiles
+from service.evaluation.queue.jobs import Ended, Jobs
+from service.evaluation.queue.uploads import Uploads
 from service.evaluation.references import References
-from service.evaluation.stopping import Stop
-from service.evaluation.uploads import Uploads
+from service.evaluation.threads import Stop
 from service.settings import Settings
 
 DAY_S = 86400.0
@@ -15,11 +15,11 @@ DAY_S = 86400.0
 class Retention:
     """Removes evaluations that are too old or too many, and what dead processes left."""
 
-    def __init__(self, settings: Settings, jobs: Jobs, uploads: Uploads, gallery: Gallery) -> None:
+    def __init__(self, settings: Settings, jobs: Jobs, uploads: Uploads, figure_files: FigureFiles) -> None:
         self._settings = settings
         self._jobs = jobs
         self._uploads = uploads
-        self._gallery = gallery
+        self._figure_files = figure_files
 
     def sweep(self, stop: Stop | None = None) -> None:
         """Remove what is not to be kept. Raises DatabaseUnavailable and Stopped."""
@@ -29,8 +29,8 @@ class Retention:
         if gone:
             self._jobs.forget(gone)
         for job_id in gone:
-            self._gallery.discard(job_id)
-        self._gallery.sweep(self._jobs.ids())
+            self._figure_files.discard(job_id)
+        self._figure_files.sweep(self._jobs.ids())
         self._uploads.sweep(self._jobs.ids("queued", "running"), stop)
         References.of(self._settings).sweep()
 
@@ -40,7 +40,7 @@ class Retention:
         oldest = time.time() - days * DAY_S if days else 0.0
         kept = []
         for ended in over:
-            left -= ended.size_bytes + self._gallery.size_of(ended.id)
+            left -= ended.size_bytes + self._figure_files.size_of(ended.id)
             if left < 0 or ended.ended < oldest:
                 break
             kept.append(ended)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from service.nets.drawing import draw_kaiming
+from service.nets.initialisation import draw_kaiming
 from service.nets.layers import side_after
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from service.nets.drawing import draw_kaiming, draw_xavier, draws_as_published, scaled
+from service.nets.initialisation import draw_kaiming, draw_xavier, draws_as_published, scaled
 from service.nets.layers import side_after
 from service.nets.normalisation import ResponseNorm
 

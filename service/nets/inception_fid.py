@@ -15,7 +15,7 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
-from service.nets.drawing import draw_kaiming
+from service.nets.initialisation import draw_kaiming
 
 Kernel = tuple[int, int]
 SQUARE: Kernel = (3, 3)

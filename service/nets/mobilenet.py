@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from service.errors import InvalidManifest
 from service.nets.activations import build_activation
 from service.nets.convolutions import Shape, build_convolution
-from service.nets.drawing import draw_kaiming, scaled
+from service.nets.initialisation import draw_kaiming, scaled
 
 STEM = 32
 MAPS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from service.errors import InvalidManifest
-from service.nets.drawing import draw_kaiming, draw_normal, draws_as_published, scaled
+from service.nets.initialisation import draw_kaiming, draw_normal, draws_as_published, scaled
 from service.nets.layers import side_after
 
 CIFAR = ((5, 192, 160, 96), (5, 192, 192, 192), (3, 192, 192))

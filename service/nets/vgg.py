@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from service.errors import InvalidManifest
 from service.nets.convolutions import Shape, build_convolution
-from service.nets.drawing import draw_kaiming, draw_normal, draws_as_published, scaled
+from service.nets.initialisation import draw_kaiming, draw_normal, draws_as_published, scaled
 from service.nets.normalisation import ResponseNorm
 
 MAPS = (64, 128, 256, 512, 512)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from service.nets.convolutions import Shape, build_convolution
-from service.nets.drawing import draw_kaiming, scaled
+from service.nets.initialisation import draw_kaiming, scaled
 
 ENTRY = ((64, 128), (128, 256), (256, 728))
 MIDDLE = 728

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from service.nets.drawing import draw_kaiming, draw_normal, draws_as_published
+from service.nets.initialisation import draw_kaiming, draw_normal, draws_as_published
 from service.nets.layers import side_after
 from service.nets.normalisation import ResponseNorm
 

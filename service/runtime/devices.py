@@ -9,11 +9,12 @@ import torch
 from torch import nn
 
 from service.errors import ConfigurationError, UntrustedWeights
+from service.files import file_sha256
 from service.nets.folding import fold
 from service.nets.registry import open_net
 from service.runtime.calls import Array
 from service.runtime.queues import Batch
-from service.store import Model, file_sha256
+from service.store import Model
 from service.tasks.registry import task_of
 
 

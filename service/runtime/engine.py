@@ -25,7 +25,8 @@ from service.errors import (
 )
 from service.runtime.calls import Array, Call, Lane, LoadedModel
 from service.runtime.devices import Device
-from service.runtime.queues import LATE, Batch, ModelQueue, Share, Work, warm_sizes
+from service.runtime.queues import LATE, Batch, ModelQueue, Share, warm_sizes
+from service.runtime.work import Work
 from service.store import Model, ModelStore
 from service.tasks.registry import TASKS, task_of
 from service.telemetry.instruments import Instruments

@@ -11,7 +11,7 @@ from service.errors import ServiceError
 from service.runtime.calls import Array, Lane, LoadedModel
 from service.runtime.frames import Frame, FrameReader, Kind, call_of_text, encode, error_to_meta
 from service.runtime.link import Outbox
-from service.runtime.queues import Work
+from service.runtime.work import Work
 
 log = logging.getLogger(__name__)
 

@@ -3,48 +3,15 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from service.errors import DeadlineExceeded, ServiceError
+from service.errors import DeadlineExceeded
 from service.runtime.calls import Array, Call, Lane
+from service.runtime.work import Work
 from service.tasks.registry import task_of
 
-Answer = Callable[[list[Array] | ServiceError], None]
-
 LATE = "The deadline passed before there was an answer."
-
-
-@dataclass(slots=True, eq=False)
-class Work:
-    """One submission: rows that are answered together, whatever batches they went through."""
-
-    call: Call
-    arrays: Sequence[Array]
-    rows: int
-    lane: Lane
-    deadline: float | None
-    request_id: str
-    answer: Answer
-    arrived: float = field(default_factory=time.monotonic)
-    taken: int = 0
-    pieces: list[list[Array]] = field(default_factory=list)
-    over: bool = False
-    """Answered, failed or cancelled: nothing more is done for it."""
-    expiry: asyncio.TimerHandle | None = None
-    """What answers it once its deadline passes."""
-
-    def finish(self, outcome: list[Array] | ServiceError) -> None:
-        """Answer once; later outcomes are dropped."""
-        if not self.over:
-            self.close()
-            self.answer(outcome)
-
-    def close(self) -> None:
-        """Let nothing more be done for it, not by its deadline either."""
-        self.over = True
-        if self.expiry is not None:
-            self.expiry.cancel()
 
 
 @dataclass(frozen=True, slots=True)

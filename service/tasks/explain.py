@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from service.errors import InvalidRequest
 from service.imaging import Pixels
 from service.store import ImageInput, Manifest
-from service.tasks.classify import images_example, normalise, read_image
+from service.tasks.classify import images_example, read_image
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -23,12 +22,6 @@ ARRAYS: dict[Method, tuple[str, ...]] = {
     "saliency": ("slopes", "label", "probability"),
 }
 """What each method answers, by name."""
-STRONGEST = 9
-"""How many maps are sent back to pixels where no unit is named, as in the paper's figure 2."""
-COVER = 3
-"""The occluding square is this part of the image's side, unless its own is given in pixels."""
-PLACES = 14
-"""So many places along each side are occluded, at most; they lie evenly from edge to edge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,25 +65,4 @@ class Explain:
         """What the method answers. Raises InvalidRequest for a layer, unit or label that there is not."""
         from service.tasks import explaining  # only an engine comes here, and only engines have torch
 
-        spec = manifest.input
-        assert spec is not None
-        if self.label >= len(manifest.labels):
-            raise out_of_range("label", len(manifest.labels))
-        if self.square > min(spec.size):
-            raise out_of_range("square", min(spec.size) + 1)
-        x = normalise(tensors[0], spec)
-        methods = {
-            "activations": lambda: explaining.activations(self, net, x),
-            "deconvnet": lambda: explaining.projections(self, net, x, spec),
-            "filters": lambda: explaining.filters(self, net, x),
-            "guided": lambda: explaining.projections(self, net, x, spec, guided=True),
-            "occlusion": lambda: explaining.occlusion(self, net, tensors[0], spec, manifest.serving.max_batch),
-            "saliency": lambda: explaining.saliency(self, net, x, spec),
-        }
-        return methods[self.method]()
-
-
-def out_of_range(field: str, count: int) -> InvalidRequest:
-    """The error for an index that is not below `count`."""
-    message = f"must be below {count}"
-    return InvalidRequest(f"{field}: {message}", errors=[{"field": field, "message": message}])
+        return explaining.answer(self.method, self, net, tensors[0], manifest)

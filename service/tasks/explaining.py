@@ -1,57 +1,112 @@
 """The methods of `/explain`, inside an engine: tensors to tensors, the images along axis 0 of each."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from service.nets import seeing
-from service.store import ImageInput
+from service.errors import InvalidRequest
+from service.nets import attribution
+from service.store import ImageInput, Manifest
 from service.tasks.classify import normalise
-from service.tasks.explain import COVER, PLACES, STRONGEST, out_of_range
 
-if TYPE_CHECKING:
-    from service.tasks.explain import Explain
+STRONGEST = 9
+"""How many maps are sent back to pixels where no unit is named, as in the paper's figure 2."""
+COVER = 3
+"""The occluding square is this part of the image's side, unless its own is given in pixels."""
+PLACES = 14
+"""So many places along each side are occluded, at most; they lie evenly from edge to edge."""
 
 
-def activations(task: "Explain", net: nn.Module, x: Tensor) -> Sequence[Tensor]:
+class Question(Protocol):
+    """What of a net is asked about; a number below 0, an empty name and a square of 0 are left to the method."""
+
+    @property
+    def layer(self) -> str:
+        """A layer's name."""
+        ...
+
+    @property
+    def unit(self) -> int:
+        """One map, or filter, of the layer."""
+        ...
+
+    @property
+    def label(self) -> int:
+        """A label's index."""
+        ...
+
+    @property
+    def square(self) -> int:
+        """The side in pixels of what occludes."""
+        ...
+
+
+def answer(method: str, task: Question, net: nn.Module, images: Tensor, manifest: Manifest) -> Sequence[Tensor]:
+    """What a method answers of images uint8 (n, H, W, C). Raises InvalidRequest for what this net does not have."""
+    spec = manifest.input
+    assert spec is not None
+    _check_below("label", task.label, len(manifest.labels))
+    _check_below("square", task.square, min(spec.size) + 1)
+    x = normalise(images, spec)
+    methods = {
+        "activations": lambda: activations(task, net, x),
+        "deconvnet": lambda: projections(task, net, x, spec),
+        "filters": lambda: filters(task, net, x),
+        "guided": lambda: projections(task, net, x, spec, guided=True),
+        "occlusion": lambda: occlusion(task, net, images, spec, manifest.serving.max_batch),
+        "saliency": lambda: saliency(task, net, x, spec),
+    }
+    try:
+        return methods[method]()
+    except attribution.NotInThisNet as error:
+        field = "layer" if error.lacking == "layer" else "method"
+        raise InvalidRequest.of_field(field, str(error)) from error
+
+
+def _check_below(field: str, value: int, count: int) -> None:
+    if value >= count:
+        raise InvalidRequest.of_field(field, f"must be below {count}")
+
+
+def activations(task: Question, net: nn.Module, x: Tensor) -> Sequence[Tensor]:
     """The maps of a layer, (n, K, h, w)."""
     _, layer = _choose(task, net, x)
-    return [_only(task, seeing.maps_of(net, x, layer).float(), axis=1)]
+    return [_only(task, attribution.maps_of(net, x, layer).float(), axis=1)]
 
 
-def filters(task: "Explain", net: nn.Module, x: Tensor) -> Sequence[Tensor]:
+def filters(task: Question, net: nn.Module, x: Tensor) -> Sequence[Tensor]:
     """The kernels of a layer, once an image: (n, K, C, kh, kw)."""
     name, layer = _choose(task, net, x, first=True)
-    kernels = _only(task, seeing.filters_of(layer, name).float(), axis=0)
+    kernels = _only(task, attribution.filters_of(layer, name).float(), axis=0)
     return [kernels.repeat(len(x), 1, 1, 1, 1)]
 
 
 def projections(
-    task: "Explain", net: nn.Module, x: Tensor, spec: ImageInput, *, guided: bool = False
+    task: Question, net: nn.Module, x: Tensor, spec: ImageInput, *, guided: bool = False
 ) -> Sequence[Tensor]:
     """Projections (n, U, C, H, W) of a layer's strongest maps, the maps (n, U) and their largest values (n, U)."""
     _, layer = _choose(task, net, x)
-    maps = seeing.maps_of(net, x, layer)  # (n, K, h, w)
+    maps = attribution.maps_of(net, x, layer)  # (n, K, h, w)
     _only(task, maps, axis=1)
     pixels, units, strengths = [], [], []
     for image, own in zip(x, maps, strict=True):
-        chosen = torch.tensor([task.unit]) if task.unit >= 0 else seeing.strongest_units(own, STRONGEST)
-        sent_back = seeing.deconvolve(net, image[None], layer, chosen.tolist(), guided=guided)
+        chosen = torch.tensor([task.unit]) if task.unit >= 0 else attribution.strongest_units(own, STRONGEST)
+        sent_back = attribution.deconvolve(net, image[None], layer, chosen.tolist(), guided=guided)
         pixels.append(_without_border(sent_back, spec))
         units.append(chosen.to(x.device))
         strengths.append(own.amax(dim=(1, 2))[units[-1]])
     return [torch.stack(pixels), torch.stack(units), torch.stack(strengths)]
 
 
-def saliency(task: "Explain", net: nn.Module, x: Tensor, spec: ImageInput) -> Sequence[Tensor]:
+def saliency(task: Question, net: nn.Module, x: Tensor, spec: ImageInput) -> Sequence[Tensor]:
     """How much each pixel moves the label's logit (n, H, W), the label's index (n,) and its probability (n,)."""
     labels, probabilities = _label(task, net, x)
-    return [_without_border(seeing.saliency(net, x, labels), spec), labels, probabilities]
+    return [_without_border(attribution.saliency(net, x, labels), spec), labels, probabilities]
 
 
-def occlusion(task: "Explain", net: nn.Module, images: Tensor, spec: ImageInput, batch: int) -> Sequence[Tensor]:
+def occlusion(task: Question, net: nn.Module, images: Tensor, spec: ImageInput, batch: int) -> Sequence[Tensor]:
     """The label's probability behind a square of mean colour (n, h, w), index (n,), own probability (n,), side (n,)."""
     labels, probabilities = _label(task, net, normalise(images, spec))
     height, width = spec.size
@@ -77,22 +132,21 @@ def _places(length: int, side: int) -> list[int]:
     return torch.linspace(0, length - side, min(PLACES, length - side + 1)).round().int().tolist()
 
 
-def _choose(task: "Explain", net: nn.Module, x: Tensor, *, first: bool = False) -> tuple[str, nn.Module]:
+def _choose(task: Question, net: nn.Module, x: Tensor, *, first: bool = False) -> tuple[str, nn.Module]:
     """The layer that is asked about: as named, else the last one with maps, or the first."""
-    layers = seeing.map_layers(net, x[:1])
+    layers = attribution.map_layers(net, x[:1])
     usual = [name for name, layer in layers.items() if getattr(layer, "weight", None) is not None]
     name = task.layer or (usual[0 if first else -1] if usual else "")
-    return name, seeing.find_layer(layers, name)
+    return name, attribution.find_layer(layers, name)
 
 
-def _only(task: "Explain", maps: Tensor, *, axis: int) -> Tensor:
+def _only(task: Question, maps: Tensor, *, axis: int) -> Tensor:
     """All along an axis, or the unit that is asked about."""
-    if task.unit >= maps.shape[axis]:
-        raise out_of_range("unit", maps.shape[axis])
+    _check_below("unit", task.unit, maps.shape[axis])
     return maps.narrow(axis, task.unit, 1) if task.unit >= 0 else maps
 
 
-def _label(task: "Explain", net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+def _label(task: Question, net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     """The index (n,) of the label that is explained, and its probability (n,)."""
     probabilities = net(x).float().softmax(dim=1)
     labels = probabilities.argmax(dim=1)

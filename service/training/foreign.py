@@ -14,12 +14,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from service.errors import ConfigurationError, UntrustedWeights
+from service.files import file_sha256
 from service.nets.keymaps import check, in_order, red_first, to_ours
 from service.nets.layers import count_parameters, layer_table
 from service.nets.onnx import read_layers
 from service.nets.registry import build_net
 from service.nets.weights import save_weights
-from service.store import Card, Layer, Model, Score, Source, file_sha256, write_card
+from service.store import Card, Layer, Model, Score, Source, write_card
 from service.training.checkpoints import read_tensors
 from service.training.train import example_of, versions
 

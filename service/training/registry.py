@@ -8,8 +8,8 @@ from pydantic import BaseModel, ValidationError
 from torch import nn
 
 from service.errors import InvalidManifest
-from service.training.adversarial import train_adversarial
-from service.training.adversarial_recipe import AdversarialRecipe
+from service.training.adversarial.loop import train_adversarial
+from service.training.adversarial.recipe import AdversarialRecipe
 from service.training.classifier import ClassifierRecipe, train_classifier
 from service.training.reservoir import (
     ReservoirClassifierRecipe,

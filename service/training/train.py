@@ -24,13 +24,14 @@ from service.datasets.registry import STACKED, find_dataset, find_mixture, find_
 from service.datasets.series import SeriesSource
 from service.datasets.stacked import Stacked
 from service.errors import ConfigurationError
+from service.files import file_sha256
 from service.nets.layers import count_parameters, layer_table
 from service.nets.registry import build_net
 from service.nets.weights import load_weights, save_weights
-from service.store import Card, Layer, Manifest, Model, ModelStore, Score, file_sha256
+from service.store import Card, Layer, Manifest, Model, ModelStore, Score
+from service.training.adversarial.recording import FILE as RECORDING
 from service.training.checkpoints import Checkpoints
 from service.training.progress import Progress
-from service.training.recording import FILE as RECORDING
 from service.training.registry import Form, Loop, read_recipe
 from service.training.run import Run
 from service.training.team import Team, gathered

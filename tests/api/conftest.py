@@ -8,7 +8,7 @@ from doubles import FakeEngine
 from service.api.app import create_app
 from service.api.gate import Application
 from service.api.state import State
-from service.runtime.local import LocalEngine
+from service.runtime.in_process import LocalEngine
 from service.settings import Settings
 from service.store import ModelStore
 

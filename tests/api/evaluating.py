@@ -9,8 +9,8 @@ import httpx
 from service.api.app import create_app
 from service.api.gate import Application
 from service.api.state import State
-from service.evaluation.evaluator import Evaluator
 from service.evaluation.pipeline import Bench
+from service.evaluation.worker import Evaluator
 from service.telemetry.instruments import Instruments
 
 

@@ -9,8 +9,8 @@ from evaluation.packing import digits, npz, pngs, zipped
 
 from service.api.gate import Application
 from service.api.state import State
-from service.evaluation.evaluator import Evaluator
 from service.evaluation.pipeline import Bench
+from service.evaluation.worker import Evaluator
 from service.telemetry.instruments import Instruments
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
@@ -66,7 +66,7 @@ async def test_a_report_comes_in_the_form_that_is_accepted(
     assert "Fréchet distance by sample size" in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert shown["application/json"].json()["metrics"]["fid"]["value"] > 0
-    state.gallery.discard(place.rpartition("/")[2])
+    state.figure_files.discard(place.rpartition("/")[2])
     bare = await client.get(place, headers={"accept": "text/html"})
     assert bare.status_code == 200
     assert "Nearest to real samples" not in bare.text
@@ -78,10 +78,10 @@ async def test_the_exhibits_go_with_their_evaluation_and_are_copied_to_one_of_th
 ) -> None:
     first, second = [(await client.post("/evaluate", files=files, data={"metrics": "fid"})).json() for _ in range(2)]
     for report in (first, second):
-        assert state.gallery.show(report["id"]) is not None
+        assert state.figure_files.load(report["id"]) is not None
     await client.delete(f"/evaluations/{first['id']}")
-    assert state.gallery.show(first["id"]) is None
-    assert state.gallery.show(second["id"]) is not None
+    assert state.figure_files.load(first["id"]) is None
+    assert state.figure_files.load(second["id"]) is not None
 
 
 @pytest.mark.parametrize("accept", ["image/png", "text/html;q=0"])

@@ -14,7 +14,7 @@ NAMES = st.text(st.characters(blacklist_characters='"\\\r\n', blacklist_categori
 PARTS = st.lists(st.tuples(NAMES, st.none() | NAMES, st.binary(max_size=50)), max_size=5)
 
 
-class Kept:
+class StoredReference:
     """Keeps what is written, and notes the end."""
 
     def __init__(self) -> None:
@@ -36,11 +36,11 @@ def form_of(parts: list[tuple[str, str | None, bytes]]) -> bytes:
     return b"".join(lines) + b"--cut--\r\n"
 
 
-def read(body: bytes, sizes: list[int]) -> list[tuple[Part, Kept]]:
-    found: list[tuple[Part, Kept]] = []
+def read(body: bytes, sizes: list[int]) -> list[tuple[Part, StoredReference]]:
+    found: list[tuple[Part, StoredReference]] = []
 
     def open_part(part: Part) -> Sink:
-        found.append((part, Kept()))
+        found.append((part, StoredReference()))
         return found[-1][1]
 
     async def pieces() -> AsyncIterator[bytes]:

@@ -16,7 +16,7 @@ from service.api.gate import Application
 from service.errors import DeadlineExceeded, EngineUnavailable, ModelFailed, Overloaded
 from service.imaging import encode_png
 from service.runtime.calls import Call
-from service.runtime.local import LocalEngine
+from service.runtime.in_process import LocalEngine
 
 PNG = {"content-type": "image/png"}
 MakeApp = Callable[..., Application]

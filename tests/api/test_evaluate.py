@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from evaluation.packing import digits, npz, pngs, zipped
 
-from service.api.accepting import FIELD_LIMIT_BYTES
 from service.api.app import create_app
 from service.api.gate import Application
+from service.api.jobs import FIELD_LIMIT_BYTES
 from service.api.state import State
-from service.evaluation.evaluator import Evaluator
 from service.evaluation.pipeline import Bench
+from service.evaluation.worker import Evaluator
 from service.settings import Settings
 from service.telemetry.instruments import Instruments
 

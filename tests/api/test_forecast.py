@@ -13,8 +13,8 @@ from service.api.gate import Application
 from service.datasets.mackey_glass import mackey_glass
 from service.errors import Overloaded
 from service.nets.clockwork import ClockworkRNN
-from service.runtime.forecasting import BLOCK_STEPS
-from service.runtime.local import LocalEngine
+from service.operations.forecast import BLOCK_STEPS
+from service.runtime.in_process import LocalEngine
 
 MakeApp = Callable[..., Application]
 SERIES = mackey_glass(700, seed=5)[:, 0]

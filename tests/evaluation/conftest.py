@@ -5,7 +5,7 @@ import postgres
 import pytest
 import sqlalchemy as sa
 
-from service.evaluation.database import Database
+from service.evaluation.queue.database import Database
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.evaluation.unpacking import Limits
+from service.evaluation.samples.limits import Limits
 from service.imaging import encode_png
 
 Files = Iterable[tuple[str, bytes]]

@@ -1,9 +1,9 @@
-"""Reports and exhibits small enough to read, as an evaluation would leave them."""
+"""Reports and figures small enough to read, as an evaluation would leave them."""
 
 import numpy as np
 
-from service.evaluation.exhibits import Classes, Curve, Exhibits, Pairs, Projection, Typicality
-from service.evaluation.reports import (
+from service.evaluation.figures.data import Classes, Curve, Figures, Pairs, Projection, Typicality
+from service.evaluation.report.schema import (
     Check,
     Extraction,
     GeneratedSet,
@@ -57,12 +57,12 @@ def report(*checks: Check, warnings: tuple[str, ...] = (), **fields: object) -> 
     return Report.model_validate(described)
 
 
-def exhibits(*, classes: int = 4, real_images: bool = True) -> Exhibits:
+def figures(*, classes: int = 4, real_images: bool = True) -> Figures:
     """One of each, of random samples."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (3, 5, 6, 1), dtype=np.uint8)
     shares = rng.dirichlet(np.ones(classes), 2)
-    return Exhibits(
+    return Figures(
         Projection(rng.normal(size=(30, 2)), rng.normal(size=(20, 2)), np.array([0.5, 0.25])),
         Classes(np.array([f"class <{index}>" for index in range(classes)]), *shares),
         Pairs(

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 from evaluation.packing import digits
 
-from service.evaluation.album import Album
-from service.evaluation.blocks import block_of
+from service.evaluation.extraction import block_of
+from service.evaluation.samples.album import Album
 from service.resampling import resample
 from service.store import ImageInput, Resample
 from service.tasks.features import AT_ANY_SIZE

@@ -9,7 +9,7 @@ from doubles import Unanswering
 from evaluation.packing import digits
 
 from service.evaluation.extraction import BLOCKS_UNDER_WAY, extract_features
-from service.runtime.local import LocalEngine
+from service.runtime.in_process import LocalEngine
 from service.store import ModelStore
 
 

@@ -12,14 +12,14 @@ from nets.graphs import looking, seen
 from torch import from_numpy
 
 from service.errors import InvalidSamples, PackageMissing, WrongTask
-from service.evaluation.keeping import keep_reference
 from service.evaluation.pipeline import Bench, evaluate
-from service.evaluation.reports import Report
+from service.evaluation.report.schema import Report
+from service.evaluation.store_reference import store_reference
+from service.files import file_sha256
 from service.metrics.fid import fid
 from service.nets.pixels import Pixels as PixelsNet
 from service.resampling import RESIZING, resample
 from service.schemas import EvaluationRequest, ReferenceRequest
-from service.store import file_sha256
 
 EXTRACTOR = CLASSIFIER.replace('task = "classify"', 'task = "features"').replace('labels = ["a", "b", "c", "d"]\n', "")
 ONNX = EXTRACTOR.replace("size = [2, 2]", "size = [4, 4]").replace(
@@ -100,7 +100,7 @@ async def test_images_of_several_sizes_are_shown_by_their_middles(bench: Bench, 
         generated=made,
         reference=made,
         working_dir=tmp_path,
-        on_exhibits=shown.append,
+        on_figures=shown.append,
     )
     pairs = shown[0].pairs
     assert pairs is not None
@@ -136,7 +136,7 @@ async def test_an_onnx_file_that_was_put_into_the_store_is_an_extractor(
 async def test_a_reference_of_an_onnx_files_features_names_the_file(bench: Bench, graph: Path, tmp_path: Path) -> None:
     made, real = packed(tmp_path, digits(30, seed=1, size=4), digits(21, seed=2, size=4))
     asked = ReferenceRequest(name="mine", features="looking")
-    kept = await keep_reference(asked, bench, upload=real, working_dir=tmp_path)
+    kept = await store_reference(asked, bench, upload=real, working_dir=tmp_path)
     kept.publish()
     assert kept.summary.weights_sha256 == file_sha256(graph)
     report = await report_on(bench, made, None, tmp_path, reference_name="mine")

@@ -7,9 +7,9 @@ import pytest
 
 from service.errors import InvalidRequest, InvalidSamples
 from service.evaluation import measure as module
-from service.evaluation.archives import Samples
 from service.evaluation.measure import choose_metrics, measurable, measure, side_of
-from service.evaluation.stopping import Stop, Stopped
+from service.evaluation.samples.archives import Samples
+from service.evaluation.threads import Stop, Stopped
 from service.metrics.metric import Floor, Metric, Score, Side
 from service.metrics.registry import DEFAULT_METRICS, METRICS
 from service.metrics.statistics import Statistics, statistics_of

@@ -16,15 +16,15 @@ from service.errors import (
     UnreadableArchive,
     WrongTask,
 )
-from service.evaluation.exhibits import Exhibits
-from service.evaluation.history import ReportFiles
+from service.evaluation.figures.data import Figures
 from service.evaluation.pipeline import Bench, evaluate, plan
 from service.evaluation.references import make_reference, save_reference
-from service.evaluation.reports import Report
+from service.evaluation.report.history import ReportFiles
+from service.evaluation.report.schema import Report
+from service.files import file_sha256
 from service.metrics.fid import fid
 from service.runtime.calls import Array, Call, Lane
 from service.schemas import EvaluationRequest
-from service.store import file_sha256
 
 REAL = digits(60, seed=1, size=2)
 MADE = digits(50, seed=2, size=2)
@@ -206,7 +206,7 @@ async def test_a_request_that_cannot_be_carried_out_is_refused_before_its_files_
 async def test_exhibits_are_made_for_who_asks_and_move_no_number(
     bench: Bench, made: Path, real: Path, tmp_path: Path
 ) -> None:
-    shown: list[Exhibits] = []
+    shown: list[Figures] = []
     (tmp_path / "shown").mkdir()
     report = await evaluate(
         EvaluationRequest(metrics=("mmd",)),
@@ -215,14 +215,14 @@ async def test_exhibits_are_made_for_who_asks_and_move_no_number(
         generated=made,
         reference=real,
         working_dir=tmp_path / "shown",
-        on_exhibits=shown.append,
+        on_figures=shown.append,
     )
-    [exhibits] = shown
-    assert isinstance(exhibits, Exhibits)
-    assert exhibits.pairs is not None
-    assert len(exhibits.pairs.real) == 12
-    assert exhibits.classes is not None
-    assert exhibits.classes.labels.tolist() == ["a", "b", "c", "d"]
-    assert exhibits.curve is None
+    [figures] = shown
+    assert isinstance(figures, Figures)
+    assert figures.pairs is not None
+    assert len(figures.pairs.real) == 12
+    assert figures.classes is not None
+    assert figures.classes.labels.tolist() == ["a", "b", "c", "d"]
+    assert figures.curve is None
     assert "exhibits" in report.timing
     assert report.metrics == (await report_on(bench, made, real, tmp_path, metrics=("mmd",))).metrics

@@ -5,13 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.evaluation.database import Database
-from service.evaluation.exhibits import Exhibits, Projection
-from service.evaluation.gallery import Gallery
-from service.evaluation.jobs import Jobs
+from service.evaluation.figures.data import Figures, Projection
+from service.evaluation.figures.files import FigureFiles
+from service.evaluation.queue.database import EVALUATIONS, Database
+from service.evaluation.queue.jobs import Jobs
+from service.evaluation.queue.uploads import STALE_S, Uploads
 from service.evaluation.retention import DAY_S, Retention
-from service.evaluation.tables import EVALUATIONS
-from service.evaluation.uploads import STALE_S, Uploads
 from service.settings import Settings
 
 
@@ -32,7 +31,7 @@ def end(jobs: Jobs, settings: Settings, name: str, *, days_ago: float) -> None:
 
 def sweep(jobs: Jobs, settings: Settings, **changed: object) -> None:
     settings = settings.model_copy(update=changed)
-    Retention(settings, jobs, Uploads(settings.state), Gallery(settings.state)).sweep()
+    Retention(settings, jobs, Uploads(settings.state), FigureFiles(settings.state)).sweep()
 
 
 def test_reports_are_kept_for_so_many_days_and_what_is_open_always(jobs: Jobs, service_settings: Settings) -> None:
@@ -46,16 +45,16 @@ def test_reports_are_kept_for_so_many_days_and_what_is_open_always(jobs: Jobs, s
 
 
 def test_beyond_the_limit_the_oldest_go_first_with_their_exhibits(jobs: Jobs, service_settings: Settings) -> None:
-    gallery = Gallery(service_settings.state)
-    shown = Exhibits(projection=Projection(np.zeros((4, 2)), np.zeros((4, 2)), np.ones(2)))
+    figure_files = FigureFiles(service_settings.state)
+    shown = Figures(projection=Projection(np.zeros((4, 2)), np.zeros((4, 2)), np.ones(2)))
     for days, name in enumerate(("a", "b", "c")):
         end(jobs, service_settings, name, days_ago=days)
-        gallery.hang(name, shown)
-    each = gallery.size_of("a") + len('{"fid": 1.0}')
+        figure_files.save(name, shown)
+    each = figure_files.size_of("a") + len('{"fid": 1.0}')
     sweep(jobs, service_settings, reports_disk_bytes=2 * each)
     assert jobs.ids() == {"a", "b"}
-    assert gallery.show("b") is not None
-    assert (gallery.show("c"), gallery.size_of("c")) == (None, 0)
+    assert figure_files.load("b") is not None
+    assert (figure_files.load("c"), figure_files.size_of("c")) == (None, 0)
 
 
 def test_what_was_being_written_when_a_process_died_goes_when_it_is_old(jobs: Jobs, service_settings: Settings) -> None:

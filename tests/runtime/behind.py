@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from service.errors import ServiceError
 from service.runtime.calls import LoadedModel
-from service.runtime.queues import Work
+from service.runtime.work import Work
 
 
 @dataclass

@@ -7,7 +7,8 @@ from doubles import CLASSIFIER, Echo, add_card, add_model
 from service.errors import ConfigurationError, InvalidManifest, UntrustedWeights
 from service.runtime.calls import Call, Lane
 from service.runtime.devices import Device, available_devices, gather
-from service.runtime.queues import Batch, Share, Work
+from service.runtime.queues import Batch, Share
+from service.runtime.work import Work
 from service.store import Model, ModelStore
 
 

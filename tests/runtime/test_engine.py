@@ -27,7 +27,7 @@ from service.errors import (
 )
 from service.nets.weights import save_weights
 from service.runtime.calls import Array, Call, Lane
-from service.runtime.local import LocalEngine
+from service.runtime.in_process import LocalEngine
 from service.store import ModelStore
 
 ECHO = Call("echo", "classify")

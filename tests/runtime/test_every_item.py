@@ -15,8 +15,8 @@ from service.errors import DeadlineExceeded, EngineUnavailable, ModelFailed, Ove
 from service.runtime.calls import Call, EngineClient, Lane
 from service.runtime.devices import Device
 from service.runtime.engine import Engine
+from service.runtime.in_process import LocalEngine
 from service.runtime.listener import Listener
-from service.runtime.local import LocalEngine
 from service.runtime.pool import EnginePool
 from service.store import ModelStore
 from service.telemetry.instruments import Instruments

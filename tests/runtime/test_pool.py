@@ -15,7 +15,7 @@ from service.runtime.calls import Call, LoadedModel
 from service.runtime.link import ConnectionLost, Link
 from service.runtime.listener import Listener
 from service.runtime.pool import EnginePool
-from service.runtime.queues import Work
+from service.runtime.work import Work
 
 CALL = Call("model", "classify")
 

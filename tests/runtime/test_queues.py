@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from service.errors import DeadlineExceeded, ServiceError
 from service.runtime.calls import Array, Call, Lane
-from service.runtime.queues import Batch, ModelQueue, Work, padded_size, warm_sizes
+from service.runtime.queues import Batch, ModelQueue, padded_size, warm_sizes
+from service.runtime.work import Work
 
 SHARED = Call("model", "classify")
 EXACT = Call("model", "features")

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
+from service.drawing.explanation import DRAWINGS, draw_explanation, glow, signed, stretched
 from service.errors import InvalidRequest
 from service.nets.registry import build_net
 from service.nets.weights import load_weights
 from service.runtime.calls import Call
-from service.runtime.local import LocalEngine
+from service.runtime.in_process import LocalEngine
 from service.settings import Settings
 from service.store import Model, ModelStore
 from service.tasks.explain import ARRAYS, Explain, Method
-from service.tasks.panels import DRAWINGS, draw_explanation, glow, signed, stretched
 
 SEVEN = Path(__file__).parent.parent / "data" / "seven.png"
 

@@ -15,10 +15,11 @@ from training.manifests import ADVERSARIAL, CLASSIFIER, MANIFESTS
 
 from service.datasets.registry import DATASETS, MIXTURES, SERIES, STACKED
 from service.errors import ConfigurationError, DatasetMissing, InvalidManifest
+from service.files import file_sha256
 from service.nets.registry import build_net
 from service.nets.weights import load_weights
 from service.settings import Settings
-from service.store import Model, Score, file_sha256
+from service.store import Model, Score
 from service.training.checkpoints import Checkpoints
 from service.training.classifier import measure_accuracy
 from service.training.progress import Progress

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
-from service.evaluation.exhibits import Exhibits
+from service.evaluation.figures.data import Figures
 from service.evaluation.rendering.html import render_html
 from service.evaluation.rendering.junit import render_junit
 from service.evaluation.rendering.markdown import render_markdown
-from service.evaluation.reports import Report
+from service.evaluation.report.schema import Report
 
-Renderer = Callable[[Report, Exhibits | None], str]
+Renderer = Callable[[Report, Figures | None], str]
 
 JSON, HTML = "application/json", "text/html"
 FORMATS: dict[str, Renderer] = {

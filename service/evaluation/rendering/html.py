@@ -3,7 +3,7 @@
 from html import escape
 from pathlib import Path
 
-from service.evaluation.exhibits import Exhibits, Pairs
+from service.evaluation.figures.data import Figures, Pairs
 from service.evaluation.rendering.pictures import pairs_of, typical_of
 from service.evaluation.rendering.plots import CLASSES_SHOWN, draw_classes, draw_curve, draw_projection, draw_score
 from service.evaluation.rendering.words import (
@@ -22,16 +22,16 @@ from service.evaluation.rendering.words import (
     subject,
     title_of,
 )
-from service.evaluation.reports import Check, MetricEntry, Report
+from service.evaluation.report.schema import Check, MetricEntry, Report
 from service.schemas import EvaluationState
 
 STYLE = Path(__file__).with_name("page.css")
 REFRESH_S = 2
 
 
-def render_html(report: Report, exhibits: Exhibits | None = None) -> str:
+def render_html(report: Report, figures: Figures | None = None) -> str:
     """The page of a finished evaluation. What a client chose is text in it and nothing else."""
-    shown = exhibits or Exhibits()
+    shown = figures or Figures()
     kind = "measured" if report.verdict is None else "passed" if report.verdict.passed else "failed"
     parts = [
         f'<header class="{kind}"><p class="over">Chapterhouse · evaluation {escape(report.id)}</p>',
@@ -126,7 +126,7 @@ def _definitions(rows: list[tuple[str, str]]) -> str:
     return f"<dl>{''.join(f'<dt>{escape(name)}</dt><dd>{escape(value)}</dd>' for name, value in rows)}</dl>"
 
 
-def _drawings(report: Report, shown: Exhibits) -> str:
+def _drawings(report: Report, shown: Figures) -> str:
     figures = []
     both = '<span class="key real"></span>real <span class="key made"></span>generated'
     if shown.projection is not None:
@@ -163,7 +163,7 @@ def _search_words(pairs: Pairs) -> str:
     )
 
 
-def _samples(shown: Exhibits) -> str:
+def _samples(shown: Figures) -> str:
     if shown.typicality is None:
         return ""
     words = "Generated samples by the distance to their fifth nearest real one."

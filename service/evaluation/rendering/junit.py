@@ -3,15 +3,15 @@
 import re
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from service.evaluation.exhibits import Exhibits
+from service.evaluation.figures.data import Figures
 from service.evaluation.rendering.words import headline, metric_of, outcome, provenance, subject
-from service.evaluation.reports import TOTAL, Check, Report
+from service.evaluation.report.schema import TOTAL, Check, Report
 
 SUITE = "chapterhouse"
 _NO_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def render_junit(report: Report, _exhibits: Exhibits | None = None) -> str:
+def render_junit(report: Report, _figures: Figures | None = None) -> str:
     """One suite with a test for each check, or a single passing one where nothing was judged; scores are properties."""
     checks = report.verdict.checks if report.verdict else ()
     counts = {"tests": str(max(1, len(checks))), "failures": str(sum(not check.passed for check in checks))}

@@ -2,7 +2,7 @@
 
 import re
 
-from service.evaluation.exhibits import Exhibits
+from service.evaluation.figures.data import Figures
 from service.evaluation.rendering.words import (
     details_of,
     direction_of,
@@ -19,14 +19,14 @@ from service.evaluation.rendering.words import (
     subject,
     title_of,
 )
-from service.evaluation.reports import MetricEntry, Report
+from service.evaluation.report.schema import MetricEntry, Report
 
 MARK = "<!-- chapterhouse -->"
 """By this line a pipeline finds the comment that it wrote before."""
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~])")
 
 
-def render_markdown(report: Report, _exhibits: Exhibits | None = None) -> str:
+def render_markdown(report: Report, _figures: Figures | None = None) -> str:
     """GitHub's and GitLab's Markdown; what a client chose, such as file names, is text in it and nothing else."""
     parts = [
         MARK,

@@ -3,7 +3,7 @@
 from base64 import b64encode
 from html import escape
 
-from service.evaluation.exhibits import Pairs, Typicality
+from service.evaluation.figures.data import Pairs, Typicality
 from service.evaluation.rendering.words import number
 from service.imaging import Pixels, encode_png
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from service.evaluation.exhibits import Classes, Curve, Projection
-from service.evaluation.rendering.svg import Frame, Scale, dots, line, tag, text, ticks
+from service.drawing.svg import Frame, Scale, dots, line, tag, text, ticks
+from service.evaluation.figures.data import Classes, Curve, Projection
 from service.evaluation.rendering.words import number, plain
-from service.evaluation.reports import Check, MetricEntry
+from service.evaluation.report.schema import Check, MetricEntry
 
 LIMIT_IN_SIGHT = 1.5
 """A limit is drawn in place while it is at most so many spans of the other marks away; else an arrow points at it."""

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from service.evaluation.reports import Check, MetricEntry, Report
+from service.evaluation.report.schema import Check, MetricEntry, Report
 from service.metrics.registry import METRICS
 
 TITLES: dict[str, str] = {

@@ -1,16 +1,16 @@
 import pytest
-from evaluation.reporting import BROKEN, HELD, exhibits, report
+from evaluation.reporting import BROKEN, HELD, figures, report
 
 from service.evaluation.rendering.formats import FORMATS, JSON
-from service.evaluation.reports import Report
+from service.evaluation.report.schema import Report
 
 
 @pytest.mark.parametrize("media_type", FORMATS)
 def test_every_form_is_the_same_for_the_same_report_and_knows_its_scores(media_type: str) -> None:
     render = FORMATS[media_type]
     judged = report(HELD, BROKEN)
-    text = render(judged, exhibits())
-    assert text == render(judged, exhibits())
+    text = render(judged, figures())
+    assert text == render(judged, figures())
     assert "0.0140135" in text
 
 

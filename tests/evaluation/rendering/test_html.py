@@ -2,9 +2,9 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from evaluation.reporting import BROKEN, HELD, NASTY, exhibits, report
+from evaluation.reporting import BROKEN, HELD, NASTY, figures, report
 
-from service.evaluation.exhibits import Exhibits
+from service.evaluation.figures.data import Figures
 from service.evaluation.rendering.html import STYLE, render_html, render_state
 from service.schemas import EvaluationState
 
@@ -41,8 +41,8 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.words).split())
 
 
-def test_the_page_says_the_verdict_and_shows_every_score_and_exhibit() -> None:
-    page = Page(render_html(report(HELD, BROKEN), exhibits()))
+def test_the_page_says_the_verdict_and_shows_every_score_and_figure() -> None:
+    page = Page(render_html(report(HELD, BROKEN), figures()))
     for words in (
         "Failed: 1 of 2 checks does not hold",
         "5,000 generated samples against 10,000 of mnist-test",
@@ -68,28 +68,28 @@ def test_the_header_has_the_colour_of_the_verdict(checks: tuple[object, ...], ki
 
 
 def test_the_page_loads_nothing_and_runs_nothing() -> None:
-    page = Page(render_html(report(), exhibits()))
+    page = Page(render_html(report(), figures()))
     assert len(page.addresses) == 12
     assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
     assert not re.search(r"@import|url\(", STYLE.read_text("utf-8"))
 
 
 def test_what_a_client_sent_is_text() -> None:
-    text = render_html(report(warnings=(NASTY,), id="<i>"), exhibits())
+    text = render_html(report(warnings=(NASTY,), id="<i>"), figures())
     assert "<script" not in text
     assert "<i>" not in text
     assert NASTY.replace("\n", " ") in Page(text).text
 
 
 def test_a_report_without_exhibits_is_still_whole() -> None:
-    for shown in (None, Exhibits()):
+    for shown in (None, Figures()):
         page = Page(render_html(report(HELD), shown))
         assert "12.35" in page.text
         assert "Nearest to real samples" not in page.text
 
 
 def test_a_reference_without_pictures_says_so() -> None:
-    page = Page(render_html(report(), exhibits(real_images=False)))
+    page = Page(render_html(report(), figures(real_images=False)))
     assert "keeps no pictures" in page.text
     assert len(page.addresses) == 9
 

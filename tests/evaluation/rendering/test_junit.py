@@ -4,7 +4,7 @@ import pytest
 from evaluation.reporting import BROKEN, HELD, NASTY, report
 
 from service.evaluation.rendering.junit import render_junit
-from service.evaluation.reports import Report
+from service.evaluation.report.schema import Report
 
 
 def parsed(judged: Report) -> Element:

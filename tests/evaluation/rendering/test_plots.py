@@ -3,13 +3,13 @@ from xml.etree.ElementTree import Element, fromstring
 
 import numpy as np
 import pytest
-from evaluation.reporting import entry, exhibits
+from evaluation.reporting import entry, figures
 
-from service.evaluation.exhibits import Classes, Curve, Projection
+from service.evaluation.figures.data import Classes, Curve, Projection
 from service.evaluation.rendering.plots import draw_classes, draw_curve, draw_projection, draw_score
-from service.evaluation.reports import Check, Comparison, MetricEntry
+from service.evaluation.report.schema import Check, Comparison, MetricEntry
 
-SHOWN = exhibits()
+SHOWN = figures()
 
 
 def parsed(drawing: str) -> Element:

@@ -18,7 +18,7 @@ from service.evaluation.rendering.words import (
     subject,
     title_of,
 )
-from service.evaluation.reports import Check, Comparison, Extraction, GeneratedSet, ReferenceSet, Report
+from service.evaluation.report.schema import Check, Comparison, Extraction, GeneratedSet, ReferenceSet, Report
 from service.metrics.registry import METRICS
 
 

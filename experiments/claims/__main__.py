@@ -1,0 +1,77 @@
+"""Put the sentences of chapters 4 and 5 to the test, and write docs/claims.md.
+
+    python -m experiments.claims --record FILE [--only CLAIM …] [--seeds N]     # train what FILE lacks
+    python -m experiments.claims --record FILE --render                         # write the document from FILE
+    python -m experiments.claims --render                                       # … from the measurements beside it
+
+Every training is a line of the record, so that a run that was stopped goes on: half a minute each on one core, an hour
+in all. Rendering trains nothing, and keeps the measurements that it used beside the document.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import torch
+
+from experiments.claims import chapter4, chapter5
+from experiments.claims.claim import SEEDS, Claim
+from experiments.claims.counting import counts
+from experiments.claims.document import render
+from experiments.claims.record import Record
+from experiments.claims.trial import Trial, load_sets, measure
+from service.settings import Settings
+
+CLAIMS: dict[str, Claim] = {claim.key: claim for claim in (*chapter4.CLAIMS, *chapter5.CLAIMS)}
+DOCS = Path(__file__).parents[2] / "docs"
+DOCUMENT, MEASUREMENTS = DOCS / "claims.md", DOCS / "claims.jsonl"
+
+
+def missing(claims: Iterable[Claim], seeds: range, record: Record) -> Iterator[tuple[Claim, str, Trial, int]]:
+    """What is to be trained: all claims with one seed, then with the next."""
+    for seed in seeds:
+        for claim in claims:
+            for name, trial in claim.trials.items():
+                if not record.has(trial, seed):
+                    yield claim, name, trial, seed
+
+
+def work(claims: list[Claim], seeds: range, record: Record, data_dir: Path) -> None:
+    """Train and measure whatever the record lacks."""
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory(prefix="claims-") as scratch:
+        for claim, name, trial, seed in missing(claims, seeds, record):
+            found = measure(trial, seed, load_sets(trial.data, data_dir), Path(scratch))
+            record.add(found)
+            print(
+                f"{claim.key}: {name}, seed {seed}: test {found.test_error:.2%}, training {found.training_error:.2%},"
+                f" {found.seconds:.0f} s",
+                flush=True,
+            )
+
+
+def publish(record: Record) -> None:
+    """Write the document, and beside it the measurements in it."""
+    DOCS.mkdir(exist_ok=True)
+    record.write(MEASUREMENTS, (trial for claim in CLAIMS.values() for trial in claim.trials.values()))
+    DOCUMENT.write_text(render(list(CLAIMS.values()), counts(), record), "utf-8")
+
+
+def main() -> None:
+    """Train, or write the document."""
+    parser = argparse.ArgumentParser(prog="python -m experiments.claims")
+    parser.add_argument("--record", type=Path, default=MEASUREMENTS, help="where measurements are kept")
+    parser.add_argument("--only", nargs="+", choices=CLAIMS, default=list(CLAIMS), metavar="CLAIM")
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--render", action="store_true", help="write the document instead of training")
+    given = parser.parse_args()
+    record = Record(given.record)
+    if given.render:
+        publish(record)
+        return
+    work([CLAIMS[key] for key in given.only], range(given.seeds), record, Settings().data_dir)
+
+
+if __name__ == "__main__":
+    main()

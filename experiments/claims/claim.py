@@ -1,0 +1,110 @@
+"""A sentence of the notes, the trials that put it to the test, and what would bear it out."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from statistics import mean, stdev
+from typing import Literal, NamedTuple
+
+from experiments.claims.record import Record
+from experiments.claims.trial import Measurement, Trial
+
+SEEDS = 3
+SURE = 2.0
+"""A difference counts from so many of its standard errors on."""
+GOAL = 0.25
+"""The training error that AlexNet's figure 1 asks for."""
+Verdict = Literal["reproduced", "not reproduced", "too close to call", "not measured"]
+
+
+class Spread(NamedTuple):
+    """Mean and sample standard deviation over the seeds."""
+
+    mean: float
+    deviation: float
+    seeds: int
+
+    @classmethod
+    def of(cls, values: list[float]) -> "Spread":
+        """That of at least one value."""
+        return cls(mean(values), stdev(values) if len(values) > 1 else math.nan, len(values))
+
+    @property
+    def error(self) -> float:
+        """The standard error of the mean."""
+        return self.deviation / math.sqrt(self.seeds)
+
+
+def error_per_cent(found: Measurement) -> float:
+    """Per cent of the test images."""
+    return 100 * found.test_error
+
+
+def epochs_to_goal(found: Measurement) -> float:
+    """Epochs until the training error is a quarter, between two epochs by a straight line; infinite if never."""
+    before = 0.9
+    for epoch, error in enumerate(found.curve, start=1):
+        if error <= GOAL:
+            return epoch - 1 + (before - GOAL) / (before - error)
+        before = error
+    return math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """That one variant is better than another, or worse by `allowed` at most."""
+
+    this: str
+    that: str
+    allowed: float | None = None
+    of: Callable[[Measurement], float] = error_per_cent
+    unit: str = "%"
+
+    def judge(self, found: Mapping[str, list[Measurement]]) -> Verdict:
+        """Whether the measurements bear it out, counting differences of two standard errors."""
+        if any(len(found[name]) < SEEDS for name in (self.this, self.that)):
+            return "not measured"
+        this, that = ([self.of(one) for one in found[name]] for name in (self.this, self.that))
+        if math.inf in this or math.inf in that:
+            return _judge_reached(this, that)
+        ours, theirs = Spread.of(this), Spread.of(that)
+        difference, unsure = (
+            ours.mean - theirs.mean - (self.allowed or 0.0),
+            SURE * math.hypot(ours.error, theirs.error),
+        )
+        if abs(difference) < unsure:
+            return "too close to call"
+        return "reproduced" if difference < 0 else "not reproduced"
+
+
+def _judge_reached(this: list[float], that: list[float]) -> Verdict:
+    """Where a goal was not always reached: borne out if only ours always was."""
+    if math.inf not in this:
+        return "reproduced"
+    return "too close to call" if math.inf in that else "not reproduced"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One section of the document."""
+
+    key: str
+    title: str
+    sentence: str
+    done: str
+    """What was done, in words."""
+    trials: Mapping[str, Trial]
+    comparisons: tuple[Comparison, ...]
+    remark: str = ""
+    """What there is to say about the outcome."""
+    columns: Mapping[str, Callable[[Measurement], float]] = field(default_factory=dict)
+    """Further columns of the table."""
+
+    def found(self, record: Record) -> dict[str, list[Measurement]]:
+        """Every variant's measurements."""
+        return {name: record.of(trial) for name, trial in self.trials.items()}
+
+    def judge(self, record: Record) -> list[Verdict]:
+        """One verdict a comparison."""
+        found = self.found(record)
+        return [comparison.judge(found) for comparison in self.comparisons]

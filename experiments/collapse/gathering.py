@@ -1,0 +1,67 @@
+"""From the store and the histories of trainings to measurements, of as many generators as have weights."""
+
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from experiments.collapse.correlation import correlate
+from experiments.collapse.record import Coverage, Digits, Measurement, Record, Spread
+from experiments.collapse.tables import MNIST, TABLES
+from service.store import Card, Model
+from service.training.history import FILE, Row, read_history
+
+
+class Examiner(Protocol):
+    """Whoever judges digits."""
+
+    async def look(self, model: Model) -> Digits:
+        """What a generator's images are worth."""
+        ...
+
+
+async def gather(
+    store: Path, state: Path, known: Record, examiner: Examiner
+) -> AsyncIterator[tuple[Model, Measurement]]:
+    """Measure every generator that has weights and a card, in the order of the tables.
+
+    What needs images is not measured again on weights that it is known of, and what is known of a history stays where
+    the history is gone.
+    """
+    for table in TABLES:
+        for model in table.generators(store):
+            card = model.card
+            if card is None or not model.weights.is_file():
+                continue
+            found = Measurement.begun(model.id, card)
+            before = known.get(model.id)
+            if before is not None and before.weights != found.weights:
+                before = None
+            rows = read_ended(model.id, card, state)
+            correlation = correlate(rows) or (before.correlation if before else None)
+            if table is MNIST:
+                digits = before.digits if before and before.digits else await examiner.look(model)
+                yield model, found.model_copy(update={"digits": digits, "correlation": correlation})
+            else:
+                yield model, found.model_copy(update={"coverage": coverage_of(card, rows)})
+
+
+def read_ended(model_id: str, card: Card, state: Path) -> list[Row]:
+    """The history of the training in the state directory; nothing where it is not there, or has not ended."""
+    form = card.recipe.get("form", "full")
+    path = state / "training" / (model_id if form == "full" else f"{model_id}-{form}") / FILE
+    rows = read_history(path) if path.is_file() else []
+    return rows if rows and rows[-1]["step"] == card.recipe["iterations"] else []
+
+
+def coverage_of(card: Card, rows: list[Row]) -> Coverage:
+    """Of a stack what was measured last of all of it; else, or where nobody wrote that down, the scores of the card."""
+    seeds: int = card.recipe.get("stack", 1)
+    last: Mapping[str, float] = card.ending or (rows[-1] if rows else {})
+    if seeds > 1 and "modes_deviation" in last:
+        modes, good, reverse_kl = (
+            Spread(mean=round(last[name], 6), deviation=round(last[f"{name}_deviation"], 6))
+            for name in ("modes", "good", "reverse_kl")
+        )
+        return Coverage(seeds=seeds, modes=modes, good=good, reverse_kl=reverse_kl)
+    one = {name: Spread(mean=round(score.value, 6)) for name, score in card.scores.items()}
+    return Coverage(seeds=1, modes=one["modes"], good=one.get("good"), reverse_kl=one["reverse_kl"])

@@ -1,0 +1,112 @@
+"""What has been measured: a line of JSON for every generator, kept beside the document."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from service.store import Card
+
+
+class _Kept(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Spread(_Kept):
+    """Mean and sample standard deviation over the seeds; one seed has no deviation."""
+
+    mean: float
+    deviation: float | None = None
+
+
+class Coverage(_Kept):
+    """Modes that generators cover, share of their good samples (of points only), and reverse KL."""
+
+    seeds: int
+    modes: Spread
+    good: Spread | None = None
+    reverse_kl: Spread
+
+
+class Digits(_Kept):
+    """A generator of digits as an independent classifier sees its images."""
+
+    shares: tuple[float, ...]
+    """Of the images that are named 0, 1, …"""
+    confident: float
+    one_nn_real: float
+    one_nn_generated: float
+    fid: float
+    floor: float
+    """FID between two halves of the test images."""
+
+
+class Correlation(_Kept):
+    """Spearman's, and the probability of one as large where there is none and moments are independent."""
+
+    rho: float
+    p: float
+
+
+class Correlations(_Kept):
+    """How each loss went with FID over a training."""
+
+    moments: int
+    of: dict[str, Correlation]
+
+
+class Measurement(_Kept):
+    """All of one generator: what made its weights, and what they are worth."""
+
+    model: str
+    weights: str
+    """The first digits of their sha256."""
+    form: str
+    iterations: int
+    seconds: float
+    hardware: str
+    noticed: tuple[str, ...] = ()
+    coverage: Coverage | None = None
+    digits: Digits | None = None
+    correlation: Correlations | None = None
+
+    @classmethod
+    def begun(cls, model: str, card: Card) -> "Measurement":
+        """What the card says of the training."""
+        return cls(
+            model=model,
+            weights=card.sha256[:12],
+            form=card.recipe.get("form", "full"),
+            iterations=card.recipe["iterations"],
+            seconds=card.seconds,
+            hardware=card.hardware,
+            noticed=card.noticed,
+        )
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """Every number that something can be asked of, by name."""
+        if self.digits is not None:
+            extremes = {"rarest": min(self.digits.shares), "commonest": max(self.digits.shares)}
+            return extremes | self.digits.model_dump(exclude={"shares"})
+        assert self.coverage is not None
+        found = {"modes": self.coverage.modes, "good": self.coverage.good, "reverse_kl": self.coverage.reverse_kl}
+        return {name: spread.mean for name, spread in found.items() if spread is not None}
+
+
+Record = Mapping[str, Measurement]
+
+
+def read_record(path: Path) -> dict[str, Measurement]:
+    """The measurements by model; none where there is no file."""
+    if not path.is_file():
+        return {}
+    lines = path.read_text("utf-8").splitlines()
+    return {found.model: found for found in map(Measurement.model_validate_json, lines)}
+
+
+def write_record(path: Path, measurements: Iterable[Measurement]) -> None:
+    """Write these and no others, a line each, in their order."""
+    lines = (json.dumps(found.model_dump(exclude_none=True), ensure_ascii=False) for found in measurements)
+    path.write_text("".join(f"{line}\n" for line in lines), "utf-8")

@@ -1,0 +1,133 @@
+"""What the numbers of a table say in plain words, and whether they are what was asked."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from experiments.collapse.record import Measurement, Record
+from experiments.collapse.tables import Demand, Table, name_of, system_of
+from service.store import Model
+
+WORDS = {
+    "modes": "of {modes:,} modes",
+    "good": "good samples",
+    "rarest": "of the rarest digit",
+    "commonest": "of the commonest digit",
+    "confident": "named with confidence",
+    "one_nn_real": "1-NN accuracy on real images",
+    "one_nn_generated": "1-NN accuracy on generated images",
+}
+SHARES = ("good", "rarest", "commonest", "confident")
+FEWEST_SEEDS = 5
+TELLABLE = 2
+"""Of so many demands a sentence repeats the numbers that meet them; of more the table holds them."""
+
+
+def asked_models(table: Table, models: Sequence[Model]) -> list[Model]:
+    """The generators of which something is asked."""
+    return [model for model in models if table.demands and system_of(model) in table.asked_of]
+
+
+def verdict(table: Table, found: Measurement | None) -> str:
+    """Whether a generator is what was asked."""
+    if found is None:
+        return "not trained yet"
+    return "**not reached**" if _missed(table, found) else "reached"
+
+
+def answers(table: Table, models: Sequence[Model], record: Record) -> Iterator[str]:
+    """What is asked of a table's generators, who reached it, who did not and by how much."""
+    asked = asked_models(table, models)
+    if not asked:
+        return
+    whom = "every system" if len(asked) == len(models) else _listed([name_of(model) for model in asked])
+    bounds = [_phrase(table, demand.number, _bound(demand)) for demand in table.demands]
+    yield f"Asked of {whom}: {_listed(bounds)}."
+    trained = [(model, record[model.id]) for model in asked if model.id in record]
+    reached = [_with_numbers(table, model, found) for model, found in trained if not _missed(table, found)]
+    if reached:
+        yield f"Reached by {_listed(reached)}."
+    yield from (_shortfall(table, model, found) for model, found in trained if _missed(table, found))
+    waiting = [name_of(model) for model in asked if model.id not in record]
+    if waiting:
+        yield f"Not trained yet: {_listed(waiting)}."
+
+
+def _missed(table: Table, found: Measurement) -> list[Demand]:
+    return [demand for demand in table.demands if not demand.holds(found.numbers)]
+
+
+def _with_numbers(table: Table, model: Model, found: Measurement) -> str:
+    if len(table.demands) > TELLABLE:
+        return name_of(model)
+    return f"{name_of(model)} ({', '.join(_numbers(table, found, table.demands))})"
+
+
+def _shortfall(table: Table, model: Model, found: Measurement) -> str:
+    """The numbers of one that fell short, and what its recipe left to be done."""
+    told = table.demands if len(table.demands) <= TELLABLE else _missed(table, found)
+    if found.form == "full":
+        recipe = f"This is the full recipe, of {found.iterations:,} iterations."
+    else:
+        whole = model.manifest.training["iterations"]
+        recipe = f"The {found.form} recipe ends after {found.iterations:,} iterations, the full one after {whole:,}."
+    return f"**Not reached** by {name_of(model)}: {_listed(_numbers(table, found, told))}. {recipe}"
+
+
+def _numbers(table: Table, found: Measurement, demands: Sequence[Demand]) -> list[str]:
+    return [_phrase(table, demand.number, _amount(demand.number, found.numbers[demand.number])) for demand in demands]
+
+
+def _phrase(table: Table, number: str, amount: str) -> str:
+    return f"{amount} {WORDS[number].format(modes=table.modes)}"
+
+
+def _amount(number: str, value: float) -> str:
+    if number in SHARES:
+        return f"{100 * value:.1f} %"
+    return _count(value) if number == "modes" else f"{value:.2f}"
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
+
+
+def _bound(demand: Demand) -> str:
+    limits = (("at least", demand.least), ("at most", demand.most))
+    return " and ".join(f"{words} {_amount(demand.number, value)}" for words, value in limits if value is not None)
+
+
+def _listed(parts: Sequence[str]) -> str:
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def overview(table: Table, models: Sequence[Model], record: Record) -> Iterator[str]:
+    """How many are trained, who covers most and least, and where too few seeds were trained to compare."""
+    found = {name_of(model): record[model.id] for model in models if model.id in record}
+    yield f"{len(found)} of {len(models)} systems are trained."
+    covering = {name: one.coverage for name, one in found.items() if one.coverage is not None}
+    if len(covering) > 1:
+        modes = {name: coverage.modes.mean for name, coverage in covering.items()}
+        yield f"Modes of {table.modes:,}: {_range(modes, 'modes')}."
+    good = {name: coverage.good.mean for name, coverage in covering.items() if coverage.good is not None}
+    if len(good) > 1:
+        yield f"Good samples: {_range(good, 'good')}."
+    few = [name for name, coverage in covering.items() if coverage.seeds < FEWEST_SEEDS]
+    if few:
+        yield f"Fewer than {FEWEST_SEEDS} seeds stand behind {_listed(few)}: small differences say nothing there."
+
+
+def _range(numbers: Mapping[str, float], number: str) -> str:
+    """The least and the most, and whose they are."""
+    ends = sorted({min(numbers.values()), max(numbers.values())})
+    return " to ".join(
+        f"{_amount(number, end)} ({', '.join(name for name, value in numbers.items() if value == end)})" for end in ends
+    )
+
+
+def warned(models: Sequence[Model], record: Record) -> Iterator[str]:
+    """What trainings themselves said of a collapse: the first of it, and how much more there was."""
+    for model in models:
+        noticed = record[model.id].noticed if model.id in record else ()
+        if noticed:
+            more = f", and {len(noticed) - 1} more of the kind" if len(noticed) > 1 else ""
+            yield f"{name_of(model)} was noticed while it trained: {noticed[0]}{more}."

@@ -1,0 +1,131 @@
+"""From a form with files to an accepted job, and the wait for its end: what `/evaluate` and `/references` share."""
+
+import asyncio
+import errno
+import io
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from pydantic import BaseModel
+
+from service.api.bodies import Part, Sink, boundary_of, chunks, read_form
+from service.api.state import State
+from service.errors import BodyTooLarge, DiskFull, InvalidRequest, Overloaded
+from service.evaluation.queue.jobs import Job, Kind
+
+WAIT_DEFAULT_S = 30.0
+WAIT_LIMIT_S = 600.0
+POLL_S = 0.05
+FIELD_LIMIT_BYTES = 65536
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_WAIT = re.compile(r"(?:^|[,;\s])wait=(\d+)", re.IGNORECASE)
+
+
+class Field(io.BytesIO):
+    """One field of a form that is no file."""
+
+    def write(self, data: Any, /) -> int:
+        """Take some bytes. Raises BodyTooLarge past what a field may hold."""
+        if self.tell() + len(data) > FIELD_LIMIT_BYTES:
+            raise BodyTooLarge(f"A field of the form is longer than {FIELD_LIMIT_BYTES:,} bytes.")
+        return super().write(data)
+
+    def close(self) -> None:
+        """Keep the bytes: the part is whole, not done with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What has been received: the names of the files in `folder`, and the text of the other fields."""
+
+    folder: Path
+    files: frozenset[str]
+    fields: dict[str, str]
+
+
+Check = Callable[[Form], Awaitable[BaseModel]]
+
+
+async def accept(request: Request, state: State, check: Check, *, files: Collection[str], kind: Kind) -> str:
+    """Receive a form, have it checked, and put what `check` answers into the queue; the job's id.
+
+    Raises what reading and checking raise, Overloaded where what waits already fills the disk's share, and DiskFull;
+    nothing is left behind then.
+    """
+    job_id = secrets.token_hex(8)
+    folder = state.uploads.begin(job_id, expected_bytes=_length_of(request))
+    try:
+        await asyncio.to_thread(_check_room, state)
+        asked = await check(await _receive(request, state, folder, files))
+        await asyncio.to_thread(_check_room, state)
+        state.uploads.commit(job_id)
+        await asyncio.to_thread(state.jobs.accept, job_id, asked.model_dump(mode="json"), kind)
+    except BaseException as error:
+        state.uploads.discard(job_id)
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            raise DiskFull("There is no room left on the disk for the upload.") from error
+        raise
+    return job_id
+
+
+async def until_over(request: Request, state: State, job_id: str) -> Job:
+    """The job when it is over, when the caller's wait is, or when this front is told to stop."""
+    until = time.monotonic() + _wait_of(request.headers.get("prefer", ""))
+    while True:
+        job = await asyncio.to_thread(state.jobs.get, job_id)
+        if job.is_over or time.monotonic() >= until or request.app.gate.draining:
+            return job
+        await asyncio.sleep(POLL_S)
+
+
+def _check_room(state: State) -> None:
+    limit = state.settings.uploads_disk_bytes
+    if state.uploads.used_bytes() > limit:
+        raise Overloaded(f"Uploads that wait or are worked on may take {limit:,} bytes of disk; this one is too much.")
+
+
+async def _receive(request: Request, state: State, folder: Path, files: Collection[str]) -> Form:
+    """Write the form's files into `folder`. Raises InvalidRequest, BodyTooLarge."""
+    fields: dict[str, Field] = {}
+    seen: set[str] = set()
+
+    def open_part(part: Part) -> Sink:
+        if part.name in seen:
+            raise InvalidRequest(f"The form has the field {part.name!r} twice.")
+        seen.add(part.name)
+        if part.name in files:
+            return (folder / part.name).open("xb")
+        return fields.setdefault(part.name, Field())
+
+    headers = request.headers
+    length = headers.get("content-length", "").encode()
+    body = chunks(request.receive, limit=state.settings.upload_limit_bytes, content_length=length)
+    await read_form(body, boundary_of(headers.get("content-type", "").encode("latin-1")), open_part)
+    try:
+        texts = {name: field.getvalue().decode() for name, field in fields.items()}
+    except UnicodeDecodeError as error:
+        raise InvalidRequest("A field of the form is not UTF-8.") from error
+    return Form(folder, frozenset(seen.intersection(files)), texts)
+
+
+def missing_file(name: str, what: str) -> InvalidRequest:
+    """The error for a form without one of its files."""
+    return InvalidRequest.of_field(name, f"the file with {what} is missing")
+
+
+def _length_of(request: Request) -> int:
+    """The bytes that the caller says are coming; 0 where it does not, and more than is taken is refused elsewhere."""
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isascii() and length.isdigit() and len(length) < 16 else 0
+
+
+def _wait_of(prefer: str) -> float:
+    """The seconds that a `Prefer` header (RFC 7240) asks to wait; other preferences are passed over."""
+    found = _WAIT.search(prefer)
+    return min(float(found[1]), WAIT_LIMIT_S) if found else WAIT_DEFAULT_S

@@ -1,0 +1,1 @@
+"""Drawings for people: small plots as SVG, forecasts, explanations."""

@@ -1,0 +1,1 @@
+"""What the page of an evaluation shows beside its numbers: computed, kept in a file, read again."""

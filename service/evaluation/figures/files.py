@@ -1,0 +1,52 @@
+"""Where the figures of finished evaluations are kept: a folder each in the state directory."""
+
+import os
+import shutil
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+from service.evaluation.figures.data import FILE, Figures, pack, unpack
+from service.evaluation.queue.uploads import STALE_S
+
+
+class FigureFiles:
+    """The folders `reports/<id>` of a state directory."""
+
+    def __init__(self, state: Path) -> None:
+        self._root = state / "reports"
+
+    def save(self, report_id: str, figures: Figures) -> None:
+        """Keep the figures of a report, whole or not at all."""
+        folder = self._root / report_id
+        folder.mkdir(parents=True, exist_ok=True)
+        staged = folder / f".{FILE}.{os.getpid()}.staged"
+        staged.write_bytes(pack(figures))
+        staged.replace(folder / FILE)
+
+    def load(self, report_id: str) -> Figures | None:
+        """The figures of a report; None where there are none, or none that can be read."""
+        return unpack(self._root / report_id / FILE)
+
+    def copy(self, report_id: str, target_id: str) -> None:
+        """Keep the figures of one report for another of the same samples, where there are any."""
+        if (figures := self.load(report_id)) is not None:
+            self.save(target_id, figures)
+
+    def discard(self, report_id: str) -> None:
+        """Delete the figures of a report."""
+        shutil.rmtree(self._root / report_id, ignore_errors=True)
+
+    def size_of(self, report_id: str) -> int:
+        """Bytes that the figures of a report take."""
+        file = self._root / report_id / FILE
+        return file.stat().st_size if file.is_file() else 0
+
+    def sweep(self, wanted: Collection[str]) -> None:
+        """Delete what belongs to no `wanted` report and is old enough to belong to none that is being made."""
+        if not self._root.is_dir():
+            return
+        for folder in self._root.iterdir():
+            old = time.time() - folder.stat().st_mtime > STALE_S
+            if old and folder.name not in wanted:
+                shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,52 @@
+"""The way from every older database to the tables of now: one Alembic revision a change, in `versions`.
+
+The supervisor takes it once, before it starts anything; a service on another machine that does so at the same moment
+waits.
+"""
+
+import logging
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from alembic.script import ScriptDirectory
+from alembic.script.revision import RevisionError
+from alembic.util import CommandError
+
+from service.errors import ConfigurationError
+from service.evaluation.queue.database import Database
+
+BEFORE_ALEMBIC = "0001"
+"""What a database holds that has evaluations and does not say of which revision."""
+LOCK = 0x63686170746572
+"""The number under which PostgreSQL's advisory lock is held."""
+
+logging.getLogger("alembic").setLevel(logging.WARNING)  # its guesses about our transactions are wrong
+
+
+def migrate(database: Database) -> list[str]:
+    """Bring a database to the newest revision in one transaction; the revisions that were missing.
+
+    Raises ConfigurationError for a database that a newer version of the service has changed, and DatabaseUnavailable.
+    """
+    scripts = ScriptDirectory(str(Path(__file__).parent))
+    with database.writing() as connection:
+        if not database.is_sqlite:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+        context = MigrationContext.configure(connection)
+        found = context.get_current_revision()
+        if found is None and sa.inspect(connection).has_table("evaluations"):
+            found = BEFORE_ALEMBIC
+        try:
+            missing = [script for script in scripts.iterate_revisions("head", found) if script.revision != found]
+        except (CommandError, RevisionError) as error:
+            raise ConfigurationError(
+                f"The database is of revision {found}, which this version of Chapterhouse does not know. Use the newer "
+                "version that wrote it, or another database."
+            ) from error
+        with Operations.context(context):
+            for script in reversed(missing):
+                script.module.upgrade()
+        context.stamp(scripts, "head")
+    return [script.revision for script in reversed(missing)]

@@ -1,0 +1,95 @@
+"""Where uploads lie until their evaluation is over: a folder each, visible only when it is whole."""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from service.evaluation.threads import Stop
+
+STALE_S = 3600.0
+"""A folder this old that belongs to no evaluation was left by a process that died."""
+RESERVED = ".reserved"
+ATTEMPT = "attempt-"
+
+
+class Uploads:
+    """The folders of uploads in the state directory."""
+
+    def __init__(self, state: Path) -> None:
+        self._root = state / "uploads"
+
+    def begin(self, job_id: str, *, expected_bytes: int = 0) -> Path:
+        """A new folder to receive files in; nobody else looks into it yet, but what it expects counts already."""
+        folder = self._root / f".{job_id}"
+        folder.mkdir(parents=True)
+        if expected_bytes:
+            with (folder / RESERVED).open("wb") as reserved:
+                reserved.truncate(expected_bytes)  # a hole: it has a length and takes no room
+        return folder
+
+    def commit(self, job_id: str) -> None:
+        """Make the received files the evaluation's own, all at once."""
+        receiving = self._root / f".{job_id}"
+        (receiving / RESERVED).unlink(missing_ok=True)
+        receiving.rename(self._root / job_id)
+
+    def folder(self, job_id: str) -> Path:
+        """The files of an accepted evaluation."""
+        return self._root / job_id
+
+    @contextmanager
+    def attempt(self, job_id: str) -> Iterator[Path]:
+        """An empty folder for one attempt at an evaluation, gone afterwards, in which no other attempt ever writes.
+
+        What attempts that died left there goes first.
+        """
+        for left in self.folder(job_id).glob(f"{ATTEMPT}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        made = Path(tempfile.mkdtemp(prefix=ATTEMPT, dir=self.folder(job_id)))
+        try:
+            yield made
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+
+    def discard(self, job_id: str) -> None:
+        """Delete what was received for an evaluation, whole or not."""
+        for folder in (self._root / f".{job_id}", self._root / job_id):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def used_bytes(self) -> int:
+        """What all uploads take, with what was made of them and what is still to come of those being received."""
+        if not self._root.is_dir():
+            return 0
+        return sum(_size_of(folder) for folder in self._root.iterdir())
+
+    def sweep(self, wanted: Collection[str], stop: Stop | None = None) -> None:
+        """Delete the folders that dead processes left: none of a `wanted` evaluation, and old enough to be nobody's.
+
+        Raises Stopped between two of them.
+        """
+        if not self._root.is_dir():
+            return
+        stop = stop or Stop()
+        for folder in self._root.iterdir():
+            stop.check()
+            old = time.time() - folder.stat().st_mtime > STALE_S
+            if old and folder.name not in wanted:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _size_of(folder: Path) -> int:
+    """The bytes under a folder, or those that it expects where they are more; files may go while they are counted."""
+    expected = received = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                size = (Path(parent) / name).stat().st_size
+                if name == RESERVED:
+                    expected = size
+                else:
+                    received += size
+    return max(expected, received)

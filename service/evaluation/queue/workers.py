@@ -1,0 +1,67 @@
+"""Who works here: the state directory's own id, and names held by locks that only a living process can hold.
+
+The kernel lets go of a lock however its process ends, so that an evaluator which was killed is told from one that is
+slow at once, whatever process has its number by then.
+"""
+
+import fcntl
+import os
+import secrets
+from pathlib import Path
+
+
+def home_of(state: Path) -> str:
+    """The id of a state directory, written when it is first asked for: uploads are worked on where they lie."""
+    file = state / "home"
+    if not file.exists():
+        state.mkdir(parents=True, exist_ok=True)
+        staged = state / f".home.{os.getpid()}.{secrets.token_hex(4)}"
+        staged.write_text(secrets.token_hex(8), "utf-8")
+        try:
+            os.link(staged, file)
+        except FileExistsError:
+            pass  # another process was first
+        finally:
+            staged.unlink()
+    return file.read_text("utf-8")
+
+
+class Workers:
+    """The names of the evaluators of one state directory."""
+
+    def __init__(self, state: Path) -> None:
+        self._folder = state / "evaluators"
+
+    def enter(self) -> "Worker":
+        """A name of one's own, for as long as this process lives."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return Worker(self._folder / f"{os.getpid()}-{secrets.token_hex(4)}")
+
+    def is_gone(self, name: str) -> bool:
+        """Whether whoever had this name is dead or has left it."""
+        try:
+            file = (self._folder / name).open("rb")
+        except FileNotFoundError:
+            return True
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return False
+        (self._folder / name).unlink(missing_ok=True)
+        return True
+
+
+class Worker:
+    """One evaluator's name, as its claims carry it."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.name
+        self._path = path
+        self._file = path.open("xb")
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def leave(self) -> None:
+        """Give the name up."""
+        self._path.unlink(missing_ok=True)
+        self._file.close()

@@ -1,0 +1,82 @@
+"""Earlier evaluations, as later ones need them: as a baseline, and so that nothing is computed twice."""
+
+import json
+from hashlib import sha256
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import ValidationError
+
+from service.errors import EvaluationNotFound, InvalidRequest, NotComparable
+from service.evaluation.queue.jobs import Jobs, Kind
+from service.evaluation.report.schema import Report
+
+
+class History(Protocol):
+    """What is known of earlier evaluations."""
+
+    def report(self, evaluation_id: str) -> Report:
+        """The report of a finished evaluation. Raises EvaluationNotFound, NotComparable."""
+        ...
+
+    def finished_like(self, inputs_sha256: str) -> Report | None:
+        """The newest report whose numbers depend on the very same inputs."""
+        ...
+
+
+class NoHistory:
+    """Nothing was evaluated before."""
+
+    def report(self, evaluation_id: str) -> Report:
+        """Raise EvaluationNotFound."""
+        raise EvaluationNotFound(f"There is no evaluation {evaluation_id!r}: no earlier ones are known here.")
+
+    def finished_like(self, inputs_sha256: str) -> Report | None:  # noqa: ARG002 - nothing is like it
+        """None."""
+        return None
+
+
+class ReportFiles(NoHistory):
+    """Reports as files that somebody kept: what `chapterhouse evaluate --json` printed. For the command line only."""
+
+    def report(self, evaluation_id: str) -> Report:
+        """The report in a file of this name. Raises EvaluationNotFound, InvalidRequest."""
+        path = Path(evaluation_id)
+        if not path.is_file():
+            raise EvaluationNotFound(
+                f"There is no file {evaluation_id!r}. Without a server, a baseline is a file with a report that --json "
+                "printed."
+            )
+        try:
+            return Report.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            raise InvalidRequest(f"{evaluation_id} does not hold a report.") from error
+
+
+class JobHistory:
+    """The evaluations of the database."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+
+    def report(self, evaluation_id: str) -> Report:
+        """The report of a finished evaluation. Raises EvaluationNotFound, NotComparable, DatabaseUnavailable."""
+        job = self._jobs.get(evaluation_id)
+        if job.kind != Kind.EVALUATION:
+            raise NotComparable(f"{job.id} stored a reference; it has no report.")
+        if job.status != "finished":
+            raise NotComparable(f"The evaluation {job.id} is {job.status}; it has no report to compare with.")
+        return Report.model_validate(job.report)
+
+    def finished_like(self, inputs_sha256: str) -> Report | None:
+        """The newest report whose numbers depend on the very same inputs. Raises DatabaseUnavailable."""
+        found = self._jobs.finished_like(inputs_sha256)
+        return None if found is None else Report.model_validate(found)
+
+
+def sha256_of(**inputs: object) -> str:
+    """One sha256 for everything that the numbers of a report depend on: what has the same one is not computed again.
+
+    The inputs can be written as JSON; the order of their names does not matter.
+    """
+    return sha256(json.dumps(inputs, sort_keys=True, allow_nan=False).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Uploaded files, whatever they are, as samples: images, features or statistics."""

@@ -1,0 +1,254 @@
+"""The work of an evaluator: it claims evaluations one by one, carries them out, and stores their reports."""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from service.errors import ConfigurationError, DatabaseUnavailable, DiskFull, EngineUnavailable, ServiceError
+from service.evaluation.figures.files import FigureFiles
+from service.evaluation.pipeline import Bench, Progress, evaluate
+from service.evaluation.queue import jobs as leases
+from service.evaluation.queue.jobs import Job, Jobs, Kind
+from service.evaluation.queue.uploads import Uploads
+from service.evaluation.queue.workers import Workers
+from service.evaluation.retention import Retention
+from service.evaluation.store_reference import store_reference
+from service.evaluation.threads import in_thread
+from service.schemas import EvaluationRequest, ReferenceRequest
+from service.telemetry.instruments import Instruments
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.1
+RENEW_S = 1.0
+ENGINE_TRIES = 5
+"""How often an evaluation is begun because no engine answered, before that is its end."""
+ENGINE_PATIENCE_S = 2.0
+"""Pause before it is begun again, and before a database that does not answer is asked again."""
+SWEEP_S = 60.0
+MOST_ENDING = 2
+"""Evaluations that nobody waits for any more but whose step under way cannot be interrupted, beside the one at work."""
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+T = TypeVar("T")
+
+
+class ClaimLost(Exception):
+    """The evaluation was cancelled, or another evaluator has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What goes into a finished job's row, and what makes the rest of it seen."""
+
+    document: Mapping[str, Any]
+    publish: Callable[[], object] | None = None
+
+
+class Evaluator:
+    """Works on one evaluation at a time; one that was cancelled may still come to its end beside it."""
+
+    def __init__(self, bench: Bench, jobs: Jobs, uploads: Uploads, instruments: Instruments) -> None:
+        self._bench = bench
+        self._jobs = jobs
+        self._uploads = uploads
+        self._instruments = instruments
+        instruments.begin_at_zero(instruments.evaluations, "finished", "failed", "cancelled")
+        self._workers = Workers(bench.settings.state)
+        self._figure_files = FigureFiles(bench.settings.state)
+        self._retention = Retention(bench.settings, jobs, uploads, self._figure_files)
+        self._owner = ""
+        self._ending: set[asyncio.Task[None]] = set()
+        self.stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Work until `stopping` is set; what is not over then is queued again."""
+        worker = self._workers.enter()
+        self._owner = worker.name
+        sweeping = asyncio.create_task(self._sweep())
+        try:
+            while not self.stopping.is_set():
+                job = await self._insist(self._next)
+                if job is not None:
+                    await self._work_until_let_go(job)
+                else:
+                    await self._pause(POLL_S)
+        finally:
+            sweeping.cancel()
+            await asyncio.gather(sweeping, *self._ending, return_exceptions=True)
+            worker.leave()
+
+    async def _work_until_let_go(self, job: Job) -> None:
+        """Work on an evaluation until it is over, or its claim is lost and the next need not wait for its last step."""
+        let_go = asyncio.Event()
+        work, lost = asyncio.create_task(self._work(job, let_go)), asyncio.create_task(let_go.wait())
+        await asyncio.wait({work, lost}, return_when=asyncio.FIRST_COMPLETED)
+        lost.cancel()
+        if work.done():
+            await work
+            return
+        self._ending.add(work)
+        work.add_done_callback(self._ending.discard)
+        if len(self._ending) > MOST_ENDING:
+            await asyncio.wait(self._ending, return_when=asyncio.FIRST_COMPLETED)
+
+    def _next(self) -> Job | None:
+        """The evaluation to work on now; what a dead evaluator held here need not wait for the end of its lease."""
+        for holder in self._jobs.holders() - {self._owner}:
+            if self._workers.is_gone(holder):
+                log.warning("%s is gone; what it held is begun again", holder)
+                self._jobs.release(holder)
+        self._instruments.evaluations_waiting.set(self._jobs.waiting())
+        return self._jobs.claim(self._owner)
+
+    async def _sweep(self) -> None:
+        while True:
+            try:
+                await in_thread(self._retention.sweep)
+            except (DatabaseUnavailable, OSError):
+                log.exception("sweeping failed")
+            await asyncio.sleep(SWEEP_S)
+
+    async def _insist(self, ask: Callable[..., T], *arguments: Any) -> T:
+        """What the database answers, asked for as long as a lease lasts. Raises DatabaseUnavailable."""
+        until = time.monotonic() + leases.LEASE_S
+        while True:
+            try:
+                return await asyncio.to_thread(ask, *arguments)
+            except DatabaseUnavailable:
+                if self.stopping.is_set() or time.monotonic() > until:
+                    raise
+            await self._pause(ENGINE_PATIENCE_S)
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.stopping.wait(), seconds)
+
+    async def _work(self, job: Job, let_go: asyncio.Event) -> None:
+        """Bring one evaluation to its end, or give it back when this process is told to stop."""
+        began = time.monotonic()
+        work = asyncio.create_task(self._report(job, let_go))
+        stop = asyncio.create_task(self.stopping.wait())
+        await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if not work.done():
+            await self._give_back(job, work)
+            return
+        status = await self._end(job, work)
+        if await self._insist(self._jobs.is_open, job.id):
+            log.warning("evaluation %s is another evaluator's by now", job.id)
+            return
+        self._uploads.discard(job.id)
+        self._instruments.evaluations.labels(status).inc()
+        self._instruments.evaluation_seconds.observe(time.monotonic() - began)
+
+    async def _give_back(self, job: Job, work: "asyncio.Task[Outcome]") -> None:
+        """Queue an evaluation again, before waiting for a step that may outlast the time that is left to stop in."""
+        try:
+            await self._insist(self._jobs.give_back, job, self._owner)
+            log.info("evaluation %s is queued again", job.id)
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+
+    async def _end(self, job: Job, work: "asyncio.Task[Outcome]") -> str:
+        """Write down how the work on a job ended; its status. Raises DatabaseUnavailable: then its lease runs out."""
+        try:
+            ended = await self._insist(self._finish, job, work.result())
+        except ClaimLost:
+            return "cancelled"
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:
+            told = as_service_error(error)
+            if told is None:
+                log.exception("evaluation %s failed", job.id)
+                told = ServiceError("The failure has been logged under the evaluation's id.")
+            failed = await self._insist(self._jobs.fail, job, self._owner, told.problem())
+            return "failed" if failed else "cancelled"
+        return "finished" if ended else "cancelled"
+
+    def _finish(self, job: Job, outcome: Outcome) -> bool:
+        return self._jobs.finish(job, self._owner, outcome.document, publish=outcome.publish)
+
+    async def _report(self, job: Job, let_go: asyncio.Event) -> Outcome:
+        """What one job comes to, its claim renewed meanwhile. Raises ClaimLost and what the work raises.
+
+        `let_go` is set as soon as the claim is lost, though the step under way may go on.
+        """
+        progress = 0.0
+
+        def on_progress(share: float) -> None:
+            nonlocal progress
+            progress = share
+
+        async def renew() -> None:
+            while True:
+                if not await self._insist(self._jobs.renew, job, self._owner, progress):
+                    raise ClaimLost
+                await asyncio.sleep(RENEW_S)
+
+        renewal = asyncio.create_task(renew())
+        work = asyncio.create_task(self._evaluate(job, on_progress))
+        try:
+            await asyncio.wait({renewal, work}, return_when=asyncio.FIRST_COMPLETED)
+            if renewal.done():
+                let_go.set()
+                renewal.result()
+            return await work
+        finally:
+            for task in (renewal, work):
+                task.cancel()
+            await asyncio.gather(renewal, work, return_exceptions=True)
+
+    async def _evaluate(self, job: Job, on_progress: Progress) -> Outcome:
+        begin = self._keep if job.kind == Kind.REFERENCE else self._measure
+        for _ in range(ENGINE_TRIES - 1):
+            try:
+                return await begin(job, on_progress)
+            except EngineUnavailable:
+                await asyncio.sleep(ENGINE_PATIENCE_S)
+        return await begin(job, on_progress)
+
+    async def _measure(self, job: Job, on_progress: Progress) -> Outcome:
+        folder = self._uploads.folder(job.id)
+        reference = folder / "reference"
+        with self._uploads.attempt(job.id) as working_dir:
+            report = await evaluate(
+                EvaluationRequest.model_validate(job.request),
+                self._bench,
+                report_id=job.id,
+                generated=folder / "generated",
+                reference=reference if reference.exists() else None,
+                working_dir=working_dir,
+                on_progress=on_progress,
+                on_figures=lambda figures: self._figure_files.save(job.id, figures),
+            )
+        if report.reused is not None:
+            await asyncio.to_thread(self._figure_files.copy, report.reused, job.id)
+        return Outcome(report.model_dump(mode="json"))
+
+    async def _keep(self, job: Job, on_progress: Progress) -> Outcome:
+        with self._uploads.attempt(job.id) as working_dir:
+            kept = await store_reference(
+                ReferenceRequest.model_validate(job.request),
+                self._bench,
+                upload=self._uploads.folder(job.id) / "reference",
+                working_dir=working_dir,
+                on_progress=on_progress,
+            )
+        return Outcome(kept.summary.model_dump(mode="json"), kept.publish)
+
+
+def as_service_error(error: Exception) -> ServiceError | None:
+    """An error in the words of the service; None for one that nobody foresaw."""
+    if isinstance(error, ConfigurationError):
+        return ServiceError(str(error))
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        return DiskFull("There was no room left on the disk for the evaluation.")
+    return error if isinstance(error, ServiceError) else None

@@ -1,0 +1,166 @@
+"""The samples of a seed, block by block, through whatever engine there is; and the request for them, understood."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import Any, NamedTuple, Self
+
+from service.errors import InvalidRequest
+from service.packing.formats import IMAGES, POINTS, Format
+from service.packing.stream import Contents, Samples
+from service.runtime.calls import Call, EngineClient, Lane, submit_patiently
+from service.schemas import GenerateRequest
+from service.store import Model
+from service.tasks.generate import Latents, choosing, interpolated, latents
+
+INTERACTIVE_COUNT = 256
+"""More samples than this go behind everybody's single requests."""
+BLOCKS_TOGETHER = 2
+"""The model's blocks that one submission holds, the first aside: messages cost less, and queues fill no faster."""
+AHEAD = 1
+"""Submissions that are on their way while one is used: enough to keep a device busy, little enough to hold."""
+IMAGES_COUNT, POINTS_COUNT, PATHS_COUNT = 16, 1000, 4
+"""How many are drawn where nobody says: images, points, and paths of an interpolation."""
+DRAWN_SEED_LIMIT = 2**53
+"""Seeds that nobody chose stay below this: every reader of JSON holds them exactly."""
+
+
+class Way(NamedTuple):
+    """How a seed becomes latents; the default is one after the other, as they are drawn."""
+
+    steps: int | None = None
+    """Of each path on the sphere, where paths are asked for."""
+    generator: int | None = None
+    """Which of the model's generators draws; each latent's own choice unless given."""
+
+    def latents(self, model: Model, seed: int, start: int, count: int) -> Latents:
+        """Rows `start` to `start + count`, float32 (count, latent)."""
+        manifest = model.manifest
+        if self.steps is None:
+            rows = latents(seed, start, count, manifest.latent)
+        else:
+            rows = interpolated(seed, start, count, manifest.latent, self.steps)
+        if self.generator is not None:
+            rows[:, -1] = choosing(self.generator, manifest.generators)
+        return rows
+
+
+PLAIN = Way()
+
+
+async def sample_images(
+    engine: EngineClient,
+    model: Model,
+    *,
+    seed: int,
+    count: int,
+    way: Way = PLAIN,
+    deadline: float | None = None,
+    request_id: str = "",
+) -> AsyncGenerator[Samples, None]:
+    """Images uint8 (n, H, W, C) or points float32 (n, 2), `count` in all, in order; each depends on seed, index, way.
+
+    Raises the ServiceError that the engine met; Overloaded only before the first block, later ones wait for room.
+    """
+    block = model.manifest.serving.block
+    lane = Lane.INTERACTIVE if count <= INTERACTIVE_COUNT else Lane.BULK
+    call = Call(model.id, "generate")
+    ahead: list[asyncio.Task[list[Any]]] = []
+
+    async def draw(start: int, stop: int) -> list[Any]:
+        rows = way.latents(model, seed, start, stop - start)
+        submit = engine.submit if start == 0 else partial(submit_patiently, engine)
+        return await submit(call, [rows], lane=lane, deadline=deadline, request_id=request_id)
+
+    try:
+        starts = [0, *range(block, count, block * BLOCKS_TOGETHER)]
+        for start, stop in pairwise([*starts, count]):
+            ahead.append(asyncio.create_task(draw(start, stop)))
+            if len(ahead) > AHEAD:
+                yield (await ahead.pop(0))[0]
+        while ahead:
+            yield (await ahead.pop(0))[0]
+    finally:
+        for task in ahead:
+            task.cancel()
+        await asyncio.gather(*ahead, return_exceptions=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A request for samples, understood."""
+
+    model: Model
+    seed: int
+    count: int
+    way: Way
+    format: Format
+    suffix: str
+
+    @classmethod
+    def of(
+        cls, request: GenerateRequest, model: Model, *, limit: int | None = None, format_name: str | None = None
+    ) -> Self:
+        """What is asked of this model; `format_name` where the request names none. Raises InvalidRequest."""
+        formats = formats_of(model)
+        name = request.format or format_name or next(iter(formats))
+        if name not in formats:
+            kind = "images" if formats is IMAGES else "points in the plane"
+            message = f"{model.id} draws {kind}, which come as {', '.join(formats)}, not as {name}"
+            raise InvalidRequest.of_field("format", message)
+        generators = model.manifest.generators
+        if request.generator is not None and not (generators > 1 and request.generator < generators):
+            there = "one generator, and none to choose" if generators == 1 else f"generators 0 to {generators - 1}"
+            raise InvalidRequest.of_field("generator", f"{model.id} has {there}")
+        steps = None if request.interpolate is None else request.interpolate.steps
+        count = request.count or _usual_count(formats is IMAGES, steps)
+        _check_count(count, limit, formats, name)
+        seed = secrets.randbelow(DRAWN_SEED_LIMIT) if request.seed is None else request.seed
+        return cls(model, seed, count, Way(steps, request.generator), formats[name], name)
+
+    def contents(self) -> Contents:
+        """What the file is told before the first sample."""
+        manifest = self.model.manifest
+        known = (self.model.id, self.model.version, self.seed, self.count)
+        if manifest.points is not None:
+            return Contents(*known, (2,), modes=manifest.points.modes, deviation=manifest.points.deviation)
+        return Contents(*known, (*self.model.output.size, self.model.output.channels), columns=self.way.steps)
+
+    def blocks(
+        self, engine: EngineClient, *, deadline: float | None = None, request_id: str = ""
+    ) -> AsyncGenerator[Samples, None]:
+        """The samples themselves."""
+        return sample_images(
+            engine,
+            self.model,
+            seed=self.seed,
+            count=self.count,
+            way=self.way,
+            deadline=deadline,
+            request_id=request_id,
+        )
+
+
+def formats_of(model: Model) -> dict[str, Format]:
+    """The formats that this generator's samples come in, the usual one first."""
+    return IMAGES if model.manifest.points is None else POINTS
+
+
+def _usual_count(images: bool, steps: int | None) -> int:  # noqa: FBT001 - one of two kinds
+    if steps is not None:
+        return steps * PATHS_COUNT
+    return IMAGES_COUNT if images else POINTS_COUNT
+
+
+def _check_count(count: int, limit: int | None, formats: dict[str, Format], name: str) -> None:
+    of_format = formats[name].stream.limit
+    most = min((bound for bound in (limit, of_format) if bound is not None), default=count)
+    if count <= most:
+        return
+    unlimited = [other for other, form in formats.items() if form.stream.limit is None]
+    hint = f"; ask for one of {', '.join(unlimited)}" if most == of_format else ""
+    what = "images" if formats is IMAGES else "points"
+    raise InvalidRequest.of_field("count", f"at most {most:,} {what} as {name}{hint}")

@@ -1,0 +1,44 @@
+"""The engine process: one device behind a unix socket."""
+
+import asyncio
+import logging
+from pathlib import Path
+
+from service.processes.lifeline import freeze_garbage, on_terminate, watch_parent
+from service.processes.memory import keep_memory
+from service.runtime.devices import Device
+from service.runtime.engine import Engine
+from service.runtime.listener import Listener
+from service.settings import Settings
+from service.store import ModelStore
+from service.telemetry.instruments import Instruments
+
+log = logging.getLogger(__name__)
+
+
+async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pipe: int) -> None:
+    """Answer on `socket` until SIGTERM, then finish what is queued. Raises what the device died of."""
+    watch_parent(parent_pipe)
+    keep_memory()
+    store = ModelStore.of(settings)
+    engine = Engine(
+        store,
+        Device(device, threads=settings.engine_threads),
+        instruments=Instruments(),
+        queue_limit=settings.queue_limit,
+    )
+    listener = Listener(engine)
+    engine.on_change.append(listener.send_status)
+    engine.on_change.append(freeze_garbage)
+    terminated = asyncio.Event()
+    on_terminate(terminated.set)
+    serving = await engine.start()
+    await listener.listen(socket)
+    log.info("listening for work on %s", device)
+    waiting = asyncio.create_task(terminated.wait())
+    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    if serving.done():
+        serving.result()
+    await engine.stop()
+    await asyncio.sleep(0)  # the last answers leave at the end of the turn
+    await listener.close()

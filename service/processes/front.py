@@ -1,0 +1,81 @@
+"""The front process: the application on uvicorn, over the socket that the supervisor bound."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from service.api.app import create_app
+from service.api.gate import Gate
+from service.api.state import State
+from service.processes.lifeline import freeze_garbage, on_terminate, watch_parent
+from service.runtime.pool import EnginePool
+from service.settings import Settings
+from service.store import ModelStore
+
+log = logging.getLogger(__name__)
+
+
+class Server(uvicorn.Server):
+    """Uvicorn, told to stop by the drain and not by signals of its own."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+
+async def run_front(
+    settings: Settings,
+    *,
+    listen_fd: int,
+    sockets: Sequence[Path],
+    control: Path,
+    metrics_dir: Path,
+    parent_pipe: int,
+) -> None:
+    """Serve until SIGTERM, then refuse new work, finish what is open, and return."""
+    watch_parent(parent_pipe)
+    store = ModelStore.of(settings)
+    engines = EnginePool(sockets)
+    supervisor = EnginePool([control])
+    await engines.start()
+    await supervisor.start()
+    state = State.of(settings, store=store, engines=engines, control=supervisor, metrics_dir=metrics_dir)
+
+    def forget_stale() -> None:
+        for model_id, loaded in engines.models().items():
+            store.refresh_unless(model_id, loaded.version)
+
+    engines.on_status = forget_stale
+    app = create_app(state)
+    server = Server(
+        uvicorn.Config(
+            app,
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=int(settings.drain_timeout_s) + 1,
+        )
+    )
+    drains: list[asyncio.Task[None]] = []
+    on_terminate(lambda: drains.append(asyncio.create_task(_drain(app.gate, server, settings.drain_delay_s))))
+    app.openapi()
+    freeze_garbage()
+    with socket.socket(fileno=listen_fd) as listening:
+        await server.serve([listening])
+    await engines.stop()
+    await supervisor.stop()
+
+
+async def _drain(gate: Gate, server: Server, delay_s: float) -> None:
+    """Refuse new work at once; close the listener when load balancers have had time to notice."""
+    gate.draining = True
+    await asyncio.sleep(delay_s)
+    server.should_exit = True

@@ -1,0 +1,272 @@
+"""The supervisor: binds the port, starts the processes, restarts what dies, holds the wanted models, drains."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.errors import ConfigurationError, DatabaseUnavailable, ModelNotFound, ServiceError, WrongTask
+from service.evaluation.queue.database import Database
+from service.evaluation.queue.migrations import migrate
+from service.processes.lifeline import EXIT_CONFIGURATION
+from service.runtime.calls import LoadedModel
+from service.runtime.link import ConnectionLost, Link
+from service.runtime.listener import Listener
+from service.runtime.pool import EnginePool
+from service.runtime.work import Work
+from service.settings import Settings
+from service.store import ModelStore
+from service.telemetry.instruments import Instruments, forget_process
+
+log = logging.getLogger(__name__)
+
+BACKOFF_FIRST_S = 0.2
+BACKOFF_LAST_S = 10.0
+STEADY_S = 5.0
+"""A child that lived this long is started again at once."""
+ENGINE_STOP_S = 10.0
+
+
+@dataclass(eq=False)
+class Child:
+    """A process that must run."""
+
+    role: str
+    arguments: list[str]
+    inherits: tuple[int, ...] = ()
+    process: asyncio.subprocess.Process | None = None
+    keeper: "asyncio.Task[None] | None" = None
+    ending: bool = False
+
+    def end(self) -> None:
+        """Ask it to finish and go."""
+        self.ending = True
+        if self.process is not None and self.process.returncode is None:
+            self.process.terminate()
+
+
+def bind(settings: Settings) -> socket.socket:
+    """Bind the one listening socket that all fronts share. Raises ConfigurationError where the port is taken."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+        listening.listen(2048)
+    except OSError as error:
+        listening.close()
+        raise ConfigurationError(
+            f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}. Is another service running there?"
+        ) from error
+    return listening
+
+
+def engine_devices(wanted: str) -> list[str]:
+    """Resolve `auto` without loading torch into this process: every CUDA device, else the CPU."""
+    if wanted == "auto" and not any(Path("/dev").glob("nvidia[0-9]*")):
+        return ["cpu"]
+    if wanted != "auto":
+        return [name.strip() for name in wanted.split(",") if name.strip()]
+    asked = subprocess.run(
+        [sys.executable, "-c", "import torch; print(torch.cuda.device_count())"], capture_output=True, check=False
+    )
+    count = int(asked.stdout or 0)
+    return [f"cuda:{index}" for index in range(count)] or ["cpu"]
+
+
+class WantedModels:
+    """Behind the supervisor's own socket: which models every engine must hold, also after a restart."""
+
+    def __init__(self, wanted: set[str], pool: EnginePool) -> None:
+        self.wanted = wanted
+        self._pool = pool
+
+    async def load(self, model_id: str) -> None:
+        """Want a model, and load it everywhere now."""
+        await self._pool.load(model_id)
+        self.wanted.add(model_id)
+
+    async def unload(self, model_id: str) -> None:
+        """Want a model no more, and let go of it everywhere."""
+        self.wanted.discard(model_id)
+        await self._pool.unload(model_id)
+
+    def models(self) -> Mapping[str, LoadedModel]:
+        """Nothing: engines tell the fronts themselves."""
+        return {}
+
+    def enqueue(self, work: Work) -> None:
+        """Refuse: the supervisor does no work."""
+        work.finish(ServiceError("The supervisor runs no models."))
+
+    def cancel(self, work: Work) -> None:
+        """Nothing was taken."""
+
+
+class Supervisor:
+    """One service on this machine."""
+
+    def __init__(self, settings: Settings, listening: socket.socket, runtime_dir: Path, metrics_dir: Path) -> None:
+        self._settings = settings
+        self._listening = listening
+        self._runtime_dir = runtime_dir
+        self._metrics_dir = metrics_dir
+        self._instruments = Instruments()
+        self._stopping = asyncio.Event()
+        self._broken: str | None = None
+        self._pipe_read, self._pipe_write = os.pipe()
+        self._instruments.begin_at_zero(self._instruments.restarts, "front", "engine", "evaluator")
+        devices = engine_devices(settings.devices)
+        sockets = [runtime_dir / f"device-{index}.sock" for index in range(len(devices))]
+        self._engines = [
+            Child("engine", ["--device", device, "--socket", str(path)])
+            for device, path in zip(devices, sockets, strict=True)
+        ]
+        places = ["--sockets", *map(str, sockets)]
+        self._evaluators = [Child("evaluator", places)]
+        control = ["--control", str(runtime_dir / "supervisor.sock"), "--metrics-dir", str(metrics_dir)]
+        listen = ["--listen-fd", str(listening.fileno()), *control, *places]
+        self._fronts = [Child("front", listen, (listening.fileno(),)) for _ in range(settings.fronts)]
+        self._pool = EnginePool(sockets, on_connect=self._converge)
+        self._check_state()
+        self._models = WantedModels(self._check_wanted(), self._pool)
+        self._control = Listener(self._models)
+        self._migrate()
+
+    def _check_state(self) -> None:
+        state = self._settings.state
+        try:
+            state.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=state):
+                pass
+        except OSError as error:
+            raise ConfigurationError(f"CHAPTERHOUSE_STATE_DIR: cannot write into {state}: {error.strerror}.") from error
+
+    def _migrate(self) -> None:
+        """Bring the database to this version, before any child looks at it. Raises ConfigurationError."""
+        database = Database.of(self._settings)
+        try:
+            if done := migrate(database):
+                log.info("the database is now of revision %s", done[-1])
+        except DatabaseUnavailable as error:
+            raise ConfigurationError(f"{error.detail} CHAPTERHOUSE_DATABASE_URL says where it is.") from error
+        finally:
+            database.close()
+
+    def _check_wanted(self) -> set[str]:
+        store = ModelStore.of(self._settings)
+        defaults = [(self._settings.default_classifier, "classify"), (self._settings.default_generator, "generate")]
+        for model_id, task in [*defaults, *((model_id, None) for model_id in self._settings.preload)]:
+            try:
+                store.get(model_id, task=task)
+            except (ModelNotFound, WrongTask) as error:
+                raise ConfigurationError(f"{error.detail} The settings want it loaded.") from error
+        return set(self._settings.wanted_models)
+
+    async def run(self) -> int:
+        """Serve until SIGTERM or Ctrl-C; the exit status."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        await self._control.listen(self._runtime_dir / "supervisor.sock")
+        await self._pool.start()
+        host, port, *_ = self._listening.getsockname()
+        log.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+        for child in (*self._engines, *self._evaluators, *self._fronts):
+            child.keeper = asyncio.create_task(self._keep(child))
+        await self._stopping.wait()
+        log.info("stopping: no new work, what is queued finishes")
+        self._listening.close()  # the fronts hold it for as long as they take connections
+        patience = self._settings.drain_delay_s + self._settings.drain_timeout_s
+        await self._end(self._fronts, patience)
+        await self._end(self._evaluators, ENGINE_STOP_S)
+        await self._pool.stop()
+        await self._end(self._engines, ENGINE_STOP_S)
+        await self._control.close()
+        if self._broken is not None:
+            raise ConfigurationError(self._broken)
+        return 0
+
+    async def _converge(self, link: Link) -> None:
+        """Make a new engine hold what is wanted."""
+        for model_id in sorted(self._models.wanted):
+            try:
+                await link.load(model_id)
+            except ConnectionLost:
+                return  # the next engine in its place is asked again
+            except ServiceError as error:
+                log.error("%s is wanted and cannot be loaded: %s", model_id, error.detail)  # noqa: TRY400
+
+    async def _keep(self, child: Child) -> None:
+        """Start a child again whenever it dies, later each time it dies young."""
+        delay = 0.0
+        while True:
+            began = time.monotonic()
+            code = await self._live(child)
+            if child.ending:
+                return
+            if code == EXIT_CONFIGURATION:
+                self._broken = f"The {child.role} cannot start; its log says why."
+                child.ending = True
+                self._stopping.set()
+                return
+            self._instruments.restarts.labels(child.role).inc()
+            steady = time.monotonic() - began > STEADY_S
+            delay = 0.0 if steady else min(BACKOFF_LAST_S, delay * 2 or BACKOFF_FIRST_S)
+            log.warning("the %s ended with %s; starting it again in %.1f s", child.role, code, delay)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), delay)
+
+    async def _live(self, child: Child) -> int | None:
+        """Start a child and await its end: its exit status, or None where the system would not start it."""
+        try:
+            child.process = await self._start(child)
+        except OSError:
+            log.exception("the %s could not be started", child.role)
+            return None
+        if child.ending:
+            child.end()  # it was asked to go while it was being started
+        self._count(child.role)
+        code = await child.process.wait()
+        forget_process(child.process.pid, self._metrics_dir)
+        self._count(child.role)
+        return code
+
+    async def _start(self, child: Child) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "service",
+            child.role,
+            "--parent-pipe",
+            str(self._pipe_read),
+            *child.arguments,
+            pass_fds=(self._pipe_read, *child.inherits),
+        )
+
+    def _count(self, role: str) -> None:
+        everyone = (*self._engines, *self._evaluators, *self._fronts)
+        running = [c for c in everyone if c.role == role and c.process is not None and c.process.returncode is None]
+        self._instruments.processes_up.labels(role).set(len(running))
+
+    async def _end(self, children: list[Child], patience_s: float) -> None:
+        """End children of one role; what does not go in time is killed."""
+        for child in children:
+            child.end()
+        keepers = [child.keeper for child in children if child.keeper is not None]
+        _, late = await asyncio.wait(keepers, timeout=patience_s)
+        for process in (child.process for child in children if child.keeper in late):
+            if process is not None and process.returncode is None:
+                log.warning("killing %d, which did not stop in %.0f s", process.pid, patience_s)
+                process.kill()
+        if late:
+            await asyncio.wait(late)

@@ -1,0 +1,73 @@
+"""An engine in this process: for tests, notebooks, and commands that work without a server."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from service.errors import ServiceError
+from service.runtime.calls import Array, Call, Lane, LoadedModel
+from service.runtime.devices import Device
+from service.runtime.engine import Engine
+from service.runtime.work import Work
+from service.store import ModelStore
+from service.telemetry.instruments import Instruments
+
+
+class LocalEngine:
+    """EngineClient, EngineControl and EngineStatus over one engine in this process."""
+
+    def __init__(self, store: ModelStore, *, device: str = "cpu", threads: int = 0, queue_limit: int = 1024) -> None:
+        self._engine = Engine(
+            store, Device(device, threads=threads), instruments=Instruments(), queue_limit=queue_limit
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._engine.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._engine.stop()
+
+    async def submit(
+        self,
+        call: Call,
+        arrays: Sequence[Array],
+        *,
+        lane: Lane = Lane.INTERACTIVE,
+        deadline: float | None = None,
+        request_id: str = "",
+    ) -> list[Array]:
+        """Arrays to arrays, as EngineClient promises."""
+        outcome: asyncio.Future[list[Array]] = asyncio.get_running_loop().create_future()
+
+        def answer(result: list[Array] | ServiceError) -> None:
+            if outcome.done():
+                return
+            if isinstance(result, ServiceError):
+                outcome.set_exception(result)
+            else:
+                outcome.set_result(result)
+
+        rows = len(arrays[0]) if arrays else 0
+        work = Work(call, arrays, rows, lane, deadline, request_id, answer)
+        self._engine.enqueue(work)
+        try:
+            return await outcome
+        except asyncio.CancelledError:
+            self._engine.cancel(work)
+            raise
+
+    async def load(self, model_id: str) -> None:
+        """Load and warm a model."""
+        await self._engine.load(model_id)
+
+    async def unload(self, model_id: str) -> None:
+        """Let go of a model."""
+        await self._engine.unload(model_id)
+
+    def models(self) -> Mapping[str, LoadedModel]:
+        """The models held."""
+        return self._engine.models()

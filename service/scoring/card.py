@@ -1,0 +1,48 @@
+"""What a model is worth on data that training never saw: for its card, and to see whether the card still says it."""
+
+from service.settings import Settings
+from service.store import Card, Model, ModelStore, Score
+
+POINTS = 0.001
+"""How far an accuracy, a share, may lie from its card's: 0.1 %."""
+SHARE = 0.01
+"""How far any other score may lie from its card's, in parts of it: they differ in the last digits between machines."""
+
+
+async def measure_scores(settings: Settings, store: ModelStore, model: Model, card: Card) -> dict[str, Score]:
+    """The scores of a model's task, measured through an engine that serves it from `store`.
+
+    Raises DatasetMissing where the data are not here, ReferenceNotFound where a generator has nothing to be compared
+    with.
+    """
+    from service.datasets.registry import STACKED, find_dataset, find_series
+    from service.evaluation.pipeline import Bench
+    from service.evaluation.references import References
+    from service.runtime.in_process import LocalEngine
+    from service.scoring.forecasts import forecast_scores
+    from service.scoring.images import classifier_scores, generator_scores, point_scores, stacked_scores
+
+    async with LocalEngine(store) as engine:
+        if model.manifest.task == "classify":
+            test = find_dataset(model.manifest.dataset).load(settings.data, "test")
+            return await classifier_scores(model, engine, test)
+        if model.manifest.task == "forecast":
+            unseen = find_series(model.manifest.dataset).load(settings.data, "test")
+            return await forecast_scores(model, engine, unseen)
+        if model.manifest.points is not None:
+            return await point_scores(model, engine, seed=card.seed)
+        if model.manifest.dataset in STACKED:
+            eye = store.get(model.manifest.training["appraised"]["extractor"], task="classify")
+            modes = STACKED[model.manifest.dataset].modes
+            return await stacked_scores(model, eye, engine, modes, seed=card.seed)
+        bench = Bench(settings, store, engine, References.of(settings))
+        return await generator_scores(model, bench, seed=card.seed)
+
+
+def differing(card: Card, found: dict[str, Score]) -> list[str]:
+    """In a sentence each, the scores that are not what the card says."""
+    return [
+        f"its {name} is {found[name].value:.6g} on {score.on}; its card says {score.value:.6g}"
+        for name, score in card.scores.items()
+        if abs(found[name].value - score.value) > (POINTS if name == "accuracy" else SHARE * abs(score.value))
+    ]

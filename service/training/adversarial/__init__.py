@@ -1,0 +1,1 @@
+"""Adversarial training: the loop, its recipe, the systems, and what is watched meanwhile."""

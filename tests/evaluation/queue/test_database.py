@@ -1,0 +1,65 @@
+import contextlib
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from service.errors import ConfigurationError, DatabaseUnavailable
+from service.evaluation.queue.database import Database
+from service.settings import Settings
+
+
+def test_it_is_a_file_in_the_state_directory_unless_set(tmp_path: Path) -> None:
+    database = Database.of(Settings(state_dir=tmp_path / "new"))
+    with database.writing() as connection:
+        connection.exec_driver_sql("CREATE TABLE t (x INTEGER)")
+    assert database.is_sqlite
+    assert (tmp_path / "new" / "chapterhouse.db").is_file()
+    other = Database.of(Settings(database_url=f"sqlite:///{tmp_path}/other.db"))
+    with other.reading() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_every_way_to_write_postgresql_is_read(scheme: str) -> None:
+    pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
+    assert not Database.of(Settings(database_url=f"{scheme}://me@nowhere/evaluations")).is_sqlite
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("nonsense", "no address"),
+        ("mysql://me@here/x", "'mysql' is not known"),
+        ("postgresql+asyncpg://x/y", "asyncpg"),
+    ],
+)
+def test_an_address_that_cannot_be_is_a_mistake_of_the_configuration(url: str, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"^CHAPTERHOUSE_DATABASE_URL: .*{words}") as raised:
+        Database.of(Settings(database_url=url))
+    assert url not in str(raised.value)
+
+
+def test_without_its_driver_postgresql_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'chapterhouse\[postgres\]'"):
+        Database.of(Settings(database_url="postgresql://me@nowhere/evaluations"))
+
+
+def test_a_transaction_that_fails_leaves_nothing(empty_database: Database) -> None:
+    with empty_database.writing() as connection:
+        connection.exec_driver_sql("CREATE TABLE t (x INTEGER)")
+    with contextlib.suppress(ArithmeticError), empty_database.writing() as connection:
+        connection.exec_driver_sql("INSERT INTO t VALUES (1)")
+        raise ArithmeticError
+    with empty_database.reading() as connection:
+        assert connection.execute(sa.text("SELECT count(*) FROM t")).scalar_one() == 0
+
+
+def test_a_database_that_is_away_is_an_error_of_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "folder.db"
+    file.mkdir()
+    database = Database(sa.URL.create("sqlite", database=str(file)))
+    with pytest.raises(DatabaseUnavailable), database.reading():
+        pass

@@ -1,0 +1,309 @@
+import asyncio
+import errno
+import os
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from doubles import FakeEngine, Unanswering
+from evaluation.packing import digits, npz
+
+from service.errors import DatabaseUnavailable, EngineUnavailable
+from service.evaluation import pipeline
+from service.evaluation import worker as module
+from service.evaluation.pipeline import Bench
+from service.evaluation.queue import jobs as leases
+from service.evaluation.queue.jobs import Job, Jobs
+from service.evaluation.queue.uploads import STALE_S, Uploads
+from service.evaluation.queue.workers import Workers
+from service.evaluation.report.schema import Report
+from service.evaluation.threads import Stop, in_thread
+from service.evaluation.worker import Evaluator
+from service.settings import Settings
+from service.telemetry.instruments import Instruments
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+@pytest.fixture
+def jobs(service_settings: Settings) -> Jobs:
+    return Jobs.of(service_settings)
+
+
+@pytest.fixture
+def uploads(service_settings: Settings) -> Uploads:
+    return Uploads(service_settings.state)
+
+
+def accept(jobs: Jobs, uploads: Uploads, job_id: str, **fields: object) -> None:
+    folder = uploads.begin(job_id)
+    for place, name in enumerate(("generated", "reference")):
+        npz(folder / name, {"images": digits(12, seed=place, size=2)})
+    uploads.commit(job_id)
+    jobs.accept(job_id, fields)
+
+
+def evaluator_of(bench: Bench, jobs: Jobs, uploads: Uploads) -> Evaluator:
+    return Evaluator(bench, jobs, uploads, Instruments())
+
+
+@pytest.fixture
+async def running(bench: Bench, jobs: Jobs, uploads: Uploads) -> AsyncIterator[Evaluator]:
+    evaluator = evaluator_of(bench, jobs, uploads)
+    task = asyncio.create_task(evaluator.run())
+    yield evaluator
+    evaluator.stopping.set()
+    await task
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    while not holds():  # noqa: ASYNC110 - what is waited for happens in a database or on a disk
+        await asyncio.sleep(0.01)
+
+
+async def until_over(jobs: Jobs, job_id: str) -> Job:
+    await until(lambda: jobs.get(job_id).is_over)
+    return jobs.get(job_id)
+
+
+@pytest.mark.usefixtures("running")
+async def test_an_evaluation_becomes_a_report_and_its_upload_goes(jobs: Jobs, uploads: Uploads) -> None:
+    accept(jobs, uploads, "a", metrics=["fid"])
+    job = await until_over(jobs, "a")
+    assert job.report is not None
+    assert job.report["id"] == "a"
+    assert job.report["metrics"]["fid"]["value"] > 0
+    await until(lambda: not uploads.folder("a").exists())
+
+
+@pytest.mark.usefixtures("running")
+async def test_a_bad_evaluation_fails_with_its_reason_and_the_next_goes_on(jobs: Jobs, uploads: Uploads) -> None:
+    accept(jobs, uploads, "bad", metrics=["fid"])
+    (uploads.folder("bad") / "generated").write_bytes(b"not an archive at all")
+    accept(jobs, uploads, "good", metrics=["fid"])
+    failed = await until_over(jobs, "bad")
+    assert failed.problem is not None
+    assert failed.problem["status"] == 422
+    assert (await until_over(jobs, "good")).status == "finished"
+
+
+@pytest.mark.usefixtures("running")
+async def test_a_failure_of_ours_does_not_carry_the_exceptions_text(jobs: Jobs, uploads: Uploads) -> None:
+    accept(jobs, uploads, "a")
+    (uploads.folder("a") / "generated").unlink()
+    failed = await until_over(jobs, "a")
+    assert failed.problem is not None
+    assert failed.problem["status"] == 500
+    assert "generated" not in failed.problem["detail"]
+
+
+async def test_told_to_stop_the_evaluator_queues_its_work_again(bench: Bench, jobs: Jobs, uploads: Uploads) -> None:
+    engine = Unanswering()
+    evaluator = evaluator_of(Bench(bench.settings, bench.store, engine, bench.references), jobs, uploads)
+    accept(jobs, uploads, "a", metrics=["fid"])
+    task = asyncio.create_task(evaluator.run())
+    await engine.asked.wait()
+    evaluator.stopping.set()
+    await task
+    job = jobs.get("a")
+    assert (job.status, job.attempt) == ("queued", 0)
+    assert uploads.folder("a").exists()
+    assert engine.dropped.is_set()
+
+
+async def test_a_cancelled_evaluation_is_let_go_of(
+    bench: Bench, jobs: Jobs, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RENEW_S", 0.01)
+    engine = Unanswering()
+    evaluator = evaluator_of(Bench(bench.settings, bench.store, engine, bench.references), jobs, uploads)
+    accept(jobs, uploads, "a", metrics=["fid"])
+    task = asyncio.create_task(evaluator.run())
+    await engine.asked.wait()
+    jobs.remove("a")
+    await engine.dropped.wait()
+    evaluator.stopping.set()
+    await task
+    assert jobs.get("a").status == "cancelled"
+
+
+@pytest.mark.usefixtures("running")
+async def test_the_next_evaluation_does_not_wait_for_the_last_step_of_a_cancelled_one(
+    jobs: Jobs, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RENEW_S", 0.01)
+    entered, released, evaluate = threading.Event(), threading.Event(), pipeline.evaluate
+
+    async def stuck(*arguments: Any, report_id: str, **options: Any) -> Report:
+        def step(_: Stop) -> None:
+            entered.set()
+            assert released.wait(30)
+
+        if report_id == "a":
+            await in_thread(step)
+        return await evaluate(*arguments, report_id=report_id, **options)
+
+    monkeypatch.setattr(module, "evaluate", stuck)
+    accept(jobs, uploads, "a")
+    await asyncio.to_thread(entered.wait, 30)
+    jobs.remove("a")
+    accept(jobs, uploads, "b", metrics=["fid"])
+    assert (await until_over(jobs, "b")).status == "finished"
+    assert uploads.folder("a").exists()
+    released.set()
+    await until(lambda: not uploads.folder("a").exists())
+    assert jobs.get("a").status == "cancelled"
+
+
+async def test_what_another_evaluator_has_by_now_keeps_its_upload(
+    bench: Bench, jobs: Jobs, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RENEW_S", 0.01)
+    engine = Unanswering()
+    evaluator = evaluator_of(Bench(bench.settings, bench.store, engine, bench.references), jobs, uploads)
+    accept(jobs, uploads, "a", metrics=["fid"])
+    task = asyncio.create_task(evaluator.run())
+    await engine.asked.wait()
+    other = Workers(bench.settings.state).enter()
+    [slow] = jobs.holders()
+    jobs.release(slow)  # as if its lease had run out
+    taken = jobs.claim(other.name)
+    await engine.dropped.wait()
+    evaluator.stopping.set()
+    await task
+    assert taken is not None
+    assert jobs.renew(taken, other.name, 0.5)
+    assert sorted(file.name for file in uploads.folder("a").iterdir()) == ["generated", "reference"]
+    other.leave()
+
+
+async def test_without_an_engine_an_evaluation_is_begun_again_and_then_fails(
+    bench: Bench, jobs: Jobs, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ENGINE_PATIENCE_S", 0.0)
+    engine = FakeEngine(EngineUnavailable("No engine."))
+    evaluator = evaluator_of(Bench(bench.settings, bench.store, engine, bench.references), jobs, uploads)
+    accept(jobs, uploads, "a", metrics=["fid"])
+    task = asyncio.create_task(evaluator.run())
+    job = await until_over(jobs, "a")
+    evaluator.stopping.set()
+    await task
+    assert job.problem is not None
+    assert job.problem["status"] == 503
+    assert {call.verb for call, *_ in engine.calls} == {"features"}
+
+
+async def test_what_a_killed_evaluator_held_is_begun_again_at_once(
+    bench: Bench, jobs: Jobs, uploads: Uploads, service_settings: Settings
+) -> None:
+    accept(jobs, uploads, "a", metrics=["fid"])
+    dead = Workers(service_settings.state).enter()
+    assert jobs.claim(dead.name) is not None
+    evaluator = evaluator_of(bench, jobs, uploads)
+    task = asyncio.create_task(evaluator.run())
+    await asyncio.sleep(0.3)
+    assert jobs.get("a").attempt == 1  # its holder lives, and may be slow
+    dead.leave()  # as its death would
+    job = await until_over(jobs, "a")
+    evaluator.stopping.set()
+    await task
+    assert (job.status, job.attempt) == ("finished", 2)
+    assert Workers(service_settings.state).is_gone(dead.name)
+    assert list((service_settings.state / "evaluators").iterdir()) == []
+
+
+async def test_a_database_that_is_away_for_a_moment_ends_nothing(
+    bench: Bench, jobs: Jobs, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ENGINE_PATIENCE_S", 0.01)
+    away = dict.fromkeys(("holders", "claim", "renew", "finish"), 2)
+
+    def stumbling(name: str) -> Callable[..., object]:
+        method = getattr(jobs, name)
+
+        def ask(*arguments: Any, **options: Any) -> object:
+            away[name] -= 1
+            if away[name] >= 0:
+                raise DatabaseUnavailable
+            return method(*arguments, **options)
+
+        return ask
+
+    accept(jobs, uploads, "a", metrics=["fid"])
+    for name in away:
+        monkeypatch.setattr(jobs, name, stumbling(name))
+    evaluator = evaluator_of(bench, jobs, uploads)
+    task = asyncio.create_task(evaluator.run())
+    job = await until_over(jobs, "a")
+    evaluator.stopping.set()
+    await task
+    assert (job.status, job.attempt) == ("finished", 1)
+    assert max(away.values()) <= 0
+
+
+async def test_when_the_database_stays_away_the_evaluator_ends_and_keeps_the_upload(
+    bench: Bench, jobs: Jobs, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ENGINE_PATIENCE_S", 0.01)
+    monkeypatch.setattr(leases, "LEASE_S", 0.1)
+
+    def finish(*_: object, **_options: object) -> bool:
+        raise DatabaseUnavailable
+
+    accept(jobs, uploads, "a", metrics=["fid"])
+    monkeypatch.setattr(jobs, "finish", finish)
+    with pytest.raises(DatabaseUnavailable):
+        await evaluator_of(bench, jobs, uploads).run()
+    assert jobs.get("a").status == "running"
+    assert uploads.folder("a").exists()
+
+
+async def test_a_disk_that_is_full_is_a_reason(
+    bench: Bench, jobs: Jobs, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_room(*_: object, **_options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module, "evaluate", no_room)
+    accept(jobs, uploads, "a", metrics=["fid"])
+    evaluator = evaluator_of(bench, jobs, uploads)
+    task = asyncio.create_task(evaluator.run())
+    job = await until_over(jobs, "a")
+    evaluator.stopping.set()
+    await task
+    assert job.problem is not None
+    assert (job.problem["status"], job.problem["title"]) == (507, "The disk is full")
+
+
+def test_every_attempt_has_a_folder_of_its_own_and_clears_up_after_the_dead(uploads: Uploads) -> None:
+    (uploads.begin("a") / "generated").write_bytes(b"sent")
+    uploads.commit("a")
+    (uploads.folder("a") / "attempt-of-one-that-died").mkdir()
+    with uploads.attempt("a") as first:
+        assert list(uploads.folder("a").glob("attempt-*")) == [first]
+        with uploads.attempt("a") as second:
+            assert second != first
+    assert [file.name for file in uploads.folder("a").iterdir()] == ["generated"]
+
+
+def test_uploads_are_seen_only_when_whole_and_swept_when_nobody_wants_them(uploads: Uploads, tmp_path: Path) -> None:
+    uploads.sweep(set())
+    receiving = uploads.begin("new")
+    assert not uploads.folder("new").exists()
+    uploads.commit("new")
+    assert uploads.folder("new").exists()
+    assert not receiving.exists()
+    old = time.time() - STALE_S - 60
+    for name in ("wanted", "orphan"):
+        uploads.begin(name)
+        uploads.commit(name)
+        os.utime(uploads.folder(name), (old, old))
+    os.utime(uploads.begin("half"), (old, old))
+    uploads.sweep({"wanted"})
+    left = sorted(folder.name for folder in (tmp_path / "state" / "uploads").iterdir())
+    assert left == ["new", "wanted"]
+    uploads.discard("new")
+    assert not uploads.folder("new").exists()

@@ -1,0 +1,46 @@
+"""README.md's table of scores is what the cards say."""
+
+import pytest
+
+from experiments.scores import README, REPORTED, TABLES, row, written
+from service.settings import Settings
+from service.store import Card, Score
+
+CARD = Card(
+    sha256="0" * 64,
+    size_bytes=1,
+    parameters=1,
+    macs=1,
+    layers=(),
+    seed=0,
+    versions={},
+    hardware="a processor, 1 thread",
+    seconds=1626.0,
+    recipe={"form": "reduced", "epochs": 14},
+    scores={"accuracy": Score(value=0.8176, on="cifar-10 test", how="8,176 of 10,000 images")},
+)
+
+
+def test_the_readme_says_what_the_cards_say() -> None:
+    readme = README.read_text("utf-8")
+    assert written(readme) == readme, "`python experiments/scores.py --write` puts it right"
+
+
+def test_a_row_says_what_made_the_weights_and_what_others_reached() -> None:
+    assert row("nin-cifar10", CARD) == (
+        "| `nin-cifar10` | 81.76 % | the reduced recipe, 14 epochs, 27 min on a processor, 1 thread"
+        " | 91.19 % (Lin et al. 2014, table 1) | 91.2 % |"
+    )
+    assert row("another", CARD).endswith("| – | – |")
+
+
+def test_tables_are_put_in_the_place_of_those_that_were_there() -> None:
+    models, scores = TABLES
+    readme = f"before\n\n{models.head}\n|---|\n| `old` |\n\nbetween\n\n{scores.head}\n|---|\n\nafter\n"
+    assert written(readme) == f"before\n\n{models}\nbetween\n\n{scores}\nafter\n"
+    with pytest.raises(ValueError, match="no table"):
+        written("nothing")
+
+
+def test_only_models_that_there_are_are_reported_on() -> None:
+    assert all((Settings().shipped_models_dir / model_id / "model.toml").is_file() for model_id in REPORTED)
