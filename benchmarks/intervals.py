@@ -19,7 +19,7 @@ from service.settings import Settings
 from service.store import Manifest, Model
 from service.tasks.forecast import Fit
 
-Numbers = NDArray[np.float64]
+Values = NDArray[np.float64]
 
 MODEL = "esn-mackey-glass"
 LEVEL = 0.95
@@ -27,12 +27,12 @@ LENGTHS = ((200, 20), (500, 50), (2000, 100))
 """Steps of a history, and how far it is continued."""
 
 
-def random_walk(length: int, rng: np.random.Generator) -> Numbers:
+def random_walk(length: int, rng: np.random.Generator) -> Values:
     """Sums of noise."""
     return rng.normal(size=(length, 1)).cumsum(axis=0)
 
 
-def autoregression(length: int, rng: np.random.Generator) -> Numbers:
+def autoregression(length: int, rng: np.random.Generator) -> Values:
     """x(t) = 0.9·x(t−1) + noise."""
     x = [0.0]
     for noise in rng.normal(size=length + 100).tolist():
@@ -40,21 +40,21 @@ def autoregression(length: int, rng: np.random.Generator) -> Numbers:
     return np.array(x[-length:])[:, None]
 
 
-def noisy_sine(length: int, rng: np.random.Generator) -> Numbers:
+def noisy_sine(length: int, rng: np.random.Generator) -> Values:
     """A sine of 25 steps, and noise of a fifth of its height."""
     t = np.arange(length)
-    wave: Numbers = np.sin(2 * np.pi * t / 25 + rng.uniform(0, 6)) + rng.normal(0, 0.2, length)
+    wave: Values = np.sin(2 * np.pi * t / 25 + rng.uniform(0, 6)) + rng.normal(0, 0.2, length)
     return wave[:, None]
 
 
-def trend_and_season(length: int, rng: np.random.Generator) -> Numbers:
+def trend_and_season(length: int, rng: np.random.Generator) -> Values:
     """A line, a season of 24 steps, and noise."""
     t = np.arange(length)
-    wave: Numbers = 0.02 * t + 3 * np.sin(2 * np.pi * t / 24 + rng.uniform(0, 6)) + rng.normal(0, 0.5, length)
+    wave: Values = 0.02 * t + 3 * np.sin(2 * np.pi * t / 24 + rng.uniform(0, 6)) + rng.normal(0, 0.5, length)
     return wave[:, None]
 
 
-KINDS: dict[str, Callable[[int, np.random.Generator], Numbers]] = {
+KINDS: dict[str, Callable[[int, np.random.Generator], Values]] = {
     "random walk": random_walk,
     "AR(1), 0.9": autoregression,
     "noisy sine": noisy_sine,
@@ -65,7 +65,7 @@ KINDS: dict[str, Callable[[int, np.random.Generator], Numbers]] = {
 
 
 @torch.inference_mode()
-def forecast(manifest: Manifest, history: Numbers, horizon: int) -> tuple[Numbers, Numbers]:
+def forecast(manifest: Manifest, history: Values, horizon: int) -> tuple[Values, Values]:
     """What a readout fitted to a history expects, (H, c), and half the width of its interval."""
     net = build_net(manifest.net, manifest.options).eval().requires_grad_(requires_grad=False)
     tensors = [torch.from_numpy(history)[None], torch.zeros(1, len(history) + horizon, 0, dtype=torch.float64)]

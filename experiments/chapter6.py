@@ -46,12 +46,12 @@ WIDTH, HEIGHT, MARGIN = 1000, 240, 36
 COLOURS = ("#1b1b1b", "#d62728", "#1f77b4", "#2ca02c", "#9467bd")
 BAND = "#f6d5d5"
 
-Numbers = NDArray[np.float64]
-Score = tuple[float, tuple[Numbers, Numbers]]
+Values = NDArray[np.float64]
+Score = tuple[float, tuple[Values, Values]]
 """A number, and a forecast beside what came, (T, channels) both."""
 
 
-def as_row(values: Numbers) -> Tensor:
+def as_row(values: Values) -> Tensor:
     """A series (T, c) as a batch of one."""
     return torch.from_numpy(np.ascontiguousarray(values))[None]
 
@@ -62,7 +62,7 @@ def fitted(net: EchoState, series: Tensor, *, washout: int, ridge: float) -> Ech
     return net.settle(net.sums(features[washout:], series[0, washout:, : net.channels]).solve(ridge))
 
 
-def free_runs(net: EchoState, values: Numbers, ends: NDArray[np.int64], horizon: int) -> tuple[Numbers, Numbers]:
+def free_runs(net: EchoState, values: Values, ends: NDArray[np.int64], horizon: int) -> tuple[Values, Values]:
     """What the net expects after some points of a series, and what came, (points, horizon, channels) both."""
     series = as_row(values)
     nothing = series[..., :0]
@@ -103,7 +103,7 @@ def butterfly(seed: int, *, units: int) -> Score:
     return float(np.mean(steps)) * STEP * LYAPUNOV, (found[0], truth[0])
 
 
-def by_heart(kind: Callable[..., nn.Module], **options: int) -> tuple[Numbers, Numbers, float]:
+def by_heart(kind: Callable[..., nn.Module], **options: int) -> tuple[Values, Values, float]:
     """NMSE of five waveforms (seeds, waveforms) learnt by nets side by side, what one seed plays, and seconds."""
     torch.manual_seed(0)
     waves = waveforms()
@@ -126,7 +126,7 @@ def by_heart(kind: Callable[..., nn.Module], **options: int) -> tuple[Numbers, N
     return errors.view(shape).double().numpy(), played[0, :, : shape[1]].numpy(), time.perf_counter() - began
 
 
-def over_seeds(name: str, target: str, measure: Callable[[int], Score]) -> tuple[Numbers, Numbers]:
+def over_seeds(name: str, target: str, measure: Callable[[int], Score]) -> tuple[Values, Values]:
     """Print a line of the table; the first seed's forecast and what came."""
     began = time.perf_counter()
     scores = [measure(seed) for seed in SEEDS]
@@ -134,7 +134,7 @@ def over_seeds(name: str, target: str, measure: Callable[[int], Score]) -> tuple
     return scores[0][1]
 
 
-def report(name: str, target: str, values: Numbers, seconds: float) -> None:
+def report(name: str, target: str, values: Values, seconds: float) -> None:
     """Print one line of the table."""
     each = ", ".join(f"{value:.3g}" for value in values)
     print(
@@ -143,27 +143,27 @@ def report(name: str, target: str, values: Numbers, seconds: float) -> None:
     )
 
 
-def channels(title: str, found: Numbers, truth: Numbers) -> list[Any]:
+def channels(title: str, found: Values, truth: Values) -> list[Any]:
     """A panel a channel."""
     pairs = zip(found.T, truth.T, strict=True)
     return [plot_lines(f"{title}, channel {place}", {"truth": b, "forecast": a}) for place, (a, b) in enumerate(pairs)]
 
 
-def noisy_seasons(length: int) -> Numbers:
+def noisy_seasons(length: int) -> Values:
     """Two seasons and noise, (length, 1)."""
     t, noise = np.arange(length), np.random.default_rng(0).normal(0, 0.5, length)
-    wave: Numbers = 10 + 3 * np.sin(2 * np.pi * t / 24) + np.sin(2 * np.pi * t / 7.3) + noise
+    wave: Values = 10 + 3 * np.sin(2 * np.pi * t / 24) + np.sin(2 * np.pi * t / 7.3) + noise
     return wave[:, None]
 
 
-INTERVALS: dict[str, Callable[[int], Numbers]] = {
+INTERVALS: dict[str, Callable[[int], Values]] = {
     "Mackey-Glass": mackey_glass,
     "Lorenz": lorenz,
     "noisy seasons": noisy_seasons,
 }
 
 
-def with_interval(name: str, series: Numbers, horizon: int = 300) -> Image.Image:
+def with_interval(name: str, series: Values, horizon: int = 300) -> Image.Image:
     """What `fit: true` makes of 2,000 steps, the interval of 95 % around it, and what came."""
     manifest = Model(Settings().shipped_models_dir / "esn-mackey-glass").manifest
     net = build_net(manifest.net, manifest.options).eval().requires_grad_(requires_grad=False)
@@ -179,7 +179,7 @@ def with_interval(name: str, series: Numbers, horizon: int = 300) -> Image.Image
     return plot_lines(title, {"truth": truth, "forecast": found}, band=(found - half[:, 0], found + half[:, 0]))
 
 
-def plot_lines(title: str, lines: Mapping[str, Numbers], *, band: tuple[Numbers, Numbers] | None = None) -> Image.Image:
+def plot_lines(title: str, lines: Mapping[str, Values], *, band: tuple[Values, Values] | None = None) -> Image.Image:
     """One panel: named lines (T,) over the same steps, and a band between two more."""
     panel = Image.new("RGB", (WIDTH, HEIGHT), "white")
     draw = ImageDraw.Draw(panel)
@@ -188,7 +188,7 @@ def plot_lines(title: str, lines: Mapping[str, Numbers], *, band: tuple[Numbers,
     pad = 0.05 * (high - low or 1.0)
     low, high = low - pad, high + pad
 
-    def points(line: Numbers) -> list[tuple[float, float]]:
+    def points(line: Values) -> list[tuple[float, float]]:
         x = MARGIN + np.arange(len(line)) / max(1, len(line) - 1) * (WIDTH - 2 * MARGIN)
         shown = np.clip(line, low, high)
         y = HEIGHT - MARGIN - (shown - low) / (high - low) * (HEIGHT - 2 * MARGIN)

@@ -38,7 +38,7 @@ MARGIN, LINE = 12, 22
 PAPER, INK = "#202020", "#f0f0f0"
 LIMIT_PIXELS = 1 << 26
 
-Numbers = NDArray[Any]
+Array = NDArray[Any]
 
 
 class Subject:
@@ -72,13 +72,13 @@ class Subject:
         places = np.linspace(0, len(names) - 1, min(count, len(names))).round().astype(int)
         return [names[place] for place in dict.fromkeys(places.tolist())]
 
-    def ask(self, **question: Any) -> list[Numbers]:
+    def ask(self, **question: Any) -> list[Array]:
         """What /explain answers, the image's axis taken off."""
         with torch.inference_mode():
             answer = Explain(**question).forward(self.net, [torch.from_numpy(self.pixels)], self.model.manifest)
         return [array[0].numpy() for array in answer]
 
-    def draw(self, method: Method, arrays: Sequence[Numbers]) -> Image.Image:
+    def draw(self, method: Method, arrays: Sequence[Array]) -> Image.Image:
         """The picture that /explain sends beside the image."""
         pixels = DRAWINGS[method](arrays, self.pixels[0])
         return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).convert("RGB")

@@ -59,7 +59,7 @@ KINDS = {kind.title: kind for kind in error_types().values() if "title" in vars(
 """What a problem's title says went wrong; an error without a title of its own crosses as its parent."""
 
 
-class Drawn(BaseModel, frozen=True):
+class Generated(BaseModel, frozen=True):
     """What samples were drawn with; enough to draw them again."""
 
     model: str
@@ -144,14 +144,14 @@ class Client:
         asked = self._http.build_request("POST", "/forecast", json=request.model_dump(exclude_none=True))
         return _read(ForecastReply, self._ask(asked))
 
-    def generate(self, request: GenerateRequest, output: Output) -> Drawn:
+    def generate(self, request: GenerateRequest, output: Output) -> Generated:
         """Draw samples into an open file, as they come. Raises InvalidRequest, ModelNotFound, WrongTask."""
         asked = self._http.build_request("POST", "/generate", json=request.model_dump(exclude_none=True))
         with self._streamed(asked) as reply:
             for piece in reply.iter_bytes():
                 output.write(piece)
         told = {"model": "x-model", "version": "x-model-version", "seed": "x-seed", "count": "x-count"}
-        return _checked(Drawn, {name: reply.headers.get(header) for name, header in told.items()})
+        return _checked(Generated, {name: reply.headers.get(header) for name, header in told.items()})
 
     def evaluate(
         self,

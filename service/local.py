@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.client import Drawn, Image, Output
+from service.client import Generated, Image, Output
 from service.errors import DeadlineExceeded, UnreadableImage
 from service.evaluation.figures.data import Figures
 from service.evaluation.pipeline import Bench, evaluate
@@ -20,7 +20,7 @@ from service.evaluation.report.history import ReportFiles
 from service.evaluation.report.schema import Report
 from service.imaging import Pixels
 from service.operations.forecast import ForecastDocument, Question
-from service.operations.generate import Drawing
+from service.operations.generate import Sampling
 from service.runtime.calls import Call
 from service.runtime.devices import available_devices
 from service.runtime.in_process import LocalEngine
@@ -60,7 +60,7 @@ class Local:
         """How a series goes on. Raises InvalidRequest, InvalidSeries, ModelNotFound, WrongTask."""
         return asyncio.run(self._forecast(request))
 
-    def generate(self, request: GenerateRequest, output: Output) -> Drawn:
+    def generate(self, request: GenerateRequest, output: Output) -> Generated:
         """Draw samples into an open file, block by block. Raises InvalidRequest, ModelNotFound, WrongTask."""
         return asyncio.run(self._generate(request, output))
 
@@ -133,15 +133,15 @@ class Local:
             pieces = [document.add(block) async for block in question.ask(engine)]
         return ForecastReply.model_validate_json(b"".join([*pieces, document.finish()]))
 
-    async def _generate(self, request: GenerateRequest, output: Output) -> Drawn:
+    async def _generate(self, request: GenerateRequest, output: Output) -> Generated:
         model = self._store.get(request.model or self._settings.default_generator, task="generate")
-        drawing = Drawing.of(request, model)
-        with closing(drawing.format.stream(drawing.contents())) as stream:
+        sampling = Sampling.of(request, model)
+        with closing(sampling.format.stream(sampling.contents())) as stream:
             async with self._engine() as engine:
-                async for block in drawing.blocks(engine):
+                async for block in sampling.blocks(engine):
                     output.write(stream.add(block))
             output.write(stream.finish())
-        return Drawn(model=model.id, version=model.version, seed=drawing.seed, count=drawing.count)
+        return Generated(model=model.id, version=model.version, seed=sampling.seed, count=sampling.count)
 
     async def _evaluate(
         self,

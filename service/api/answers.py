@@ -9,7 +9,7 @@ from fastapi import Request, Response
 from service.api.negotiation import choose
 from service.api.progress import progress_of
 from service.evaluation.figures.files import FigureFiles
-from service.evaluation.queue.jobs import Job, Kind
+from service.evaluation.queue.jobs import Job, JobKind
 from service.evaluation.rendering.formats import FORMATS, HTML, JSON
 from service.evaluation.rendering.html import render_state
 from service.evaluation.report.schema import Report
@@ -35,7 +35,7 @@ async def answer(
     headers = {"vary": "accept", **(headers or {})}
     if media_type == HTML:
         headers |= SECURITY
-    if job.status != "finished" or job.kind != Kind.EVALUATION:
+    if job.status != "finished" or job.kind != JobKind.EVALUATION:
         state = progress_of(job)
         if media_type == HTML:
             return Response(render_state(state), status, headers, HTML)

@@ -14,7 +14,7 @@ from service.api.problems import PROBLEM_RESPONSES, PROBLEM_TYPE, validation_pro
 from service.api.progress import progress_of
 from service.api.state import StateDep
 from service.evaluation.pipeline import plan
-from service.evaluation.queue.jobs import Job, Kind
+from service.evaluation.queue.jobs import Job, JobKind
 from service.evaluation.report.schema import Report
 from service.schemas import EvaluationList, EvaluationRequest, EvaluationState
 
@@ -69,7 +69,7 @@ async def evaluate(request: Request, state: StateDep) -> Response:
         await asyncio.to_thread(plan, asked, state.bench, has_file="reference" in form.files)
         return asked
 
-    job_id = await accept(request, state, check, files=FILES, kind=Kind.EVALUATION)
+    job_id = await accept(request, state, check, files=FILES, kind=JobKind.EVALUATION)
     job = await until_over(request, state, job_id)
     if job.status == "finished":
         return await answer(job, media_type, state.figure_files, headers=_headers(job))

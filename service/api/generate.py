@@ -13,7 +13,7 @@ from service.api.gate import Watch, deadline_of
 from service.api.negotiation import choose
 from service.api.problems import PROBLEM_RESPONSES
 from service.api.state import StateDep
-from service.operations.generate import Drawing, formats_of
+from service.operations.generate import Sampling, formats_of
 from service.packing.formats import IMAGES, POINTS
 from service.packing.stream import Samples, Stream
 from service.schemas import GenerateRequest
@@ -36,17 +36,17 @@ async def generate(body: GenerateRequest, request: Request, state: StateDep) -> 
     """
     model = state.store.get(body.model or state.settings.default_generator, task="generate")
     accepted = None if body.format else _accepted(request, model)
-    drawing = Drawing.of(body, model, limit=state.settings.generate_limit, format_name=accepted)
+    sampling = Sampling.of(body, model, limit=state.settings.generate_limit, format_name=accepted)
     deadline = deadline_of(request.headers.get("x-deadline-ms"))
-    blocks = drawing.blocks(state.engines, deadline=deadline, request_id=request.state.request_id)
-    stream = drawing.format.stream(drawing.contents())
+    blocks = sampling.blocks(state.engines, deadline=deadline, request_id=request.state.request_id)
+    stream = sampling.format.stream(sampling.contents())
     with Watch(request.receive):
         first = await anext(blocks)
         pieces = _packed(stream, first, blocks, state.instruments.images_generated.labels(model.id))
         if stream.limit is not None:
             whole = b"".join([piece async for piece in pieces])
-            return Response(whole, media_type=drawing.format.media_type, headers=_headers(drawing))
-    return StreamingResponse(pieces, media_type=drawing.format.media_type, headers=_headers(drawing))
+            return Response(whole, media_type=sampling.format.media_type, headers=_headers(sampling))
+    return StreamingResponse(pieces, media_type=sampling.format.media_type, headers=_headers(sampling))
 
 
 def _accepted(request: Request, model: Model) -> str:
@@ -55,12 +55,12 @@ def _accepted(request: Request, model: Model) -> str:
     return by_type[choose(",".join(request.headers.getlist("accept")), tuple(by_type))]
 
 
-def _headers(drawing: Drawing) -> dict[str, str]:
-    model = drawing.model
-    told = {"x-seed": drawing.seed, "x-count": drawing.count, "x-model": model.id, "x-model-version": model.version}
+def _headers(sampling: Sampling) -> dict[str, str]:
+    model = sampling.model
+    told = {"x-seed": sampling.seed, "x-count": sampling.count, "x-model": model.id, "x-model-version": model.version}
     headers = {name: str(value) for name, value in told.items()}
-    if not drawing.format.shown:
-        headers["content-disposition"] = f'attachment; filename="{model.id}-{drawing.seed}.{drawing.suffix}"'
+    if not sampling.format.shown:
+        headers["content-disposition"] = f'attachment; filename="{model.id}-{sampling.seed}.{sampling.suffix}"'
     return headers
 
 

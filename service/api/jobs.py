@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from service.api.bodies import Part, Sink, boundary_of, chunks, read_form
 from service.api.state import State
 from service.errors import BodyTooLarge, DiskFull, InvalidRequest, Overloaded
-from service.evaluation.queue.jobs import Job, Kind
+from service.evaluation.queue.jobs import Job, JobKind
 
 WAIT_DEFAULT_S = 30.0
 WAIT_LIMIT_S = 600.0
@@ -52,7 +52,7 @@ class Form:
 Check = Callable[[Form], Awaitable[BaseModel]]
 
 
-async def accept(request: Request, state: State, check: Check, *, files: Collection[str], kind: Kind) -> str:
+async def accept(request: Request, state: State, check: Check, *, files: Collection[str], kind: JobKind) -> str:
     """Receive a form, have it checked, and put what `check` answers into the queue; the job's id.
 
     Raises what reading and checking raise, Overloaded where what waits already fills the disk's share, and DiskFull;

@@ -12,7 +12,7 @@ from service.api.models import LoopbackOnly
 from service.api.problems import PROBLEM_RESPONSES, PROBLEM_TYPE, validation_problem
 from service.api.progress import progress_of
 from service.api.state import StateDep
-from service.evaluation.queue.jobs import Kind
+from service.evaluation.queue.jobs import JobKind
 from service.evaluation.store_reference import plan_reference
 from service.schemas import EvaluationState, ReferenceList, ReferenceRequest, ReferenceSummary
 
@@ -78,7 +78,7 @@ async def store_reference(name: str, request: Request, state: StateDep, _local: 
         return asked
 
     known = name in await asyncio.to_thread(state.references.names)
-    job_id = await accept(request, state, check, files=FILES, kind=Kind.REFERENCE)
+    job_id = await accept(request, state, check, files=FILES, kind=JobKind.REFERENCE)
     job = await until_over(request, state, job_id)
     headers = {"location": f"/evaluations/{job.id}"}
     if job.status == "finished":

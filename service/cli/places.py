@@ -10,7 +10,7 @@ import typer
 from service.settings import read_settings
 
 if TYPE_CHECKING:
-    from service.client import Drawn, Image, Output
+    from service.client import Generated, Image, Output
     from service.evaluation.report.schema import Report
     from service.schemas import Classification, EvaluationRequest, ForecastReply, ForecastRequest, GenerateRequest
 
@@ -35,7 +35,7 @@ class Place(Protocol):
         """How a series goes on."""
         ...
 
-    def generate(self, request: "GenerateRequest", output: "Output") -> "Drawn":
+    def generate(self, request: "GenerateRequest", output: "Output") -> "Generated":
         """Draw samples into an open file."""
         ...
 

@@ -27,7 +27,7 @@ BATCH_LIMIT_BYTES = 64 * 1024 * 1024
 ROW = (3, 32, 32)
 
 
-class _Kind:
+class _Form:
     """Stands for `numpy.dtype`."""
 
     def __init__(self, name: bytes | str, *_: object) -> None:
@@ -49,7 +49,7 @@ class _Array:
     def rows(self) -> "np.ndarray[Any, np.dtype[np.uint8]]":
         """Unsigned bytes (n, 3·32·32). Raises ValueError for anything else."""
         _version, shape, kind, is_fortran, data = self.state
-        if not (isinstance(kind, _Kind) and kind.name == "u1" and isinstance(data, bytes)) or is_fortran:
+        if not (isinstance(kind, _Form) and kind.name == "u1" and isinstance(data, bytes)) or is_fortran:
             raise ValueError("the pixels are not plain unsigned bytes")
         return np.frombuffer(data, np.uint8).reshape(shape)
 
@@ -58,7 +58,7 @@ class _Unpickler(pickle.Unpickler):
     """Knows the stand-ins and nothing else."""
 
     STAND_INS: dict[tuple[str, str], Callable[..., object]] = {  # noqa: RUF012 - a table that nobody changes
-        ("numpy", "dtype"): _Kind,
+        ("numpy", "dtype"): _Form,
         ("numpy", "ndarray"): _Array,
         ("numpy._core.multiarray", "_reconstruct"): _Array,
         ("numpy.core.multiarray", "_reconstruct"): _Array,

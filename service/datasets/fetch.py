@@ -12,12 +12,12 @@ from service.errors import DatasetMissing
 
 TIMEOUT_S = 30.0
 
-Report = Callable[[str, int, int | None], None]
+OnDownload = Callable[[str, int, int | None], None]
 """Told a file's name, the bytes that have come, and how many there will be where the publisher says so."""
 
 
 def fetch(
-    dataset: Dataset, data_dir: Path, *, client: httpx.Client | None = None, report: Report | None = None
+    dataset: Dataset, data_dir: Path, *, client: httpx.Client | None = None, report: OnDownload | None = None
 ) -> list[Path]:
     """The dataset's files in its folder of the data directory, downloaded unless they are there.
 
@@ -32,7 +32,7 @@ def fetch(
     return [folder / file.name for file in dataset.files]
 
 
-def _download(file: PublishedFile, folder: Path, client: httpx.Client, report: Report) -> None:
+def _download(file: PublishedFile, folder: Path, client: httpx.Client, report: OnDownload) -> None:
     staged = folder / f"{file.name}.staged"
     digest = hashlib.md5(usedforsecurity=False)
     try:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from service.datasets.publication import Part
-from service.datasets.series import Numbers, Series, SeriesSource
+from service.datasets.series import Series, SeriesSource, Values
 
 SIGMA, RHO, BETA = 10.0, 28.0, 8 / 3
 STEP = 0.02
@@ -18,7 +18,7 @@ TRANSIENT = 1000
 """Steps that are thrown away, until the motion is that of the attractor."""
 
 
-def lorenz(length: int, *, seed: int = 0) -> Numbers:
+def lorenz(length: int, *, seed: int = 0) -> Values:
     """x, y, z every 0.02 units of time on the attractor, (length, 3); Runge–Kutta of fourth order.
 
     The seed draws the starting point near (1, 1, 1).
@@ -34,7 +34,7 @@ def lorenz(length: int, *, seed: int = 0) -> Numbers:
     return path[TRANSIENT:]
 
 
-def _flow(state: Numbers) -> Numbers:
+def _flow(state: Values) -> Values:
     x, y, z = state.tolist()
     return np.array([SIGMA * (y - x), x * (RHO - z) - y, x * y - BETA * z])
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from service.datasets.publication import Part
-from service.datasets.series import Numbers, Series, SeriesSource
+from service.datasets.series import Series, SeriesSource, Values
 
 BETA, GAMMA, POWER = 0.2, 0.1, 10
 SUBSTEPS = 10
@@ -17,7 +17,7 @@ TRANSIENT = 1000
 """Time units that are thrown away, until the motion is that of the attractor."""
 
 
-def mackey_glass(length: int, *, delay: int = 17, seed: int = 0) -> Numbers:
+def mackey_glass(length: int, *, delay: int = 17, seed: int = 0) -> Values:
     """The equation's x at times 1, 2, … on the attractor of dx/dt = β·x(t−τ)/(1 + x(t−τ)¹⁰) − γ·x, (length, 1).
 
     Runge–Kutta of fourth order, ten steps a time unit; the delayed value between two steps is their mean. The seed

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from service.datasets.publication import Part
-from service.datasets.series import Numbers, Series, SeriesSource
+from service.datasets.series import Series, SeriesSource, Values
 
 WASHOUT = 200
 LENGTH = WASHOUT + 2000
@@ -16,7 +16,7 @@ BOUND = 1.0
 """A run that leaves this is one of the few that diverge; it is drawn again."""
 
 
-def narma10(length: int, *, seed: int = 0) -> tuple[Numbers, Numbers]:
+def narma10(length: int, *, seed: int = 0) -> tuple[Values, Values]:
     """The answer y (length, 1) and the input u ~ U[0, ½] (length, 1) that drives it.
 
     y(t) = 0.3·y(t−1) + 0.05·y(t−1)·Σ_{i=1..10} y(t−i) + 1.5·u(t−9)·u(t) + 0.1: the paper's y(t+1) stands beside the

@@ -9,19 +9,19 @@ from numpy.typing import NDArray
 
 from service.datasets.publication import Part
 
-Numbers = NDArray[np.float64]
+Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Series:
     """Values (T, channels) and known inputs (T, inputs), float64, `step` units of time apart."""
 
-    values: Numbers
-    inputs: Numbers
+    values: Values
+    inputs: Values
     step: float = 1.0
 
     @classmethod
-    def of(cls, values: Numbers, *, step: float = 1.0) -> "Series":
+    def of(cls, values: Values, *, step: float = 1.0) -> "Series":
         """A series without inputs."""
         return cls(values, np.zeros((len(values), 0)), step)
 
@@ -29,7 +29,7 @@ class Series:
         return len(self.values)
 
     @property
-    def whole(self) -> Numbers:
+    def whole(self) -> Values:
         """Values and inputs side by side, (T, channels + inputs)."""
         return np.concatenate([self.values, self.inputs], axis=1)
 

@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 
 from service.datasets.publication import Part
-from service.datasets.series import Numbers, Series, SeriesSource
+from service.datasets.series import Series, SeriesSource, Values
 from service.errors import DatasetMissing, InvalidSeries
 
 ENDINGS = (".csv", ".json")
@@ -17,7 +17,7 @@ TRAINED_SHARE = 0.8
 """The first four fifths are the training part, the rest the test part."""
 
 
-def read_series(path: Path) -> Numbers:
+def read_series(path: Path) -> Values:
     """The values (T, channels) of a file. Raises DatasetMissing where it is not there, InvalidSeries naming the place.
 
     CSV has commas, semicolons or tabs and perhaps a line of names; JSON is a list of numbers, a list of lists (time

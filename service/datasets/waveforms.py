@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from service.datasets.publication import Part
-from service.datasets.series import Numbers, Series, SeriesSource
+from service.datasets.series import Series, SeriesSource, Values
 
 LENGTH = 320
 PARTIALS = 8
@@ -17,7 +17,7 @@ SLOWEST, QUICKEST = 320.0, 12.0
 NOISE = 0.02
 
 
-def waveforms(count: int = 5, *, length: int = LENGTH, seed: int = 0) -> Numbers:
+def waveforms(count: int = 5, *, length: int = LENGTH, seed: int = 0) -> Values:
     """Sums of eight sines a little off a logarithmic scale of periods, and noise; in [−1, 1], (length, count)."""
     rng = np.random.default_rng(seed)
     t = np.arange(length)[:, None, None]
@@ -26,7 +26,7 @@ def waveforms(count: int = 5, *, length: int = LENGTH, seed: int = 0) -> Numbers
     phases = rng.uniform(0, 2 * np.pi, (count, PARTIALS))
     wave = (amplitudes * np.sin(2 * np.pi * t / periods + phases)).sum(axis=2)  # (length, count)
     wave = wave / wave.std(axis=0) + NOISE * rng.standard_normal((length, count))
-    scaled: Numbers = wave / np.abs(wave).max(axis=0)
+    scaled: Values = wave / np.abs(wave).max(axis=0)
     return scaled
 
 

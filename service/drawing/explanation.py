@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from service.imaging import Pixels, tile
 
-Numbers = NDArray[Any]
+Array = NDArray[Any]
 
 WHOLE = 224
 """Pixels along the side of an image that is shown by itself, at least."""
@@ -22,12 +22,12 @@ CLOSE = 2 / 3
 GAP = 8
 
 
-def draw_explanation(method: str, arrays: Sequence[Numbers], image: Pixels) -> Pixels:
+def draw_explanation(method: str, arrays: Sequence[Array], image: Pixels) -> Pixels:
     """The image (H, W, C) and what `method` answered about it, the items' axis taken off, as one picture."""
     return beside(enlarge(image, WHOLE), DRAWINGS[method](arrays, image))
 
 
-def _draw_projections(arrays: Sequence[Numbers], image: Pixels) -> Pixels:
+def _draw_projections(arrays: Sequence[Array], image: Pixels) -> Pixels:
     """Each projection; where all are small only its part of the image, that beside it, as in the paper's figure 2."""
     projections = np.moveaxis(arrays[0], 1, -1)  # (U, H, W, C)
     side = max(map(_reach, projections))
@@ -41,14 +41,14 @@ def _draw_projections(arrays: Sequence[Numbers], image: Pixels) -> Pixels:
     return tile(np.stack(pairs))
 
 
-def _reach(projection: Numbers) -> int:
+def _reach(projection: Array) -> int:
     """The side of the smallest square around all of a projection (H, W, C) that is not 0; at least one pixel."""
     touched = (projection != 0).any(axis=2)
     sides = [np.flatnonzero(touched.any(axis=axis)) for axis in (0, 1)]
     return max([1, *(int(side[-1] - side[0]) + 1 for side in sides if len(side))])
 
 
-def _window(projection: Numbers, side: int) -> tuple[slice, slice]:
+def _window(projection: Array, side: int) -> tuple[slice, slice]:
     """Rows and columns of a square of this side, within the image, around what is not 0."""
     touched = (projection != 0).any(axis=2)
     starts = []
@@ -64,7 +64,7 @@ def _cell(count: int, *, least: int = CELL) -> int:
     return max(least, WHOLE // math.ceil(math.sqrt(count)))
 
 
-def _draw_probabilities(arrays: Sequence[Numbers], image: Pixels) -> Pixels:
+def _draw_probabilities(arrays: Sequence[Array], image: Pixels) -> Pixels:
     """Each probability in the middle of its place, so that the heat lies over what was occluded."""
     heat, side = arrays[0], int(arrays[3])
     for axis, (length, shown) in enumerate(zip(image.shape[:2], enlarge(image, WHOLE).shape[:2], strict=True)):
@@ -74,21 +74,21 @@ def _draw_probabilities(arrays: Sequence[Numbers], image: Pixels) -> Pixels:
     return glow((255 * heat).round().astype(np.uint8))
 
 
-def _draw_slopes(arrays: Sequence[Numbers], _: Pixels) -> Pixels:
+def _draw_slopes(arrays: Sequence[Array], _: Pixels) -> Pixels:
     slopes = arrays[0]
     # A few pixels would leave the others dark.
     top = float(np.quantile(slopes, 0.995)) or 1.0
     return enlarge((255 * np.clip(slopes / top, 0, 1)).round().astype(np.uint8)[:, :, None], WHOLE)
 
 
-def _draw_maps(arrays: Sequence[Numbers], _: Pixels) -> Pixels:
+def _draw_maps(arrays: Sequence[Array], _: Pixels) -> Pixels:
     maps = arrays[0][:MOST]
     # Maps of one pixel can only be told from each other.
     shades = stretched(maps) if maps[0].size == 1 else np.stack([stretched(one) for one in maps])
     return tile(np.stack([enlarge(one[:, :, None], _cell(len(maps))) for one in shades]))
 
 
-def _draw_kernels(arrays: Sequence[Numbers], _: Pixels) -> Pixels:
+def _draw_kernels(arrays: Sequence[Array], _: Pixels) -> Pixels:
     kernels = arrays[0]  # (K, C, kh, kw)
     if kernels.shape[1] not in (1, 3):
         kernels = kernels.reshape(-1, 1, *kernels.shape[2:])
@@ -96,7 +96,7 @@ def _draw_kernels(arrays: Sequence[Numbers], _: Pixels) -> Pixels:
     return tile(np.stack([enlarge(signed(np.moveaxis(one, 0, -1)), side) for one in kernels[:MOST]]))
 
 
-DRAWINGS: dict[str, Callable[[Sequence[Numbers], Pixels], Pixels]] = {
+DRAWINGS: dict[str, Callable[[Sequence[Array], Pixels], Pixels]] = {
     "activations": _draw_maps,
     "deconvnet": _draw_projections,
     "filters": _draw_kernels,
@@ -106,14 +106,14 @@ DRAWINGS: dict[str, Callable[[Sequence[Numbers], Pixels], Pixels]] = {
 }
 
 
-def signed(values: Numbers) -> Pixels:
-    """Numbers as pixels: 0 is grey, the largest magnitude black or white."""
+def signed(values: Array) -> Pixels:
+    """Array as pixels: 0 is grey, the largest magnitude black or white."""
     top = float(np.abs(values).max()) or 1.0
     return (127.5 + 127.5 * values / top).round().astype(np.uint8)
 
 
-def stretched(values: Numbers) -> Pixels:
-    """Numbers as pixels: the least black, the largest white."""
+def stretched(values: Array) -> Pixels:
+    """Array as pixels: the least black, the largest white."""
     low, high = float(values.min()), float(values.max())
     return (255 * (values - low) / ((high - low) or 1.0)).round().astype(np.uint8)
 

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from service.drawing.svg import Frame, Scale, line, place, tag, text, ticks
+from service.drawing.svg import PlotArea, Scale, line, place, tag, text, ticks
 
-Numbers = NDArray[np.float64]
+Values = NDArray[np.float64]
 
 WIDTH, HEIGHT = 860, 200
 MOST = 12
@@ -20,7 +20,7 @@ STYLE = (
 )
 
 
-def draw_forecast(title: str, history: Numbers, forecast: Numbers, half: Numbers | None) -> str:
+def draw_forecast(title: str, history: Values, forecast: Values, half: Values | None) -> str:
     """SVG of a history (T, channels), the steps after it (H, channels) and half the width of their interval."""
     past = history[-max(SHOWN * len(forecast), SHOWN_LEAST) :]
     with np.errstate(over="ignore", invalid="ignore"):
@@ -42,13 +42,13 @@ def draw_forecast(title: str, history: Numbers, forecast: Numbers, half: Numbers
     )
 
 
-def _panel(past: Numbers, forecast: Numbers, low: Numbers, high: Numbers) -> str:
-    frame = Frame(WIDTH, HEIGHT, left=56, right=16, top=6, bottom=24)
+def _panel(past: Values, forecast: Values, low: Values, high: Values) -> str:
+    frame = PlotArea(WIDTH, HEIGHT, left=56, right=16, top=6, bottom=24)
     least, most = _domain(np.concatenate([past, forecast]), low, high)
     x, y = frame.across(1 - len(past), len(forecast)), frame.upwards(least, most)
     before, after = np.arange(1 - len(past), 1), np.arange(1, len(forecast) + 1)
 
-    def points(steps: NDArray[np.int_], values: Numbers) -> str:
+    def points(steps: NDArray[np.int_], values: Values) -> str:
         shown = np.clip(np.nan_to_num(values, nan=most), least, most)
         return "L".join(f"{place(x(step))} {place(y(value))}" for step, value in zip(steps, shown, strict=True))
 
@@ -61,7 +61,7 @@ def _panel(past: Numbers, forecast: Numbers, low: Numbers, high: Numbers) -> str
     )
 
 
-def _domain(lines: Numbers, low: Numbers, high: Numbers) -> tuple[float, float]:
+def _domain(lines: Values, low: Values, high: Values) -> tuple[float, float]:
     """All of the lines, and of the interval as much as leaves them a third of the height."""
     finite = lines[np.isfinite(lines)]
     least, most = float(finite.min()), float(finite.max())
@@ -74,7 +74,7 @@ def _domain(lines: Numbers, low: Numbers, high: Numbers) -> tuple[float, float]:
     return least - margin, most + margin
 
 
-def _axes(frame: Frame, x: Scale, y: Scale, steps: tuple[int, int], values: tuple[float, float]) -> str:
+def _axes(frame: PlotArea, x: Scale, y: Scale, steps: tuple[int, int], values: tuple[float, float]) -> str:
     right, bottom = frame.width - frame.right, frame.height - frame.bottom
     drawn = [line(x(0), frame.top, x(0), bottom, "now")]
     for value in ticks(*values, 4):

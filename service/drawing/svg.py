@@ -9,7 +9,7 @@ Scale = Callable[[float], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class PlotArea:
     """Where the data lie inside a drawing."""
 
     width: float

@@ -33,7 +33,7 @@ async def extract_features(
     folder: Path | None = None,
     on_progress: Callable[[float], None] = lambda _: None,
 ) -> tuple[Rows, Rows | None]:
-    """Features (n, d) and class probabilities (n, classes), if the model knows any, of images fitted to its frame.
+    """Features (n, d) and class probabilities (n, classes), if the model knows any, of images fitted to its shape.
 
     With a folder they lie on its disk, and take no memory however many they are. The blocks are those of the model's
     manifest, so the same images in the same order give the same bits whatever else the engine does. Raises the

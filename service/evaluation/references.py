@@ -48,7 +48,7 @@ class Description(BaseModel):
     weights_sha256: str = Field(description="Sha256 of that model's weights file.")
     dataset: str
     sha256: str = Field(description="Sha256 of the samples, as `Samples.sha256`.")
-    dim: int = Field(ge=1, description="Numbers of one feature vector.")
+    dim: int = Field(ge=1, description="Real of one feature vector.")
     count: int | None = Field(ge=2, description="Samples behind `mu` and `sigma`; null where only these were sent.")
     seed: int = Field(description="Seed that chose the rows which were kept.")
 

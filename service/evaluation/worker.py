@@ -13,7 +13,7 @@ from service.errors import ConfigurationError, DatabaseUnavailable, DiskFull, En
 from service.evaluation.figures.files import FigureFiles
 from service.evaluation.pipeline import Bench, Progress, evaluate
 from service.evaluation.queue import jobs as leases
-from service.evaluation.queue.jobs import Job, Jobs, Kind
+from service.evaluation.queue.jobs import Job, JobKind, Jobs
 from service.evaluation.queue.uploads import Uploads
 from service.evaluation.queue.workers import Workers
 from service.evaluation.retention import Retention
@@ -207,7 +207,7 @@ class Evaluator:
             await asyncio.gather(renewal, work, return_exceptions=True)
 
     async def _evaluate(self, job: Job, on_progress: Progress) -> Outcome:
-        begin = self._keep if job.kind == Kind.REFERENCE else self._measure
+        begin = self._keep if job.kind == JobKind.REFERENCE else self._measure
         for _ in range(ENGINE_TRIES - 1):
             try:
                 return await begin(job, on_progress)

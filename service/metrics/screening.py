@@ -15,7 +15,7 @@ from service.metrics.distances import Index, Room, centre_of, exact_squares, nor
 from service.metrics.samples import Real, Rows
 
 Floats = NDArray[np.floating]
-Kind = type[np.float32] | type[np.float64]
+FloatType = type[np.float32] | type[np.float64]
 
 FAR = 300  # roundings of single precision that a distance to a neighbour has to have
 PROBES = 16  # rows of a set whose neighbours tell how far that is
@@ -29,7 +29,7 @@ class Screen:
     rows: Rows
     centre: Real
     scale: float
-    kind: Kind
+    kind: FloatType
     norms: Floats
     """(p,): ‖row‖² once moved and scaled."""
 
@@ -169,7 +169,7 @@ def screens_of(x: Rows, y: Rows, spacing: float) -> Screens:
     # a power of two changes no digit
     scale = 1.0 if SMALL < largest < LARGE or largest == 0 else 2.0 ** -round(np.log2(largest) / 2)
     margin = rounding(2 * largest, x.shape[1], np.float32)
-    kind: Kind = np.float32
+    kind: FloatType = np.float32
     if spacing <= FAR * margin:
         kind, margin = np.float64, rounding(2 * largest, x.shape[1], np.float64)
     screens = [
@@ -179,7 +179,7 @@ def screens_of(x: Rows, y: Rows, spacing: float) -> Screens:
     return Screens(screens[0], screens[-1], margin * scale**2)
 
 
-def rounding(largest: float, dimensions: int, kind: Kind) -> float:
+def rounding(largest: float, dimensions: int, kind: FloatType) -> float:
     """What a squared distance may be wrong by between rows whose ‖a‖² + ‖b‖² is at most this."""
     return 4 * float(np.finfo(kind).eps) * float(np.sqrt(dimensions + 8)) * largest
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from service.nets.activations import build_activation
-from service.nets.initialisation import draw_kaiming, draw_normal, draws_as_published
+from service.nets.initialisation import initialise_kaiming, initialise_normal, initialised_as_published
 from service.nets.layers import side_after
 from service.nets.normalisation import ResponseNorm
 
@@ -55,12 +55,12 @@ class AlexNet(nn.Module):
         self.fc8 = nn.Linear(dense[1], classes)
         self.activation = build_activation(activation)
         self.dropout = nn.Dropout(dropout)
-        if draws_as_published(drawing):
-            draw_normal(self, 0.01)
+        if initialised_as_published(drawing):
+            initialise_normal(self, 0.01)
             for layer in (self.conv2, self.conv4, self.conv5, self.fc6, self.fc7):
                 nn.init.ones_(layer.bias)  # type: ignore[arg-type] # made with a bias
         else:
-            draw_kaiming(self)
+            initialise_kaiming(self)
 
     def features(self, x: Tensor) -> Tensor:
         """fc7, (n, 4096)."""

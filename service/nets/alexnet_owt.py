@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from service.nets.initialisation import draw_kaiming
+from service.nets.initialisation import initialise_kaiming
 from service.nets.layers import side_after
 
 
@@ -33,7 +33,7 @@ class AlexNetOWT(nn.Module):
         self.fc8 = nn.Linear(dense[1], classes)
         self.activation = nn.ReLU()
         self.dropout = nn.Dropout(dropout)
-        draw_kaiming(self)
+        initialise_kaiming(self)
 
     def features(self, x: Tensor) -> Tensor:
         """fc7, (n, 4096)."""

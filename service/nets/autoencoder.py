@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from service.nets.dcgan32 import WIDTH, draw_weights, encoder32
+from service.nets.dcgan32 import WIDTH, encoder32, initialise_weights
 
 
 class DCGAN32AutoEncoder(nn.Module):
@@ -20,7 +20,7 @@ class DCGAN32AutoEncoder(nn.Module):
             nn.LeakyReLU(0.2),
             nn.ConvTranspose2d(width, channels, 4, 2, 1),  # (n, channels, 32, 32)
         )
-        draw_weights(self)
+        initialise_weights(self)
 
     def features(self, x: Tensor) -> Tensor:
         """The code, (n, 4·width, 4, 4)."""

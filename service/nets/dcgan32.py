@@ -14,7 +14,7 @@ SIDE = 4
 Normalisation = Literal["batch", "layer", "none"]
 
 
-def draw_weights(net: nn.Module) -> None:
+def initialise_weights(net: nn.Module) -> None:
     """The paper's: filters from N(0, 0.02), scales from N(1, 0.02), no biases."""
     for module in net.modules():
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
@@ -82,7 +82,7 @@ class DCGAN32Generator(nn.Module):
         self.paint = nn.ConvTranspose2d(width, channels, 4, 2, 1)  # (n, channels, 32, 32)
         widths = (4 * width, 2 * width, width) if dropout else ()
         self.dropouts = nn.ModuleList(LatentDropout(latent, maps, share=dropout) for maps in widths)
-        draw_weights(self)
+        initialise_weights(self)
 
     def features(self, z: Tensor) -> Tensor:
         """The last hidden maps, (n, width, 16, 16)."""
@@ -120,7 +120,7 @@ class DCGAN32Discriminator(nn.Module):
         super().__init__()
         self.body = encoder32(width, channels, normalisation)
         self.judge = nn.Conv2d(4 * width, outputs, SIDE)  # (n, outputs, 1, 1)
-        draw_weights(self)
+        initialise_weights(self)
 
     def features(self, x: Tensor) -> Tensor:
         """The last hidden maps, (n, 4·width, 4, 4)."""

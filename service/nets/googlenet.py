@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from service.nets.initialisation import draw_kaiming, draw_xavier, draws_as_published, scaled
+from service.nets.initialisation import initialise_kaiming, initialise_xavier, initialised_as_published, scaled
 from service.nets.layers import side_after
 from service.nets.normalisation import ResponseNorm
 
@@ -159,10 +159,10 @@ class GoogLeNet(nn.Module):
         self.average = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(inputs, classes)
-        if draws_as_published(drawing):
-            draw_xavier(self, bias=0.2)  # as BVLC's re-implementation, for the paper does not say
+        if initialised_as_published(drawing):
+            initialise_xavier(self, bias=0.2)  # as BVLC's re-implementation, for the paper does not say
         else:
-            draw_kaiming(self)
+            initialise_kaiming(self)
 
     def features(self, x: Tensor) -> Tensor:
         """The mean of the last maps, (n, 1024)."""

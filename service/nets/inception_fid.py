@@ -15,7 +15,7 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
-from service.nets.initialisation import draw_kaiming
+from service.nets.initialisation import initialise_kaiming
 
 Kernel = tuple[int, int]
 SQUARE: Kernel = (3, 3)
@@ -146,7 +146,7 @@ class InceptionFID(nn.Module):
         self.mixed7c = _coarse(2048, largest=True)
         self.average = nn.AdaptiveAvgPool2d(1)
         self.output = nn.Linear(2048, classes, bias=False)
-        draw_kaiming(self)
+        initialise_kaiming(self)
 
     def features(self, x: Tensor) -> Tensor:
         """The mean of the last maps, `pool_3` of the graph: (n, 2048)."""

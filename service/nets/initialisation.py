@@ -7,7 +7,7 @@ from service.errors import InvalidManifest
 LAYERS = (nn.Conv2d, nn.Linear)
 
 
-def draw_normal(net: nn.Module, std: float, *, bias: float = 0.0) -> None:
+def initialise_normal(net: nn.Module, std: float, *, bias: float = 0.0) -> None:
     """Every convolution's and dense layer's weights from N(0, std²), their biases at one value."""
     for module in net.modules():
         if isinstance(module, LAYERS):
@@ -16,7 +16,7 @@ def draw_normal(net: nn.Module, std: float, *, bias: float = 0.0) -> None:
                 nn.init.constant_(module.bias, bias)
 
 
-def draw_kaiming(net: nn.Module) -> None:
+def initialise_kaiming(net: nn.Module) -> None:
     """N(0, 2 / fan-in), biases 0: He et al., ICCV 2015; keeps the signal's size through layers of ReLU."""
     for module in net.modules():
         if isinstance(module, LAYERS):
@@ -25,7 +25,7 @@ def draw_kaiming(net: nn.Module) -> None:
                 nn.init.zeros_(module.bias)
 
 
-def draw_xavier(net: nn.Module, *, bias: float = 0.0) -> None:
+def initialise_xavier(net: nn.Module, *, bias: float = 0.0) -> None:
     """U(±√(6 / (fan-in + fan-out))): Glorot, Bengio, AISTATS 2010."""
     for module in net.modules():
         if isinstance(module, LAYERS):
@@ -34,7 +34,7 @@ def draw_xavier(net: nn.Module, *, bias: float = 0.0) -> None:
                 nn.init.constant_(module.bias, bias)
 
 
-def draws_as_published(drawing: str) -> bool:
+def initialised_as_published(drawing: str) -> bool:
     """Whether `drawing` is `paper` rather than `kaiming`. Raises InvalidManifest for any other word."""
     if drawing not in ("kaiming", "paper"):
         raise InvalidManifest(f"There is no drawing called {drawing!r}; there are kaiming and paper.")

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from service.nets.dcgan32 import SIDE, WIDTH, Normalisation, draw_weights, encoder32
+from service.nets.dcgan32 import SIDE, WIDTH, Normalisation, encoder32, initialise_weights
 
 KERNELS = 100
 SIZE = 5
@@ -54,7 +54,7 @@ class DCGAN32MinibatchDiscriminator(nn.Module):
     ) -> None:
         super().__init__()
         self.body = encoder32(width, channels, normalisation)
-        draw_weights(self)
+        initialise_weights(self)
         inputs = 4 * width * SIDE * SIDE
         self.closeness = MinibatchFeatures(inputs, kernels=kernels, size=size)
         self.judge = nn.Linear(inputs + kernels, 1)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from service.errors import InvalidManifest
 from service.nets.activations import build_activation
 from service.nets.convolutions import Shape, build_convolution
-from service.nets.initialisation import draw_kaiming, scaled
+from service.nets.initialisation import initialise_kaiming, scaled
 
 STEM = 32
 MAPS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
@@ -53,7 +53,7 @@ class MobileNet(nn.Module):
         self.average = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(inputs, classes)
-        draw_kaiming(self)
+        initialise_kaiming(self)
 
     def features(self, x: Tensor) -> Tensor:
         """The mean of the last maps, (n, 1024)."""

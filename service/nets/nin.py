@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from service.errors import InvalidManifest
-from service.nets.initialisation import draw_kaiming, draw_normal, draws_as_published, scaled
+from service.nets.initialisation import initialise_kaiming, initialise_normal, initialised_as_published, scaled
 from service.nets.layers import side_after
 
 CIFAR = ((5, 192, 160, 96), (5, 192, 192, 192), (3, 192, 192))
@@ -61,10 +61,10 @@ class NIN(nn.Module):
         self.last = nn.ReLU() if last_relu else nn.Identity()
         self.average = nn.AdaptiveAvgPool2d(1) if head == "average" else None
         self.dense = nn.Linear(classes * side**2, classes) if head == "dense" else None
-        if draws_as_published(drawing):
-            draw_normal(self, 0.05)
+        if initialised_as_published(drawing):
+            initialise_normal(self, 0.05)
         else:
-            draw_kaiming(self)
+            initialise_kaiming(self)
 
     def features(self, x: Tensor) -> Tensor:
         """The maps before the classes' own, (n, 192, 8, 8)."""

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from service.nets.dcgan32 import LATENT, WIDTH, draw_weights
+from service.nets.dcgan32 import LATENT, WIDTH, initialise_weights
 from service.nets.latents import choose
 
 
@@ -30,7 +30,7 @@ class DCGAN32Generators(nn.Module):
             nn.ReLU(),
         )
         self.paint = nn.ConvTranspose2d(generators * width, channels, 4, 2, 1)  # (n, channels, 32, 32)
-        draw_weights(self)
+        initialise_weights(self)
 
     def features(self, z: Tensor) -> Tensor:
         """The last hidden maps of every generator, (n, generators·width, 16, 16), zero but for the chosen one's."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from service.errors import InvalidManifest
 from service.nets.convolutions import Shape, build_convolution
-from service.nets.initialisation import draw_kaiming, draw_normal, draws_as_published, scaled
+from service.nets.initialisation import initialise_kaiming, initialise_normal, initialised_as_published, scaled
 from service.nets.normalisation import ResponseNorm
 
 MAPS = (64, 128, 256, 512, 512)
@@ -74,10 +74,10 @@ class VGG(nn.Module):
             self.dense.add_module(f"dropout{place}", nn.Dropout(dropout))
             units = count
         self.fc8 = nn.Linear(units, classes)
-        if draws_as_published(drawing):
-            draw_normal(self, std)  # a variance of 10⁻², section 3.1
+        if initialised_as_published(drawing):
+            initialise_normal(self, std)  # a variance of 10⁻², section 3.1
         else:
-            draw_kaiming(self)
+            initialise_kaiming(self)
 
     def features(self, x: Tensor) -> Tensor:
         """The last hidden layer: fc7 (n, 4096), or the last pool where there is no dense layer."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from service.nets.convolutions import Shape, build_convolution
-from service.nets.initialisation import draw_kaiming, scaled
+from service.nets.initialisation import initialise_kaiming, scaled
 
 ENTRY = ((64, 128), (128, 256), (256, 728))
 MIDDLE = 728
@@ -88,7 +88,7 @@ class Xception(nn.Module):
         self.average = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(f, classes)
-        draw_kaiming(self)
+        initialise_kaiming(self)
 
     def features(self, x: Tensor) -> Tensor:
         """The mean of the last maps, (n, 2048)."""

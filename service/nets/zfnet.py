@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from service.nets.initialisation import draw_kaiming, draw_normal, draws_as_published
+from service.nets.initialisation import initialise_kaiming, initialise_normal, initialised_as_published
 from service.nets.layers import side_after
 from service.nets.normalisation import ResponseNorm
 
@@ -50,10 +50,10 @@ class ZFNet(nn.Module):
         self.fc8 = nn.Linear(dense[1], classes)
         self.relu = nn.ReLU()
         self.dropout = nn.Dropout(dropout)
-        if draws_as_published(drawing):
-            draw_normal(self, 0.01)
+        if initialised_as_published(drawing):
+            initialise_normal(self, 0.01)
         else:
-            draw_kaiming(self)
+            initialise_kaiming(self)
 
     def features(self, x: Tensor) -> Tensor:
         """fc7, (n, 4096)."""

@@ -12,10 +12,10 @@ from service.runtime.calls import Call, EngineClient, Lane, submit_patiently
 from service.schemas import ForecastRequest
 from service.store import Model
 from service.tasks.forecast import Fit, Forecast
-from service.tasks.history import History, read_table
+from service.tasks.history import PreparedSeries, read_table
 from service.tasks.intervals import Widths
 
-Numbers = NDArray[np.float64]
+Values = NDArray[np.float64]
 
 BLOCK_STEPS = 1000
 """Steps of one call, so that a long forecast leaves room for other work between two."""
@@ -26,19 +26,19 @@ ASTRAY = 0.5
 class Block(NamedTuple):
     """Some steps of a forecast."""
 
-    values: Numbers
+    values: Values
     """(h, channels)."""
-    errors: Numbers | None = None
+    errors: Values | None = None
     """With the first block: how far off forecasts from earlier points were, (starts, leads, channels)."""
-    starts: Numbers | None = None
+    starts: Values | None = None
     """And these points, (starts,)."""
 
 
 async def forecast_series(
     engine: EngineClient,
     model: Model,
-    values: Numbers,
-    inputs: Numbers,
+    values: Values,
+    inputs: Values,
     *,
     fit: bool = False,
     deadline: float | None = None,
@@ -70,7 +70,7 @@ class Question(NamedTuple):
 
     model: Model
     task: Forecast
-    history: History
+    history: PreparedSeries
     horizon: int
     level: float
     flat: bool
@@ -111,7 +111,7 @@ class ForecastDocument:
 
     def __init__(self, question: Question) -> None:
         self._question = question
-        self._blocks: list[Numbers] = []
+        self._blocks: list[Values] = []
         self._widths = Widths(None, ())
         self._warnings = list(question.history.warnings)
 
@@ -126,12 +126,12 @@ class ForecastDocument:
         return (self._head() if begins else b",") + self._rows(block.values)
 
     @property
-    def values(self) -> Numbers:
+    def values(self) -> Values:
         """The steps so far, (h, channels)."""
         return np.concatenate(self._blocks)
 
     @property
-    def half(self) -> Numbers | None:
+    def half(self) -> Values | None:
         """Half the width of the interval at each step of the horizon, (H, channels); None where there is none."""
         return self._widths.half
 
@@ -150,11 +150,11 @@ class ForecastDocument:
         told: dict[str, Any] = {"model": model.id, "version": model.version, "fit": self._question.fit}
         return orjson.dumps(told)[:-1] + b',"forecast":['
 
-    def _rows(self, values: Numbers) -> bytes:
+    def _rows(self, values: Values) -> bytes:
         shown = values[:, 0] if self._question.flat else values
         return orjson.dumps(np.ascontiguousarray(shown), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
 
-    def _judge(self, errors: Numbers, starts: Numbers) -> None:
+    def _judge(self, errors: Values, starts: Values) -> None:
         question = self._question
         self._widths = question.task.finish(errors, starts, question.horizon, question.level)
         self._warnings += self._widths.warnings
@@ -162,7 +162,7 @@ class ForecastDocument:
         if not question.fit and errors.size and (np.median(np.abs(errors[:, 0]), axis=0) > ASTRAY * deviation).any():
             self._warnings.append("the model does not know this history: it misses even the next step; try fit")
 
-    def _look_for_divergence(self, values: Numbers) -> None:
+    def _look_for_divergence(self, values: Values) -> None:
         if self._question.model.series.memorised is not None:
             return  # it does not continue the values, only their number
         past = self._question.history.values

@@ -24,7 +24,7 @@ AHEAD = 1
 """Submissions that are on their way while one is used: enough to keep a device busy, little enough to hold."""
 IMAGES_COUNT, POINTS_COUNT, PATHS_COUNT = 16, 1000, 4
 """How many are drawn where nobody says: images, points, and paths of an interpolation."""
-DRAWN_SEED_LIMIT = 2**53
+RANDOM_SEED_LIMIT = 2**53
 """Seeds that nobody chose stay below this: every reader of JSON holds them exactly."""
 
 
@@ -90,7 +90,7 @@ async def sample_images(
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
+class Sampling:
     """A request for samples, understood."""
 
     model: Model
@@ -118,7 +118,7 @@ class Drawing:
         steps = None if request.interpolate is None else request.interpolate.steps
         count = request.count or _usual_count(formats is IMAGES, steps)
         _check_count(count, limit, formats, name)
-        seed = secrets.randbelow(DRAWN_SEED_LIMIT) if request.seed is None else request.seed
+        seed = secrets.randbelow(RANDOM_SEED_LIMIT) if request.seed is None else request.seed
         return cls(model, seed, count, Way(steps, request.generator), formats[name], name)
 
     def contents(self) -> Contents:

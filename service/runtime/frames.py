@@ -23,7 +23,7 @@ _DTYPES = {np.dtype(name).str: np.dtype(name) for name in ("uint8", "int64", "fl
 MESSAGE_LIMIT_BYTES = 1 << 30
 
 
-class Kind(IntEnum):
+class MessageType(IntEnum):
     """What a message says."""
 
     SUBMIT = 1
@@ -38,13 +38,13 @@ class Kind(IntEnum):
 class Frame(NamedTuple):
     """One message; ids pair an answer with its question."""
 
-    kind: Kind
+    kind: MessageType
     id: int
     meta: Any
     arrays: list[Array]
 
 
-def encode(kind: Kind, message_id: int, meta: dict[str, Any], arrays: Sequence[Array] = ()) -> bytes:
+def encode(kind: MessageType, message_id: int, meta: dict[str, Any], arrays: Sequence[Array] = ()) -> bytes:
     """The bytes of one message."""
     if arrays:
         meta["a"] = [[array.dtype.str, array.shape] for array in arrays]
@@ -83,7 +83,7 @@ class FrameReader:
                 break
             meta = orjson.loads(data[body : body + meta_length])
             arrays = _cut_arrays(data, body + meta_length, meta["a"]) if "a" in meta else []
-            yield Frame(Kind(kind), message_id, meta, arrays)
+            yield Frame(MessageType(kind), message_id, meta, arrays)
             start = body + length
         self._held = len(data) - start
         if self._held:

@@ -11,7 +11,7 @@ from service.runtime.calls import Array, Call, Lane, LoadedModel
 from service.runtime.frames import (
     Frame,
     FrameReader,
-    Kind,
+    MessageType,
     call_to_text,
     encode,
     error_of_meta,
@@ -84,17 +84,17 @@ class Link(asyncio.Protocol):
     ) -> list[Array]:
         """Arrays to arrays, as EngineClient promises. Raises ConnectionLost too."""
         meta: dict[str, Any] = {"c": call_to_text(call), "l": lane.value, "d": deadline, "r": request_id}
-        return await self._ask(Kind.SUBMIT, meta, arrays)
+        return await self._ask(MessageType.SUBMIT, meta, arrays)
 
     async def load(self, model_id: str) -> None:
         """Load and warm a model at the other end."""
-        await self._ask(Kind.LOAD, {"model": model_id})
+        await self._ask(MessageType.LOAD, {"model": model_id})
 
     async def unload(self, model_id: str) -> None:
         """Let go of a model at the other end."""
-        await self._ask(Kind.UNLOAD, {"model": model_id})
+        await self._ask(MessageType.UNLOAD, {"model": model_id})
 
-    async def _ask(self, kind: Kind, meta: dict[str, Any], arrays: Sequence[Array] = ()) -> list[Array]:
+    async def _ask(self, kind: MessageType, meta: dict[str, Any], arrays: Sequence[Array] = ()) -> list[Array]:
         if self._outbox is None:
             raise ConnectionLost("The connection to the engine was lost.")
         message_id = next(self._ids)
@@ -105,7 +105,7 @@ class Link(asyncio.Protocol):
             return await answer
         except asyncio.CancelledError:
             if self._open.pop(message_id, None) is not None:
-                self._outbox.put(encode(Kind.CANCEL, message_id, {}))
+                self._outbox.put(encode(MessageType.CANCEL, message_id, {}))
             raise
 
     def close(self) -> None:
@@ -121,7 +121,7 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Called by the event loop."""
         for frame in self._reader.feed(data):
-            if frame.kind is Kind.STATUS:
+            if frame.kind is MessageType.STATUS:
                 self.models = {name: LoadedModel(*state) for name, state in frame.meta["models"].items()}
                 self._on_status()
             else:
@@ -131,7 +131,7 @@ class Link(asyncio.Protocol):
         answer = self._open.pop(frame.id, None)
         if answer is None or answer.done():
             return
-        if frame.kind is Kind.ERROR:
+        if frame.kind is MessageType.ERROR:
             answer.set_exception(error_of_meta(frame.meta))
         else:
             answer.set_result(frame.arrays)

@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast
 
 from service.errors import ServiceError
 from service.runtime.calls import Array, Lane, LoadedModel
-from service.runtime.frames import Frame, FrameReader, Kind, call_of_text, encode, error_to_meta
+from service.runtime.frames import Frame, FrameReader, MessageType, call_of_text, encode, error_to_meta
 from service.runtime.link import Outbox
 from service.runtime.work import Work
 
@@ -108,7 +108,7 @@ class Connection(asyncio.Protocol):
     def send_status(self) -> None:
         """Tell this caller which models are held."""
         models = {name: astuple(state) for name, state in self._listener.behind.models().items()}
-        self._send(encode(Kind.STATUS, 0, {"models": models}))
+        self._send(encode(MessageType.STATUS, 0, {"models": models}))
 
     def _send(self, message: bytes) -> None:
         if self._outbox is not None:
@@ -116,14 +116,14 @@ class Connection(asyncio.Protocol):
 
     def _receive(self, frame: Frame) -> None:
         behind = self._listener.behind
-        if frame.kind is Kind.SUBMIT:
+        if frame.kind is MessageType.SUBMIT:
             self._submit(frame)
-        elif frame.kind is Kind.CANCEL:
+        elif frame.kind is MessageType.CANCEL:
             if (work := self._open.pop(frame.id, None)) is not None:
                 behind.cancel(work)
-        elif frame.kind is Kind.LOAD:
+        elif frame.kind is MessageType.LOAD:
             self._answer_later(frame, behind.load)
-        elif frame.kind is Kind.UNLOAD:
+        elif frame.kind is MessageType.UNLOAD:
             self._answer_later(frame, behind.unload)
 
     def _submit(self, frame: Frame) -> None:
@@ -163,5 +163,5 @@ class Connection(asyncio.Protocol):
 
 def _encode_outcome(message_id: int, outcome: list[Array] | ServiceError) -> bytes:
     if isinstance(outcome, ServiceError):
-        return encode(Kind.ERROR, message_id, error_to_meta(outcome))
-    return encode(Kind.RESULT, message_id, {}, outcome)
+        return encode(MessageType.ERROR, message_id, error_to_meta(outcome))
+    return encode(MessageType.RESULT, message_id, {}, outcome)

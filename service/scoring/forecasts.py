@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import numpy as np
 
 from service.datasets.lorenz import LYAPUNOV
-from service.datasets.series import Numbers, Series
+from service.datasets.series import Series, Values
 from service.operations.forecast import forecast_series
 from service.runtime.calls import EngineClient
 from service.store import Model, Score
@@ -28,17 +28,17 @@ async def forecast_scores(model: Model, engine: EngineClient, test: Series) -> d
     return await MEASURES.get(model.manifest.dataset, _short_forecasts)(model, engine, test)
 
 
-def nrmse(found: Numbers, truth: Numbers, variance: float) -> float:
+def nrmse(found: Values, truth: Values, variance: float) -> float:
     """The root of the mean squared error, in deviations of the series."""
     return float(np.sqrt(np.mean((found - truth) ** 2) / variance))
 
 
-def nmse(found: Numbers, truth: Numbers) -> float:
+def nmse(found: Values, truth: Values) -> float:
     """The mean squared error over the variance of the truth, a mean over channels; (T, channels) both."""
     return float(np.mean(((found - truth) ** 2).mean(axis=0) / truth.var(axis=0)))
 
 
-def valid_steps(found: Numbers, truth: Numbers, variance: float, *, stray: float = STRAY) -> int:
+def valid_steps(found: Values, truth: Values, variance: float, *, stray: float = STRAY) -> int:
     """Steps until the distance to the truth, (T, channels) both, first passes `stray` roots of the summed variance."""
     apart = np.sqrt(((found - truth) ** 2).sum(axis=1) / variance) > stray
     return int(apart.argmax()) if apart.any() else len(apart)
@@ -46,7 +46,7 @@ def valid_steps(found: Numbers, truth: Numbers, variance: float, *, stray: float
 
 async def continuations(
     model: Model, engine: EngineClient, test: Series, *, count: int, horizon: int
-) -> tuple[Numbers, Numbers]:
+) -> tuple[Values, Values]:
     """Forecasts from `count` points of a series, and what came instead, (count, horizon, channels) both."""
     heard = min(model.series.context, len(test) - horizon - 1)
     found, truth = [], []
@@ -57,7 +57,7 @@ async def continuations(
     return np.stack(found), np.stack(truth)
 
 
-async def _forecast(model: Model, engine: EngineClient, values: Numbers, inputs: Numbers) -> Numbers:
+async def _forecast(model: Model, engine: EngineClient, values: Values, inputs: Values) -> Values:
     return np.concatenate([block.values async for block in forecast_series(engine, model, values, inputs)])
 
 

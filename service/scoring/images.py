@@ -13,7 +13,7 @@ from service.evaluation.pipeline import Bench, evaluate
 from service.evaluation.references import Reference, make_reference
 from service.evaluation.samples.archives import open_samples
 from service.evaluation.samples.limits import Limits
-from service.evaluation.samples.spool import Frame
+from service.evaluation.samples.spool import ImageShape
 from service.imaging import Pixels
 from service.metrics.mode_coverage import mode_coverage, reverse_kl
 from service.operations.generate import sample_images
@@ -45,7 +45,7 @@ async def generator_scores(model: Model, bench: Bench, *, seed: int) -> dict[str
     Raises ReferenceNotFound where there is none.
     """
     reference = bench.references.test_set_of(model.manifest.dataset)
-    images = await draw(bench.engine, model, seed=seed, count=SAMPLES)
+    images = await sample(bench.engine, model, seed=seed, count=SAMPLES)
     with tempfile.TemporaryDirectory() as directory:
         generated = Path(directory) / "generated"
         with generated.open("wb") as file:
@@ -70,7 +70,7 @@ async def point_scores(model: Model, engine: EngineClient, *, seed: int) -> dict
     spec = model.manifest.points
     assert spec is not None
     assert spec.deviation is not None
-    points = await draw(engine, model, seed=seed, count=POINTS)
+    points = await sample(engine, model, seed=seed, count=POINTS)
     found = mode_coverage(points, spec.modes, spec.deviation)
     how = f"{POINTS:,} points of seed {seed}, good within three deviations of one of {len(spec.modes)} modes"
     return {name: Score(value=value, on=model.manifest.dataset, how=how) for name, value in found._asdict().items()}
@@ -80,7 +80,7 @@ async def stacked_scores(
     model: Model, extractor: Model, engine: EngineClient, modes: int, *, seed: int
 ) -> dict[str, Score]:
     """How many modes images cover whose channels are digits: three, as the extractor reads them, are one mode."""
-    images = await draw(engine, model, seed=seed, count=STACKED)
+    images = await sample(engine, model, seed=seed, count=STACKED)
     found = np.zeros(len(images), np.int64)
     for channel in range(images.shape[3]):
         digits = np.ascontiguousarray(images[..., channel : channel + 1])
@@ -92,7 +92,7 @@ async def stacked_scores(
     return {name: Score(value=value, on=model.manifest.dataset, how=how) for name, value in values.items()}
 
 
-async def draw(engine: EngineClient, model: Model, *, seed: int, count: int) -> NDArray[Any]:
+async def sample(engine: EngineClient, model: Model, *, seed: int, count: int) -> NDArray[Any]:
     """The first samples of a seed: images uint8 (count, H, W, C), or points float32 (count, 2)."""
     blocks = [block async for block in sample_images(engine, model, seed=seed, count=count)]
     return np.concatenate(blocks)
@@ -108,8 +108,8 @@ async def dataset_reference(
         working_dir.mkdir()
         np.save(upload, images)
         limits = Limits(images.nbytes + 4096, images.shape[1] * images.shape[2])
-        frame = Frame.of(spec)
-        samples = open_samples(upload, working_dir=working_dir, frame=frame, limits=limits)
+        shape = ImageShape.of(spec)
+        samples = open_samples(upload, working_dir=working_dir, shape=shape, limits=limits)
         assert samples.images is not None
         features, probabilities = await extract_features(engine, extractor, samples.images)
     return make_reference(

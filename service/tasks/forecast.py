@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.store import Manifest, SeriesSpec
-from service.tasks.history import HELD_OUT, History, prepare_fitted, prepare_known
+from service.tasks.history import HELD_OUT, PreparedSeries, prepare_fitted, prepare_known
 from service.tasks.intervals import Widths, half_widths
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Run = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
-Numbers = NDArray[np.float64]
+Values = NDArray[np.float64]
 
 STARTS = 40
 """Points of a history from which it is forecast again, to see how far off that is."""
@@ -58,7 +58,7 @@ class Forecast:
         """Any forecaster."""
         return manifest.task == "forecast"
 
-    def prepare(self, values: Numbers, inputs: Numbers, spec: SeriesSpec) -> History:
+    def prepare(self, values: Values, inputs: Values, spec: SeriesSpec) -> PreparedSeries:
         """Values (T, channels) and inputs (T + H, inputs) as this verb takes them. Raises InvalidSeries."""
         return prepare_known(values, inputs, spec)
 
@@ -73,7 +73,7 @@ class Forecast:
         forecast, memory = forecaster.run(memories[-1:], inputs[:, length:])
         return [forecast, errors, values.new_tensor([starts]), memory, values.new_zeros(1, 0)]
 
-    def finish(self, errors: Numbers, starts: Numbers, horizon: int, level: float) -> Widths:
+    def finish(self, errors: Values, starts: Values, horizon: int, level: float) -> Widths:
         """Half the width of the interval at every step, from the errors (starts, leads, channels)."""
         return half_widths(errors, starts, horizon, level)
 
@@ -95,7 +95,7 @@ class Fit(Forecast):
         """Forecasters with a readout that is solved, not trained."""
         return manifest.series is not None and manifest.series.fits
 
-    def prepare(self, values: Numbers, inputs: Numbers, spec: SeriesSpec) -> History:
+    def prepare(self, values: Values, inputs: Values, spec: SeriesSpec) -> PreparedSeries:
         """Values (T, channels) and inputs (T + H, inputs) as this verb takes them. Raises InvalidSeries."""
         return prepare_fitted(values, inputs, spec)
 

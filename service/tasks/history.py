@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from service.errors import InvalidSeries
 from service.store import SeriesSpec
 
-Numbers = NDArray[np.float64]
+Values = NDArray[np.float64]
 
 FITTED_LEAST = 100
 FITTED_MOST = 10_000
@@ -20,18 +20,18 @@ CHANNELS_LIMIT = 64
 PLACES_NAMED = 5
 
 
-class History(NamedTuple):
+class PreparedSeries(NamedTuple):
     """What a forecast begins with."""
 
-    values: Numbers
+    values: Values
     """(T, channels): the last steps, as many as are read."""
-    inputs: Numbers
+    inputs: Values
     """(T + H, inputs)."""
     warnings: tuple[str, ...]
 
 
-def read_table(name: str, rows: Sequence[Any]) -> Numbers:
-    """Numbers (T, columns) of a list of numbers or of lists of numbers. Raises InvalidSeries naming the faults."""
+def read_table(name: str, rows: Sequence[Any]) -> Values:
+    """Values (T, columns) of a list of numbers or of lists of numbers. Raises InvalidSeries naming the faults."""
     try:
         table = np.asarray(rows)
     except ValueError:
@@ -52,7 +52,7 @@ def read_table(name: str, rows: Sequence[Any]) -> Numbers:
     return numbers
 
 
-def prepare_known(values: Numbers, inputs: Numbers, spec: SeriesSpec) -> History:
+def prepare_known(values: Values, inputs: Values, spec: SeriesSpec) -> PreparedSeries:
     """A history for a model as it was trained. Raises InvalidSeries unless it is a series of that kind, long enough."""
     if values.shape[1] != len(spec.channels):
         raise InvalidSeries(
@@ -71,7 +71,7 @@ def prepare_known(values: Numbers, inputs: Numbers, spec: SeriesSpec) -> History
     return _last(values, inputs, spec.context, warnings)
 
 
-def prepare_fitted(values: Numbers, inputs: Numbers, spec: SeriesSpec) -> History:
+def prepare_fitted(values: Values, inputs: Values, spec: SeriesSpec) -> PreparedSeries:
     """A history to fit a readout to. Raises InvalidSeries where it is too short, too wide, too large or constant."""
     if spec.inputs and not inputs.shape[1]:
         raise InvalidSeries("inputs: this model hears nothing else; they are needed for every step.")
@@ -87,20 +87,20 @@ def prepare_fitted(values: Numbers, inputs: Numbers, spec: SeriesSpec) -> Histor
     return _last(values, inputs, FITTED_MOST, [])
 
 
-def _refuse_missing(name: str, numbers: Numbers) -> None:
+def _refuse_missing(name: str, numbers: Values) -> None:
     missing = np.flatnonzero(~np.isfinite(numbers).all(axis=1)) + 1
     if len(missing):
         places = ", ".join(map(str, missing[:PLACES_NAMED])) + (", …" if len(missing) > PLACES_NAMED else "")
         raise InvalidSeries(f"{name}: a value is missing or not finite at step {places}; fill the gaps first.")
 
 
-def _require_inputs(inputs: Numbers, spec: SeriesSpec) -> None:
+def _require_inputs(inputs: Values, spec: SeriesSpec) -> None:
     if inputs.shape[1] != len(spec.inputs):
         named = f" ({', '.join(spec.inputs)})" if spec.inputs else ""
         raise InvalidSeries(f"inputs: the model needs {len(spec.inputs)}{named} for every step, not {inputs.shape[1]}.")
 
 
-def _constants(values: Numbers) -> list[int]:
+def _constants(values: Values) -> list[int]:
     return np.flatnonzero((values == values[0]).all(axis=0)).tolist()
 
 
@@ -114,8 +114,8 @@ def _beyond_memory(length: int, end: int, memorised: int) -> list[str]:
     return [f"what follows step {memorised} is not what the model learnt"] if end > memorised else []
 
 
-def _last(values: Numbers, inputs: Numbers, limit: int, warnings: list[str]) -> History:
+def _last(values: Values, inputs: Values, limit: int, warnings: list[str]) -> PreparedSeries:
     dropped = max(0, len(values) - limit)
     if dropped:
         warnings = [*warnings, f"only the last {limit:,} of {len(values):,} steps are used"]
-    return History(values[dropped:], inputs[dropped:], tuple(warnings))
+    return PreparedSeries(values[dropped:], inputs[dropped:], tuple(warnings))

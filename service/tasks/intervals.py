@@ -7,18 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-Numbers = NDArray[np.float64]
+Values = NDArray[np.float64]
 
 
 class Widths(NamedTuple):
     """Half the width of the interval at every step."""
 
-    half: Numbers | None
+    half: Values | None
     """(H, channels), never narrower than at the step before; None where nothing could be measured."""
     warnings: tuple[str, ...]
 
 
-def half_widths(errors: Numbers, starts: Numbers, horizon: int, level: float) -> Widths:
+def half_widths(errors: Values, starts: Values, horizon: int, level: float) -> Widths:
     """From errors (starts, leads, channels) of earlier forecasts, what their share `level` stays within at each step.
 
     The rank is that of conformal prediction, ⌈(starts + 1)·level⌉. Forecasts that overlap or go wrong together are
@@ -48,7 +48,7 @@ def half_widths(errors: Numbers, starts: Numbers, horizon: int, level: float) ->
     return Widths(half, tuple(warnings))
 
 
-def independent(errors: Numbers, starts: Numbers) -> Numbers:
+def independent(errors: Values, starts: Values) -> Values:
     """How many independent forecasts these are worth at each lead, n/(1 + 2·Σρ), (leads, channels).
 
     ρ are the correlations of errors (starts, leads, channels) at so many starts apart, as far as they are positive
@@ -64,11 +64,11 @@ def independent(errors: Numbers, starts: Numbers) -> Numbers:
         correlations /= np.where(squares > 0, squares, 1)
     positive = np.logical_and.accumulate(correlations > 0, axis=0)
     worth = count / (1 + 2 * np.sum(correlations, axis=0, where=positive))
-    counted: Numbers = np.clip(np.maximum(worth, apart), 1, count)
+    counted: Values = np.clip(np.maximum(worth, apart), 1, count)
     return counted
 
 
-def widening(widths: Numbers) -> Numbers:
+def widening(widths: Values) -> Values:
     """The closest widths (leads,) that never shrink: runs that would are pooled (Ayer et al., 1955)."""
     means: list[float] = []
     counts: list[int] = []

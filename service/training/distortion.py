@@ -21,7 +21,7 @@ class Distortion(BaseModel):
     shift: float = Field(0.0, ge=0, description="Pixels, at most, each way.")
     flip: bool = Field(default=False, description="Whether half of the images are mirrored left to right.")
 
-    def draw(self, rows: int, side: int) -> Tensor:
+    def sample(self, rows: int, side: int) -> Tensor:
         """Random maps from output to input coordinates, (rows, 2, 3)."""
         turn, stretch_x, stretch_y, shear, shift_x, shift_y = torch.empty(6, rows).uniform_(-1, 1)
         turn = turn * math.radians(self.rotation)
@@ -42,7 +42,7 @@ class Distortion(BaseModel):
 
 def distort(x: Tensor, distortion: Distortion, spec: ImageInput) -> Tensor:
     """Each of the normalised images (n, C, H, W) under its own random map: bilinear, black coming in from outside."""
-    return resample(x, distortion.draw(len(x), x.shape[-1]), spec)
+    return resample(x, distortion.sample(len(x), x.shape[-1]), spec)
 
 
 def resample(x: Tensor, maps: Tensor, spec: ImageInput) -> Tensor:

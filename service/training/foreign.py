@@ -29,7 +29,7 @@ SHA256_DIGITS = 64
 PREFIX = re.compile(r"[0-9a-f]{8,64}")
 """As much of a sha256 as publishers put into a file's name, or more."""
 
-Report = Callable[[str, int, int | None], None]
+OnDownload = Callable[[str, int, int | None], None]
 """Told a file's name, the bytes that have come, and how many there will be where the publisher says so."""
 
 
@@ -41,7 +41,7 @@ def fetch(
     sha256: str = "",
     trust_first: bool = False,
     client: httpx.Client | None = None,
-    report: Report | None = None,
+    report: OnDownload | None = None,
 ) -> Card:
     """Put a publisher's weights where the store reads them: download, check, convert, count, write.
 
@@ -72,7 +72,9 @@ def fetch(
     return _write(model, source, net, target, {"url": source.url, "sha256": found, "checked": checked})
 
 
-def download(source: Source, path: Path, *, client: httpx.Client | None = None, report: Report | None = None) -> None:
+def download(
+    source: Source, path: Path, *, client: httpx.Client | None = None, report: OnDownload | None = None
+) -> None:
     """The publisher's file, whole or not at all. Raises ConfigurationError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_name(f"{path.name}.staged")

@@ -12,7 +12,7 @@ FILE = "history.jsonl"
 Row = dict[str, float]
 
 
-class History:
+class TrainingHistory:
     """Rows of numbers by name, one a line. Measures of single iterations are summed up until the next row, as means.
 
     The checkpoint keeps how long the file was, so that a resumed training writes on from there and ends with the same

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.drawing.svg import Frame, dots, line, tag, text, ticks
+from service.drawing.svg import PlotArea, dots, line, tag, text, ticks
 
 
 def test_a_frame_maps_data_between_its_margins() -> None:
-    frame = Frame(100, 50, left=10, right=20, top=5, bottom=15)
+    frame = PlotArea(100, 50, left=10, right=20, top=5, bottom=15)
     x, y = frame.across(-1, 1), frame.upwards(0, 4)
     assert [x(-1), x(0), x(1)] == [10, 45, 80]
     assert [y(0), y(4)] == [35, 5]
@@ -17,7 +17,7 @@ def test_a_frame_maps_data_between_its_margins() -> None:
 
 
 def test_a_drawing_is_xml_whatever_its_words_hold() -> None:
-    frame = Frame(100.04, 50)
+    frame = PlotArea(100.04, 50)
     marks = (text('<b> & "c"', 1, 2, text_anchor="end"), line(0, 1, 2, 3, "axis"), dots([(1.26, 2)], "real"))
     drawing = fromstring(frame.drawing('a "<title>"', *marks))
     assert (drawing.get("viewBox"), drawing.get("role"), drawing.get("aria-label")) == (

@@ -4,7 +4,7 @@ from numpy.typing import NDArray
 
 from service.metrics import screening
 from service.metrics.distances import exact_squares
-from service.metrics.screening import Kind, Pairs, Screens, Shortlist, screens_of, spacing_of
+from service.metrics.screening import FloatType, Pairs, Screens, Shortlist, screens_of, spacing_of
 
 Real = NDArray[np.float64]
 
@@ -24,7 +24,7 @@ def errors(screens: Screens) -> Real:
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 @pytest.mark.parametrize(("scale", "offset"), [(1.0, 0.0), (1e-6, 0.0), (1.0, 50.0), (1e-30, 0.0), (1e40, 1e41)])
-def test_the_margin_bounds_the_error_of_the_fast_distances(kind: Kind, scale: float, offset: float) -> None:
+def test_the_margin_bounds_the_error_of_the_fast_distances(kind: FloatType, scale: float, offset: float) -> None:
     x, y = rows(40, 300, 1) * scale + offset, rows(30, 300, 2) * scale + offset
     screens = screens_of(x, y, np.inf if kind is np.float32 else 0.0)
     assert screens.x.kind is kind

@@ -12,10 +12,10 @@ from service.errors import DeadlineExceeded, InvalidRequest, ModelFailed, Overlo
 from service.nets.registry import build_net
 from service.operations.generate import (
     AHEAD,
-    DRAWN_SEED_LIMIT,
     INTERACTIVE_COUNT,
     PLAIN,
-    Drawing,
+    RANDOM_SEED_LIMIT,
+    Sampling,
     Way,
     sample_images,
 )
@@ -187,7 +187,7 @@ def test_what_a_model_does_not_draw_is_said(
     several: ModelStore, name: str, asked: dict[str, object], words: str
 ) -> None:
     with pytest.raises(InvalidRequest, match=re.escape(words)) as raised:
-        Drawing.of(GenerateRequest.model_validate(asked), several.get(name), limit=50_000)
+        Sampling.of(GenerateRequest.model_validate(asked), several.get(name), limit=50_000)
     assert raised.value.errors is not None
     assert raised.value.errors[0]["field"] == words.partition(":")[0]
 
@@ -204,6 +204,6 @@ def test_what_a_model_does_not_draw_is_said(
 def test_what_is_not_said_is_filled_in(
     several: ModelStore, name: str, asked: dict[str, object], count: int, suffix: str
 ) -> None:
-    drawing = Drawing.of(GenerateRequest.model_validate(asked), several.get(name), limit=5000)
-    assert (drawing.count, drawing.suffix) == (count, suffix)
-    assert 0 <= drawing.seed < DRAWN_SEED_LIMIT
+    sampling = Sampling.of(GenerateRequest.model_validate(asked), several.get(name), limit=5000)
+    assert (sampling.count, sampling.suffix) == (count, suffix)
+    assert 0 <= sampling.seed < RANDOM_SEED_LIMIT

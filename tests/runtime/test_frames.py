@@ -11,7 +11,7 @@ from service.runtime.calls import Array, Call
 from service.runtime.frames import (
     MESSAGE_LIMIT_BYTES,
     FrameReader,
-    Kind,
+    MessageType,
     call_of_text,
     call_to_text,
     encode,
@@ -24,7 +24,7 @@ ARRAYS = st.sampled_from(["uint8", "int64", "float16", "float32", "float64"]).fl
 )
 WORDS = st.text(max_size=20)
 MESSAGES = st.tuples(
-    st.sampled_from(Kind),
+    st.sampled_from(MessageType),
     st.integers(0, 2**64 - 1),
     st.dictionaries(
         WORDS.filter(lambda word: word != "a"),
@@ -41,7 +41,7 @@ def is_same(found: Array, sent: Array) -> bool:
 
 @given(messages=st.lists(MESSAGES, max_size=5), sizes=st.lists(st.integers(1, 200), min_size=1, max_size=5))
 def test_messages_come_out_as_they_went_in_however_the_stream_is_cut(
-    messages: list[tuple[Kind, int, dict[str, str | float | None], list[NDArray[np.generic]]]], sizes: list[int]
+    messages: list[tuple[MessageType, int, dict[str, str | float | None], list[NDArray[np.generic]]]], sizes: list[int]
 ) -> None:
     stream = [encode(kind, number, dict(meta), arrays) for kind, number, meta, arrays in messages]
     reader = FrameReader()
@@ -56,7 +56,7 @@ def test_messages_come_out_as_they_went_in_however_the_stream_is_cut(
 
 def test_an_array_that_does_not_lie_in_a_row_is_sent_as_it_is_seen() -> None:
     array = np.arange(24, dtype=np.float32).reshape(2, 3, 4).transpose(2, 0, 1)[::2]
-    [frame] = FrameReader().feed(encode(Kind.RESULT, 1, {}, [array]))
+    [frame] = FrameReader().feed(encode(MessageType.RESULT, 1, {}, [array]))
     assert is_same(frame.arrays[0], array)
 
 

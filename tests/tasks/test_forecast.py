@@ -13,7 +13,7 @@ from service.store import Manifest, Model
 from service.tasks.forecast import STARTS, spread_starts
 from service.tasks.registry import TASKS
 
-Numbers = NDArray[np.float64]
+Values = NDArray[np.float64]
 FORECASTER: Manifest = Model(Settings().shipped_models_dir / "esn-mackey-glass").manifest
 
 
@@ -29,42 +29,42 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def random_walk(length: int, seed: int) -> Numbers:
+def random_walk(length: int, seed: int) -> Values:
     return np.random.default_rng(seed).normal(size=(length, 1)).cumsum(axis=0)
 
 
-def first_order(length: int, seed: int) -> Numbers:
+def first_order(length: int, seed: int) -> Values:
     rng, x = np.random.default_rng(seed), [0.0]
     for _ in range(length + 100):
         x.append(0.9 * x[-1] + rng.normal())
     return np.array(x[-length:])[:, None]
 
 
-def second_order(length: int, seed: int) -> Numbers:
+def second_order(length: int, seed: int) -> Values:
     rng, x = np.random.default_rng(seed), [0.0, 0.0]
     for _ in range(length + 100):
         x.append(1.6 * x[-1] - 0.8 * x[-2] + rng.normal())
     return np.array(x[-length:])[:, None]
 
 
-def noisy_sine(length: int, seed: int) -> Numbers:
+def noisy_sine(length: int, seed: int) -> Values:
     rng = np.random.default_rng(seed)
-    wave: Numbers = np.sin(np.arange(length) / 4 + rng.uniform(0, 6)) + rng.normal(0, 0.2, length)
+    wave: Values = np.sin(np.arange(length) / 4 + rng.uniform(0, 6)) + rng.normal(0, 0.2, length)
     return wave[:, None]
 
 
-def noisy_seasons(length: int, seed: int) -> Numbers:
+def noisy_seasons(length: int, seed: int) -> Values:
     rng, t = np.random.default_rng(seed), np.arange(length)
-    season: Numbers = 3 * np.sin(2 * np.pi * t / 24 + rng.uniform(0, 6)) + np.sin(2 * np.pi * t / 7.3)
-    noisy: Numbers = 10 + season + rng.normal(0, 0.5, length)
+    season: Values = 3 * np.sin(2 * np.pi * t / 24 + rng.uniform(0, 6)) + np.sin(2 * np.pi * t / 7.3)
+    noisy: Values = 10 + season + rng.normal(0, 0.5, length)
     return noisy[:, None]
 
 
-def trend_and_season(length: int, seed: int) -> Numbers:
+def trend_and_season(length: int, seed: int) -> Values:
     return noisy_seasons(length, seed) + 0.02 * np.arange(length)[:, None]
 
 
-def fitted(values: Numbers, horizon: int) -> tuple[Numbers, Numbers]:
+def fitted(values: Values, horizon: int) -> tuple[Values, Values]:
     """The forecast (H, c) of a readout fitted to all values, and half the width of its interval."""
     net = build_net(FORECASTER.net, SMALL).eval().requires_grad_(requires_grad=False)
     inputs = torch.zeros(1, len(values) + horizon, 0, dtype=torch.float64)
@@ -89,7 +89,7 @@ def fitted(values: Numbers, horizon: int) -> tuple[Numbers, Numbers]:
     ids=["random walk", "first order", "second order", "sine", "seasons", "trend and season", "Mackey-Glass", "Lorenz"],
 )
 def test_an_interval_of_95_percent_holds_85_to_99_percent_of_what_comes(
-    series: Callable[[int, int], Numbers],
+    series: Callable[[int, int], Values],
 ) -> None:
     inside = []
     for seed in range(20, 60):

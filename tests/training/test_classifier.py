@@ -93,7 +93,7 @@ def test_what_comes_in_from_outside_is_black() -> None:
 
 
 def test_distortions_stay_within_their_bounds() -> None:
-    maps = Distortion(rotation=10, scale=0.1, shear=0.1, shift=2).draw(1000, 32)
+    maps = Distortion(rotation=10, scale=0.1, shear=0.1, shift=2).sample(1000, 32)
     determinants = torch.linalg.det(maps[:, :, :2])
     assert determinants.min() >= 0.9**2 - 1e-5
     assert determinants.max() <= 1.1**2 + 1e-5

@@ -12,7 +12,7 @@ from service.errors import ConfigurationError, UntrustedWeights
 from service.nets.registry import build_net
 from service.nets.weights import load_weights
 from service.store import Card, Model, ModelStore
-from service.training.foreign import Report, fetch
+from service.training.foreign import OnDownload, fetch
 
 MANIFEST = """
 net = "alexnet-owt"
@@ -87,7 +87,7 @@ def bring(
     *,
     sha256: str = "",
     trust_first: bool = False,
-    report: Report | None = None,
+    report: OnDownload | None = None,
 ) -> Card:
     return fetch(
         model,

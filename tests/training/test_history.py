@@ -5,16 +5,16 @@ import pytest
 import torch
 from torch import nn
 
-from service.training.history import History, gradient_norm, read_history
+from service.training.history import TrainingHistory, gradient_norm, read_history
 
 
-def record(history: History, *losses: float) -> None:
+def record(history: TrainingHistory, *losses: float) -> None:
     for loss in losses:
         history.add(loss=torch.tensor(loss))
 
 
 def test_a_row_holds_the_means_since_the_last_and_what_is_measured_with_it(tmp_path: Path) -> None:
-    history = History(tmp_path)
+    history = TrainingHistory(tmp_path)
     record(history, 1.0, 2.0)
     history.add(distance=torch.tensor(7.0))
     assert history.write(2, fid=5.0) == {"step": 2, "loss": 1.5, "distance": 7.0, "fid": 5.0}
@@ -25,7 +25,7 @@ def test_a_row_holds_the_means_since_the_last_and_what_is_measured_with_it(tmp_p
 
 
 def test_what_a_checkpoint_did_not_know_is_written_anew(tmp_path: Path) -> None:
-    history = History(tmp_path)
+    history = TrainingHistory(tmp_path)
     record(history, 1.0)
     history.write(1)
     record(history, 5.0)
@@ -33,7 +33,7 @@ def test_what_a_checkpoint_did_not_know_is_written_anew(tmp_path: Path) -> None:
     record(history, 7.0)
     history.write(3)
 
-    resumed = History(tmp_path)
+    resumed = TrainingHistory(tmp_path)
     resumed.load_state_dict(state)
     assert resumed.rows() == [{"step": 1, "loss": 1.0}]
     record(resumed, 7.0)
@@ -42,11 +42,11 @@ def test_what_a_checkpoint_did_not_know_is_written_anew(tmp_path: Path) -> None:
 
 
 def test_a_training_that_begins_afresh_overwrites_the_history_of_an_earlier_one(tmp_path: Path) -> None:
-    first = History(tmp_path)
+    first = TrainingHistory(tmp_path)
     for step in range(5):
         record(first, 1.0)
         first.write(step)
-    second = History(tmp_path)
+    second = TrainingHistory(tmp_path)
     assert second.rows() == []
     record(second, 3.0)
     second.write(1)
@@ -54,12 +54,12 @@ def test_a_training_that_begins_afresh_overwrites_the_history_of_an_earlier_one(
 
 
 def test_a_history_that_was_removed_is_begun_again(tmp_path: Path) -> None:
-    first = History(tmp_path)
+    first = TrainingHistory(tmp_path)
     record(first, 1.0)
     first.write(1)
     state = first.state_dict()
     first.path.unlink()
-    second = History(tmp_path)
+    second = TrainingHistory(tmp_path)
     second.load_state_dict(state)
     assert second.rows() == []
     record(second, 2.0)
@@ -68,7 +68,7 @@ def test_a_history_that_was_removed_is_begun_again(tmp_path: Path) -> None:
 
 
 def test_what_is_not_finite_is_written_as_json_and_read_back(tmp_path: Path) -> None:
-    history = History(tmp_path)
+    history = TrainingHistory(tmp_path)
     record(history, math.inf)
     history.write(1)
     assert history.path.read_text() == '{"step": 1, "loss": "inf"}\n'

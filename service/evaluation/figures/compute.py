@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import InvalidSamples
-from service.evaluation.figures.data import Classes, Curve, Figures, Numbers, Pairs, Projection, Typicality
+from service.evaluation.figures.data import Classes, Curve, Figures, Pairs, Projection, Typicality
 from service.evaluation.samples.album import Album, Images
 from service.imaging import Pixels, conform
 from service.metrics.distances import exact_squares, squared_distances
@@ -38,7 +38,7 @@ CURVE_FEWEST = 16
 CURVE_PRODUCTS = 2_000_000_000
 """Multiplications that one size of the curve may take."""
 CURVE_NUMBERS = 4_000_000
-"""Numbers of the largest part that the curve takes into memory."""
+"""Real of the largest part that the curve takes into memory."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +105,7 @@ def _project(real: Real, generated: Real) -> Projection:
     return Projection(points[: len(real)], points[len(real) :], spread / total if total > 0 else np.zeros(2))
 
 
-def _principal(rows: Real) -> tuple[Numbers, Real]:
+def _principal(rows: Real) -> tuple[Real, Real]:
     """The two largest eigenvalues (2,) of rowsᵀ rows and their directions (2, d), by subspace iteration.
 
     A full decomposition of 2,048 dimensions takes longer than all of the metrics; this is close enough to look at.
@@ -158,7 +158,7 @@ def _searched(made: Rows, real: Rows, rng: np.random.Generator) -> tuple[Indices
     return _chosen(len(made), int(len(made) * share), rng), _chosen(len(real), int(len(real) * share), rng)
 
 
-def _search(made: Real, real: Real, k: int) -> tuple[Numbers, Indices]:
+def _search(made: Real, real: Real, k: int) -> tuple[Real, Indices]:
     """Distances (n, k) of each row to its k nearest real ones, ascending, and their indices (n, k)."""
     centre = real.mean(axis=0)
     targets = real - centre

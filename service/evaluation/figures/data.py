@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.imaging import Pixels
+from service.metrics.samples import Real
 
-Numbers = NDArray[np.float64]
 Arrays = Mapping[str, NDArray[Any]]
 
 FILE = "exhibits.npz"
@@ -28,9 +28,9 @@ class Projection:
     real, generated: (n, 2) and (m, 2); shares: (2,) of the variance, one a direction
     """
 
-    real: Numbers
-    generated: Numbers
-    shares: Numbers
+    real: Real
+    generated: Real
+    shares: Real
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,8 +38,8 @@ class Classes:
     """How often the extractor sees each class. labels: (classes,) of text; real, generated: (classes,) shares."""
 
     labels: NDArray[np.str_]
-    real: Numbers
-    generated: Numbers
+    real: Real
+    generated: Real
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,8 +53,8 @@ class Pairs:
 
     generated: Pixels
     real: Pixels
-    distances: Numbers
-    spacing: Numbers
+    distances: Real
+    spacing: Real
     searched: NDArray[np.int64]
 
 
@@ -67,7 +67,7 @@ class Typicality:
 
     most: Pixels
     least: Pixels
-    distances: Numbers
+    distances: Real
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +75,7 @@ class Curve:
     """FID of random parts of the generated set. sizes: (s,); values: (s, repeats), NaN where there are fewer."""
 
     sizes: NDArray[np.int64]
-    values: Numbers
+    values: Real
 
 
 @dataclass(frozen=True, slots=True, eq=False)

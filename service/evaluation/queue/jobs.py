@@ -24,7 +24,7 @@ _OVER = ("finished", "failed", "cancelled")
 _OPEN = ("queued", "running")
 
 
-class Kind(StrEnum):
+class JobKind(StrEnum):
     """What a row ends in: a report, or a stored reference."""
 
     EVALUATION = "evaluation"
@@ -80,7 +80,7 @@ class Jobs:
         """The evaluations of these settings' database and state directory."""
         return cls(Database.of(settings), home=home_of(settings.state))
 
-    def accept(self, job_id: str, request: Mapping[str, Any], kind: Kind = Kind.EVALUATION) -> None:
+    def accept(self, job_id: str, request: Mapping[str, Any], kind: JobKind = JobKind.EVALUATION) -> None:
         """Add an evaluation to the queue."""
         row = {"id": job_id, "kind": kind, "status": "queued", "request": dict(request), "home": self._home}
         with self._database.writing() as connection:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from service.drawing.svg import Frame, Scale, dots, line, tag, text, ticks
+from service.drawing.svg import PlotArea, Scale, dots, line, tag, text, ticks
 from service.evaluation.figures.data import Classes, Curve, Projection
 from service.evaluation.rendering.words import number, plain
 from service.evaluation.report.schema import Check, MetricEntry
@@ -19,7 +19,7 @@ LAYERS = 6
 
 def draw_score(name: str, entry: MetricEntry, checks: Sequence[Check]) -> str:
     """One score: a dot on its interval, a diamond where real scores against real, limits as lines."""
-    frame = Frame(340, 58, left=16, right=16, top=20, bottom=20)
+    frame = PlotArea(340, 58, left=16, right=16, top=20, bottom=20)
     marks = [entry.value, *(entry.interval or ())]
     if entry.noise_floor is not None:
         marks.append(entry.noise_floor.value)
@@ -81,7 +81,7 @@ def _split(threshold: str) -> tuple[str, str, str]:
 
 def draw_projection(projection: Projection) -> str:
     """Both sets on their first two principal components."""
-    frame = Frame(460, 380, left=10, right=10, top=10, bottom=26)
+    frame = PlotArea(460, 380, left=10, right=10, top=10, bottom=26)
     both = np.concatenate([projection.real, projection.generated])
     low, high = np.quantile(both, 0.002, axis=0), np.quantile(both, 0.998, axis=0)
     margin = 0.04 * (high - low)
@@ -109,7 +109,7 @@ def draw_classes(classes: Classes) -> str:
         rows = np.argsort(-apart, kind="stable")[:CLASSES_SHOWN]
     labels = [_shortened(str(classes.labels[row])) for row in rows]
     step = 34 if len(rows) <= 12 else 26
-    frame = Frame(460, step * len(rows) + 34, left=22 + 7.6 * max(map(len, labels)), right=44, top=4, bottom=26)
+    frame = PlotArea(460, step * len(rows) + 34, left=22 + 7.6 * max(map(len, labels)), right=44, top=4, bottom=26)
     longest = float(max(classes.real[rows].max(), classes.generated[rows].max(), 1e-9))
     x = frame.across(0.0, longest)
     drawn = []
@@ -149,7 +149,7 @@ def draw_curve(curve: Curve, whole: tuple[int, float] | None) -> str:
     shown = [point for point in parts if point[1] > 0]
     if not track:
         return ""
-    frame = Frame(460, 300, left=52, right=24, top=14, bottom=40)
+    frame = PlotArea(460, 300, left=52, right=24, top=14, bottom=40)
     sizes, values = [size for size, _ in track], [value for _, value in [*shown, *track]]
     x = frame.across(math.log(sizes[0]) - 0.1, math.log(sizes[-1]) + 0.1)
     low, high = min(values), max(values)

@@ -8,7 +8,7 @@ from typing import Protocol
 from pydantic import ValidationError
 
 from service.errors import EvaluationNotFound, InvalidRequest, NotComparable
-from service.evaluation.queue.jobs import Jobs, Kind
+from service.evaluation.queue.jobs import JobKind, Jobs
 from service.evaluation.report.schema import Report
 
 
@@ -62,7 +62,7 @@ class JobHistory:
     def report(self, evaluation_id: str) -> Report:
         """The report of a finished evaluation. Raises EvaluationNotFound, NotComparable, DatabaseUnavailable."""
         job = self._jobs.get(evaluation_id)
-        if job.kind != Kind.EVALUATION:
+        if job.kind != JobKind.EVALUATION:
             raise NotComparable(f"{job.id} stored a reference; it has no report.")
         if job.status != "finished":
             raise NotComparable(f"The evaluation {job.id} is {job.status}; it has no report to compare with.")

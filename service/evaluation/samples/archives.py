@@ -21,7 +21,7 @@ from service.evaluation.samples.album import Images
 from service.evaluation.samples.arrays import spool_array
 from service.evaluation.samples.decoding import in_order
 from service.evaluation.samples.limits import Budget, Entry, EntryDamaged, Limits, short
-from service.evaluation.samples.spool import Digests, Fitted, Frame, ImageSpool, digest, fit, ordered_copy
+from service.evaluation.samples.spool import Digests, Fitted, ImageShape, ImageSpool, digest, fit, ordered_copy
 from service.evaluation.samples.tars import DAMAGE as CUT_SHORT
 from service.evaluation.samples.tars import tar_entries
 from service.evaluation.samples.zips import members_of, opened_member, opened_zip, zip_entries
@@ -66,7 +66,7 @@ class _Reading:
     """What the caller wants of one upload."""
 
     working_dir: Path
-    frame: Frame
+    shape: ImageShape
     budget: Budget
     skip_unreadable: bool
 
@@ -83,7 +83,7 @@ async def read_samples(
         lambda stop: open_samples(
             upload,
             working_dir=folder,
-            frame=Frame.of(spec),
+            shape=ImageShape.of(spec),
             limits=Limits(settings.upload_limit_bytes, settings.image_limit_pixels),
             skip_unreadable=skip_unreadable,
             stop=stop,
@@ -95,18 +95,18 @@ def open_samples(
     path: Path,
     *,
     working_dir: Path,
-    frame: Frame,
+    shape: ImageShape,
     limits: Limits,
     skip_unreadable: bool = False,
     stop: Stop | None = None,
 ) -> Samples:
-    """The samples of an uploaded file; images fitted to `frame`.
+    """The samples of an uploaded file; images fitted to `shape`.
 
     The result lives in files in `working_dir`, which must be empty, belong to this one upload and outlive the result.
     Raises UnreadableArchive, which names the file inside the archive unless `skip_unreadable` makes it a warning,
     InvalidSamples for statistics that are none and features that are not finite, and Stopped.
     """
-    reading = _Reading(working_dir, frame, Budget(limits, stop), skip_unreadable)
+    reading = _Reading(working_dir, shape, Budget(limits, stop), skip_unreadable)
     with path.open("rb") as file:
         start = file.read(tarfile.BLOCKSIZE)
     if start.startswith(b"PK"):
@@ -139,7 +139,7 @@ def _from_zip(path: Path, reading: _Reading) -> Samples:
 def _from_entries(entries: Iterable[Entry], reading: _Reading) -> Samples:
     def read(entry: Entry) -> Fitted | str:
         try:
-            return fit(_picture(entry, reading.budget.limits), reading.frame)
+            return fit(_picture(entry, reading.budget.limits), reading.shape)
         except UnreadableImage as error:
             return f"{short(entry.name)}: {error.detail}"
 
@@ -155,7 +155,7 @@ def _picture(entry: Entry, limits: Limits) -> Picture:
 def _spooled(images: Iterable[Fitted | str], reading: _Reading) -> Samples:
     """The samples of images, some of which may be faults instead."""
     faults: list[str] = []
-    with ImageSpool(reading.working_dir, reading.frame) as spool:
+    with ImageSpool(reading.working_dir, reading.shape) as spool:
         for image in images:
             if isinstance(image, Fitted):
                 spool.add(image)
@@ -234,7 +234,7 @@ def _from_image_array(images: NDArray[Any], reading: _Reading) -> Samples:
         )
     fitted = in_order(
         _rows(images, reading.budget.stop),
-        lambda pixels: fit(Picture(pixels), reading.frame),
+        lambda pixels: fit(Picture(pixels), reading.shape),
         size_of=lambda pixels: pixels.nbytes,
     )
     return _spooled(fitted, reading)

@@ -21,7 +21,7 @@ DIGEST_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class ImageShape:
     """The pixels that an extractor takes: height and width, and channels; of None, what each image has itself."""
 
     size: tuple[int, int] | None
@@ -39,31 +39,31 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
-    """An image in a frame: its pixels there, the digest of those that it had, and what was done to it."""
+    """An image of the wanted shape: its pixels there, the digest of those that it had, and what was done to it."""
 
     pixels: Pixels
     digest: bytes
     alterations: tuple[str, ...]
 
 
-def fit(picture: Picture, frame: Frame) -> Fitted:
-    """An image of any size and colour, brought into a frame."""
+def fit(picture: Picture, shape: ImageShape) -> Fitted:
+    """An image of any size and colour, brought to a shape."""
     pixels = picture.pixels
     alterations = list(picture.alterations)
-    size, channels = frame.size or pixels.shape[:2], frame.channels or pixels.shape[2]
+    size, channels = shape.size or pixels.shape[:2], shape.channels or pixels.shape[2]
     if pixels.shape[:2] != size:
         alterations.append(f"were resized to {size[0]}×{size[1]}")
     if pixels.shape[2] != channels:
         alterations.append(f"were converted to {'grey' if channels == 1 else 'colour'}")
-    fitted = conform(pixels, size=size, channels=channels, shorter=frame.shorter, resampling=frame.resampling)
+    fitted = conform(pixels, size=size, channels=channels, shorter=shape.shorter, resampling=shape.resampling)
     return Fitted(np.ascontiguousarray(fitted), digest(pixels), tuple(alterations))
 
 
 class ImageSpool:
     """Images on their way into a file of pixels, in hash order."""
 
-    def __init__(self, working_dir: Path, frame: Frame) -> None:
-        self._frame = frame
+    def __init__(self, working_dir: Path, shape: ImageShape) -> None:
+        self._shape = shape
         self._arrived = working_dir / "arrived.pixels"
         self._ordered = working_dir / "ordered.pixels"
         self._file = self._arrived.open("wb")
@@ -95,7 +95,7 @@ class ImageSpool:
             raise UnreadableArchive("The file holds no image.")
         self._file.close()
         if len(self._known_shapes) > 1:
-            if self._frame.channels is None:
+            if self._shape.channels is None:
                 raise InvalidSamples(f"Images of one size are compared; these are {shape_words(self._shapes)}.")
             return Album(self._arrived, self._shapes, self.digests.order())
         arrived = np.memmap(self._arrived, np.uint8, mode="r", shape=(len(self.digests), *self._shapes[0]))

@@ -22,7 +22,7 @@ MARGIN = 0.25
 class Data(Protocol):
     """Samples of the data, and pictures of the generator's."""
 
-    def draw(self, rows: int) -> Tensor:
+    def sample(self, rows: int) -> Tensor:
         """Random samples of the data (rows, …), drawn by torch's generator."""
         ...
 
@@ -39,7 +39,7 @@ class Images:
         self._crop = spec.crop
         self._device = device
 
-    def draw(self, rows: int) -> Tensor:
+    def sample(self, rows: int) -> Tensor:
         """Random images as the generator should paint them, (rows, C, H, W) in [−1, 1], padded with black."""
         chosen = self._pixels[torch.randint(len(self._pixels), (rows,))].to(self._device)  # (rows, H, W, C) uint8
         x = chosen.permute(0, 3, 1, 2).float().div(127.5).sub(1)  # (rows, C, H, W)
@@ -65,7 +65,7 @@ class PlanePoints:
         self._low, self._high = points.min(axis=0), points.max(axis=0)
         self._device = device
 
-    def draw(self, rows: int) -> Tensor:
+    def sample(self, rows: int) -> Tensor:
         """Random points, (rows, 2)."""
         return self._points[torch.randint(len(self._points), (rows,))].to(self._device)
 

@@ -14,7 +14,7 @@ from service.training.adversarial.recipe import AdversarialRecipe
 from service.training.adversarial.recording import Recording
 from service.training.adversarial.watch import Watch
 from service.training.checkpoints import Stateful
-from service.training.history import History, Row
+from service.training.history import Row, TrainingHistory
 from service.training.run import Run
 
 CURVES = "curves.png"
@@ -28,7 +28,7 @@ class Log:
 
     def __init__(self, recipe: AdversarialRecipe, data: Data, appraiser: Appraiser | None, z: Tensor, run: Run) -> None:
         self._recipe, self._data, self._appraiser, self._z, self._run = recipe, data, appraiser, z, run
-        self.history = History(run.checkpoints.folder)
+        self.history = TrainingHistory(run.checkpoints.folder)
         self.recording = None if run.manifest.points is None else Recording(z, recipe.iterations, recipe.stack)
         self.watch = Watch(recipe.watched, iterations=recipe.iterations, labelled=recipe.build_system().labelled)
 

@@ -68,7 +68,7 @@ def train_adversarial(recipe: AdversarialRecipe, run: Run) -> nn.Module:
         recipe.set_rates(step, generator_optimiser, critic_optimiser)
         critic.requires_grad_(requires_grad=True)
         for _ in range(recipe.discriminator_steps):
-            real = data.draw(recipe.rows)  # (rows, C, H, W) in [−1, 1], or points (rows, 2)
+            real = data.sample(recipe.rows)  # (rows, C, H, W) in [−1, 1], or points (rows, 2)
             z = _noise((recipe.rows, latent), run)
             with torch.no_grad():
                 fake = paint(z)  # as real

@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.errors import TrainingFailed
 from service.training.history import Row
 
-Kind = Literal["divergence", "collapse"]
+Trouble = Literal["divergence", "collapse"]
 
 
 class Finding(NamedTuple):
     """One thing that a row tells of, and whether it is wrong."""
 
-    kind: Kind
+    kind: Trouble
     name: str
     words: str
     wrong: bool
@@ -26,7 +26,7 @@ class Watched(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    stop: tuple[Kind, ...] = Field(
+    stop: tuple[Trouble, ...] = Field(
         ("divergence",), description="What ends the training with an error: nothing follows a loss that is not finite."
     )
     grace: float = Field(0.1, ge=0, le=1, description="Share of the iterations in which a generator may still be poor.")

@@ -6,7 +6,7 @@ import pytest
 from service.errors import EvaluationNotFound
 from service.evaluation.queue import jobs as module
 from service.evaluation.queue.database import Database
-from service.evaluation.queue.jobs import ATTEMPTS_LIMIT, Jobs, Kind
+from service.evaluation.queue.jobs import ATTEMPTS_LIMIT, JobKind, Jobs
 from service.evaluation.queue.migrations import migrate
 
 
@@ -173,10 +173,10 @@ def test_what_was_uploaded_elsewhere_is_left_to_the_evaluators_there(database: D
 
 def test_what_is_published_is_published_only_while_the_claim_is_held(jobs: Jobs) -> None:
     published: list[str] = []
-    jobs.accept("a", {"name": "real"}, Kind.REFERENCE)
+    jobs.accept("a", {"name": "real"}, JobKind.REFERENCE)
     job = jobs.claim("one")
     assert job is not None
-    assert job.kind == Kind.REFERENCE
+    assert job.kind == JobKind.REFERENCE
     assert not jobs.finish(job, "two", {}, publish=lambda: published.append("two"))
     with pytest.raises(OSError, match="no room"):
         jobs.finish(job, "one", {}, publish=no_room)

@@ -4,7 +4,7 @@ import pytest
 from evaluation.report.test_baseline import entry, report
 
 from service.errors import EvaluationNotFound, InvalidRequest, NotComparable
-from service.evaluation.queue.jobs import Jobs, Kind
+from service.evaluation.queue.jobs import JobKind, Jobs
 from service.evaluation.report.history import JobHistory, NoHistory, ReportFiles
 from service.settings import Settings
 
@@ -12,7 +12,7 @@ from service.settings import Settings
 def test_only_reports_of_finished_evaluations_are_a_baseline(service_settings: Settings) -> None:
     jobs = Jobs.of(service_settings)
     history = JobHistory(jobs)
-    for name, kind in (("main", Kind.EVALUATION), ("real", Kind.REFERENCE), ("open", Kind.EVALUATION)):
+    for name, kind in (("main", JobKind.EVALUATION), ("real", JobKind.REFERENCE), ("open", JobKind.EVALUATION)):
         jobs.accept(name, {}, kind)
     earlier = report(fid=entry(1.0)).model_copy(update={"inputs_sha256": "x"})
     for document in (earlier.model_dump(mode="json"), {"name": "real"}):

@@ -6,7 +6,7 @@ from evaluation.packing import digits, pngs, zipped
 from service.evaluation.samples.album import Album, shape_words
 from service.evaluation.samples.archives import open_samples
 from service.evaluation.samples.limits import Limits
-from service.evaluation.samples.spool import Frame
+from service.evaluation.samples.spool import ImageShape
 
 MIXED = [digits(1, seed=size, size=size)[0] for size in (2, 5, 3, 5)]
 
@@ -19,7 +19,9 @@ def test_images_of_several_sizes_come_back_as_they_are_in_the_order_of_their_has
         upload = zipped(
             tmp_path / f"{place}.zip", [(f"{n}.png", pngs(image[None])[0][1]) for n, image in enumerate(images)]
         )
-        samples = open_samples(upload, working_dir=working_dir, frame=Frame(None, 1), limits=Limits(1 << 20, 1 << 10))
+        samples = open_samples(
+            upload, working_dir=working_dir, shape=ImageShape(None, 1), limits=Limits(1 << 20, 1 << 10)
+        )
         sets.append(samples)
     for samples in sets:
         assert isinstance(samples.images, Album)

@@ -18,7 +18,7 @@ from PIL import Image
 from service.errors import InvalidSamples, UnreadableArchive
 from service.evaluation.samples.archives import Samples, open_samples
 from service.evaluation.samples.limits import Limits
-from service.evaluation.samples.spool import Frame
+from service.evaluation.samples.spool import ImageShape
 from service.evaluation.threads import Stop, Stopped
 from service.imaging import FRAMES
 
@@ -62,7 +62,7 @@ def opened(tmp_path: Path) -> Open:
         return open_samples(
             path,
             working_dir=working_dir,
-            frame=Frame(size, channels),
+            shape=ImageShape(size, channels),
             limits=limits,
             skip_unreadable=skip_unreadable,
             stop=stop,

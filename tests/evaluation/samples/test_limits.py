@@ -17,7 +17,7 @@ from evaluation.packing import LIMITS, digits, npz, pngs, tarred, zipped
 from service.errors import UnreadableArchive
 from service.evaluation.samples.archives import Samples, open_samples
 from service.evaluation.samples.limits import Limits, is_clutter, short
-from service.evaluation.samples.spool import Frame
+from service.evaluation.samples.spool import ImageShape
 
 Open = Callable[..., Samples]
 
@@ -31,7 +31,7 @@ def opened(tmp_path: Path) -> Open:
         return open_samples(
             path,
             working_dir=working_dir,
-            frame=Frame((12, 12), 1),
+            shape=ImageShape((12, 12), 1),
             limits=limits,
             skip_unreadable=skip_unreadable,
         )

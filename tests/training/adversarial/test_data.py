@@ -12,7 +12,7 @@ DATA = Images(PIXELS, ImageOutput(size=(28, 28), channels=1, latent=3, crop=2), 
 
 
 def test_images_are_painted_with_a_black_border_and_looked_at_without_it() -> None:
-    x = DATA.draw(40)
+    x = DATA.sample(40)
     assert x.shape == (40, 1, 32, 32)
     assert x.abs().max() <= 1
     assert torch.unique(x[:, :, :2]).tolist() == torch.unique(x[:, :, :, -2:]).tolist() == [-1.0]
@@ -22,7 +22,7 @@ def test_images_are_painted_with_a_black_border_and_looked_at_without_it() -> No
 
 
 def test_samples_become_one_picture(tmp_path: Path) -> None:
-    DATA.picture(DATA.draw(4), tmp_path / "grid.png")
+    DATA.picture(DATA.sample(4), tmp_path / "grid.png")
     with Image.open(tmp_path / "grid.png") as picture:
         assert picture.size == (62, 62)
 
@@ -30,7 +30,7 @@ def test_samples_become_one_picture(tmp_path: Path) -> None:
 def test_points_are_drawn_and_looked_at_over_the_data(tmp_path: Path) -> None:
     points = np.random.default_rng(0).normal(size=(100, 2)).astype(np.float32)
     data = PlanePoints(points, torch.device("cpu"))
-    drawn = data.draw(30)
+    drawn = data.sample(30)
     assert {tuple(point) for point in drawn.tolist()} <= {tuple(point) for point in points.tolist()}
     far = torch.full((1, 2), 1e9)
     data.picture(torch.cat([torch.from_numpy(points.mean(axis=0))[None], far, far * torch.nan]), tmp_path / "p.png")
