@@ -1,0 +1,18 @@
+"""Image files to pixels and back: one decoder for every process, so that every process sees the same pixels."""
+
+from service.imaging.pixels import Filter, Pixels, conform, encode_png, tile
+from service.imaging.reading import DECODER, FRAMES, MEDIA_TYPES, Picture, decode, read_picture
+
+__all__ = [
+    "DECODER",
+    "FRAMES",
+    "MEDIA_TYPES",
+    "Filter",
+    "Picture",
+    "Pixels",
+    "conform",
+    "decode",
+    "encode_png",
+    "read_picture",
+    "tile",
+]
