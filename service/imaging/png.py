@@ -4,7 +4,6 @@ libspng, which decodes the pixels, takes a damaged file for a whole one.
 """
 
 import struct
-from collections.abc import Iterator
 from typing import NamedTuple
 from zlib import crc32
 
@@ -15,9 +14,12 @@ GREY, RGB = 0, 2
 """Types of colour that libspng decodes as they are."""
 LEFT_TO_PILLOW = frozenset({b"tRNS", b"eXIf", b"acTL"})
 """A transparent value, a camera's orientation, further frames: what libspng knows nothing of, and Pillow does."""
-_HEADER = struct.Struct(">IIBB")
-_CHUNK = struct.Struct(">I4s")
-_CRC = struct.Struct(">I")
+MOST_CHUNKS = 1 << 16
+"""More than encoders make of the largest images that are decoded."""
+_HEADER_BYTES, _EMPTY_CHUNK_BYTES = 13, 12
+_header_at = struct.Struct(">IIBB").unpack_from
+_chunk_at = struct.Struct(">I4s").unpack_from
+_number_at = struct.Struct(">I").unpack_from
 
 
 class Layout(NamedTuple):
@@ -40,36 +42,28 @@ class Layout(NamedTuple):
 
 def layout_of(data: bytes) -> Layout:
     """Walk through the chunks of a file that begins with the signature. Raises UnreadableImage for a damaged one."""
-    names: set[bytes] = set()
-    end = len(SIGNATURE)
-    for name, start, stop in _chunks(data):
-        if not names and (name != b"IHDR" or stop - start != 13):
-            raise _damaged("it does not begin with a header")
-        names.add(name)
-        end = stop + _CRC.size
-        if name == b"IEND":
-            break
-    else:
-        raise _damaged("it ends before its end chunk")
+    view, size = memoryview(data), len(data)
+    names: list[bytes] = []
+    at, name = len(SIGNATURE), b""
+    while name != b"IEND":
+        if at + _EMPTY_CHUNK_BYTES > size:
+            raise _damaged("it ends before its end chunk")
+        length, name = _chunk_at(data, at)
+        stop = at + 8 + length
+        if stop + 4 > size:
+            raise _damaged(f"its chunk {_word(name)} is cut short")
+        if crc32(view[at + 4 : stop]) != _number_at(data, stop)[0]:
+            raise _damaged(f"the checksum of its chunk {_word(name)} is wrong")
+        names.append(name)
+        if len(names) > MOST_CHUNKS:
+            raise UnreadableImage(f"The PNG has more than {MOST_CHUNKS:,} chunks.")
+        at = stop + 4
+    if names[0] != b"IHDR" or _number_at(data, len(SIGNATURE))[0] != _HEADER_BYTES:
+        raise _damaged("it does not begin with a header")
     if b"IDAT" not in names:
         raise _damaged("it holds no pixels")
-    width, height, depth, colour = _HEADER.unpack_from(data, len(SIGNATURE) + _CHUNK.size)
-    return Layout(width, height, depth, colour, frozenset(names), len(data) - end)
-
-
-def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """The name of each chunk, and from where to where its content reaches."""
-    view, at = memoryview(data), len(SIGNATURE)
-    while at + _CHUNK.size + _CRC.size <= len(data):
-        length, name = _CHUNK.unpack_from(data, at)
-        start = at + _CHUNK.size
-        stop = start + length
-        if stop + _CRC.size > len(data):
-            raise _damaged(f"its chunk {_word(name)} is cut short")
-        if crc32(view[at + 4 : stop]) != _CRC.unpack_from(data, stop)[0]:
-            raise _damaged(f"the checksum of its chunk {_word(name)} is wrong")
-        yield name, start, stop
-        at = stop + _CRC.size
+    width, height, depth, colour = _header_at(data, len(SIGNATURE) + 8)
+    return Layout(width, height, depth, colour, frozenset(names), size - at)
 
 
 def _word(name: bytes) -> str:

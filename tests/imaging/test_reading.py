@@ -353,3 +353,8 @@ def test_the_opacity_of_what_is_transparent_is_kept() -> None:
     assert found.opacity is not None
     np.testing.assert_array_equal(found.opacity, GREY[..., 0])
     assert found.alterations == (ALPHA,)
+
+
+def test_a_png_of_endless_empty_chunks_is_refused() -> None:
+    with pytest.raises(UnreadableImage, match="more than 65,536 chunks"):
+        decode(grey_png(before=chunk(b"teXt", b"") * (1 << 16)), limit_pixels=LIMIT)
