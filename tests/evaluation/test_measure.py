@@ -111,7 +111,7 @@ def test_what_a_metric_needs_is_asked_before_anything_is_computed() -> None:
 
 
 def test_what_nobody_named_and_cannot_be_computed_is_left_out_with_its_reason() -> None:
-    copies = Side(features=np.vstack([np.ones((60, 6)), side(20, 1).features]))
+    copies = Side(features=np.vstack([np.ones((60, 6)), np.random.default_rng(1).standard_normal((20, 6))]))
     with pytest.raises(InvalidSamples, match="median"):
         measure(side(50, 2), copies, choose_metrics())
     measured = measure(side(50, 2), copies, choose_metrics(), optional={"mmd"})
