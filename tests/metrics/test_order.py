@@ -8,6 +8,7 @@ from service.metrics.inception_score import InceptionScore
 from service.metrics.kid import KID
 from service.metrics.metric import Side
 from service.metrics.registry import METRICS, build_metric
+from service.metrics.samples import Real
 
 RNG = np.random.default_rng(3)
 LOGITS = 3 * RNG.standard_normal((500, 10)) + 4 * np.eye(10)[np.sort(RNG.integers(0, 10, 500))]
@@ -29,7 +30,7 @@ def torch_fidelitys_inception_score(logits: torch.Tensor) -> float:
     return float(np.mean(scores))
 
 
-def torch_fidelitys_kid(generated: np.ndarray, real: np.ndarray) -> float:  # type: ignore[type-arg]
+def torch_fidelitys_kid(generated: Real, real: Real) -> float:
     """`kid_features_to_metric` with 20 subsets of 50: the generated set is drawn first."""
     rng = np.random.RandomState(2020)
     values = []

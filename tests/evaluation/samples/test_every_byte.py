@@ -152,7 +152,7 @@ def test_arrays_and_checkpoints_inside_archives_are_refused_with_the_way_out(tmp
         for pack in (zipped, tarred):
             with pytest.raises(UnreadableArchive, match=r"join them and save the samples with np\.savez"):
                 opened(pack(tmp_path / "a", files))
-    with pytest.raises(UnreadableArchive, match=r"The file is torch\.save's"):
+    with pytest.raises(UnreadableArchive, match="whose pickles are never opened here"):
         opened(zipped(tmp_path / "b", [("archive/data.pkl", b"x"), ("archive/data/0", b"y")]))
     with pytest.raises(UnreadableArchive, match="it holds 'samples_0', 'samples_1'"):
         opened(zipped(tmp_path / "c", [(f"samples_{n}.npy", arrays) for n in (0, 1)]))
