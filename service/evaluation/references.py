@@ -5,11 +5,8 @@ at most 2,000 of them in half precision where they are known, and a description 
 """
 
 import json
-import os
 import re
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -21,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from service.errors import InvalidManifest, InvalidRequest, InvalidSamples, ReferenceNotFound, ReferenceShipped
-from service.evaluation.queue.uploads import STALE_S
+from service.files import stage, sweep_staged
 from service.metrics.metric import Side
 from service.metrics.samples import check_features, checked_probabilities
 from service.metrics.statistics import Statistics, statistics_of
@@ -32,7 +29,6 @@ CALLER = "caller"
 """The extractor of features that were sent."""
 KEPT_ROWS = 2000
 SUFFIX = ".safetensors"
-STAGED = ".staged"
 ROWS = ("features", "probabilities")
 DESCRIPTION = "reference"  # one key, because safetensors writes several in no fixed order
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
@@ -126,19 +122,13 @@ def save_reference(reference: Reference, folder: Path) -> Path:
 def stage_reference(reference: Reference, folder: Path) -> Callable[[], Path]:
     """Write a reference beside its place, and answer with what puts it there at once."""
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{reference.description.name}{SUFFIX}"
-    staged = folder / f".{target.name}.{os.getpid()}{STAGED}"
     tensors = {
         "mu": reference.statistics.mean,
         "sigma": reference.statistics.covariance,
         **{name: rows for name in ROWS if (rows := getattr(reference, name)) is not None},
     }
     words = json.dumps(reference.description.model_dump(), sort_keys=True)
-    with staged.open("wb") as file:
-        file.write(save(tensors, metadata={DESCRIPTION: words}))
-        file.flush()
-        os.fsync(file.fileno())
-    return lambda: staged.replace(target)
+    return stage(folder / f"{reference.description.name}{SUFFIX}", save(tensors, metadata={DESCRIPTION: words}))
 
 
 class References:
@@ -188,10 +178,7 @@ class References:
 
     def sweep(self) -> None:
         """Delete what processes that died had begun to write into the state directory."""
-        for staged in self._folders[0].glob(f".*{STAGED}"):
-            with suppress(FileNotFoundError):
-                if time.time() - staged.stat().st_mtime > STALE_S:
-                    staged.unlink()
+        sweep_staged(self._folders[0])
 
     def remove(self, name: str) -> None:
         """Remove a reference from the state directory. Raises ReferenceNotFound, ReferenceShipped."""
