@@ -44,9 +44,18 @@ class Description(BaseModel):
     weights_sha256: str = Field(description="Sha256 of that model's weights file.")
     dataset: str
     sha256: str = Field(description="Sha256 of the samples, as `Samples.sha256`.")
-    dim: int = Field(ge=1, description="Real of one feature vector.")
+    dim: int = Field(ge=1, description="Length of one feature vector.")
     count: int | None = Field(ge=2, description="Samples behind `mu` and `sigma`; null where only these were sent.")
     seed: int = Field(description="Seed that chose the rows which were kept.")
+
+    def check_extractor(self, extractor: str, weights_sha256: str | None) -> None:
+        """Refuse features of another extractor, or of other weights where these are named. Raises ReferenceNotFound."""
+        if extractor != self.extractor or weights_sha256 not in (None, self.weights_sha256):
+            raise ReferenceNotFound(
+                f"The reference {self.name!r} was made with {self.extractor} (weights {self.weights_sha256[:12]}), "
+                f"not with {extractor} (weights {(weights_sha256 or '')[:12] or 'any'}); features of the two cannot "
+                "be compared."
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -193,19 +202,14 @@ class References:
         with _opened(path) as file:
             return _description(file, path)
 
-    def get(self, name: str, *, extractor: str | None = None, weights_sha256: str | None = None) -> Reference:
-        """A reference, for this extractor where one is given.
-
-        Raises ReferenceNotFound also where the reference was made by another extractor or other weights of it, whose
-        features cannot be compared; InvalidManifest for a damaged file.
-        """
+    def get(self, name: str) -> Reference:
+        """A whole reference. Raises ReferenceNotFound, and InvalidManifest for a damaged file."""
         path = self._find(name)
         with _opened(path) as file:
             description = _description(file, path)
-            _check_extractor(description, extractor, weights_sha256)
             try:
                 arrays = {key: file.get_tensor(key) for key in ("mu", "sigma", *(set(ROWS) & set(file.keys())))}
-            except SafetensorError as error:
+            except (SafetensorError, TypeError) as error:
                 raise InvalidManifest(f"{path}: {error}") from error
         statistics = Statistics(arrays["mu"], arrays["sigma"], description.count)
         return Reference(description, statistics, arrays.get("features"), arrays.get("probabilities"))
@@ -224,17 +228,6 @@ def check_name(name: str) -> None:
     """Refuse what cannot name a reference. Raises InvalidRequest."""
     if not _NAME.fullmatch(name):
         raise InvalidRequest(f"{name[:100]!r} cannot name a reference; use a–z, 0–9, '.', '_' and '-'.")
-
-
-def _check_extractor(description: Description, extractor: str | None, weights_sha256: str | None) -> None:
-    wrong = extractor is not None and extractor != description.extractor
-    stale = weights_sha256 is not None and weights_sha256 != description.weights_sha256
-    if wrong or stale:
-        raise ReferenceNotFound(
-            f"The reference {description.name!r} was made with {description.extractor} (weights "
-            f"{description.weights_sha256[:12]}), not with {extractor or description.extractor} (weights "
-            f"{(weights_sha256 or '')[:12] or 'any'}); features of the two cannot be compared."
-        )
 
 
 def _half(rows: NDArray[Any]) -> NDArray[Any]:
