@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple, Self
 
+import numpy as np
+
 from service.errors import InvalidRequest
 from service.packing.formats import IMAGES, POINTS, Format
 from service.packing.stream import Contents, Samples
@@ -72,6 +74,11 @@ async def sample_images(
     ) as answers:
         async for [samples] in answers:
             yield samples
+
+
+async def gather_samples(engine: EngineClient, model: Model, *, seed: int, count: int, way: Way = PLAIN) -> Samples:
+    """The first `count` samples of a seed in one array, as `sample_images` draws them."""
+    return np.concatenate([block async for block in sample_images(engine, model, seed=seed, count=count, way=way)])
 
 
 @dataclass(frozen=True, slots=True)
