@@ -44,6 +44,9 @@ def differing(card: Card, found: dict[str, Score]) -> list[str]:
     return [
         f"its {name} is {found[name].value:.6g} on {score.on}; its card says {score.value:.6g}"
         for name, score in card.scores.items()
-        if abs(found[name].value - score.value)
-        > (ACCURACY_TOLERANCE if name == "accuracy" else RELATIVE_TOLERANCE * abs(score.value))
+        if abs(found[name].value - score.value) > _tolerance(name, score)
     ]
+
+
+def _tolerance(name: str, score: Score) -> float:
+    return ACCURACY_TOLERANCE if name == "accuracy" else RELATIVE_TOLERANCE * abs(score.value)

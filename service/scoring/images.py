@@ -1,4 +1,4 @@
-"""What a card says a classifier is worth, on images that it never saw, and a generator, by the samples that it draws."""
+"""What a card says a classifier is worth on images that it never saw, and a generator by the samples that it draws."""
 
 import tempfile
 from pathlib import Path
