@@ -14,7 +14,7 @@ from typing import BinaryIO
 STAGED = ".staged"
 """How names of files end that are still being written."""
 STALE_S = 3600.0
-"""What nobody has written to for so long, and belongs to nothing, was left by a process that died."""
+"""Files and folders that nobody has written to for so long, and that nobody wants, were left by a process that died."""
 
 
 @contextmanager
@@ -58,9 +58,9 @@ def copy_whole(source: Path, path: Path) -> None:
 
 
 def stage(path: Path, data: bytes) -> Callable[[], Path]:
-    """Write a file of these bytes beside `path`, and answer with what puts it there at once.
+    """Write a file of these bytes beside `path`, and return what puts it there at once.
 
-    To call that again does no harm. Both raise OSError.
+    Calling that again does no harm. Both raise OSError.
     """
     staged = staged_beside(path)
     try:

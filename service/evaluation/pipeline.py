@@ -36,7 +36,7 @@ Progress = Callable[[float], None]
 
 BASELINE = "baseline: "
 SHARE_OF_SETS = 0.9
-"""Of the progress that is told; the rest is measuring."""
+"""The sets' share of the progress that is reported; the rest is measuring."""
 FEATURES_WANTED = (
     "The stored reference holds features that were sent. Send features of the same kind (npz with `features`): "
     "nothing here makes such of images."
@@ -112,8 +112,8 @@ async def evaluate(
 ) -> Report:
     """The report on the samples in `generated`, compared with those in `reference` or with the stored ones.
 
-    `working_dir` must exist and outlive the call. `on_figures` is given what can be shown beside the numbers, unless
-    they are those of an earlier evaluation. Raises the ServiceError that ends the evaluation.
+    `working_dir` must exist and outlive the call. `on_figures` is given the figures, unless the numbers are
+    those of an earlier evaluation. Raises the ServiceError that ends the evaluation.
     """
     chosen = await asyncio.to_thread(plan, request, bench, has_file=reference is not None)
     evaluation = _Evaluation(request, bench, chosen, working_dir, on_progress, on_figures)
@@ -147,7 +147,7 @@ class _Evaluation:
     async def run(self, report_id: str, generated: Path, reference: Path | None) -> Report:
         sent = await self._open(generated, "generated")
         self._shares = dict.fromkeys(("generated", "reference") if reference else ("generated",), 0.0)
-        # The last file decides the order of hashes, and so the blocks: it is the other set that is read meanwhile.
+        # A set is extracted once it is whole, for its last file decides the order; meanwhile the other set is read.
         judging = asyncio.create_task(self._side(sent, "generated"))
         try:
             real = None if reference is None else await self._open(reference, "reference")
@@ -259,7 +259,7 @@ class _Evaluation:
         return self._plan.extractor
 
     def _inputs(self, sent: Samples, real: Samples | None) -> str | None:
-        """What stands for everything that the numbers depend on; None where something of it is not known yet."""
+        """A digest of everything that the numbers depend on; None where some of it is not known yet."""
         extractor, request, device = self._extractor(), self._request, None
         if extractor is not None:
             held = self._bench.engine.models().get(extractor.id)
@@ -281,7 +281,7 @@ class _Evaluation:
         )
 
     def _reference_set(self, sent: Samples | None) -> tuple[ReferenceSet, Side | None]:
-        """What is compared with, and its side where that is kept already."""
+        """The reference, and its side where that is stored."""
         if sent is not None:
             return ReferenceSet(count=sent.count, sha256=sent.sha256), None
         planned = self._plan.stored
@@ -310,7 +310,7 @@ class _Evaluation:
                     self._bench.settings,
                     skip_unreadable=self._request.skip_unreadable,
                 )
-            except (UnreadableArchive, InvalidSamples) as error:  # of two uploads it does not know which it was
+            except (UnreadableArchive, InvalidSamples) as error:  # it does not know which of the uploads it was
                 raise type(error)(f"{whose}: {error.detail}") from error
         prefix = "" if whose == "generated" else f"{whose}: "
         self._warnings[whose] += [f"{prefix}{warning}" for warning in samples.warnings]
@@ -339,7 +339,7 @@ class _Evaluation:
         return Side(features=features, probabilities=probabilities, statistics=statistics)
 
     def _advance(self, whose: str, share: float) -> None:
-        """Tell how far the sets are, of which each is an equal part."""
+        """Report the progress of the sets, each an equal part of it."""
         self._shares[whose] = share
         self._on_progress(SHARE_OF_SETS * sum(self._shares.values()) / len(self._shares))
 

@@ -25,7 +25,7 @@ from service.store import Model
 
 @dataclass(frozen=True, slots=True)
 class StoredReference:
-    """A reference that lies beside its place: what is told of it, and what puts it there at once."""
+    """A reference written beside its place: its summary, and what puts it there at once."""
 
     summary: ReferenceSummary
     publish: Callable[[], object]

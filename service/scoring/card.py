@@ -1,4 +1,4 @@
-"""What a model is worth on data that training never saw: for its card, and to see whether the card still says it."""
+"""What a model is worth on data that training never saw: for its card, and to see whether the card still holds."""
 
 from service.settings import Settings
 from service.store import Card, Model, ModelStore, Score

@@ -59,7 +59,7 @@ async def generator_scores(model: Model, bench: Bench, *, seed: int) -> dict[str
 
 
 async def point_scores(model: Model, engine: EngineClient, *, seed: int) -> dict[str, Score]:
-    """What of the mixture that it learnt a generator of points covers, by the protocol of `metrics.mode_coverage`."""
+    """How much of its mixture a generator of points covers, by the protocol of `metrics.mode_coverage`."""
     spec = model.manifest.points
     assert spec is not None
     assert spec.deviation is not None
@@ -72,7 +72,7 @@ async def point_scores(model: Model, engine: EngineClient, *, seed: int) -> dict
 async def stacked_scores(
     model: Model, extractor: Model, engine: EngineClient, modes: int, *, seed: int
 ) -> dict[str, Score]:
-    """How many modes images cover whose channels are digits: three, as the extractor reads them, are one mode."""
+    """How many modes a generator covers whose images hold a digit in each channel: three digits are one mode."""
     images = await gather_samples(engine, model, seed=seed, count=STACKED)
     found = np.zeros(len(images), np.int64)
     for channel in range(images.shape[3]):
