@@ -129,7 +129,7 @@ def _left_out(name: str, error: InvalidSamples) -> str:
 
 
 def _in_order(measuring: Sequence[Future[T]]) -> list[T]:
-    """What all metrics came to. Raises what the first to fail, in their order, raised; others are not begun then."""
+    """The results of all metrics. Raises the first error in their order; no more are begun then."""
     try:
         return [future.result() for future in measuring]
     finally:

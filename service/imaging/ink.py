@@ -1,17 +1,20 @@
 """A drawn character brought to the form in which a net knows it: light ink on black, centred by its mass.
 
-MNIST's own recipe (LeCun, Bottou, Bengio, Haffner, Proc. IEEE 1998, section III-A; yann.lecun.com/exdb/mnist): the ink's
-box is scaled to 20×20 with its proportions kept, and its centre of mass put into the middle of 28×28. Here the ink is
+MNIST's own recipe (LeCun, Bottou, Bengio, Haffner, Proc. IEEE 1998, section III-A; yann.lecun.com/exdb/mnist): the
+ink's box is scaled to 20×20 with its proportions kept, and its centre of mass put into the middle of 28×28. Here the ink is
 found first, on paper of any colour, lit unevenly, or transparent.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from service.imaging.pixels import Pixels
 from service.imaging.reading import Picture
+
+Grey = NDArray[np.float64]
 
 BOX = 20 / 28
 """Share of the side that the ink's box takes."""
@@ -72,7 +75,7 @@ def as_light_ink(picture: Picture, side: int) -> Drawn | None:
     return Drawn(placed, tuple(notes))
 
 
-def _on_paper(picture: Picture) -> tuple[np.ndarray, list[str]]:
+def _on_paper(picture: Picture) -> tuple[Grey, list[str]]:
     """Luma (H, W) of the picture, where it is transparent over the paper from which its ink differs most."""
     pixels = picture.pixels
     grey = np.asarray(Image.fromarray(pixels).convert("L") if pixels.shape[2] == 3 else pixels[:, :, 0], np.float64)
@@ -100,7 +103,7 @@ def _is_in_form(pixels: Pixels, side: int) -> bool:
     return box - NEARLY <= longest <= box and bool((off <= OFF_CENTRE).all())
 
 
-def _paper(grey: np.ndarray) -> np.ndarray:
+def _paper(grey: Grey) -> Grey:
     """The shade of the paper everywhere (H, W): a plane through the border, and then through all that is near it."""
     height, width = grey.shape
     y, x = np.mgrid[0:height, 0:width]
@@ -121,12 +124,12 @@ def _paper(grey: np.ndarray) -> np.ndarray:
     return paper
 
 
-def _mass(residual: np.ndarray) -> float:
+def _mass(residual: Grey) -> float:
     """How much there is on one side of the paper's shade."""
     return float(residual[residual > FAINTEST / 2].sum())
 
 
-def _placed(ink: np.ndarray, side: int) -> tuple[Pixels, bool]:
+def _placed(ink: Grey, side: int) -> tuple[Pixels, bool]:
     """Ink (H, W) of 0 to 1 in the middle of a square of pixels, and whether it had to be moved or scaled for that."""
     top, bottom, left, right = _box(ink > SOLID)
     margin = round(0.02 * max(bottom - top, right - left))  # faint edges belong to the ink
@@ -149,13 +152,14 @@ def _placed(ink: np.ndarray, side: int) -> tuple[Pixels, bool]:
     return pixels[:, :, None], moved
 
 
-def _box(on: np.ndarray) -> tuple[int, int, int, int]:
+def _box(on: NDArray[np.bool_]) -> tuple[int, int, int, int]:
     """The first row, the one behind the last, the first column, the one behind the last of what is set."""
     rows, columns = np.flatnonzero(on.any(axis=1)), np.flatnonzero(on.any(axis=0))
     return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
 
 
-def _centre_of_mass(ink: np.ndarray) -> tuple[float, float]:
-    """Row and column, the middle of the first pixel at ½ … as LeCun's: the first pixel at 0."""
+def _centre_of_mass(ink: Grey) -> tuple[float, float]:
+    """Row and column, the first of each at 0."""
     total = ink.sum()
-    return float(ink.sum(axis=1) @ np.arange(ink.shape[0]) / total), float(ink.sum(axis=0) @ np.arange(ink.shape[1]) / total)
+    row, column = (ink.sum(axis=1 - axis) @ np.arange(ink.shape[axis]) / total for axis in (0, 1))
+    return float(row), float(column)
