@@ -1,5 +1,6 @@
 """How sure a classifier may be, and how strange an image is to it: what its card says of both, put to use."""
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any, Literal
 
@@ -45,16 +46,16 @@ class Strangeness(_Kept):
         """How strange each image (n,) is of which these are the logits (n, classes)."""
         if self.method == "energy":
             return energy(logits, temperature)
-        P, linear, constant = self._form
-        squares = np.add.reduce(logits @ P * logits, axis=1) + np.minimum.reduce(logits @ linear + constant, axis=1)
+        precision, linear, constant = self._form
+        squares = np.add.reduce(logits @ precision * logits, axis=1) + np.minimum.reduce(logits @ linear + constant, axis=1)
         distances: Real = np.sqrt(np.maximum(squares, 0.0))
         return distances
 
     @cached_property
     def _form(self) -> tuple[Real, Real, Real]:
         """P, −2 P m and mᵀ P m of the squared distance zᵀ P z − 2 zᵀ P m + mᵀ P m."""
-        P, m = np.array(self.precision), np.array(self.means)
-        return P, -2.0 * P @ m.T, np.einsum("ki,ij,kj->k", m, P, m)
+        precision, means = np.array(self.precision), np.array(self.means)
+        return precision, -2.0 * precision @ means.T, np.einsum("ki,ij,kj->k", means, precision, means)
 
 
 class Calibration(_Kept):
@@ -74,6 +75,12 @@ class Calibration(_Kept):
 def probabilities_of(logits: Logits, calibration: Calibration | None) -> Real:
     """Probabilities (n, classes) of logits, at the temperature where there is one."""
     return softmax(logits, calibration.temperature if calibration else 1.0)
+
+
+def mean_probabilities(classifiers: Iterable[tuple[Logits, Calibration | None]]) -> Real:
+    """What several classifiers say together (n, classes): each at its own temperature, all counting the same."""
+    found: Real = np.mean([probabilities_of(logits, calibration) for logits, calibration in classifiers], axis=0)
+    return found
 
 
 def softmax(logits: Logits, temperature: float = 1.0) -> Real:
