@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from service.calibration import Calibration
 from service.errors import InvalidManifest, ModelNotFound, WrongTask
 from service.files import file_sha256, write_whole
 from service.settings import Settings
@@ -224,6 +225,9 @@ class Card(_Written):
         {}, description="The last row of its history, where there is one: of a stack, means and deviations over it."
     )
     scores: dict[str, Score]
+    calibration: Calibration | None = Field(
+        None, description="What makes a classifier's probabilities ones to believe; `chapterhouse calibrate` finds it."
+    )
 
 
 class Model:
@@ -264,6 +268,11 @@ class Model:
             return None
         except (OSError, ValidationError) as error:
             raise InvalidManifest(f"{path}: {error}") from error
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What the card says of a classifier's probabilities; None where nobody has calibrated it."""
+        return self.card.calibration if self.card else None
 
     @cached_property
     def weights_sha256(self) -> str | None:

@@ -14,7 +14,7 @@ from service.runtime.calls import Call, EngineClient, submit_parts
 from service.store import Model
 from service.tasks.classify import Classify
 
-Probabilities = NDArray[np.float32]
+Logits = NDArray[np.float32]
 
 TOP_K_DEFAULT = 5
 TOP_K_LIMIT = 1000
@@ -67,20 +67,30 @@ class Labelling:
     async def ask(self, engine: EngineClient, *, deadline: float | None = None, request_id: str = "") -> dict[str, Any]:
         """The members of a Classification. Raises the ServiceError that the engine met."""
         images = [image for image in self.prepared if not isinstance(image, UnreadableImage)]
-        probabilities = iter(await self._probabilities(engine, images, deadline, request_id) if images else ())
-        labels = self.model.manifest.labels
+        calibration = self.model.calibration
+        found: list[dict[str, Any]] = []
+        if images:
+            logits = await self._logits(engine, images, deadline, request_id)
+            found = TASK.finish(logits, self.model.manifest.labels, calibration, self.top_k)
+        left = iter(found)
         predictions = [
             {"name": name, "error": image.problem()}
             if isinstance(image, UnreadableImage)
-            else {"name": name, "labels": TASK.finish(next(probabilities), labels, self.top_k)}
+            else {"name": name, **next(left)}
             for name, image in zip(self.names, self.prepared, strict=True)
         ]
-        return {"model": self.model.id, "version": self.model.version, "predictions": predictions}
+        return {
+            "model": self.model.id,
+            "version": self.model.version,
+            "calibrated": calibration is not None,
+            "strangeness_limit": calibration.strangeness.limit if calibration else None,
+            "predictions": predictions,
+        }
 
-    async def _probabilities(
+    async def _logits(
         self, engine: EngineClient, images: list[Pixels], deadline: float | None, request_id: str
-    ) -> Probabilities:
-        """Probabilities (n, classes) of the images, which go in parts of the model's largest batch."""
+    ) -> Logits:
+        """Logits (n, classes) of the images, which go in parts of the model's largest batch."""
         call = Call(self.model.id, "classify")
         most = self.model.manifest.serving.max_batch
         if len(images) <= most:  # nearly always: no task is made for it
@@ -88,4 +98,4 @@ class Labelling:
             return (await engine.submit(call, [rows], deadline=deadline, request_id=request_id))[0]
         parts = ([np.concatenate(images[start : start + most])] for start in range(0, len(images), most))
         async with aclosing(submit_parts(engine, call, parts, deadline=deadline, request_id=request_id)) as answers:
-            return np.concatenate([probabilities async for [probabilities] in answers])
+            return np.concatenate([logits async for [logits] in answers])

@@ -19,6 +19,7 @@ async def measure_scores(settings: Settings, store: ModelStore, model: Model, ca
     from service.evaluation.pipeline import Bench
     from service.evaluation.references import References
     from service.runtime.in_process import LocalEngine
+    from service.scoring.classes import namers_of
     from service.scoring.forecasts import forecast_scores
     from service.scoring.images import classifier_scores, generator_scores, point_scores, stacked_scores
 
@@ -32,9 +33,8 @@ async def measure_scores(settings: Settings, store: ModelStore, model: Model, ca
         if model.manifest.points is not None:
             return await point_scores(model, engine, seed=card.seed)
         if model.manifest.dataset in STACKED:
-            eye = store.get(model.manifest.training["appraised"]["extractor"], task="classify")
             modes = STACKED[model.manifest.dataset].modes
-            return await stacked_scores(model, eye, engine, modes, seed=card.seed)
+            return await stacked_scores(model, namers_of(model, store), engine, modes, seed=card.seed)
         bench = Bench(settings, store, engine, References.of(settings))
         return await generator_scores(model, bench, seed=card.seed)
 

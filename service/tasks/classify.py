@@ -1,4 +1,4 @@
-"""What is in the picture: image files to labelled probabilities."""
+"""What is in the picture: image files to logits, logits to labelled probabilities."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from service.calibration import Calibration, Strangeness, probabilities_of
 from service.imaging import Pixels, conform, decode
 from service.store import ImageInput, Manifest
 
@@ -40,7 +41,7 @@ def images_example(manifest: Manifest, rows: int) -> Sequence[tuple[tuple[int, .
 
 
 class Classify:
-    """Images uint8 (n, H, W, C) to probabilities float32 (n, classes)."""
+    """Images uint8 (n, H, W, C) to logits float32 (n, classes); what these mean, the model's card knows."""
 
     exact = False
     any_length = False
@@ -55,20 +56,42 @@ class Classify:
         return read_image(data, spec, limit_pixels=limit_pixels)
 
     def forward(self, net: "nn.Module", tensors: Sequence["Tensor"], manifest: Manifest) -> Sequence["Tensor"]:
-        """Softmax over the net's logits."""
+        """The net's logits."""
         assert manifest.input is not None
         logits: Tensor = net(normalise(tensors[0], manifest.input))
-        return [logits.float().softmax(dim=1)]
+        return [logits.float()]
 
     def example(self, manifest: Manifest, rows: int) -> Sequence[tuple[tuple[int, ...], str]]:
         """One array of stored pixels."""
         return images_example(manifest, rows)
 
-    def finish(self, probabilities: NDArray[np.float32], labels: Sequence[str], top_k: int) -> list[dict[str, Any]]:
-        """The `top_k` likeliest labels of one image's probabilities (classes,), likeliest first."""
-        order = np.argsort(-probabilities, kind="stable")[:top_k]
-        values = probabilities[order].tolist()
-        return [
-            {"label": labels[index], "index": index, "probability": value}
-            for index, value in zip(order.tolist(), values, strict=True)
+    def finish(
+        self, logits: NDArray[np.float32], labels: Sequence[str], calibration: Calibration | None, top_k: int
+    ) -> list[dict[str, Any]]:
+        """Of each image of which these are the logits (n, classes) the `top_k` likeliest labels, likeliest first.
+
+        Beside them how strange it is to the model, if its card knows, and a note where that is beyond the limit.
+        """
+        orders = (-logits).argsort(axis=1, kind="stable")[:, :top_k].tolist()
+        found: list[dict[str, Any]] = [
+            {
+                "labels": [{"label": labels[index], "index": index, "probability": row[index]} for index in order],
+                "strangeness": None,
+                "notes": [],
+            }
+            for order, row in zip(orders, probabilities_of(logits, calibration).tolist(), strict=True)
         ]
+        if calibration is not None:
+            for prediction, strangeness in zip(found, calibration.strangeness_of(logits).tolist(), strict=True):
+                prediction["strangeness"] = strangeness
+                if strangeness > calibration.strangeness.limit:
+                    prediction["notes"].append(_note(strangeness, calibration.strangeness))
+        return found
+
+
+def _note(found: float, known: Strangeness) -> str:
+    """That an image may be nothing that the model knows."""
+    return (
+        f"This image is strange to the model ({known.method} {found:.4g}); only {100 * known.share:.3g} % of its"
+        f" dataset's test images are beyond {known.limit:.4g}. It may show none of the labels."
+    )
