@@ -1,5 +1,6 @@
 """Image files to pixels and back: one decoder for every process, so that every process sees the same pixels."""
 
+from service.imaging.ink import as_light_ink
 from service.imaging.pixels import Filter, Pixels, conform, encode_png, tile
 from service.imaging.reading import DECODER, FRAMES, MEDIA_TYPES, Picture, decode, read_picture
 
@@ -10,6 +11,7 @@ __all__ = [
     "Filter",
     "Picture",
     "Pixels",
+    "as_light_ink",
     "conform",
     "decode",
     "encode_png",

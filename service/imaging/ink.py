@@ -1,8 +1,8 @@
 """A drawn character brought to the form in which a net knows it: light ink on black, centred by its mass.
 
 MNIST's own recipe (LeCun, Bottou, Bengio, Haffner, Proc. IEEE 1998, section III-A; yann.lecun.com/exdb/mnist): the
-ink's box is scaled to 20×20 with its proportions kept, and its centre of mass put into the middle of 28×28. Here the ink is
-found first, on paper of any colour, lit unevenly, or transparent.
+ink's box is scaled to 20×20 with its proportions kept, and its centre of mass put into the middle of 28×28. Here the
+ink is found first, on paper of any colour, lit unevenly, or transparent.
 """
 
 from dataclasses import dataclass
@@ -26,6 +26,8 @@ FAINTEST = 24
 """Levels of 255 by which ink differs from its paper at least: what differs less is no ink."""
 NOISE = 0.15
 """Share of the strongest ink below which there is paper."""
+EVEN = 0.5
+"""Levels by which even paper differs from its shade in the mean: on such the faintest ink is ink."""
 SOLID = 0.35
 """Share above which a pixel counts for the box: a shadow or a JPEG's ripples are less."""
 STRONGEST = 99.0
@@ -64,7 +66,8 @@ def as_light_ink(picture: Picture, side: int) -> Drawn | None:
     ink = np.maximum(residual if light else -residual, 0.0)
     strongest = float(np.percentile(ink[ink > NOISE * ink.max()], STRONGEST))
     ink = np.clip(ink / strongest, 0.0, 1.0)
-    ink[ink < NOISE] = 0.0
+    if np.abs(residual[np.abs(residual) < FAINTEST]).mean() > EVEN:
+        ink[ink < NOISE] = 0.0
     if not light:
         notes.append(INVERTED)
     placed, moved = _placed(ink, side)
