@@ -66,7 +66,8 @@ def as_light_ink(picture: Picture, side: int) -> Drawn | None:
     ink = np.maximum(residual if light else -residual, 0.0)
     strongest = float(np.percentile(ink[ink > NOISE * ink.max()], STRONGEST))
     ink = np.clip(ink / strongest, 0.0, 1.0)
-    if np.abs(residual[np.abs(residual) < FAINTEST]).mean() > EVEN:
+    still = np.abs(residual[np.abs(residual) < FAINTEST])
+    if not len(still) or still.mean() > EVEN:
         ink[ink < NOISE] = 0.0
     if not light:
         notes.append(INVERTED)
