@@ -1,5 +1,6 @@
 """Files written whole, then shown: a reader sees the old one or the new one, never half of it."""
 
+import errno
 import hashlib
 import os
 import secrets
@@ -15,6 +16,9 @@ STAGED = ".staged"
 """How names of files end that are still being written."""
 STALE_S = 3600.0
 """Files and folders that nobody has written to for so long, and that nobody wants, were left by a process that died."""
+
+NO_FLUSHING = (errno.EINVAL, errno.ENOTSUP)
+"""The answers of file systems that flush nothing on request; some on a network do not flush folders."""
 
 
 @contextmanager
@@ -135,9 +139,12 @@ def file_sha256(path: Path) -> str:
 
 
 def _flush(path: Path) -> None:
-    """Bring a file's content, or a folder's names, to the disk."""
+    """Bring a file's content, or a folder's names, to the disk, where its file system can be asked to."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_FLUSHING:
+            raise
     finally:
         os.close(descriptor)

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from service.errors import InvalidSamples
-from service.metrics.metric import NOT_ASKED, Floor, Metric, RowNumbers, Score, Side
+from service.metrics.metric import NOT_ASKED, About, Floor, Metric, RowNumbers, Score, Side
 from service.metrics.samples import Real, Rows, checked_probabilities
 from service.metrics.uncertainty import EXPECTATION, Interval, Variances, jackknife_variance
 
@@ -21,8 +21,21 @@ from service.metrics.uncertainty import EXPECTATION, Interval, Variances, jackkn
 class InceptionScore(Metric):
     """How sure the classifier is of each generated sample, and how varied it finds them all."""
 
-    better = "higher"
-    parts = ("std", "splits")
+    about = About(
+        title="Inception Score",
+        better="higher",
+        generated="probabilities",
+        reference=None,
+        samples="Several times as many in each split as there are classes; papers take 50,000 in ten splits.",
+        use=(
+            "To compare with older papers, by the same classifier. It never looks at real samples: copies of a few"
+            " good images of each class score high."
+        ),
+        parts={
+            "std": "Standard deviation of the splits' scores.",
+            "splits": "Splits that were averaged.",
+        },
+    )
 
     splits: int = Field(10, ge=1, description="Parts whose scores are averaged.")
     shuffle: bool = Field(default=True, description="Shuffle the rows before they are split.")

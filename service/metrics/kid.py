@@ -15,7 +15,7 @@ from service.errors import InvalidSamples
 from service.metrics.kernel_interval import kernel_interval
 from service.metrics.kernel_metric import KernelMetric, sums_of
 from service.metrics.kernels import Kernel, Polynomial, discrepancy
-from service.metrics.metric import NOT_ASKED, Score, Side
+from service.metrics.metric import NOT_ASKED, About, Score, Side
 from service.metrics.samples import Rows, check_pair
 from service.metrics.uncertainty import POPULATION
 
@@ -25,7 +25,22 @@ OVERLAPPING = "the subsets overlap; measure whole sets for an interval"
 class KID(KernelMetric):
     """The unbiased squared MMD of a cubic kernel."""
 
-    parts = ("std", "subsets", "subset_size")
+    about = About(
+        title="Kernel distance",
+        better="lower",
+        generated="features",
+        reference="features",
+        samples="25 a side for an interval; some thousands a side for Inception's features.",
+        use=(
+            "Instead of `fid` where samples are few, since it is unbiased at every size. Papers print the mean over"
+            " `subsets`."
+        ),
+        parts={
+            "std": "Standard deviation over the subsets, which overlap: no standard error.",
+            "subsets": "Subsets that were averaged.",
+            "subset_size": "Samples of each side in a subset.",
+        },
+    )
 
     subsets: int | None = Field(None, ge=1, le=1000, description="Random subsets to average over; else whole sets.")
     subset_size: int = Field(1000, ge=2, description="Samples of each side in a subset.")
