@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Logits = NDArray[Any]
 Real = NDArray[np.float64]
 Method = Literal["distance", "energy"]
+METHODS: tuple[Method, ...] = ("distance", "energy")
 Table = tuple[tuple[float, ...], ...]
 
 
@@ -47,7 +48,9 @@ class Strangeness(_Kept):
         if self.method == "energy":
             return energy(logits, temperature)
         precision, linear, constant = self._form
-        squares = np.add.reduce(logits @ precision * logits, axis=1) + np.minimum.reduce(logits @ linear + constant, axis=1)
+        squares = np.add.reduce(logits @ precision * logits, axis=1) + np.minimum.reduce(
+            logits @ linear + constant, axis=1
+        )
         distances: Real = np.sqrt(np.maximum(squares, 0.0))
         return distances
 

@@ -51,7 +51,9 @@ class Judge:
     @property
     def seen_by(self) -> str:
         """Whose eyes these are, for the record: other ones have to look again."""
-        calibrated = (f"{told([model])} at {model.calibration.temperature:g}" for model in self.namers if model.calibration)
+        calibrated = (
+            f"{told([model])} at {model.calibration.temperature:g}" for model in self.namers if model.calibration
+        )
         return f"{told([self.extractor])}; {', '.join(calibrated)}"
 
     async def look(self, model: Model, *, count: int = SAMPLES) -> Digits:

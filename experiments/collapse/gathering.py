@@ -29,8 +29,8 @@ async def gather(
 ) -> AsyncIterator[tuple[Model, Measurement]]:
     """Measure every generator that has weights and a card, in the order of the tables.
 
-    What needs images is not measured again where the same eyes saw those of the same weights, and what is known of a history stays where
-    the history is gone.
+    What needs images is not measured again where the same eyes saw those of the same weights, and what is known of a
+    history stays where the history is gone.
     """
     for table in TABLES:
         for model in table.generators(store):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from service.calibration import Calibration, Change, Method, Strangeness, softmax
+from service.calibration import METHODS, Calibration, Change, Method, Strangeness, softmax
 from service.datasets.registry import find_dataset
 from service.datasets.split import Split
 from service.imaging import Pixels, conform
@@ -30,7 +30,6 @@ SHARE = 0.05
 """Of the test images, how many may be called strange."""
 SEED = 0
 """Of the noise and of the choice of what is blended."""
-METHODS: tuple[Method, ...] = ("distance", "energy")
 OTHERS: dict[str, tuple[str, ...]] = {
     "mnist": ("fashion-mnist",),
     "fashion-mnist": ("mnist",),
@@ -66,19 +65,28 @@ async def calibrate(
     `test` images and on what is strange. Raises DatasetMissing.
     """
     logits = await logits_of(engine, model, test.images)
-    before, after = (reliability_at(temperature, logits, test) for temperature in (1.0, fitted.temperature))
     strange = {kind: await logits_of(engine, model, images) for kind, images in strange_images(model, test, settings)}
     own = await logits_of(engine, model, seen.images)
+    ece, nll = changes(logits, test, fitted.temperature)
     return Calibration(
         temperature=fitted.temperature,
         how=fitted.how,
-        ece=Change(before=_digits(before.ece), after=_digits(after.ece)),
-        nll=Change(
-            before=_digits(negative_log_likelihood(logits, test.labels)),
-            after=_digits(negative_log_likelihood(logits, test.labels, fitted.temperature)),
-        ),
+        ece=ece,
+        nll=nll,
         strangeness=choose_strangeness(own, seen.labels, logits, strange, fitted.temperature),
     )
+
+
+def changes(logits: Logits, test: Split, temperature: float) -> tuple[Change, Change]:
+    """What a temperature does to the calibration error of test images, and to the likelihood of their labels."""
+    ece, nll = (
+        [_digits(measure(t)) for t in (1.0, temperature)]
+        for measure in (
+            lambda t: reliability_at(t, logits, test).ece,
+            lambda t: negative_log_likelihood(logits, test.labels, t),
+        )
+    )
+    return Change(before=ece[0], after=ece[1]), Change(before=nll[0], after=nll[1])
 
 
 def reliability_at(temperature: float, logits: Logits, test: Split) -> Reliability:
