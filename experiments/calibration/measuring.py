@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.calibration.record import Diagram, Measurement, Team
-from service.calibration import mean_probabilities, probabilities_of, softmax
 from service.datasets.registry import find_dataset
 from service.runtime.calls import EngineClient
 from service.scoring.calibration import reliability_at, strange_images
 from service.scoring.classes import logits_of
 from service.settings import Settings
 from service.store import Model
+from service.tasks.sureness import mean_probabilities, probabilities_of, softmax
 
 CONFIDENT = 0.9
 TEST = "test images"

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from service.calibration import METHODS, Calibration, Change, Method, Strangeness, softmax
+from service.calibration import METHODS, Calibration, Change, Method, Strangeness
 from service.datasets.registry import find_dataset
 from service.datasets.split import Split
 from service.imaging import Pixels, conform
@@ -23,6 +23,7 @@ from service.runtime.calls import EngineClient
 from service.scoring.classes import Logits, logits_of
 from service.settings import Settings
 from service.store import ImageInput, Model
+from service.tasks.sureness import softmax, strangeness_of
 
 SHOWN = 2000
 """Images of each strange kind, and of the test set beside them."""
@@ -79,14 +80,14 @@ async def calibrate(
 
 def changes(logits: Logits, test: Split, temperature: float) -> tuple[Change, Change]:
     """What a temperature does to the calibration error of test images, and to the likelihood of their labels."""
-    ece, nll = (
-        [_digits(measure(t)) for t in (1.0, temperature)]
-        for measure in (
-            lambda t: reliability_at(t, logits, test).ece,
-            lambda t: negative_log_likelihood(logits, test.labels, t),
-        )
-    )
-    return Change(before=ece[0], after=ece[1]), Change(before=nll[0], after=nll[1])
+
+    def both(t: float) -> tuple[float, float]:
+        likelihood = negative_log_likelihood(logits, test.labels, t)
+        return _digits(reliability_at(t, logits, test).ece), _digits(likelihood)
+
+    before, after = both(1.0), both(temperature)
+    ece, nll = (Change(before=one, after=other) for one, other in zip(before, after, strict=True))
+    return ece, nll
 
 
 def reliability_at(temperature: float, logits: Logits, test: Split) -> Reliability:
@@ -109,10 +110,10 @@ def choose_strangeness(
         )
         for method in METHODS
     }
-    usual = {method: one.measure(test.astype(np.float64), temperature) for method, one in candidates.items()}
+    usual = {method: strangeness_of(test, one, temperature) for method, one in candidates.items()}
     areas: dict[Method, dict[str, float]] = {
         method: {
-            kind: round(auroc(usual[method], one.measure(logits.astype(np.float64), temperature)), 4)
+            kind: round(auroc(usual[method], strangeness_of(logits, one, temperature)), 4)
             for kind, logits in strange.items()
         }
         for method, one in candidates.items()

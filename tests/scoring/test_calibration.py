@@ -5,13 +5,14 @@ import pytest
 from doubles import add_doubles
 from scipy.special import softmax
 
-from service.calibration import softmax as calibrated
 from service.datasets.split import Split
 from service.runtime.in_process import LocalEngine
-from service.scoring.calibration import SHARE, changes, choose_strangeness, logits_of, strange_images
-from service.scoring.classes import name_classes, namers_of
+from service.scoring.calibration import SHARE, changes, choose_strangeness, strange_images
+from service.scoring.classes import logits_of, name_classes, namers_of
 from service.settings import Settings
 from service.store import ModelStore
+from service.tasks.sureness import softmax as calibrated
+from service.tasks.sureness import strangeness_of
 
 CLASSES = 4
 
@@ -27,7 +28,8 @@ def logits_for(labels: np.ndarray, seed: int, sharpness: float) -> np.ndarray:
     """Logits of one who is mostly right, a good part of the time unsure, and too sure by this factor."""
     draw = np.random.default_rng(seed)
     means = np.eye(CLASSES)[labels] * 2
-    return (means + draw.normal(size=(len(labels), CLASSES))).astype(np.float32) * sharpness
+    logits: np.ndarray = (means + draw.normal(size=(len(labels), CLASSES))).astype(np.float32) * sharpness
+    return logits
 
 
 def test_a_temperature_that_fits_makes_the_error_and_the_loss_smaller(split: Split) -> None:
@@ -41,7 +43,7 @@ def test_as_few_test_images_as_was_said_lie_beyond_the_limit(split: Split) -> No
     test = logits_for(split.labels, 2, 1.0)
     strange = {"noise": np.random.default_rng(3).normal(size=(100, CLASSES)).astype(np.float32)}
     known = choose_strangeness(logits_for(split.labels, 1, 1.0), split.labels, test, strange, 1.0)
-    beyond = known.measure(test.astype(np.float64), 1.0) > known.limit
+    beyond = strangeness_of(test, known, 1.0) > known.limit
     assert beyond.mean() == pytest.approx(SHARE, abs=1 / len(test))
 
 
