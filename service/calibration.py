@@ -1,16 +1,16 @@
-"""How sure a classifier may be, and how strange an image is to it: what its card says of both, put to use."""
+"""What a classifier's card says of its probabilities: the temperature, what it changes, and what is strange to it."""
 
-from collections.abc import Iterable
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-Logits = NDArray[Any]
-Real = NDArray[np.float64]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 Method = Literal["distance", "energy"]
+METHODS: tuple[Method, ...] = ("distance", "energy")
 Table = tuple[tuple[float, ...], ...]
 
 
@@ -42,20 +42,11 @@ class Strangeness(_Kept):
     means: Table = Field((), description="m, (classes, classes): a row a class.")
     precision: Table = Field((), description="P, (classes, classes).")
 
-    def measure(self, logits: Real, temperature: float) -> Real:
-        """How strange each image (n,) is of which these are the logits (n, classes)."""
-        if self.method == "energy":
-            return energy(logits, temperature)
-        precision, linear, constant = self._form
-        squares = np.add.reduce(logits @ precision * logits, axis=1) + np.minimum.reduce(
-            logits @ linear + constant, axis=1
-        )
-        distances: Real = np.sqrt(np.maximum(squares, 0.0))
-        return distances
-
     @cached_property
-    def _form(self) -> tuple[Real, Real, Real]:
-        """P, −2 P m and mᵀ P m of the squared distance zᵀ P z − 2 zᵀ P m + mᵀ P m."""
+    def form(self) -> "tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]":
+        """P, −2 P m and mᵀ P m of the squared distance zᵀ P z − 2 zᵀ P m + mᵀ P m, made once."""
+        import numpy as np  # whoever only lists the store needs none
+
         precision, means = np.array(self.precision), np.array(self.means)
         return precision, -2.0 * precision @ means.T, np.einsum("ki,ij,kj->k", means, precision, means)
 
@@ -68,35 +59,3 @@ class Calibration(_Kept):
     ece: Change = Field(description="Expected calibration error on the test set, in 15 bins of equal width.")
     nll: Change = Field(description="Mean negative log-likelihood of the test set's labels, in nats.")
     strangeness: Strangeness
-
-    def strangeness_of(self, logits: Logits) -> Real:
-        """How strange each image (n,) is of which these are the logits (n, classes)."""
-        return self.strangeness.measure(np.asarray(logits, np.float64), self.temperature)
-
-
-def probabilities_of(logits: Logits, calibration: Calibration | None) -> Real:
-    """Probabilities (n, classes) of logits, at the temperature where there is one."""
-    return softmax(logits, calibration.temperature if calibration else 1.0)
-
-
-def mean_probabilities(classifiers: Iterable[tuple[Logits, Calibration | None]]) -> Real:
-    """What several classifiers say together (n, classes): each at its own temperature, all counting the same."""
-    found: Real = np.mean([probabilities_of(logits, calibration) for logits, calibration in classifiers], axis=0)
-    return found
-
-
-def softmax(logits: Logits, temperature: float = 1.0) -> Real:
-    """exp(z / T) / Σ exp(z / T) along the last axis, in float64."""
-    z = np.asarray(logits, np.float64)
-    powers = np.exp((z - np.maximum.reduce(z, axis=-1, keepdims=True)) / temperature)
-    probabilities: Real = powers / np.add.reduce(powers, axis=-1, keepdims=True)
-    return probabilities
-
-
-def energy(logits: Logits, temperature: float = 1.0) -> Real:
-    """−T log Σ exp(z / T) along the last axis, in float64."""
-    z = np.asarray(logits, np.float64)
-    largest = z.max(axis=-1, keepdims=True)
-    sums = np.exp((z - largest) / temperature).sum(axis=-1)
-    found: Real = -(temperature * np.log(sums) + largest[..., 0])
-    return found

@@ -14,10 +14,13 @@ from service.store import Model, ModelStore, write_card
 @fail_clearly
 def calibrate(
     model_id: Annotated[str, typer.Argument(help="A trained classifier of the store, such as lenet5-mnist.")],
+    images: Annotated[
+        int, typer.Option(min=1, help="The last so many training images are what the temperature is fitted on.")
+    ] = 5000,
     threads: Annotated[int, typer.Option(help="Torch threads of the twin's training.")] = 1,
     device: Annotated[str, typer.Option(help="Where to train the twin: cpu, cuda:0, …")] = "cpu",
 ) -> None:
-    """Train a classifier's twin without 5,000 images, fit the temperature on them, and write it on the card.
+    """Train a classifier's twin without some images, fit the temperature on these, and write it on the card.
 
     A twin's training that was stopped goes on, and one that is done is not repeated. The weights stay as they are.
     """
@@ -26,14 +29,22 @@ def calibrate(
     settings = read_settings()
     store = ModelStore(settings.twins_dir, settings.added_models_dir, settings.shipped_models_dir)
     model = ModelStore.of(settings).get(model_id, task="classify")
-    twin = train_twin(model, settings.twins_dir, data_dir=settings.data, store=store, threads=threads, device=device)
-    calibration = asyncio.run(_measure(settings, model, twin))
+    twin = train_twin(
+        model,
+        settings.twins_dir,
+        data_dir=settings.data,
+        store=store,
+        withheld=images,
+        threads=threads,
+        device=device,
+    )
+    calibration = asyncio.run(_measure(settings, model, twin, images))
     assert model.card is not None, "what has a twin has a card"
     write_card(model.card.model_copy(update={"calibration": calibration}), model.folder / "card.json")
-    say(f"{model_id}  temperature {calibration.temperature:.4g}  {describe(calibration)}")
+    say(f"{model_id}  temperature {calibration.temperature:.4g}  {summary(calibration)}")
 
 
-def describe(calibration: Calibration) -> str:
+def summary(calibration: Calibration) -> str:
     """What the temperature changes, and how well strange images are told, in words."""
     known = calibration.strangeness
     areas = ", ".join(f"{kind} {area:.3f}" for kind, area in known.auroc[known.method].items())
@@ -44,16 +55,15 @@ def describe(calibration: Calibration) -> str:
     )
 
 
-async def _measure(settings: Settings, model: Model, twin: Model) -> Calibration:
+async def _measure(settings: Settings, model: Model, twin: Model, images: int) -> Calibration:
     """Both nets through an engine each: they have one id."""
     from service.datasets.registry import find_dataset
     from service.runtime.in_process import LocalEngine
     from service.scoring.calibration import calibrate as measure
     from service.scoring.calibration import fit_on_twin
-    from service.training.twin import WITHHELD
 
     dataset = find_dataset(model.manifest.dataset)
-    _, withheld = dataset.load(settings.data, "train").divide(WITHHELD)
+    _, withheld = dataset.load(settings.data, "train").divide(images)
     test = dataset.load(settings.data, "test")
     async with LocalEngine(ModelStore(twin.folder.parent), threads=1) as engine:
         fitted = await fit_on_twin(twin, engine, withheld)

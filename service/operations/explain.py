@@ -57,6 +57,7 @@ class Inspection:
             unit=-1 if unit is None else unit,
             label=-1 if label is None else label,
             square=square or 0,
+            temperature=model.calibration.temperature if model.calibration else 1.0,
         )
         return cls(model, task, as_is)
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from service.calibration import Calibration, Change, Method, Strangeness, softmax
+from service.calibration import METHODS, Calibration, Change, Method, Strangeness
 from service.datasets.registry import find_dataset
 from service.datasets.split import Split
 from service.imaging import Pixels, conform
@@ -23,6 +23,7 @@ from service.runtime.calls import EngineClient
 from service.scoring.classes import Logits, logits_of
 from service.settings import Settings
 from service.store import ImageInput, Model
+from service.tasks.sureness import softmax, strangeness_of
 
 SHOWN = 2000
 """Images of each strange kind, and of the test set beside them."""
@@ -30,7 +31,6 @@ SHARE = 0.05
 """Of the test images, how many may be called strange."""
 SEED = 0
 """Of the noise and of the choice of what is blended."""
-METHODS: tuple[Method, ...] = ("distance", "energy")
 OTHERS: dict[str, tuple[str, ...]] = {
     "mnist": ("fashion-mnist",),
     "fashion-mnist": ("mnist",),
@@ -66,19 +66,28 @@ async def calibrate(
     `test` images and on what is strange. Raises DatasetMissing.
     """
     logits = await logits_of(engine, model, test.images)
-    before, after = (reliability_at(temperature, logits, test) for temperature in (1.0, fitted.temperature))
     strange = {kind: await logits_of(engine, model, images) for kind, images in strange_images(model, test, settings)}
     own = await logits_of(engine, model, seen.images)
+    ece, nll = changes(logits, test, fitted.temperature)
     return Calibration(
         temperature=fitted.temperature,
         how=fitted.how,
-        ece=Change(before=_digits(before.ece), after=_digits(after.ece)),
-        nll=Change(
-            before=_digits(negative_log_likelihood(logits, test.labels)),
-            after=_digits(negative_log_likelihood(logits, test.labels, fitted.temperature)),
-        ),
+        ece=ece,
+        nll=nll,
         strangeness=choose_strangeness(own, seen.labels, logits, strange, fitted.temperature),
     )
+
+
+def changes(logits: Logits, test: Split, temperature: float) -> tuple[Change, Change]:
+    """What a temperature does to the calibration error of test images, and to the likelihood of their labels."""
+
+    def both(t: float) -> tuple[float, float]:
+        likelihood = negative_log_likelihood(logits, test.labels, t)
+        return _digits(reliability_at(t, logits, test).ece), _digits(likelihood)
+
+    before, after = both(1.0), both(temperature)
+    ece, nll = (Change(before=one, after=other) for one, other in zip(before, after, strict=True))
+    return ece, nll
 
 
 def reliability_at(temperature: float, logits: Logits, test: Split) -> Reliability:
@@ -101,10 +110,10 @@ def choose_strangeness(
         )
         for method in METHODS
     }
-    usual = {method: one.measure(test.astype(np.float64), temperature) for method, one in candidates.items()}
+    usual = {method: strangeness_of(test, one, temperature) for method, one in candidates.items()}
     areas: dict[Method, dict[str, float]] = {
         method: {
-            kind: round(auroc(usual[method], one.measure(logits.astype(np.float64), temperature)), 4)
+            kind: round(auroc(usual[method], strangeness_of(logits, one, temperature)), 4)
             for kind, logits in strange.items()
         }
         for method, one in candidates.items()

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from service.calibration import Real, mean_probabilities
 from service.imaging import Pixels
 from service.runtime.calls import Call, EngineClient, Lane
 from service.store import Model, ModelStore
+from service.tasks.sureness import Real, mean_probabilities
 
 Logits = NDArray[np.float32]
 

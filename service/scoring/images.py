@@ -74,7 +74,7 @@ async def point_scores(model: Model, engine: EngineClient, *, seed: int) -> dict
 async def stacked_scores(
     model: Model, namers: Sequence[Model], engine: EngineClient, modes: int, *, seed: int
 ) -> dict[str, Score]:
-    """How many modes images cover whose channels are digits: three, as the classifiers read them, are one mode."""
+    """How many modes a generator covers whose images hold a digit in each channel: three digits are one mode."""
     images = await gather_samples(engine, model, seed=seed, count=STACKED)
     found = np.zeros(len(images), np.int64)
     for channel in range(images.shape[3]):

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from service.calibration import Calibration, Strangeness, probabilities_of
+from service.calibration import Calibration, Strangeness
 from service.imaging import Pixels, as_light_ink, conform, read_picture
 from service.imaging.reading import ALPHA
 from service.store import ImageInput, Manifest
+from service.tasks.sureness import probabilities_of, strangeness_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -109,10 +110,12 @@ class Classify:
             for order, row in zip(orders, probabilities_of(logits, calibration).tolist(), strict=True)
         ]
         if calibration is not None:
-            for prediction, strangeness in zip(found, calibration.strangeness_of(logits).tolist(), strict=True):
-                prediction["strangeness"] = strangeness
-                if strangeness > calibration.strangeness.limit:
-                    prediction["notes"].append(_note(strangeness, calibration.strangeness))
+            known = calibration.strangeness
+            strangeness = strangeness_of(logits, known, calibration.temperature).tolist()
+            for prediction, value in zip(found, strangeness, strict=True):
+                prediction["strangeness"] = value
+                if value > known.limit:
+                    prediction["notes"].append(_note(value, known))
         return found
 
 

@@ -35,7 +35,8 @@ class Explain:
     * filters: its kernels (n, K, C, kh, kw), whatever the image
 
     `label` is the likeliest unless one is given, `layer` the last one with maps (of filters: the first) unless named;
-    `unit` leaves one map, or one filter, of the layer; `square` is the side in pixels of what occludes.
+    `unit` leaves one map, or one filter, of the layer; `square` is the side in pixels of what occludes;
+    `temperature` is that of the model's card, so that probabilities are those of `/classify`.
     """
 
     method: Method = "saliency"
@@ -43,6 +44,7 @@ class Explain:
     unit: int = -1
     label: int = -1
     square: int = 0
+    temperature: float = 1.0
 
     exact = False
     any_length = False

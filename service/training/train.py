@@ -124,7 +124,7 @@ def train(
         versions=versions(),
         hardware=_hardware(device, threads, processes),
         seconds=round(seconds, 1),
-        recipe={"form": form, **recipe},
+        recipe={"form": form, **recipe, **({"withheld": withheld} if withheld else {})},
         noticed=told.noticed,
         ending=told.ending,
         scores={},

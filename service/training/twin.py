@@ -8,26 +8,34 @@ from service.store import Card, Model, ModelStore, write_card
 from service.training.train import train
 
 WITHHELD = 5000
-"""The last training images, which the twin does not see."""
+"""How many of the last training images a twin does not see, unless said otherwise."""
 NOT_IN_EVERY_CARD = "full"
 """The form of a recipe whose card does not name it."""
 
 
 def train_twin(
-    model: Model, workplace: Path, *, data_dir: Path, store: ModelStore, threads: int = 1, device: str = "cpu"
+    model: Model,
+    workplace: Path,
+    *,
+    data_dir: Path,
+    store: ModelStore,
+    withheld: int = WITHHELD,
+    threads: int = 1,
+    device: str = "cpu",
 ) -> Model:
-    """The twin of a trained classifier, in a folder of its name in `workplace`; one that is there already is taken.
+    """The twin of a trained classifier that sees all but the last `withheld` training images.
 
-    A training that was stopped goes on. `store` is where a twin finds what it begins with, which has to be a twin, too:
-    those in `workplace` come first in it. Raises InvalidRequest for a
-    model that was not trained here, ConfigurationError where the model that it begins with has no twin yet.
+    It lies in a folder of the model's name in `workplace`; one that is there already is taken, a training that was
+    stopped goes on. What a twin begins with, which `store` finds, has to be a twin, too, so those in `workplace` come
+    first there. Raises InvalidRequest for a model that was not trained here, ConfigurationError where the model that it
+    begins with has no twin yet.
     """
     card = model.card
     if card is None or model.manifest.source is not None:
         raise InvalidRequest(f"{model.id} was not trained by a recipe of this store; it has no twin.")
     folder = workplace / model.id
     twin = Model(folder)
-    if twin.weights.is_file() and twin.card is not None and _same_recipe(card, twin.card):
+    if twin.weights.is_file() and twin.card is not None and _same_recipe(card, twin.card, withheld):
         return twin
     ancestor = (model.manifest.training.get("initial") or {}).get("model")
     if ancestor is not None and not Model(workplace / ancestor).weights.is_file():
@@ -47,12 +55,13 @@ def train_twin(
         threads=threads,
         device=device,
         store=store,
-        withheld=WITHHELD,
+        withheld=withheld,
     )
     write_card(made, folder / "card.json")
     return Model(folder)
 
 
-def _same_recipe(card: Card, twin: Card) -> bool:
+def _same_recipe(card: Card, twin: Card, withheld: int) -> bool:
     """Whether all that a card says of its recipe, which may be less than there is to say, is said of the twin's."""
-    return all(twin.recipe.get(name) == value for name, value in card.recipe.items())
+    wanted = {**card.recipe, "withheld": withheld}
+    return all(twin.recipe.get(name) == value for name, value in wanted.items())

@@ -60,7 +60,8 @@ async def test_what_was_asked_crosses_as_options_and_nothing_else_does(echo: Mod
     await inspection.ask(engine, Prepared(images(51)), deadline=7.0, request_id="r1")
     [(call, _, deadline, request_id)] = engine.calls
     assert call == Call("echo", "explain", options=tuple(call.options))
-    assert dict(call.options) == {"method": "occlusion", "layer": "", "unit": -1, "label": 3, "square": 1}
+    asked = {"method": "occlusion", "layer": "", "unit": -1, "label": 3, "square": 1}
+    assert dict(call.options) == {**asked, "temperature": 1.0}
     assert (deadline, request_id) == (7.0, "r1")
 
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from service.calibration import Real, mean_probabilities
 from service.datasets.mixtures import Mixture
 from service.datasets.registry import STACKED, find_mixture
 from service.datasets.stacked import Stacked
@@ -26,6 +25,7 @@ from service.store import ImageOutput, Manifest, Model, Size
 from service.tasks.classify import Classify
 from service.tasks.features import Features
 from service.tasks.generate import latents
+from service.tasks.sureness import Real, mean_probabilities
 from service.training.adversarial.data import Images
 from service.training.adversarial.settling import settle
 from service.training.history import Row
