@@ -5,11 +5,12 @@ import os
 import time
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
 from service.errors import InvalidSamples
-from service.evaluation.report.schema import MetricEntry, NoiseFloor
+from service.evaluation.copies import count_copies, exact_copies, warnings_of
+from service.evaluation.report.schema import Copies, MetricEntry, NoiseFloor
 from service.evaluation.samples.reading import Samples
 from service.evaluation.threads import Stop
 from service.metrics.kernel_metric import share
@@ -21,6 +22,9 @@ from service.metrics.uncertainty import LEVEL, Interval
 THREADS = min(8, 2 * (os.cpu_count() or 1))
 """Metrics at once. Linear algebra lets go of the interpreter's lock, but each takes some memory; more than there are
 cores, because some wait for what another computes for them all."""
+
+NEIGHBOURLY = frozenset({"one_nn", "precision", "recall", "density", "coverage", "memorisation"})
+"""Metrics that have found every sample's nearest neighbours: near copies are counted by these, too."""
 
 FEWEST_WITH_INTERVAL = 10
 """Samples a side. At 2 against 100 nominal 95 % intervals of FID held 72 % and those of KID 9 %, at 4 85 and 81 %."""
@@ -34,6 +38,7 @@ class Measurement:
     """What measuring adds to a report."""
 
     metrics: dict[str, MetricEntry]
+    copies: Copies
     warnings: tuple[str, ...]
     timing: dict[str, float]
 
@@ -56,7 +61,7 @@ def side_of(samples: Samples, whose: str) -> Side:
     if samples.images is not None:
         raise InvalidSamples(f"The {whose} set holds images, of which features have to be extracted first.")
     probabilities = samples.probabilities if samples.logits is None else softmax(samples.logits, whose)
-    return Side(samples.features, probabilities, samples.statistics, samples.as_sent)
+    return Side(samples.features, probabilities, samples.statistics, samples.as_sent, samples.digests)
 
 
 def measure(
@@ -77,6 +82,7 @@ def measure(
     computed once. Raises Stopped between two of them.
     """
     stop = stop or Stop()
+    generated = replace(generated, copied=exact_copies(generated, reference))
     left_out: dict[str, InvalidSamples] = {}
     for name, metric in metrics.items():
         if lack := metric.lacks(reference, generated):
@@ -100,9 +106,12 @@ def measure(
     left_out |= {name: one for name, one in found.items() if isinstance(one, InvalidSamples)}
     if left_out and not measured:
         raise next(iter(left_out.values()))
+    copies = count_copies(generated, reference, by_distance=any(name in NEIGHBOURLY for name in measured))
     return Measurement(
         {name: one.entry for name, one in measured.items()},
+        copies,
         (
+            *warnings_of(copies, generated.count_of_features),
             *(warning for one in measured.values() for warning in one.warnings),
             *(_left_out(name, error) for name, error in left_out.items()),
         ),

@@ -1,7 +1,8 @@
 """Stored references: what was extracted from a real set once, so that only generated samples are uploaded.
 
 A reference is one safetensors file: `mu` and `sigma` of all samples in float64, the `features` and `probabilities` of
-at most 2,000 of them in half precision where they are known, and a description that names the extractor's weights.
+at most 2,000 of them in half precision where they are known, `digests` of all, and a description that names the
+extractor's weights.
 """
 
 import json
@@ -29,7 +30,7 @@ CALLER = "caller"
 """The extractor of features that were sent."""
 KEPT_ROWS = 2000
 SUFFIX = ".safetensors"
-ROWS = ("features", "probabilities")
+ROWS = ("features", "probabilities", "digests")
 DESCRIPTION = "reference"  # one key, because safetensors writes several in no fixed order
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
@@ -66,11 +67,12 @@ class Reference:
     statistics: Statistics
     features: NDArray[Any] | None
     probabilities: NDArray[Any] | None
+    digests: NDArray[np.uint8] | None = None
 
     @property
     def side(self) -> Side:
         """What the metrics see."""
-        return Side(features=self.features, probabilities=self.probabilities, statistics=self.statistics)
+        return Side(self.features, self.probabilities, self.statistics, digests=self.digests)
 
 
 def make_reference(
@@ -83,6 +85,7 @@ def make_reference(
     dataset: str,
     sha256: str,
     statistics: Statistics | None = None,
+    digests: NDArray[np.uint8] | None = None,
     seed: int = 0,
 ) -> Reference:
     """A reference of features (n, d) and probabilities (n, classes), both in the order of the samples' hashes.
@@ -106,7 +109,7 @@ def make_reference(
         count=statistics.count,
         seed=seed,
     )
-    return Reference(description, statistics, *kept)
+    return Reference(description, statistics, *kept, digests)
 
 
 def _kept_rows(
@@ -212,7 +215,7 @@ class References:
             except (SafetensorError, TypeError) as error:
                 raise InvalidManifest(f"{path}: {error}") from error
         statistics = Statistics(arrays["mu"], arrays["sigma"], description.count)
-        return Reference(description, statistics, arrays.get("features"), arrays.get("probabilities"))
+        return Reference(description, statistics, *(arrays.get(name) for name in ROWS))
 
     def _find(self, name: str) -> Path:
         if _NAME.fullmatch(name):

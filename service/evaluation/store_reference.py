@@ -87,6 +87,7 @@ async def reference_of_images(
         weights_sha256=extractor.weights_sha256 or "",
         dataset=dataset,
         sha256=samples.sha256,
+        digests=samples.digests,
     )
 
 
@@ -108,6 +109,7 @@ def _of_images(
         weights_sha256=extractor.weights_sha256 or "",
         dataset=request.dataset,
         sha256=samples.sha256,
+        digests=samples.digests,
         statistics=given,
         seed=request.seed,
     )
@@ -123,6 +125,7 @@ def _of_features(request: ReferenceRequest, samples: Samples, extractor: Model) 
         weights_sha256=(extractor.weights_sha256 or "") if request.features else "",
         dataset=request.dataset,
         sha256=samples.sha256,
+        digests=samples.digests,
         statistics=samples.statistics,
         seed=request.seed,
     )

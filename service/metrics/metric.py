@@ -54,6 +54,10 @@ class Side:
     statistics: Statistics | None = None
     as_sent: RowNumbers | None = None
     """The rows in the order of whoever sent them, for metrics that cut a set in parts by it; None: as they lie."""
+    digests: NDArray[np.uint8] | None = None
+    """A digest (n, 16) of each sample, of a stored reference of all samples, in any order."""
+    copied: NDArray[np.bool_] | None = None
+    """Of a generated set, which samples (n,) are exact copies of the reference's, as far as digests tell."""
     _remembered: dict[Hashable, Future[Any]] = field(default_factory=dict, init=False, repr=False)
     _lock: Lock = field(default_factory=Lock, init=False, repr=False)
 
