@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
 from service.errors import InvalidSamples
@@ -13,6 +13,7 @@ from service.evaluation.copies import count_copies, exact_copies, warnings_of
 from service.evaluation.report.schema import Copies, MetricEntry, NoiseFloor
 from service.evaluation.samples.reading import Samples
 from service.evaluation.threads import Stop
+from service.metrics.floor import Floor
 from service.metrics.kernel_metric import share
 from service.metrics.metric import Metric, Score, Side
 from service.metrics.registry import DEFAULT_METRICS, build_metric
@@ -152,7 +153,7 @@ def _entry(name: str, score: Score, metric: Metric, sides: tuple[Side, Side], se
     interval = score.interval
     if isinstance(interval, Interval) and any(map(_is_small, sides)):
         interval = FEW
-    floor = metric.noise_floor(*sides, seed=seed)
+    floor = _floor(name, metric, sides, seed)
     known = floor.value is not None and math.isfinite(floor.value)
     return MetricEntry.model_validate(
         {
@@ -160,10 +161,20 @@ def _entry(name: str, score: Score, metric: Metric, sides: tuple[Side, Side], se
             **score.details,
             **_interval(interval),
             "level": LEVEL,
-            "noise_floor": NoiseFloor(value=floor.value, sizes=floor.sizes, how=floor.how) if known else None,
+            "noise_floor": NoiseFloor.model_validate(asdict(floor)) if known else None,
             "noise_floor_reason": None if known else floor.how,
+            "times_floor": score.value / floor.value if metric.falls and floor.value and floor.value > 0 else None,
         }
     )
+
+
+def _floor(name: str, metric: Metric, sides: tuple[Side, Side], seed: int) -> Floor:
+    """What real samples score at these sizes: as the stored reference knows it, else from the reference itself."""
+    reference, generated = sides
+    law = (reference.floors or {}).get(name)
+    if law is None or generated.count is None or metric != type(metric)():
+        return metric.noise_floor(reference, generated, seed=seed)
+    return law.at(generated.count)
 
 
 def _is_small(side: Side) -> bool:

@@ -20,6 +20,7 @@ from safetensors.numpy import save
 
 from service.errors import InvalidManifest, InvalidRequest, InvalidSamples, ReferenceNotFound, ReferenceShipped
 from service.files import stage, sweep_staged
+from service.metrics.floor import FloorLaw
 from service.metrics.metric import Side
 from service.metrics.samples import check_features, checked_probabilities
 from service.metrics.statistics import Statistics, statistics_of
@@ -48,6 +49,7 @@ class Description(BaseModel):
     dim: int = Field(ge=1, description="Length of one feature vector.")
     count: int | None = Field(ge=2, description="Samples behind `mu` and `sigma`; null where only these were sent.")
     seed: int = Field(description="Seed that chose the rows which were kept.")
+    floors: dict[str, FloorLaw] = Field({}, description="What other real samples score against these, by metric.")
 
     def check_extractor(self, extractor: str, weights_sha256: str | None) -> None:
         """Refuse features of another extractor, or of other weights where these are named. Raises ReferenceNotFound."""
@@ -72,7 +74,9 @@ class Reference:
     @property
     def side(self) -> Side:
         """What the metrics see."""
-        return Side(self.features, self.probabilities, self.statistics, digests=self.digests)
+        return Side(
+            self.features, self.probabilities, self.statistics, digests=self.digests, floors=self.description.floors
+        )
 
 
 def make_reference(
@@ -172,7 +176,7 @@ class References:
 
     def summary(self, name: str) -> ReferenceSummary:
         """A reference as `GET /references` lists it. Raises ReferenceNotFound, InvalidManifest."""
-        described = self.describe(name).model_dump(exclude={"seed"})
+        described = self.describe(name).model_dump(exclude={"seed", "floors"})
         return ReferenceSummary.model_validate({**described, "shipped": self._find(name).parent != self._folders[0]})
 
     def check_free(self, name: str) -> None:

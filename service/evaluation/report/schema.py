@@ -53,10 +53,13 @@ class Copies(_Written):
 
 
 class NoiseFloor(_Written):
-    """What the metric reads on the reference alone: a score near it says nothing."""
+    """What the metric reads on real samples alone, at the sizes of this evaluation: a score near it says nothing."""
 
     value: FiniteFloat
-    sizes: tuple[int, ...] = Field(description="Samples in each of the parts compared.")
+    spread: FiniteFloat | None = Field(
+        None, description="Standard deviation from one set of real samples to the next; null in older reports."
+    )
+    sizes: tuple[int, ...] = Field(description="Samples that the value is for.")
     how: str
 
 
@@ -76,6 +79,9 @@ class MetricEntry(BaseModel):
     )
     noise_floor: NoiseFloor | None
     noise_floor_reason: str | None = Field(description="Why there is no noise floor.")
+    times_floor: FiniteFloat | None = Field(
+        None, description="How many times the floor the value is; null where the score does not fall to 0."
+    )
 
     def number(self, part: str) -> float | None:
         """The number that a threshold names: the value for "", else a part; None where it is null."""
