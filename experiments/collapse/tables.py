@@ -90,8 +90,8 @@ STACKED = Table(
     dataset="stacked-mnist",
     title="Stacked-MNIST",
     protocol="Three random digits of MNIST as the colours of one image: a thousand modes. 26,000 images of each"
-    " generator; `lenet5-mnist` names the digit of each channel, whatever its confidence, and three names are a mode,"
-    " covered by one image.",
+    " generator; `nin-mnist` and `mlp-mnist` together name the digit of each channel, whatever their confidence, and"
+    " three names are a mode, covered by one image.",
     modes=1000,
     demands=(Demand("modes", least=990),),
     asked_of=("pacgan",),
@@ -101,9 +101,10 @@ MNIST = Table(
     dataset="mnist",
     title="MNIST",
     protocol="10,000 images of each generator beside the 10,000 test images, one body for all systems. The digits are"
-    " named by `lenet5-mnist`, which no generator learnt from; *confident* is the share of images that it names with"
-    " 0.9 or more. 1-NN is the leave-one-out accuracy on each half (0.5 is ideal), FID is on the same net's 84"
-    " features, beside its value between two halves of the test images.",
+    " named by `nin-mnist` and `mlp-mnist` together, the mean of their [calibrated](calibration.md) probabilities;"
+    " *confident* is the share of images that they name with 0.9 or more, beside that of the test images. 1-NN is the"
+    " leave-one-out accuracy on each half (0.5 is ideal) and FID the distance on the 84 features of another net,"
+    " `lenet5-mnist`, FID beside its value between two halves of the test images.",
     modes=10,
     demands=(
         Demand("rarest", least=0.05),

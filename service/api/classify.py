@@ -63,8 +63,15 @@ OPENAPI: dict[str, Any] = {
                         "example": {
                             "model": "lenet5-mnist",
                             "version": "0123456789ab",
+                            "calibrated": True,
+                            "strangeness_limit": 5.58,
                             "predictions": [
-                                {"name": None, "labels": [{"label": "7", "index": 7, "probability": 0.99}]}
+                                {
+                                    "name": None,
+                                    "labels": [{"label": "7", "index": 7, "probability": 0.99}],
+                                    "strangeness": 1.85,
+                                    "notes": [],
+                                }
                             ],
                         }
                     }

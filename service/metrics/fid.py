@@ -133,7 +133,8 @@ def _warnings(real: Gaussian, generated: Gaussian, rank: int) -> tuple[str, ...]
     )
     if few or rank == d:
         return few
-    return (f"fid: the covariances share {rank:,} of {d:,} dimensions; at least one of them is singular.",)
+    share = f"fid: the covariances share {rank:,} of {d:,} dimensions"
+    return (f"{share}; at least one of them is singular, or as good as that to rounding.",)
 
 
 def _draws(statistics: Statistics, count: int, seed: int) -> list[Gaussian]:

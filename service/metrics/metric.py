@@ -52,6 +52,8 @@ class Side:
     features: Rows | None = None
     probabilities: Rows | None = None
     statistics: Statistics | None = None
+    as_sent: RowNumbers | None = None
+    """The rows in the order of whoever sent them, for metrics that cut a set in parts by it; None: as they lie."""
     _remembered: dict[Hashable, Future[Any]] = field(default_factory=dict, init=False, repr=False)
     _lock: Lock = field(default_factory=Lock, init=False, repr=False)
 
@@ -62,6 +64,10 @@ class Side:
             return self.statistics.count
         rows = self.features if self.features is not None else self.probabilities
         return None if rows is None else len(rows)
+
+    def sent_order(self, count: int) -> RowNumbers:
+        """The `count` rows there are, in the order in which they were sent."""
+        return np.arange(count) if self.as_sent is None else self.as_sent
 
     @property
     def count_of_features(self) -> int:
@@ -135,6 +141,11 @@ class Metric(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     about: ClassVar[About]
+
+    @property
+    def sees_order(self) -> bool:
+        """Whether the score depends on the order in which samples were sent."""
+        return False
 
     @abstractmethod
     def lacks(self, real: Side, generated: Side) -> str | None:
