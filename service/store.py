@@ -55,6 +55,12 @@ class ImageInput(_Written):
         " those of `resampling` do not; `as-sent` resizes nothing and needs images of one size.",
     )
     pad: int = Field(0, ge=0, description="Black pixels added on each side before normalising.")
+    ink: Literal["light"] | None = Field(
+        None, description="Of one drawn character: light ink on black, to which `/classify` and `/explain` turn images."
+    )
+    frame: Literal["centred"] | None = Field(
+        None, description="Where that lies: scaled and centred by its mass as in MNIST, to which they bring it."
+    )
 
     @property
     def in_whole_pixels(self) -> bool:
@@ -70,6 +76,9 @@ class ImageInput(_Written):
     def _one_value_a_channel(self) -> Self:
         if not len(self.mean) == len(self.std) == self.channels:
             raise ValueError("mean and std need one value a channel")
+        square_and_grey = self.channels == 1 and self.size[0] == self.size[1]
+        if (self.ink is None) != (self.frame is None) or (self.ink and not square_and_grey):
+            raise ValueError("ink and frame go together, and describe square images in grey")
         return self
 
 

@@ -6,19 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from service.store import Model
+from service.training.adversarial.systems.registry import SYSTEMS
 
-SYSTEMS = {
-    "gan": "GAN",
-    "minibatch": "minibatch discrimination",
-    "unrolled": "Unrolled GAN",
-    "wgan": "WGAN",
-    "wgan-gp": "WGAN-GP",
-    "dragan": "DRAGAN",
-    "ebgan": "EBGAN",
-    "madgan": "MAD-GAN",
-    "pacgan": "PacGAN",
-}
-"""The keys of a manifest's `system` and what papers call it, in the order of the rows."""
+ORDER = ("gan", "minibatch", "unrolled", "wgan", "wgan-gp", "dragan", "ebgan", "madgan", "pacgan")
+"""The systems in the order of the rows, by the keys of a manifest's `system`; others come after them."""
 
 
 class Demand(NamedTuple):
@@ -44,14 +35,15 @@ class Table:
     protocol: str
     modes: int
     demands: tuple[Demand, ...] = ()
-    asked_of: tuple[str, ...] = tuple(SYSTEMS)
+    asked_of: tuple[str, ...] = ORDER
     """The systems of which that is asked."""
 
     def generators(self, store: Path) -> list[Model]:
         """Every generator of this dataset that has a manifest in the store, trained or not."""
         models = [Model(path.parent) for path in sorted(store.glob("*/model.toml"))]
         chosen = [model for model in models if self._holds(model)]
-        return sorted(chosen, key=lambda model: (list(SYSTEMS).index(system_of(model)), model.id))
+        rows = [*ORDER, *SYSTEMS]
+        return sorted(chosen, key=lambda model: (rows.index(system_of(model)), model.id))
 
     def _holds(self, model: Model) -> bool:
         manifest = model.manifest
@@ -67,7 +59,7 @@ def name_of(model: Model) -> str:
     """What a row is called: the system, and which form of it."""
     options = model.manifest.training.get("system_options", {})
     minimax = " (minimax)" if options.get("form") == "minimax" else ""
-    return f"{SYSTEMS[system_of(model)]}{options.get('packed', '')}{minimax}"
+    return f"{SYSTEMS[system_of(model)].title}{options.get('packed', '')}{minimax}"
 
 
 POINTS = (

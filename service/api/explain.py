@@ -63,9 +63,9 @@ async def explain(
         arrays = await inspection.ask(state.engines, image, deadline=deadline, request_id=request.state.request_id)
     headers = {"x-model": chosen.id, "x-model-version": chosen.version}
     if "application/json" not in request.headers.get("accept", ""):
-        picture = encode_png(draw_explanation(method, list(arrays.values()), image[0]))
+        picture = encode_png(draw_explanation(method, list(arrays.values()), image.pixels[0]))
         return Response(picture, media_type="image/png", headers=headers)
-    content = orjson.dumps(inspection.document(arrays), option=orjson.OPT_SERIALIZE_NUMPY)
+    content = orjson.dumps(inspection.document(arrays, image), option=orjson.OPT_SERIALIZE_NUMPY)
     return Response(content, media_type="application/json", headers=headers)
 
 

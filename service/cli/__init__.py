@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from service import __version__
-from service.cli import data, models, references
+from service.cli import data, metrics, models, references
 from service.cli.bench import bench
 from service.cli.calibrate import calibrate
 from service.cli.classify import classify
@@ -27,6 +27,7 @@ app = typer.Typer(
 for command in (serve, train, calibrate, evaluate, generate, classify, forecast, bench):
     app.command()(command)
 app.add_typer(models.app, name="models")
+app.add_typer(metrics.app, name="metrics")
 app.add_typer(data.app, name="data")
 app.add_typer(references.app, name="references")
 

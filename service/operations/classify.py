@@ -12,7 +12,7 @@ from service.errors import InvalidRequest, UnreadableImage
 from service.imaging import Pixels
 from service.runtime.calls import Call, EngineClient, submit_parts
 from service.store import Model
-from service.tasks.classify import Classify
+from service.tasks.classify import Classify, Prepared
 
 Logits = NDArray[np.float32]
 
@@ -37,36 +37,44 @@ class Labelling:
     top_k: int
     names: list[str | None]
     """What the images are called, in the order sent."""
-    prepared: list[Pixels | UnreadableImage]
-    """The pixels of each (1, H, W, C), or why it cannot be read."""
+    prepared: list[Prepared | UnreadableImage]
+    """The pixels of each and what was done to it, or why it cannot be read."""
 
     def __post_init__(self) -> None:
         check_top_k(self.top_k)
 
     @classmethod
-    def of(cls, images: Iterable[tuple[str | None, bytes]], model: Model, *, top_k: int, limit_pixels: int) -> Self:
+    def of(
+        cls,
+        images: Iterable[tuple[str | None, bytes]],
+        model: Model,
+        *,
+        top_k: int,
+        limit_pixels: int,
+        as_is: bool = False,
+    ) -> Self:
         """What is asked of this model about image files and their names; an unreadable one is an error in its place.
 
         Raises InvalidRequest.
         """
         names: list[str | None] = []
-        prepared: list[Pixels | UnreadableImage] = []
+        prepared: list[Prepared | UnreadableImage] = []
         for name, data in images:
             names.append(name)
             try:
-                prepared.append(TASK.prepare(data, model.input, limit_pixels=limit_pixels))
+                prepared.append(TASK.prepare(data, model.input, limit_pixels=limit_pixels, as_is=as_is))
             except UnreadableImage as error:
                 prepared.append(error)
         return cls(model, top_k, names, prepared)
 
     @classmethod
-    def of_one(cls, data: bytes, model: Model, *, top_k: int, limit_pixels: int) -> Self:
+    def of_one(cls, data: bytes, model: Model, *, top_k: int, limit_pixels: int, as_is: bool = False) -> Self:
         """What is asked of this model about the only image. Raises InvalidRequest, UnreadableImage."""
-        return cls(model, top_k, [None], [TASK.prepare(data, model.input, limit_pixels=limit_pixels)])
+        return cls(model, top_k, [None], [TASK.prepare(data, model.input, limit_pixels=limit_pixels, as_is=as_is)])
 
     async def ask(self, engine: EngineClient, *, deadline: float | None = None, request_id: str = "") -> dict[str, Any]:
         """The members of a Classification. Raises the ServiceError that the engine met."""
-        images = [image for image in self.prepared if not isinstance(image, UnreadableImage)]
+        images = [image.pixels for image in self.prepared if not isinstance(image, UnreadableImage)]
         calibration = self.model.calibration
         found: list[dict[str, Any]] = []
         if images:
@@ -76,7 +84,7 @@ class Labelling:
         predictions = [
             {"name": name, "error": image.problem()}
             if isinstance(image, UnreadableImage)
-            else {"name": name, **next(left)}
+            else {"name": name, **_noted(next(left), image)}
             for name, image in zip(self.names, self.prepared, strict=True)
         ]
         return {
@@ -99,3 +107,8 @@ class Labelling:
         parts = ([np.concatenate(images[start : start + most])] for start in range(0, len(images), most))
         async with aclosing(submit_parts(engine, call, parts, deadline=deadline, request_id=request_id)) as answers:
             return np.concatenate([logits async for [logits] in answers])
+
+
+def _noted(prediction: dict[str, Any], image: Prepared) -> dict[str, Any]:
+    """The prediction, with what was done to the image before what it says of itself."""
+    return {**prediction, "notes": [*image.notes, *prediction["notes"]]} if image.notes else prediction

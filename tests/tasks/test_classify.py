@@ -37,7 +37,7 @@ def test_without_a_border_nothing_is_padded() -> None:
 
 def test_an_image_file_becomes_one_row_of_the_models_size() -> None:
     image = np.full((10, 10, 1), 77, np.uint8)
-    [row] = Classify().prepare(encode_png(image), SPEC, limit_pixels=100)
+    [row] = Classify().prepare(encode_png(image), SPEC, limit_pixels=100).pixels
     assert row.shape == (4, 6, 3)
     assert (row == 77).all()
     with pytest.raises(UnreadableImage):
@@ -51,7 +51,7 @@ def test_an_image_of_another_size_is_resized_as_the_manifest_says(resample: Resa
     kind = Image.Resampling.BICUBIC if resample == "pillow-bicubic" else Image.Resampling.BILINEAR
     expected = np.asarray(Image.fromarray(image).resize((6, 4), kind))
     for task in (Classify(), Explain()):
-        [row] = task.prepare(encode_png(image), spec, limit_pixels=2400)
+        [row] = task.prepare(encode_png(image), spec, limit_pixels=2400).pixels
         np.testing.assert_array_equal(row, expected)
 
 
@@ -100,3 +100,19 @@ def test_an_image_beyond_the_limit_is_said_to_be_strange() -> None:
     assert strange["strangeness"] == pytest.approx(-np.log(np.exp(1) + 1))
     [note] = strange["notes"]
     assert note.startswith("This image is strange to the model (energy -1.313); only 5 % of its dataset's test images")
+
+
+def test_what_was_done_to_an_image_is_said_and_can_be_left_out() -> None:
+    paper = np.full((60, 60, 1), 230, np.uint8)
+    paper[20:40, 28:32] = 20
+    spec = ImageInput(size=(28, 28), channels=1, mean=(0.0,), std=(1.0,), ink="light", frame="centred")
+    found = Classify().prepare(encode_png(paper), spec, limit_pixels=3600)
+    assert found.pixels.shape == (1, 28, 28, 1)
+    assert found.pixels[0, 0, 0, 0] == 0
+    assert found.notes == (
+        "The image was dark on light and was inverted.",
+        "The image was cropped to its ink, scaled and centred by its mass.",
+    )
+    left = Classify().prepare(encode_png(paper), spec, limit_pixels=3600, as_is=True)
+    assert left.pixels[0, 0, 0, 0] == 230
+    assert left.notes == ("The image was resized from 60×60 to 28×28.",)
