@@ -9,6 +9,7 @@ import pytest
 import torch
 from doubles import DOUBLES, Echo, Miscounting, Slow, add_doubles
 from hypothesis import HealthCheck, settings
+from threadpoolctl import threadpool_limits
 
 from service.evaluation.pipeline import Bench
 from service.evaluation.queue.database import Database
@@ -24,7 +25,9 @@ untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("house", untimed, max_examples=50, derandomize=True)
 settings.register_profile("search", untimed, max_examples=1000)
 settings.load_profile("house")
-torch.set_num_threads(1)  # work is small here: on a busy machine several threads wait for each other most of the time
+# Work is small here: on a busy machine several threads wait for each other most of the time.
+torch.set_num_threads(1)
+threadpool_limits(1)
 
 
 def pytest_collectstart() -> None:

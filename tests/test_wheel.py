@@ -51,8 +51,9 @@ def test_the_wheel_serves_in_a_directory_without_a_checkout(commands: Path, else
     shutil.copy(CHECKOUT / "tests" / "data" / "seven.png", elsewhere)
     log = elsewhere / "service.log"
     with log.open("wb") as stream:
-        program = [commands / "chapterhouse", "serve", "--port", "0"]
-        server = subprocess.Popen(program, cwd=elsewhere, stdout=stream, stderr=stream)
+        server = subprocess.Popen(
+            [commands / "chapterhouse", "serve", "--port", "0"], cwd=elsewhere, stdout=stream, stderr=stream
+        )
     try:
         until(lambda: "serving on " in log.read_text() or server.poll() is not None)
         url = log.read_text().partition("serving on ")[2].split()[0]

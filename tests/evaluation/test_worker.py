@@ -222,7 +222,7 @@ async def test_what_a_killed_evaluator_held_is_begun_again_at_once(
 async def test_a_database_that_is_away_for_a_moment_ends_nothing(
     bench: Bench, jobs: Jobs, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "ENGINE_PATIENCE_S", 0.01)
+    monkeypatch.setattr(module, "DATABASE_PATIENCE_S", 0.01)
     away, evaluate = dict.fromkeys(("holders", "claim", "renew", "finish"), 2), pipeline.evaluate
 
     async def unhurried(*arguments: Any, **options: Any) -> Report:
@@ -256,7 +256,7 @@ async def test_a_database_that_is_away_for_a_moment_ends_nothing(
 async def test_when_the_database_stays_away_the_evaluator_ends_and_keeps_the_upload(
     bench: Bench, jobs: Jobs, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "ENGINE_PATIENCE_S", 0.01)
+    monkeypatch.setattr(module, "DATABASE_PATIENCE_S", 0.01)
     monkeypatch.setattr(leases, "LEASE_S", 0.1)
 
     def finish(*_: object, **_options: object) -> bool:
