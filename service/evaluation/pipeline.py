@@ -152,8 +152,9 @@ class _Evaluation:
     async def run(self, report_id: str, generated: Path, reference: Path | None) -> Report:
         sent = await self._open(generated, "generated")
         self._shares = dict.fromkeys(("generated", "reference") if reference else ("generated",), 0.0)
-        # A set is extracted once it is whole, for its last file decides the order; meanwhile the other set is read.
-        judging = asyncio.create_task(self._side(sent, "generated"))
+        # A set is extracted once it is whole, for its last file decides the order. While a reference that was sent is
+        # read, the engines work; against a stored one nothing is begun in vain.
+        judging = asyncio.create_task(self._side(sent, "generated")) if reference else None
         try:
             real = None if reference is None else await self._open(reference, "reference")
             reference_set, kept = await in_thread(lambda _: self._reference_set(real))
@@ -161,10 +162,14 @@ class _Evaluation:
             if earlier := await self._measured_before(sent, real):
                 return self._reuse(earlier, report_id)
             side = kept or await self._side(real, "reference")
-            judged = await judging
+            judged = await (judging or self._side(sent, "generated"))
         finally:
-            judging.cancel()
-            await asyncio.gather(judging, return_exceptions=True)
+            if judging is not None:
+                judging.cancel()
+                await asyncio.gather(judging, return_exceptions=True)
+        # An extractor that was not loaded has said by now where it runs.
+        if earlier := await self._measured_before(sent, real):
+            return self._reuse(earlier, report_id)
         extraction = self._extraction(judged, side)
         measured = await self._measure(Lot(judged, sent.images), Lot(side, real.images if real else None))
         return Report(

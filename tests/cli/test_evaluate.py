@@ -156,14 +156,16 @@ def test_what_cannot_be_measured_ends_with_2_and_one_sentence(
         (("--reference-name", "x", "--option", "sigma=3"), "write it as METRIC.NAME=VALUE"),
         (("--reference-name", "nobody"), "no stored reference called 'nobody'"),
         (("nowhere.zip",), "nowhere.zip does not exist"),
-        (("--reference-name", "x", "--server", "http://127.0.0.1:9"), "http://127.0.0.1:9 cannot be reached"),
+        (("--reference-name", "x", "--server", "http://127.0.0.1:{}"), "http://127.0.0.1:{} cannot be reached"),
     ],
     ids=["no reference", "two references", "option", "stored reference", "no file", "no server"],
 )
-def test_what_cannot_be_asked_is_said(arguments: tuple[str, ...], words: str, run: Run, made: Path) -> None:
-    result = run("evaluate", made, *arguments)
+def test_what_cannot_be_asked_is_said(
+    arguments: tuple[str, ...], words: str, run: Run, made: Path, silent_port: int
+) -> None:
+    result = run("evaluate", made, *(argument.format(silent_port) for argument in arguments))
     assert result.exit_code == 2
-    assert words in result.stderr
+    assert words.format(silent_port) in result.stderr
 
 
 def test_an_empty_directory_is_no_set_of_samples(run: Run, real: Path, tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
-import time
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import get_ident
 
 import numpy as np
 import pytest
+from waiting import until
 
 from service.errors import InvalidRequest, InvalidSamples
 from service.evaluation import measure as module
@@ -180,21 +180,27 @@ def test_metrics_side_by_side_are_those_one_after_the_other(monkeypatch: pytest.
     assert alone.warnings == together.warnings
 
 
+class _Key:
+    """Remembers the threads that look it up."""
+
+    def __init__(self) -> None:
+        self.looked_up_by: set[int] = set()
+
+    def __hash__(self) -> int:
+        self.looked_up_by.add(get_ident())
+        return id(self)
+
+
 def test_what_several_metrics_need_is_computed_once_whoever_asks_first() -> None:
-    shared, asked = side(5, 1), []
-    begun = Barrier(2)
+    shared, key, asked = side(5, 1), _Key(), []
 
     def compute() -> int:
         asked.append(1)
-        time.sleep(0.05)  # as long as the other takes to ask
+        until(lambda: len(key.looked_up_by) == 2)
         return len(asked)
 
-    def ask() -> int:
-        begun.wait()
-        return shared.remember("key", compute)
-
     with ThreadPoolExecutor(2) as pool:
-        assert [future.result() for future in [pool.submit(ask) for _ in range(2)]] == [1, 1]
+        assert list(pool.map(lambda _: shared.remember(key, compute), range(2))) == [1, 1]
     assert asked == [1]
 
 
