@@ -36,8 +36,7 @@ from service.store import Model, ModelStore
 Progress = Callable[[float], None]
 
 BASELINE = "baseline: "
-SHARE_OF_SETS = 0.9
-"""The sets' share of the progress that is reported; the rest is measuring."""
+SHARE_OF_SETS = 0.9  # of the progress that is reported; the rest is measuring
 FEATURES_WANTED = (
     "The stored reference holds features that were sent. Send features of the same kind (npz with `features`): "
     "nothing here makes such of images."
@@ -152,8 +151,7 @@ class _Evaluation:
     async def run(self, report_id: str, generated: Path, reference: Path | None) -> Report:
         sent = await self._open(generated, "generated")
         self._shares = dict.fromkeys(("generated", "reference") if reference else ("generated",), 0.0)
-        # A set is extracted once it is whole, for its last file decides the order. While a reference that was sent is
-        # read, the engines work; against a stored one nothing is begun in vain.
+        # While a reference that was sent is read the engines work; against a stored one nothing is begun in vain.
         judging = asyncio.create_task(self._side(sent, "generated")) if reference else None
         try:
             real = None if reference is None else await self._open(reference, "reference")
