@@ -169,7 +169,7 @@ class _Evaluation:
         if earlier := await self._measured_before(sent, real):
             return self._reuse(earlier, report_id)
         extraction = self._extraction(judged, side)
-        measured = await self._measure(Lot(judged, sent.images), Lot(side, real.images if real else None))
+        measured = await self._measure(Lot(judged, sent.images), Lot(side, real and real.images))
         return Report(
             id=report_id,
             seed=self._request.seed,
@@ -253,8 +253,7 @@ class _Evaluation:
         return apply_thresholds(self._plan.thresholds, metrics, compared, inconclusive=self._request.inconclusive)
 
     def _unlike(self, metrics: Collection[str]) -> tuple[str, ...]:
-        baseline = self._plan.baseline
-        return () if baseline is None else unlike(baseline, metrics, VERSIONS)
+        return unlike(self._plan.baseline, metrics, VERSIONS) if self._plan.baseline else ()
 
     def _check_baseline(self, reference: ReferenceSet) -> None:
         """Refuse to be compared with what measured something else. Raises NotComparable."""
