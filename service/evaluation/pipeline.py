@@ -169,7 +169,7 @@ class _Evaluation:
         if earlier := await self._measured_before(sent, real):
             return self._reuse(earlier, report_id)
         extraction = self._extraction(judged, side)
-        measured = await self._measure(Lot(judged, sent.images), Lot(side, real and real.images))
+        measured = await self._measure(Lot(judged, sent.images), Lot(side, real.images if real else None))
         return Report(
             id=report_id,
             seed=self._request.seed,
