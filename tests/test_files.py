@@ -103,9 +103,12 @@ def test_only_what_is_staged_and_old_is_swept(tmp_path: Path) -> None:
 
 
 def test_sweeping_goes_on_past_what_has_just_been_shown(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        (tmp_path / f".{name}{STAGED}").symlink_to(tmp_path / "gone")
+    for number in range(10):
+        (tmp_path / f".gone{number}{STAGED}").symlink_to(tmp_path / "absent")
+        (tmp_path / f".dead{number}{STAGED}").touch()
+        os.utime(tmp_path / f".dead{number}{STAGED}", (0, 0))
     sweep_staged(tmp_path)
+    assert [name for name in names(tmp_path) if name.startswith(".dead")] == []
     sweep_staged(tmp_path / "absent")
 
 
