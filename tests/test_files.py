@@ -1,118 +1,227 @@
-"""A reader sees the old file or the new one, a crash loses neither, and what the dead left goes."""
-
 import errno
 import hashlib
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from disk import Disk
 
-from service.files import STAGED, STALE_S, file_sha256, show, staged_beside, sweep_staged, write_whole, written_whole
+from service import files
+from service.files import (
+    STALE_S,
+    copy_whole,
+    file_sha256,
+    is_stale,
+    show,
+    stage,
+    staged_beside,
+    sweep_staged,
+    write_first,
+    write_whole,
+    written_whole,
+)
+
+Write = Callable[[Path, bytes], object]
+
+
+def copy(path: Path, data: bytes) -> None:
+    source = path.parent.parent / "source"
+    source.write_bytes(data)
+    copy_whole(source, path)
+
+
+WRITERS: dict[str, Write] = {
+    "write_whole": write_whole,
+    "write_first": write_first,
+    "copy_whole": copy,
+    "stage": lambda path, data: stage(path, data)(),
+}
 
 
 @pytest.fixture
-def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disk:
-    disk = Disk(tmp_path / "file")
-    monkeypatch.setattr("os.fsync", disk.fsync)
-    return disk
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "folder").mkdir()
+    return tmp_path / "folder"
 
 
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the disk is told, in order: which file or folder to keep, and which names to change."""
+    told: list[str] = []
+
+    def noting(word: str, call: Callable[..., Any], name_of: Callable[..., str]) -> Callable[..., Any]:
+        def noted(*arguments: Any) -> Any:
+            told.append(f"{word} {name_of(*arguments)}")
+            return call(*arguments)
+
+        return noted
+
+    def kind(path: Path) -> str:
+        return "staged" if path.name.endswith(".staged") else path.name
+
+    monkeypatch.setattr(os, "fsync", noting("keep", os.fsync, lambda fd: kind(Path(f"/proc/self/fd/{fd}").readlink())))
+    monkeypatch.setattr(os, "replace", noting("show", os.replace, lambda _, target: Path(target).name))
+    monkeypatch.setattr(os, "link", noting("show", os.link, lambda _, target: Path(target).name))
+    return told
 
 
-def test_what_was_written_is_on_the_disk_before_its_name_is_and_its_name_before_anything_else(
-    tmp_path: Path, disk: Disk
+def age(path: Path) -> None:
+    old = time.time() - STALE_S - 60
+    os.utime(path, (old, old))
+
+
+@pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
+def test_content_is_on_the_disk_before_its_name_and_the_name_before_the_end(
+    write: Write, folder: Path, disk: list[str]
 ) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"old")
-    write_whole(path, b"new")
-    assert disk.files == [(b"new", b"old")]
-    assert disk.folders == [(tmp_path, b"new")]
+    write(folder / "card", b"new")
+    assert (folder / "card").read_bytes() == b"new"
+    assert [*dict.fromkeys(disk)] == ["keep staged", "show card", "keep folder"]
+    assert os.listdir(folder) == ["card"]  # noqa: PTH208 - hidden ones, too
 
 
-def test_a_folder_takes_its_place_at_once_and_its_name_reaches_the_disk(tmp_path: Path, disk: Disk) -> None:
-    place = tmp_path / "place"
-    staged = staged_beside(place)
-    staged.mkdir()
-    (staged / "inside").write_bytes(b"whole")
-    show(staged, place)
-    assert (place / "inside").read_bytes() == b"whole"
-    assert [folder for folder, _ in disk.folders] == [tmp_path]
+def test_a_folder_is_shown_once_every_file_in_it_is_on_the_disk(tmp_path: Path, disk: list[str]) -> None:
+    (tmp_path / ".begun" / "inner").mkdir(parents=True)
+    (tmp_path / ".begun" / "inner" / "a").write_bytes(b"a")
+    (tmp_path / ".begun" / "b").write_bytes(b"b")
+    show(tmp_path / ".begun", tmp_path / "whole")
+    assert sorted(disk[:4]) == ["keep .begun", "keep a", "keep b", "keep inner"]
+    assert disk[4:] == ["show whole", f"keep {tmp_path.name}"]
+    assert (tmp_path / "whole" / "inner" / "a").read_bytes() == b"a"
 
 
-def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
-    write_whole(tmp_path / "file", b"data")
-    descriptors = Path("/proc/self/fd")
-    opened = [os.path.realpath(descriptor) for descriptor in descriptors.iterdir()]
-    assert [path for path in opened if path.startswith(str(tmp_path))] == []
-
-
-def test_while_a_file_is_written_readers_see_the_old_one_and_no_other(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"old")
-    with written_whole(path) as file:
-        file.write(b"new")
-        file.flush()
-        assert path.read_bytes() == b"old"
-        [staged] = set(names(tmp_path)) - {"file"}
-        assert staged.startswith(".")
-    assert path.read_bytes() == b"new"
-    assert names(tmp_path) == ["file"]
-
-
-def test_writing_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"old")
-    with pytest.raises(OSError, match="No space"):
-        write_until_the_disk_is_full(path)
-    assert path.read_bytes() == b"old"
-    assert names(tmp_path) == ["file"]
-
-
-def write_until_the_disk_is_full(path: Path) -> None:
-    with written_whole(path) as file:
-        file.write(b"ne")
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+@pytest.mark.parametrize("name", ["write_whole", "copy_whole", "stage"])
+def test_a_disk_that_fails_leaves_the_old_file_and_no_other(
+    name: str, step: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    write_whole(folder / "card", b"old")
+    monkeypatch.setattr(os, step, fail)
+    with pytest.raises(OSError, match="No space"):
+        WRITERS[name](folder / "card", b"new")
+    assert (folder / "card").read_bytes() == b"old"
+    assert [path.name for path in folder.iterdir()] == ["card"]
 
-def test_two_who_write_the_same_file_do_not_meet(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    with written_whole(path) as first:
-        first.write(b"first")
-        with written_whole(path) as second:
+
+def test_a_file_system_that_flushes_nothing_is_written_to_all_the_same(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    write_whole(folder / "card", b"new")
+    assert (folder / "card").read_bytes() == b"new"
+
+
+def test_a_block_that_fails_leaves_the_old_file_and_no_other(folder: Path) -> None:
+    write_whole(folder / "card", b"old")
+
+    def interrupted() -> None:
+        with written_whole(folder / "card") as file:
+            file.write(b"half of the n")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert (folder / "card").read_bytes() == b"old"
+    assert [path.name for path in folder.iterdir()] == ["card"]
+
+
+def test_what_is_being_written_has_a_name_that_nobody_looks_for(folder: Path) -> None:
+    with written_whole(folder / "weights.safetensors") as file:
+        file.write(b"half")
+        assert list(folder.glob("*.safetensors")) == []
+        [staged] = folder.iterdir()
+        assert staged.name.startswith(".weights.safetensors.")
+
+
+def test_of_two_that_write_at_once_the_last_stays(folder: Path) -> None:
+    with written_whole(folder / "card") as first:
+        with written_whole(folder / "card") as second:
             second.write(b"second")
-        assert path.read_bytes() == b"second"
-    assert path.read_bytes() == b"first"
+        first.write(b"first")
+    assert (folder / "card").read_bytes() == b"first"
 
 
-def test_only_what_is_staged_and_old_is_swept(tmp_path: Path) -> None:
-    ages = {
-        f".dead{STAGED}": STALE_S + 60,
-        f".alive{STAGED}": STALE_S - 60,
-        f"shown{STAGED}": STALE_S + 60,
-        "file": STALE_S + 60,
-    }
-    for name, age in ages.items():
-        (tmp_path / name).touch()
-        os.utime(tmp_path / name, (time.time() - age,) * 2)
-    sweep_staged(tmp_path)
-    assert set(names(tmp_path)) == ages.keys() - {f".dead{STAGED}"}
+def test_what_is_written_first_is_never_replaced(folder: Path) -> None:
+    write_first(folder / "home", b"first")
+    write_first(folder / "home", b"second")
+    assert (folder / "home").read_bytes() == b"first"
+    assert [path.name for path in folder.iterdir()] == ["home"]
 
 
-def test_sweeping_goes_on_past_what_has_just_been_shown(tmp_path: Path) -> None:
+def test_what_is_staged_is_shown_once_and_to_show_it_again_does_no_harm(folder: Path) -> None:
+    publish = stage(folder / "card", b"new")
+    assert not (folder / "card").exists()
+    assert publish() == publish() == folder / "card"
+    assert [path.name for path in folder.iterdir()] == ["card"]
+
+
+def test_what_dead_processes_left_goes_when_it_is_old(folder: Path) -> None:
+    old, new, other = (staged_beside(folder / name) for name in ("a", "a", "b"))
+    for path in (old, new, other, folder / "a"):
+        path.write_bytes(b"half")
+        age(path)
+    os.utime(new)
+    staged_beside(folder / "a")  # the next to write the same file
+    assert sorted(folder.iterdir()) == sorted([new, other, folder / "a"])
+    sweep_staged(folder)
+    assert sorted(folder.iterdir()) == sorted([new, folder / "a"])
+
+
+def test_a_name_is_no_pattern(folder: Path) -> None:
+    for name in (".a.1.staged", ".[a].1.staged"):
+        (folder / name).write_bytes(b"half")
+        age(folder / name)
+    write_whole(folder / "[a]", b"whole")
+    assert sorted(path.name for path in folder.iterdir()) == [".a.1.staged", "[a]"]
+
+
+def test_a_folder_is_stale_once_nothing_in_it_is_written_any_more(folder: Path) -> None:
+    (folder / "inner").mkdir()
+    (folder / "inner" / "large").write_bytes(b"still coming")
+    age(folder / "inner")
+    age(folder)
+    assert not is_stale(folder)
+    age(folder / "inner" / "large")
+    assert is_stale(folder)
+    with pytest.raises(FileNotFoundError):
+        is_stale(folder / "nothing")
+
+
+def test_stale_files_and_folders_go_and_what_is_gone_already_is_passed_over(tmp_path: Path, folder: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "new").write_bytes(b"")
+    age(tmp_path / "file")
+    age(folder)
+    files.remove_stale([tmp_path / "nothing", tmp_path / "file", folder, tmp_path / "new"])
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+@pytest.mark.parametrize("content", [b"", b"a" * 3_000_000])
+def test_the_sha256_of_a_file_is_that_of_its_content(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(content)
+    assert file_sha256(tmp_path / "a") == hashlib.sha256(content).hexdigest()
+
+
+def test_no_descriptor_is_left_open(folder: Path) -> None:
+    for name, write in WRITERS.items():
+        write(folder / name, b"data")
+    opened = [os.path.realpath(descriptor) for descriptor in Path("/proc/self/fd").iterdir()]
+    assert [path for path in opened if path.startswith(str(folder))] == []
+
+
+def test_what_was_just_shown_keeps_nothing_else_from_being_swept(folder: Path) -> None:
     for number in range(10):
-        (tmp_path / f".gone{number}{STAGED}").symlink_to(tmp_path / "absent")
-        (tmp_path / f".dead{number}{STAGED}").touch()
-        os.utime(tmp_path / f".dead{number}{STAGED}", (0, 0))
-    sweep_staged(tmp_path)
-    assert [name for name in names(tmp_path) if name.startswith(".dead")] == []
-    sweep_staged(tmp_path / "absent")
-
-
-def test_the_sha256_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(bytes(range(256)) * 5000)
-    assert file_sha256(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+        staged_beside(folder / f"shown{number}").symlink_to(folder / "nothing")  # gone when it is looked at
+        dead = staged_beside(folder / f"dead{number}")
+        dead.write_bytes(b"half")
+        age(dead)
+    sweep_staged(folder)
+    assert [path.name for path in folder.iterdir() if "dead" in path.name] == []

@@ -14,7 +14,10 @@ from starlette.types import Receive
 from service.api.gate import CallerGone
 from service.api.state import state_of
 from service.errors import BodyTooLarge, InvalidRequest, UnsupportedMediaType
+from service.imaging import MEDIA_TYPES
 
+IMAGE_BODY_TYPES = frozenset({b"", b"application/octet-stream", *(name.encode() for name in MEDIA_TYPES)})
+"""The types of a body that is one image; its bytes say which kind of image."""
 PART_HEADER_LIMIT = 8192
 PARTS_LIMIT = 4096
 
@@ -56,12 +59,12 @@ class JSONRequest(Request):
         return self._data
 
     async def json(self) -> Any:
-        """What they say."""
+        """The document that they hold."""
         return self._document
 
 
 class JSONRoute(APIRoute):
-    """A route that reads JSON: within the limit (413), nothing else (415), said clearly where it is none (422)."""
+    """A route that reads JSON and refuses what is too long (413), of another type (415) or no JSON (422)."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's own handler, given a body that has been read."""

@@ -1,9 +1,10 @@
+import os
+import struct
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from disk import Disk
 
 from service.errors import InvalidManifest, InvalidRequest, InvalidSamples, ReferenceNotFound
 from service.evaluation.references import KEPT_ROWS, Reference, References, make_reference, save_reference
@@ -28,7 +29,7 @@ def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
     made = reference()
     path = save_reference(made, tmp_path)
     assert path == tmp_path / "mnist-test.safetensors"
-    loaded = References(tmp_path).get("mnist-test", extractor="lenet5-mnist", weights_sha256="ab" * 32)
+    loaded = References(tmp_path).get("mnist-test")
     assert loaded.description == made.description
     assert loaded.statistics.count == 60
     for name in ("features", "probabilities"):
@@ -107,13 +108,26 @@ def test_an_unknown_name_is_answered_with_the_known_ones(name: str, tmp_path: Pa
 
 def test_features_of_another_extractor_are_not_compared(tmp_path: Path) -> None:
     save_reference(reference(), tmp_path)
-    store = References(tmp_path)
+    described = References(tmp_path).describe("mnist-test")
     with pytest.raises(
         ReferenceNotFound, match=r"made with lenet5-mnist \(weights abababababab\), not with lenet5-fashion"
     ):
-        store.get("mnist-test", extractor="lenet5-fashion")
+        described.check_extractor("lenet5-fashion", None)
     with pytest.raises(ReferenceNotFound, match=r"not with lenet5-mnist \(weights 000000000000\)"):
-        store.get("mnist-test", extractor="lenet5-mnist", weights_sha256="0" * 64)
+        described.check_extractor("lenet5-mnist", "0" * 64)
+    described.check_extractor("lenet5-mnist", "ab" * 32)
+    described.check_extractor("lenet5-mnist", None)
+
+
+def test_a_reference_is_described_without_its_arrays_being_read(tmp_path: Path) -> None:
+    path = save_reference(reference(), tmp_path)
+    content = path.read_bytes()
+    (length,) = struct.unpack_from("<Q", content)
+    header = content[8 : 8 + length].replace(b'"F16"', b'"BF16"')  # numbers that NumPy does not know
+    path.write_bytes(struct.pack("<Q", len(header)) + header + content[8 + length :])
+    assert References(tmp_path).describe("mnist-test") == reference().description
+    with pytest.raises(InvalidManifest, match=r"mnist-test\.safetensors"):
+        References(tmp_path).get("mnist-test")
 
 
 @pytest.mark.parametrize("name", ["", "Mnist", "a/b", ".hidden", "x" * 101])
@@ -186,10 +200,13 @@ def test_the_rows_that_are_kept_come_from_the_whole_set() -> None:
 
 
 def test_a_reference_is_on_the_disk_before_it_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = save_reference(reference(n=30), tmp_path)
-    old = path.read_bytes()
-    disk = Disk(path)
-    monkeypatch.setattr("os.fsync", disk.fsync)
-    save_reference(reference(n=60), tmp_path)
-    assert path.read_bytes() != old
-    assert (path.read_bytes(), old) in disk.files
+    kept: list[bytes] = []
+    path = tmp_path / "mnist-test.safetensors"
+
+    def fsync(descriptor: int) -> None:
+        if not path.exists():
+            kept.append(os.pread(descriptor, 1 << 20, 0))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    save_reference(reference(), tmp_path)
+    assert set(kept) == {path.read_bytes()}

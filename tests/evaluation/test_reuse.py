@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -126,6 +127,19 @@ async def test_another_question_about_the_same_files_is_computed(
     assert (await asked(made, real, **other)).reused is None
 
 
+@pytest.mark.parametrize("whose", ["generated", "reference"])
+async def test_a_metric_that_sees_the_order_is_computed_anew_for_another_order(
+    asked: Asking, tmp_path: Path, whose: str
+) -> None:
+    kid: dict[str, Any] = {"metrics": ("kid",), "options": {"kid": {"subsets": "3", "subset_size": "20"}}}
+    images = {"generated": MADE, "reference": REAL}
+    sides = [npz(tmp_path / f"{name}.npz", {"images": rows}) for name, rows in images.items()]
+    reports = [await asked(*sides, **kid)]
+    sides[[*images].index(whose)] = npz(tmp_path / "turned.npz", {"images": images[whose][::-1]})
+    reports += [await asked(*sides, **kid), await asked(*sides, **kid)]
+    assert [report.reused for report in reports] == [None, None, "2"]
+
+
 async def test_other_files_are_computed(asked: Asking, made: Path, real: Path) -> None:
     await asked(made, real)
     assert (await asked(real, real)).reused is None
@@ -198,7 +212,7 @@ async def test_files_that_were_skipped_are_told_of_although_the_samples_are_the_
 
 @pytest.mark.parametrize(
     "strict",
-    [{"metrics": DEFAULT_METRICS}, {"metrics": None, "thresholds": "fid<=1000"}],
+    [{"metrics": DEFAULT_METRICS}, {"metrics": None, "thresholds": "mmd<=1"}],
     ids=["metrics", "thresholds"],
 )
 async def test_what_was_left_out_for_who_named_no_metric_is_not_left_out_for_who_did(

@@ -114,7 +114,9 @@ def test_a_refusal_says_of_each_threshold_what_is_wrong_and_what_there_is() -> N
         "'fid': write it as metric<=30, metric.part>=0.5, with one of <=, <, >=, >",
         f"'fidd<=30': there is no metric 'fidd'; there are {', '.join(registry.METRICS)}",
         "'fid.sdt>1': fid has no part 'sdt'; it has "
-        + ", ".join((*registry.METRICS["fid"].parts, "interval.low", "interval.high", "standard_error", "noise_floor")),
+        + ", ".join(
+            (*registry.METRICS["fid"].about.parts, "interval.low", "interval.high", "standard_error", "noise_floor")
+        ),
     ]
     assert refused.value.errors == [{"field": "thresholds", "message": message} for message in messages]
     assert refused.value.detail == "; ".join(messages) + "."

@@ -10,7 +10,8 @@ from evaluation.packing import LIMITS, digits, npz
 from numpy.typing import NDArray
 
 from service.errors import InvalidSamples, UnreadableArchive
-from service.evaluation.samples.archives import Samples, open_samples
+from service.evaluation.samples.archives import open_samples
+from service.evaluation.samples.reading import Samples
 from service.evaluation.samples.spool import ImageShape
 
 Open = Callable[..., Samples]
@@ -65,5 +66,5 @@ def test_rows_are_not_their_own_bytes_in_another_shape(opened: Open) -> None:
 
 
 def test_features_are_not_images_of_the_same_bytes(opened: Open) -> None:
-    pixels = digits(4).reshape(4, 12, 12)
+    pixels = digits(4)
     assert opened(images=pixels).sha256 != opened(features=pixels.reshape(4, 144)).sha256

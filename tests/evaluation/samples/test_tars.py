@@ -9,7 +9,8 @@ import pytest
 from evaluation.packing import LIMITS, digits, pngs
 
 from service.errors import UnreadableArchive
-from service.evaluation.samples.archives import Samples, open_samples
+from service.evaluation.samples.archives import open_samples
+from service.evaluation.samples.reading import Samples
 from service.evaluation.samples.spool import ImageShape
 
 Open = Callable[..., Samples]
@@ -104,7 +105,7 @@ def test_a_link_that_gives_its_targets_size_brings_no_bytes_of_its_own(kind: byt
     link = member("link.png", kind=kind, size=5000, linkname="a.png")
     samples = opened(member("a.png", FIRST), link, member("b.png", SECOND), skip_unreadable=True)
     assert samples.count == 2
-    assert samples.warnings[0].startswith("1 of 3 files could not be read and were skipped: 'link.png': it is a link")
+    assert samples.warnings[0].startswith("1 of 3 files could not be read and was skipped: 'link.png': it is a link")
 
 
 @pytest.mark.parametrize("kind", [tarfile.CHRTYPE, tarfile.FIFOTYPE, b"?"])
