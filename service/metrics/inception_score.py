@@ -7,6 +7,7 @@ the rows are shuffled with seed 2020 first: sets sorted by class score several t
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from pydantic import Field
@@ -36,7 +37,7 @@ class InceptionScore(Metric):
         assert generated.probabilities is not None, "lacks() is asked first"
         score = self._score(generated.probabilities, "generated")
         interval = self._interval(score.value, generated.probabilities) if intervals else NOT_ASKED
-        return Score(score.value, score.details, score.warnings, interval)
+        return replace(score, interval=interval)
 
     def noise_floor(self, real: Side, generated: Side, *, seed: int) -> Floor:  # noqa: ARG002
         """The score of the reference's own probabilities: what real samples reach, not a lower bound."""
@@ -80,7 +81,8 @@ def inception_score(
         "on the number of splits."
     )
     details = {"std": float(np.std(scores)), "splits": splits}
-    return Score(float(np.mean(scores)), details, (few,) if n // splits < classes else ())
+    warnings = (few,) if n // splits < classes else ()
+    return Score(float(np.mean(scores)), details, warnings, interval=NOT_ASKED)
 
 
 def _parts(p: Real, splits: int, shuffle_seed: int | None) -> Iterator[Real]:
