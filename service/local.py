@@ -7,21 +7,17 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from service.client import Generated, Image, Output
-from service.errors import DeadlineExceeded, UnreadableImage
+from service.errors import DeadlineExceeded
 from service.evaluation.figures.data import Figures
 from service.evaluation.pipeline import Bench, evaluate
 from service.evaluation.references import References
 from service.evaluation.rendering.html import render_html
 from service.evaluation.report.history import ReportFiles
 from service.evaluation.report.schema import Report
-from service.imaging import Pixels
+from service.operations.classify import Labelling
 from service.operations.forecast import ForecastDocument, Question
 from service.operations.generate import Sampling
-from service.runtime.calls import Call
 from service.runtime.devices import available_devices
 from service.runtime.in_process import LocalEngine
 from service.schemas import (
@@ -30,13 +26,9 @@ from service.schemas import (
     ForecastReply,
     ForecastRequest,
     GenerateRequest,
-    Prediction,
 )
 from service.settings import Settings
-from service.store import Model, ModelStore
-from service.tasks.classify import Classify
-
-Probabilities = NDArray[np.float32]
+from service.store import ModelStore
 
 REPORT_ID = "local"
 
@@ -52,7 +44,7 @@ class Local:
     def classify(self, images: Sequence[Image], *, model: str | None = None, top_k: int = 5) -> Classification:
         """The `top_k` likeliest labels of images (paths, or the bytes of image files).
 
-        An image that cannot be read has an `error` in its place. Raises ModelNotFound, WrongTask.
+        An image that cannot be read has an `error` in its place. Raises InvalidRequest, ModelNotFound, WrongTask.
         """
         return asyncio.run(self._classify(images, model, top_k))
 
@@ -88,42 +80,11 @@ class Local:
 
     async def _classify(self, images: Sequence[Image], model_id: str | None, top_k: int) -> Classification:
         model = self._store.get(model_id or self._settings.default_classifier, task="classify")
-        prepared = [self._prepare(image, model) for image in images]
-        readable = [pixels for pixels in prepared if not isinstance(pixels, UnreadableImage)]
-        probabilities = iter(await self._probabilities(readable, model))
-        predictions = [
-            {"error": pixels.problem()}
-            if isinstance(pixels, UnreadableImage)
-            else {"labels": Classify().finish(next(probabilities), model.manifest.labels, top_k)}
-            for pixels in prepared
-        ]
-        return Classification(
-            model=model.id,
-            version=model.version,
-            predictions=tuple(
-                Prediction.model_validate({"name": str(image) if isinstance(image, Path) else None, **prediction})
-                for image, prediction in zip(images, predictions, strict=True)
-            ),
+        labelling = Labelling.of(
+            map(_named, images), model, top_k=top_k, limit_pixels=self._settings.image_limit_pixels
         )
-
-    def _prepare(self, image: Image, model: Model) -> Pixels | UnreadableImage:
-        data = image.read_bytes() if isinstance(image, Path) else image
-        try:
-            return Classify().prepare(data, model.input, limit_pixels=self._settings.image_limit_pixels)
-        except UnreadableImage as error:
-            return error
-
-    async def _probabilities(self, images: Sequence[Pixels], model: Model) -> list[Probabilities]:
-        """Probabilities (classes,) of each image (1, H, W, C), a batch of the model's at a time."""
-        rows: list[Probabilities] = []
-        if not images:
-            return rows
         async with self._engine() as engine:
-            for start in range(0, len(images), model.manifest.serving.max_batch):
-                batch = np.concatenate(images[start : start + model.manifest.serving.max_batch])
-                [probabilities] = await engine.submit(Call(model.id, "classify"), [batch])
-                rows += list(probabilities)
-        return rows
+            return Classification.model_validate(await labelling.ask(engine))
 
     async def _forecast(self, request: ForecastRequest) -> ForecastReply:
         model = self._store.get(request.model or self._settings.default_forecaster, task="forecast")
@@ -172,6 +133,11 @@ class Local:
         device = available_devices(self._settings.devices)[0]
         async with LocalEngine(self._store, device=device, threads=self._settings.engine_threads) as engine:
             yield engine
+
+
+def _named(image: Image) -> tuple[str | None, bytes]:
+    """An image's name, where it has one, and its bytes."""
+    return (str(image), image.read_bytes()) if isinstance(image, Path) else (None, image)
 
 
 async def _in_time(work: Coroutine[Any, Any, Report], wait_s: float | None) -> Report:

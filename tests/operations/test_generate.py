@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from service.errors import DeadlineExceeded, InvalidRequest, ModelFailed, Overloaded
 from service.nets.registry import build_net
 from service.operations.generate import (
-    AHEAD,
     INTERACTIVE_COUNT,
     PLAIN,
     RANDOM_SEED_LIMIT,
@@ -19,7 +18,7 @@ from service.operations.generate import (
     Way,
     sample_images,
 )
-from service.runtime.calls import Array, Call, EngineClient, Lane
+from service.runtime.calls import PARTS_AHEAD, Array, Call, EngineClient, Lane
 from service.runtime.in_process import LocalEngine
 from service.schemas import GenerateRequest
 from service.store import Model, ModelStore
@@ -105,7 +104,7 @@ async def test_few_blocks_are_asked_for_ahead_and_many_images_go_on_the_bulk_lan
     await sample(many, store.get("doodle"), seed=0, count=INTERACTIVE_COUNT + 1)
     assert {lane for _, lane, *_ in few.calls} == {Lane.INTERACTIVE}
     assert {lane for _, lane, *_ in many.calls} == {Lane.BULK}
-    assert max(few.most, many.most) <= AHEAD + 1
+    assert max(few.most, many.most) <= PARTS_AHEAD + 1
 
 
 async def test_a_full_queue_refuses_the_first_block_and_makes_the_others_wait(store: ModelStore) -> None:
@@ -129,7 +128,7 @@ async def test_nothing_goes_on_when_the_images_are_not_wanted_any_more(store: Mo
         break
     await blocks.aclose()
     assert engine.open == 0
-    assert len(engine.calls) <= AHEAD + 2
+    assert len(engine.calls) <= PARTS_AHEAD + 2
 
 
 @pytest.fixture
