@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from api.asking import connect
 from evaluation.packing import digits, npz, pngs, zipped
 
 from service.api.app import create_app
@@ -32,8 +33,7 @@ def app(state: State) -> Application:
 
 @pytest.fixture
 async def client(app: Application) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app, client=("127.0.0.1", 1))
-    async with httpx.AsyncClient(transport=transport, base_url="http://chapterhouse") as client:
+    async with connect(app, raise_app_exceptions=True) as client:
         yield client
 
 
