@@ -9,6 +9,7 @@ import orjson
 from fastapi import APIRouter, Query, Response
 
 from service.api.bodies import IMAGE_BODY, IMAGE_BODY_TYPES, Part, Sink, boundary_of, chunks, read_body, read_form
+from service.api.deadlines import Deadline
 from service.api.gate import Exchange, Watch
 from service.api.models import headers_of
 from service.api.negotiation import JSON, choose
@@ -110,8 +111,14 @@ class ClassifyPath:
         """Answer one request. Raises ServiceError."""
         query = parse_query(exchange.scope["query_string"])
         choose(exchange.headers.get(b"accept", b"").decode("latin-1"), (JSON,))
+        deadline = Deadline(exchange.headers.get(b"x-deadline-ms"))
+        if deadline.at is None:
+            return await self._answer(exchange, query, None)
+        async with deadline.kept():
+            return await self._answer(exchange, query, deadline.at)
+
+    async def _answer(self, exchange: Exchange, query: Asked, deadline: float | None) -> Response:
         model = self._store.get(query.model or self._settings.default_classifier, task="classify")
-        deadline = exchange.deadline()
         labelling = await self._understand(exchange, model, query.top_k)
         with Watch(exchange.receive):
             answer = await labelling.ask(self._engine, deadline=deadline, request_id=exchange.request_id)

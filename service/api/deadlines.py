@@ -15,7 +15,7 @@ from service.errors import DeadlineExceeded
 class Deadline:
     """When the caller's `X-Deadline-Ms` passes. Raises InvalidRequest for anything but a number of milliseconds."""
 
-    def __init__(self, header: str | None) -> None:
+    def __init__(self, header: bytes | str | None) -> None:
         self.at = deadline_of(header)
         """In seconds of `time.monotonic`; None where the caller waits for ever."""
         self._timeout = asyncio.timeout(None)

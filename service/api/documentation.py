@@ -20,8 +20,11 @@ METHODS = ["GET", "HEAD"]
 
 @router.api_route(f"/{DOCUMENT}", methods=METHODS, responses={200: {"content": {JSON: {}}}})
 async def show_document(request: Request) -> Response:
-    """The OpenAPI document."""
-    return Response(orjson.dumps(request.app.openapi()), media_type=JSON)
+    """The OpenAPI document; behind a proxy that puts the service under a prefix it says so."""
+    document, prefix = request.app.openapi(), request.scope.get("root_path", "")
+    if prefix:
+        document = {**document, "servers": [{"url": prefix}]}
+    return Response(orjson.dumps(document), media_type=JSON)
 
 
 @router.api_route("/docs", methods=METHODS, response_class=HTMLResponse, responses={200: PAGE})

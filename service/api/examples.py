@@ -176,9 +176,10 @@ FORMS: dict[str, dict[str, Any]] = {
 """An example of the form that an operation reads."""
 
 PARAMETERS: dict[str, Any] = {
+    "Last-Event-ID": "running-1-0.4000",
+    "Prefer": "wait=60",
     "evaluation_id": _EVALUATION,
     "label": 7,
-    "last-event-id": "running-1-0.4000",
     "layer": "C3",
     "limit": 10,
     "method": "occlusion",
@@ -186,7 +187,6 @@ PARAMETERS: dict[str, Any] = {
     "model_id": "gan-ring",
     "name": "mnist-test",
     "name[]": ["chapterhouse_requests_total"],
-    "prefer": "wait=60",
     "square": 9,
     "top_k": 3,
     "unit": 0,

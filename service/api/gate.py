@@ -43,10 +43,6 @@ class Exchange:
     request_id: str
     headers: dict[bytes, bytes]
 
-    def deadline(self) -> float | None:
-        """When the caller's `X-Deadline-Ms` passes, in seconds of `time.monotonic`. Raises InvalidRequest."""
-        return deadline_of(self.headers.get(b"x-deadline-ms"))
-
 
 HotPath = Callable[[Exchange], Awaitable[Response]]
 

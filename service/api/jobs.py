@@ -132,8 +132,9 @@ def wait_of(
     prefer: Annotated[
         str,
         Header(
+            alias="Prefer",
             description=f"`wait=N` (RFC 7240): seconds to wait for the end before 202, at most {WAIT_LIMIT_S:.0f}; "
-            f"{WAIT_DEFAULT_S:.0f} unless given."
+            f"{WAIT_DEFAULT_S:.0f} unless given.",
         ),
     ] = "",
 ) -> float:

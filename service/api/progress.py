@@ -19,7 +19,7 @@ from service.schemas import EvaluationState
 router = APIRouter(tags=["evaluation"], route_class=Endpoint)
 
 EvaluationId = Annotated[str, Path(description="An evaluation, as `POST /evaluate` names it.")]
-LastEventId = Annotated[str, Header(description="The last event that the caller has seen.")]
+LastEventId = Annotated[str, Header(alias="Last-Event-ID", description="The last event that the caller has seen.")]
 POLL_S = 0.2
 KEEP_ALIVE_S = 15.0
 """Proxies close a connection that is silent for 30 or 60 seconds."""

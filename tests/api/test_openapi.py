@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from api.asking import PROBLEM
 from api.describing import Document, operations, validator
@@ -138,6 +139,19 @@ def test_answers_of_models_say_which(document: Document) -> None:
         if told <= set(operation["responses"].get("200", {}).get("headers", {}))
     }
     assert of_models == {"classify", "explain", "forecast", "generate", "show_recording"}
+
+
+async def test_the_document_and_its_pages_are_served_under_a_prefix_too(app: Application) -> None:
+    for prefix, servers in (("", None), ("/chapterhouse", [{"url": "/chapterhouse"}])):
+        transport = httpx.ASGITransport(app, root_path=prefix)
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://host{prefix}") as client:
+            assert (await client.get("/openapi.json")).json().get("servers") == servers
+            for page in ("/docs", "/redoc"):
+                reply = await client.get(page)
+                assert reply.headers["content-type"].startswith("text/html")
+                assert "openapi.json" in reply.text
+                assert "/openapi.json" not in reply.text  # beside the page, wherever that is
+            assert (await client.head("/docs")).status_code == 200
 
 
 def test_every_route_is_of_the_one_kind(app: Application) -> None:

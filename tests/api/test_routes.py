@@ -120,7 +120,10 @@ async def test_loading_that_takes_too_long_is_504(make_app: MakeApp) -> None:
     assert engine.commands == [("given up", "echo")]
 
 
-@pytest.mark.parametrize(("path", "asked"), [("/generate", {"json": {"seed": 1}}), ("/explain", {"content": PICTURE})])
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [("/classify", {"content": PICTURE}), ("/generate", {"json": {"seed": 1}}), ("/explain", {"content": PICTURE})],
+)
 async def test_work_that_takes_too_long_is_504_and_taken_out(
     make_app: MakeApp, path: str, asked: dict[str, object]
 ) -> None:
@@ -131,9 +134,10 @@ async def test_work_that_takes_too_long_is_504_and_taken_out(
     assert engine.dropped.is_set() == engine.asked.is_set()  # on a slow machine it may pass before that
 
 
-async def test_a_body_that_does_not_come_in_time_is_504(app: Application) -> None:
+@pytest.mark.parametrize("path", ["/classify", "/explain", "/generate"])
+async def test_a_body_that_does_not_come_in_time_is_504(app: Application, path: str) -> None:
     caller = Caller([b"half a picture"], ends=False)
-    await caller.ask(app, "POST", "/explain", {"x-deadline-ms": "20"})
+    await caller.ask(app, "POST", path, {"x-deadline-ms": "20"})
     assert caller.sent[0]["status"] == 504
 
 
