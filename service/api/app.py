@@ -50,6 +50,7 @@ def create_app(state: State) -> Application:
         responses=refusals(InvalidRequest),  # FastAPI would describe a shape of its own
         openapi_url=None,  # the document and its pages are routes like others: documentation.py
         generate_unique_id_function=_name_of,
+        separate_input_output_schemas=False,  # one name for a thing, whichever way it goes
     )
     app.state.shared = state
     app.gate = Gate(state.settings, state.instruments)
