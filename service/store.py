@@ -62,7 +62,7 @@ class ImageInput(_Written):
 
     @property
     def filter(self) -> Literal["bicubic", "bilinear"]:
-        """That of Pillow which brings images to size as bytes, or comes nearest to `resample` there."""
+        """Pillow's filter that brings images to size as bytes, or comes nearest to `resample` there."""
         return "bicubic" if "bicubic" in self.resample else "bilinear"
 
     @model_validator(mode="after")
@@ -173,7 +173,7 @@ class Manifest(_Written):
 
     @property
     def latent(self) -> int:
-        """How many numbers from N(0, 1) a generator makes one item of. Raises WrongTask for what is none."""
+        """How many numbers from N(0, 1) a generator makes one item of. Raises WrongTask for a model that is none."""
         drawn = self.output or self.points
         if drawn is None:
             raise WrongTask(f"A model that does {self.task} draws nothing.")
@@ -267,7 +267,7 @@ class Model:
 
     @cached_property
     def weights_sha256(self) -> str | None:
-        """What the card says of the weights; of an ONNX file, which was put there by hand, what it is."""
+        """The weights' sha256 as the card says; of an ONNX file, which needs no card, as the file is."""
         if self.card is None and self.weights.suffix == ".onnx":
             return file_sha256(self.weights)
         return self.card.sha256 if self.card else None

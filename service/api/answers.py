@@ -1,4 +1,4 @@
-"""One evaluation in the form that its caller takes: JSON, Markdown, JUnit XML, or a page."""
+"""One evaluation in the form that its caller asks for: JSON, Markdown, JUnit XML, or a page."""
 
 import asyncio
 from typing import Any
@@ -30,7 +30,7 @@ SECURITY = {
 async def answer(
     job: Job, media_type: str, figure_files: FigureFiles, *, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response:
-    """The report in this form; where there is none, how the evaluation stands, as a page or as JSON."""
+    """The report in this form or, where there is none, the state of the evaluation, as a page or as JSON."""
     headers = {"vary": "accept", **(headers or {})}
     if media_type == HTML:
         headers |= SECURITY

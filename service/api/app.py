@@ -40,7 +40,7 @@ ROUTERS: tuple[APIRouter, ...] = (
 
 
 def create_app(state: State) -> Application:
-    """One front's application; nothing is started by it."""
+    """One front's application; creating it starts nothing."""
     app = Application(
         title="Chapterhouse",
         version=__version__,

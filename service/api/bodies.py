@@ -61,7 +61,7 @@ class JSONRequest(Request):
         return self._data
 
     async def json(self) -> Any:
-        """What they say."""
+        """The document that they hold."""
         return self._document
 
 

@@ -96,7 +96,7 @@ class Picture(io.BytesIO):
         self.name = name
 
     def close(self) -> None:
-        """Keep the bytes: the part is whole, not done with."""
+        """Keep the bytes: the part is whole, and is read after this."""
 
 
 class ClassifyPath:
@@ -125,7 +125,7 @@ class ClassifyPath:
         return Response(orjson.dumps(answer), media_type=JSON, headers=headers_of(model))
 
     async def _understand(self, exchange: Exchange, model: Model, top_k: int) -> Labelling:
-        """What the body asks, of whatever kind it is."""
+        """The request that a body makes, raw or as a form. Raises ServiceError."""
         content_type = exchange.headers.get(b"content-type", b"")
         kind = content_type.partition(b";")[0].strip().lower()
         limit_pixels = self._settings.image_limit_pixels

@@ -7,9 +7,9 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import ValidationError
 
+from service.api.access import LoopbackOnly
 from service.api.answers import REPORT, answer
 from service.api.jobs import Form, WaitDep, accept, missing_file, until_over
-from service.api.models import LoopbackOnly
 from service.api.negotiation import JSON, MediaType
 from service.api.openapi import TEXT, form_of, headers, refusals
 from service.api.problems import PROBLEM_TYPE, validation_problem

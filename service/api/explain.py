@@ -92,7 +92,7 @@ async def explain(
 
 
 async def _read(request: Request, state: State) -> bytes:
-    """The body, where it is an image by its type."""
+    """The body. Raises UnsupportedMediaType for a type that is no image's."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind.encode("latin-1") not in IMAGE_BODY_TYPES:
         raise UnsupportedMediaType(f"{kind} is not read here; send one image (image/png, image/jpeg, …).")

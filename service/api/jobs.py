@@ -19,6 +19,7 @@ from service.api.deadlines import deadline_within
 from service.api.state import State
 from service.errors import BodyTooLarge, DiskFull, InvalidRequest, Overloaded
 from service.evaluation.queue.jobs import Job, JobKind
+from service.evaluation.threads import in_thread
 
 WAIT_DEFAULT_S = 30.0
 WAIT_LIMIT_S = 600.0
@@ -38,7 +39,7 @@ class Field(io.BytesIO):
         return super().write(data)
 
     def close(self) -> None:
-        """Keep the bytes: the part is whole, not done with."""
+        """Keep the bytes: the part is whole, and is read after this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,10 @@ Check = Callable[[Form], Awaitable[BaseModel]]
 
 
 async def accept(request: Request, state: State, check: Check, *, files: Collection[str], kind: JobKind) -> str:
-    """Receive a form, have it checked, and put what `check` answers into the queue; the job's id.
+    """Receive a form, check it, and queue the request that `check` makes of it; the job's id.
 
-    Raises what reading and checking raise, DeadlineExceeded before it is accepted, Overloaded where what waits already
-    fills the disk's share, and DiskFull; nothing is left behind then.
+    Raises what reading and checking raise, DeadlineExceeded while they last, Overloaded where uploads already fill their
+    share of the disk, and DiskFull; nothing is left behind then.
     """
     job_id = secrets.token_hex(8)
     folder = state.uploads.begin(job_id, expected_bytes=_length_of(request))
@@ -66,7 +67,7 @@ async def accept(request: Request, state: State, check: Check, *, files: Collect
         asked = await check(await _receive(request, state, folder, files))
         deadline_within(request).lift()
         await asyncio.to_thread(_check_room, state)
-        state.uploads.commit(job_id)
+        await in_thread(lambda _: state.uploads.commit(job_id))
         await asyncio.to_thread(state.jobs.accept, job_id, asked.model_dump(mode="json"), kind)
     except BaseException as error:
         state.uploads.discard(job_id)
@@ -77,7 +78,7 @@ async def accept(request: Request, state: State, check: Check, *, files: Collect
 
 
 async def until_over(request: Request, state: State, job_id: str, *, wait_s: float) -> Job:
-    """The job when it is over, when the caller's wait or deadline is, or when this front is told to stop."""
+    """The job, once it is over, the caller has waited long enough or has a deadline, or this front is told to stop."""
     until = time.monotonic() + wait_s
     until = min(until, deadline_within(request).at or until)
     while True:
@@ -123,7 +124,7 @@ def missing_file(name: str, what: str) -> InvalidRequest:
 
 
 def _length_of(request: Request) -> int:
-    """The bytes that the caller says are coming; 0 where it does not, and more than is taken is refused elsewhere."""
+    """The length that the caller declares, 0 where it declares none; what is too long is refused elsewhere."""
     length = request.headers.get("content-length", "")
     return int(length) if length.isascii() and length.isdigit() and len(length) < 16 else 0
 

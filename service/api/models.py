@@ -1,11 +1,11 @@
 """`/models`: what the store holds, what is loaded, and loading without a restart."""
 
 import logging
-from ipaddress import ip_address
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Path, Response
 
+from service.api.access import LoopbackOnly
 from service.api.openapi import refusals
 from service.api.routes import Endpoint
 from service.api.state import StateDep
@@ -17,19 +17,6 @@ log = logging.getLogger(__name__)
 router = APIRouter(prefix="/models", tags=["models"], route_class=Endpoint)
 
 
-def from_loopback(request: Request) -> None:
-    """Let only this machine change what runs, as long as there are no keys. Raises Forbidden."""
-    host = request.client.host if request.client else ""
-    try:
-        address = ip_address(host)
-        local = (getattr(address, "ipv4_mapped", None) or address).is_loopback
-    except ValueError:
-        local = request.client is None
-    if not local:
-        raise Forbidden("Without API keys only requests from this machine may do this.")
-
-
-LoopbackOnly = Annotated[None, Depends(from_loopback)]
 ModelId = Annotated[str, Path(description="A model of the store, as `GET /models` lists it.")]
 
 

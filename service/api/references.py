@@ -7,8 +7,8 @@ import orjson
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import ValidationError
 
+from service.api.access import LoopbackOnly
 from service.api.jobs import Form, WaitDep, accept, missing_file, until_over
-from service.api.models import LoopbackOnly
 from service.api.negotiation import JSON
 from service.api.openapi import form_of, headers, refusals
 from service.api.problems import PROBLEM_TYPE, validation_problem

@@ -52,7 +52,7 @@ def choose_metrics(
 
 
 def measurable(metrics: Mapping[str, Metric], generated: Side, reference: Side) -> dict[str, Metric]:
-    """Those of the metrics for which both sides hold what is needed: for defaults, which nobody asked for by name."""
+    """The metrics for which both sides hold what is needed: of the default ones, which nobody asked for by name."""
     return {name: metric for name, metric in metrics.items() if metric.lacks(reference, generated) is None}
 
 
@@ -103,7 +103,7 @@ def measure(
 
 
 def _in_order(measuring: Sequence[Future[T]]) -> list[T]:
-    """What all metrics came to. Raises what the first to fail, in their order, raised; others are not begun then."""
+    """The results of all metrics. Raises the first error in their order; no more are begun then."""
     try:
         return [future.result() for future in measuring]
     finally:

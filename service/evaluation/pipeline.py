@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from service.evaluation.references import CALLER, Description, References
 from service.evaluation.report.baseline import check_extractor, check_options, check_reference, compare, unlike
 from service.evaluation.report.history import History, NoHistory, sha256_of
 from service.evaluation.report.schema import TOTAL, Extraction, GeneratedSet, MetricEntry, ReferenceSet, Report, Verdict
-from service.evaluation.report.thresholds import apply_thresholds, parse_thresholds
+from service.evaluation.report.thresholds import Threshold, apply_thresholds, parse_thresholds
 from service.evaluation.samples.archives import Samples, read_samples
 from service.evaluation.threads import in_thread
 from service.imaging import DECODER
@@ -36,7 +36,7 @@ Progress = Callable[[float], None]
 
 BASELINE = "baseline: "
 SHARE_OF_SETS = 0.9
-"""Of the progress that is told; the rest is measuring."""
+"""The sets' share of the progress that is reported; the rest is measuring."""
 FEATURES_WANTED = (
     "The stored reference holds features that were sent. Send features of the same kind (npz with `features`): "
     "nothing here makes such of images."
@@ -61,6 +61,7 @@ class Plan:
 
     extractor: Model
     metrics: dict[str, Metric]
+    thresholds: tuple[Threshold, ...]
     stored: Description | None
     baseline: Report | None = None
 
@@ -83,15 +84,14 @@ def plan(request: EvaluationRequest, bench: Bench, *, has_file: bool) -> Plan:
     if has_file == (request.reference_name is not None):
         raise InvalidRequest("Send either the file `reference` or the name of a stored one as `reference_name`.")
     metrics = choose_metrics(request.metrics or (), request.options)
-    parse_thresholds(request.thresholds or "", metrics)
+    thresholds = parse_thresholds(request.thresholds or "", metrics)
     stored = None if request.reference_name is None else bench.references.describe(request.reference_name)
     wanted = request.features or (stored.extractor if stored else bench.settings.default_classifier)
     extractor = bench.store.extractor(bench.settings.default_classifier if wanted == CALLER else wanted)
     if stored is not None:
-        weights = extractor.weights_sha256 if wanted != CALLER else None
-        bench.references.get(stored.name, extractor=wanted, weights_sha256=weights)
+        stored.check_extractor(wanted, None if wanted == CALLER else extractor.weights_sha256)
     earlier = None if request.baseline is None else bench.history.report(request.baseline)
-    chosen = Plan(extractor, metrics, stored, earlier)
+    chosen = Plan(extractor, metrics, thresholds, stored, earlier)
     if earlier is not None:
         check_options(earlier, chosen.options, request.seed)
         if stored is not None:
@@ -112,10 +112,10 @@ async def evaluate(
 ) -> Report:
     """The report on the samples in `generated`, compared with those in `reference` or with the stored ones.
 
-    `working_dir` must exist and outlive the call. `on_figures` is given what can be shown beside the numbers, unless
-    they are those of an earlier evaluation. Raises the ServiceError that ends the evaluation.
+    `working_dir` must exist and outlive the call. `on_figures` is given the figures, unless the numbers are
+    those of an earlier evaluation. Raises the ServiceError that ends the evaluation.
     """
-    chosen = plan(request, bench, has_file=reference is not None)
+    chosen = await asyncio.to_thread(plan, request, bench, has_file=reference is not None)
     evaluation = _Evaluation(request, bench, chosen, working_dir, on_progress, on_figures)
     return await evaluation.run(report_id, generated, reference)
 
@@ -147,7 +147,7 @@ class _Evaluation:
     async def run(self, report_id: str, generated: Path, reference: Path | None) -> Report:
         sent = await self._open(generated, "generated")
         self._shares = dict.fromkeys(("generated", "reference") if reference else ("generated",), 0.0)
-        # The last file decides the order of hashes, and so the blocks: it is the other set that is read meanwhile.
+        # A set is extracted once it is whole, for its last file decides the order; meanwhile the other set is read.
         judging = asyncio.create_task(self._side(sent, "generated"))
         try:
             real = None if reference is None else await self._open(reference, "reference")
@@ -235,9 +235,8 @@ class _Evaluation:
         )
 
     def _verdict(self, metrics: Mapping[str, MetricEntry]) -> Verdict | None:
-        thresholds = parse_thresholds(self._request.thresholds or "", metrics)
         baseline = self._plan.baseline
-        return apply_thresholds(thresholds, metrics, () if baseline is None else compare(baseline, metrics))
+        return apply_thresholds(self._plan.thresholds, metrics, () if baseline is None else compare(baseline, metrics))
 
     def _unlike(self, metrics: Collection[str]) -> tuple[str, ...]:
         baseline = self._plan.baseline
@@ -260,7 +259,7 @@ class _Evaluation:
         return self._plan.extractor
 
     def _inputs(self, sent: Samples, real: Samples | None) -> str | None:
-        """What stands for everything that the numbers depend on; None where something of it is not known yet."""
+        """A digest of everything that the numbers depend on; None where some of it is not known yet."""
         extractor, request, device = self._extractor(), self._request, None
         if extractor is not None:
             held = self._bench.engine.models().get(extractor.id)
@@ -282,12 +281,16 @@ class _Evaluation:
         )
 
     def _reference_set(self, sent: Samples | None) -> tuple[ReferenceSet, Side | None]:
-        """What is compared with, and its side where that is kept already."""
+        """The reference, and its side where that is stored."""
         if sent is not None:
             return ReferenceSet(count=sent.count, sha256=sent.sha256), None
-        stored = self._plan.stored
-        assert stored is not None
-        kept = self._bench.references.get(stored.name)
+        planned = self._plan.stored
+        assert planned is not None
+        kept = self._bench.references.get(planned.name)
+        stored = kept.description
+        if stored != planned:  # it has just been replaced
+            stored.check_extractor(planned.extractor, planned.weights_sha256)
+            self._plan = replace(self._plan, stored=stored)
         described = ReferenceSet(
             name=stored.name,
             dataset=stored.dataset,
@@ -307,7 +310,7 @@ class _Evaluation:
                     self._bench.settings,
                     skip_unreadable=self._request.skip_unreadable,
                 )
-            except (UnreadableArchive, InvalidSamples) as error:  # of two uploads it does not know which it was
+            except (UnreadableArchive, InvalidSamples) as error:  # it does not know which of the uploads it was
                 raise type(error)(f"{whose}: {error.detail}") from error
         prefix = "" if whose == "generated" else f"{whose}: "
         self._warnings[whose] += [f"{prefix}{warning}" for warning in samples.warnings]
@@ -336,7 +339,7 @@ class _Evaluation:
         return Side(features=features, probabilities=probabilities, statistics=statistics)
 
     def _advance(self, whose: str, share: float) -> None:
-        """Tell how far the sets are, of which each is an equal part."""
+        """Report the progress of the sets, each an equal part of it."""
         self._shares[whose] = share
         self._on_progress(SHARE_OF_SETS * sum(self._shares.values()) / len(self._shares))
 

@@ -69,7 +69,7 @@ class Side:
     def remember(self, key: Hashable, compute: Callable[[], T]) -> T:
         """What `compute` answered, or raised, for this key the first time, so that metrics share what is costly.
 
-        Who asks while it is computed waits.
+        A thread that asks for it while another computes it waits.
         """
         with self._lock:
             asked_before = key in self._remembered

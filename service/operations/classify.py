@@ -1,4 +1,4 @@
-"""The likeliest labels of images, through whatever engine there is; and the request for them, understood."""
+"""The likeliest labels of images, through any engine; and the request for them, understood."""
 
 from collections.abc import Iterable
 from contextlib import aclosing

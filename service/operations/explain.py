@@ -1,4 +1,4 @@
-"""How a classifier sees an image, through whatever engine there is; and the request for it, understood."""
+"""What a classifier sees in an image, through any engine; and the request for it, understood."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

@@ -41,7 +41,7 @@ def check_options(baseline: Report, options: Options, seed: int) -> None:
 
 
 def check_extractor(baseline: Report, extractor: str, weights_sha256: str | None) -> None:
-    """Refuse features of other means than the baseline's. Raises NotComparable."""
+    """Refuse features that another extractor made than the baseline's. Raises NotComparable."""
     then = baseline.features
     if (then.extractor, then.weights_sha256) != (extractor, weights_sha256):
         raise NotComparable(
