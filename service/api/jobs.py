@@ -57,8 +57,8 @@ Check = Callable[[Form], Awaitable[BaseModel]]
 async def accept(request: Request, state: State, check: Check, *, files: Collection[str], kind: JobKind) -> str:
     """Receive a form, check it, and queue the request that `check` makes of it; the job's id.
 
-    Raises what reading and checking raise, DeadlineExceeded while they last, Overloaded where uploads already fill their
-    share of the disk, and DiskFull; nothing is left behind then.
+    Raises what reading and checking raise, DeadlineExceeded while they last, Overloaded where uploads already fill
+    their share of the disk, and DiskFull; nothing is left behind then.
     """
     job_id = secrets.token_hex(8)
     folder = state.uploads.begin(job_id, expected_bytes=_length_of(request))
