@@ -62,10 +62,13 @@ CLASSIFICATION: dict[str, Any] = {
 )
 async def classify(
     model: Annotated[
-        str | None, Query(description="A model of task `classify`; the default classifier unless given.")
+        str | None,
+        Query(
+            description="A model of task `classify`; the default classifier unless given.", examples=["lenet5-mnist"]
+        ),
     ] = None,
     top_k: Annotated[
-        int, Query(ge=1, le=TOP_K_LIMIT, description="How many labels of each image, at most.")
+        int, Query(ge=1, le=TOP_K_LIMIT, description="How many labels of each image, at most.", examples=[3])
     ] = TOP_K_DEFAULT,
 ) -> Response:
     """The likeliest labels of one image (raw body) or of each image of a form, in the order sent."""

@@ -95,7 +95,7 @@ async def evaluate(request: Request, state: StateDep, media_type: MediaType, wai
     responses=refusals(DatabaseUnavailable),
 )
 async def list_evaluations(
-    state: StateDep, limit: Annotated[int, Query(ge=1, le=1000, description="How many, at most.")] = 100
+    state: StateDep, limit: Annotated[int, Query(ge=1, le=1000, description="How many, at most.", examples=[10])] = 100
 ) -> EvaluationList:
     """The evaluations accepted last, newest first."""
     return EvaluationList(evaluations=[progress_of(job) for job in await asyncio.to_thread(state.jobs.latest, limit)])

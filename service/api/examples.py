@@ -1,4 +1,4 @@
-"""Examples for the OpenAPI document: of every schema that is sent or answered, of texts, forms and parameters."""
+"""Examples for the OpenAPI document: of schemas that are sent or answered, of texts and of forms."""
 
 from typing import Any
 
@@ -174,21 +174,3 @@ FORMS: dict[str, dict[str, Any]] = {
     "store_reference": {"reference": "(the bytes of real.zip)", "features": "lenet5-mnist", "dataset": "our own"},
 }
 """An example of the form that an operation reads."""
-
-PARAMETERS: dict[str, Any] = {
-    "Last-Event-ID": "running-1-0.4000",
-    "Prefer": "wait=60",
-    "evaluation_id": _EVALUATION,
-    "label": 7,
-    "layer": "C3",
-    "limit": 10,
-    "method": "occlusion",
-    "model": "lenet5-mnist",
-    "model_id": "gan-ring",
-    "name": "mnist-test",
-    "name[]": ["chapterhouse_requests_total"],
-    "square": 9,
-    "top_k": 3,
-    "unit": 0,
-}
-"""An example of each parameter."""

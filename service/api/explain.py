@@ -55,20 +55,28 @@ async def explain(
     state: StateDep,
     kind: MediaType,
     deadline: DeadlineDep,
-    model: Annotated[str | None, Query(description="A classifier; the default one unless given.")] = None,
-    method: Annotated[Method, Query(description="What is asked.")] = "saliency",
+    model: Annotated[
+        str | None, Query(description="A classifier; the default one unless given.", examples=["lenet5-mnist"])
+    ] = None,
+    method: Annotated[Method, Query(description="What is asked.", examples=["occlusion"])] = "saliency",
     layer: Annotated[
-        str | None, Query(description="As `GET /models/{id}` names it; the last with maps, of filters the first.")
+        str | None,
+        Query(description="As `GET /models/{id}` names it; the last with maps, of filters the first.", examples=["C3"]),
     ] = None,
     unit: Annotated[
-        int | None, Query(ge=0, le=LARGEST, description="One map of the layer; the strongest, or all.")
+        int | None, Query(ge=0, le=LARGEST, description="One map of the layer; the strongest, or all.", examples=[0])
     ] = None,
     label: Annotated[
-        int | None, Query(ge=0, le=LARGEST, description="A label's index; the likeliest unless given.")
+        int | None, Query(ge=0, le=LARGEST, description="A label's index; the likeliest unless given.", examples=[7])
     ] = None,
     square: Annotated[
         int | None,
-        Query(ge=1, le=LARGEST, description="Side in pixels of what occludes; a third of the image's unless given."),
+        Query(
+            ge=1,
+            le=LARGEST,
+            description="Side in pixels of what occludes; a third of the image's unless given.",
+            examples=[9],
+        ),
     ] = None,
 ) -> Response:
     """What a net sees in one image (raw body): a PNG beside the image, or `application/json` with the arrays.

@@ -45,7 +45,12 @@ async def metrics(
     request: Request,
     state: StateDep,
     names: Annotated[
-        list[str] | None, Query(alias="name[]", description="Only samples of these names; all unless given.")
+        list[str] | None,
+        Query(
+            alias="name[]",
+            description="Only samples of these names; all unless given.",
+            examples=[["chapterhouse_requests_total"]],
+        ),
     ] = None,
 ) -> Response:
     """The instruments of all processes, in Prometheus's text format."""

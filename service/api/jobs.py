@@ -136,6 +136,7 @@ def wait_of(
             alias="Prefer",
             description=f"`wait=N` (RFC 7240): seconds to wait for the end before 202, at most {WAIT_LIMIT_S:.0f}; "
             f"{WAIT_DEFAULT_S:.0f} unless given.",
+            examples=["wait=60"],
         ),
     ] = "",
 ) -> float:

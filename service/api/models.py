@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 router = APIRouter(prefix="/models", tags=["models"], route_class=Endpoint)
 
 
-ModelId = Annotated[str, Path(description="A model of the store, as `GET /models` lists it.")]
+ModelId = Annotated[str, Path(description="A model of the store, as `GET /models` lists it.", examples=["gan-ring"])]
 
 
 def headers_of(model: Model) -> dict[str, str]:

@@ -6,8 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from service.api.examples import FORMS, PARAMETERS, SCHEMAS, TEXTS
-from service.api.negotiation import JSON
+from service.api.examples import FORMS, SCHEMAS, TEXTS
 from service.api.problems import PROBLEM_TYPE
 from service.errors import (
     DeadlineExceeded,
@@ -97,29 +96,24 @@ def refusals(*kinds: type[ServiceError]) -> dict[int | str, Document]:
     """What a route's `responses` say of these errors: the kinds of one status together."""
     by_status: dict[int | str, Document] = {}
     for kind in kinds:
-        shown = {kind.__name__: {"$ref": f"#/components/examples/{kind.__name__}"}}
-        answer = by_status.setdefault(int(kind.status), _problem({}))
-        answer["content"][PROBLEM_TYPE]["examples"] |= shown
-        if kind.retry_after_s is not None:
-            answer["headers"] = headers("Retry-After")
+        _add_refusal(by_status.setdefault(int(kind.status), {}), kind)
     return by_status
 
 
 def completed(document: Document) -> Document:
     """FastAPI's document with the errors, headers and examples of every operation. Changes it in place."""
     for method, operation in _operations(document):
-        operation["parameters"] = [
-            *({**parameter, "example": PARAMETERS[parameter["name"]]} for parameter in operation.get("parameters", ())),
-            *({"$ref": f"#/components/parameters/{name}"} for name in PARAMETER_HEADERS),
-        ]
+        every = [{"$ref": f"#/components/parameters/{name}"} for name in PARAMETER_HEADERS]
+        operation["parameters"] = [*operation.get("parameters", ()), *every]
         _add_refusals(operation["responses"], method)
         _add_examples(operation)
         operation["responses"] = {
             status: {**answer, "headers": {**answer.get("headers", {}), **headers("X-Request-Id")}}
             for status, answer in sorted(operation["responses"].items())
         }
+    kinds = {name: kind for name, kind in error_types().items() if kind.__module__ == ServiceError.__module__}
     document["components"] |= {
-        "examples": {name: {"summary": kind.title, "value": _shown(kind)} for name, kind in error_types().items()},
+        "examples": {name: {"summary": kind.title, "value": _shown(kind)} for name, kind in kinds.items()},
         "headers": ANSWER_HEADERS,
         "parameters": PARAMETER_HEADERS,
     }
@@ -131,9 +125,14 @@ def _operations(document: Document) -> Iterator[tuple[str, Document]]:
         yield from verbs.items()
 
 
-def _problem(examples: Document) -> Document:
-    schema = {"$ref": "#/components/schemas/Problem"}
-    return {"content": {PROBLEM_TYPE: {"schema": schema, "examples": examples}}}
+def _add_refusal(answer: Document, kind: type[ServiceError]) -> None:
+    """Let an answer's description tell of this kind, too."""
+    problem = answer.setdefault("content", {}).setdefault(PROBLEM_TYPE, {})
+    problem["schema"] = {"$ref": "#/components/schemas/Problem"}
+    problem.setdefault("examples", {})[kind.__name__] = {"$ref": f"#/components/examples/{kind.__name__}"}
+    answer["description"] = " ".join(f"{error_types()[name].title}." for name in problem["examples"])
+    if kind.retry_after_s is not None:
+        answer["headers"] = {**answer.get("headers", {}), **headers("Retry-After")}
 
 
 def _add_refusals(responses: Document, method: str) -> None:
@@ -143,14 +142,8 @@ def _add_refusals(responses: Document, method: str) -> None:
         kinds.append(NotAcceptable)
     if method != "get":
         kinds += [Overloaded, Draining]
-    for status, answer in refusals(*kinds).items():
-        there = responses.setdefault(str(status), answer)
-        there["content"][PROBLEM_TYPE]["examples"] |= answer["content"][PROBLEM_TYPE]["examples"]
-        there["headers"] = {**there.get("headers", {}), **answer.get("headers", {})}
-    for answer in responses.values():
-        if PROBLEM_TYPE in (content := answer.get("content", {})):
-            kinds = [error_types()[name] for name in content[PROBLEM_TYPE]["examples"]]
-            answer["description"] = ". ".join(kind.title for kind in kinds) + "."
+    for kind in kinds:
+        _add_refusal(responses.setdefault(str(int(kind.status)), {}), kind)
 
 
 def _shown(kind: type[ServiceError]) -> Mapping[str, object]:
@@ -159,19 +152,17 @@ def _shown(kind: type[ServiceError]) -> Mapping[str, object]:
 
 
 def _add_examples(operation: Document) -> None:
-    """An example of each body and answer that is text: of JSON by its schema, of others by their media type."""
+    """An example of each body and answer that is known by its media type, operation or schema and has none yet."""
     bodies = operation.get("requestBody", {}).get("content", {})
     answers = [answer.get("content", {}) for status, answer in operation["responses"].items() if status < ERRORS]
     for media_type, content in chain(bodies.items(), *(answer.items() for answer in answers)):
-        if media_type in TEXTS:
-            content["example"] = TEXTS[media_type]
-        elif media_type == JSON:
-            content["example"] = SCHEMAS[_component(content["schema"])]
-        elif media_type == FORM:
-            content["example"] = FORMS[operation["operationId"]]
+        known = FORMS.get(operation["operationId"]) if media_type == FORM else TEXTS.get(media_type)
+        known = known or SCHEMAS.get(_component(content["schema"]))
+        if known is not None:
+            content.setdefault("example", known)
 
 
 def _component(schema: Document) -> str:
-    """The name of a schema, or of the first of several."""
-    reference: str = (schema.get("anyOf") or [schema])[0]["$ref"]
+    """The name of a schema, or of the first of several; empty for one without a name."""
+    reference: str = schema.get("anyOf", [schema])[0].get("$ref", "")
     return reference.rpartition("/")[2]

@@ -18,8 +18,15 @@ from service.schemas import EvaluationState
 
 router = APIRouter(tags=["evaluation"], route_class=Endpoint)
 
-EvaluationId = Annotated[str, Path(description="An evaluation, as `POST /evaluate` names it.")]
-LastEventId = Annotated[str, Header(alias="Last-Event-ID", description="The last event that the caller has seen.")]
+EvaluationId = Annotated[
+    str, Path(description="An evaluation, as `POST /evaluate` names it.", examples=["874ee9faa285da0a"])
+]
+LastEventId = Annotated[
+    str,
+    Header(
+        alias="Last-Event-ID", description="The last event that the caller has seen.", examples=["running-1-0.4000"]
+    ),
+]
 POLL_S = 0.2
 KEEP_ALIVE_S = 15.0
 """Proxies close a connection that is silent for 30 or 60 seconds."""

@@ -36,7 +36,7 @@ from service.schemas import EvaluationState, ReferenceList, ReferenceRequest, Re
 
 router = APIRouter(prefix="/references", tags=["evaluation"], route_class=Endpoint)
 
-Name = Annotated[str, Path(description="What the reference is called.")]
+Name = Annotated[str, Path(description="What the reference is called.", examples=["mnist-test"])]
 FILES = {"reference": "The real samples."}
 FORM = form_of(FILES, ReferenceRequest, passed_over={"name"})
 STORED = {"model": ReferenceSummary, "headers": headers("Location")}

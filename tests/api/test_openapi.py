@@ -11,7 +11,7 @@ from api.describing import Document, operations, validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from service.api.app import ROUTERS, create_app
-from service.api.examples import FORMS, PARAMETERS, SCHEMAS, TEXTS
+from service.api.examples import FORMS, SCHEMAS, TEXTS
 from service.api.gate import Application
 from service.api.routes import Endpoint
 from service.errors import error_types
@@ -41,8 +41,11 @@ def contents(operation: Document) -> Iterator[tuple[str, Document]]:
 
 
 def examples(document: Document, content: Document) -> list[Any]:
-    several = content.get("examples", {}).values()
-    return [content["example"]] if "example" in content else [resolved(document, one)["value"] for one in several]
+    """The examples of a parameter or a media type: its own, or those of its schema."""
+    if "example" in content:
+        return [content["example"]]
+    own = [resolved(document, example)["value"] for example in content.get("examples", {}).values()]
+    return own or resolved(document, content["schema"]).get("examples", [])
 
 
 def test_the_document_is_valid(document: Document) -> None:
@@ -91,13 +94,17 @@ def test_points_are_pairs(document: Document) -> None:
 
 def test_every_operation_has_examples_and_they_are_what_it_says(document: Document) -> None:
     for _, _, operation in operations(document):
-        for parameter in (resolved(document, parameter) for parameter in operation["parameters"]):
-            validator(document, parameter["schema"]).validate(parameter["example"])
-        for media_type, content in contents(operation):
-            shown = examples(document, content)
-            assert shown or content["schema"].get("format") == "binary", (operation["operationId"], media_type)
+        parameters = ((found["name"], found) for found in operation["parameters"] if "name" in found)
+        for name, described in (*parameters, *contents(operation)):
+            shown = examples(document, described)
+            assert shown or described["schema"].get("format") == "binary", (
+                f"{name} of {operation['operationId']} has no example: give it `examples` where it is declared, or "
+                "service/api/examples.py a line"
+            )
             for example in shown:
-                validator(document, content["schema"]).validate(example)
+                validator(document, described["schema"]).validate(example)
+    for header in document["components"]["parameters"].values():
+        validator(document, header["schema"]).validate(header["example"])
 
 
 def test_no_example_is_of_something_that_is_not_there(document: Document) -> None:
@@ -105,7 +112,6 @@ def test_no_example_is_of_something_that_is_not_there(document: Document) -> Non
     text = {media_type for operation in found for media_type, _ in contents(operation)}
     assert set(TEXTS) <= text
     assert set(FORMS) <= {operation["operationId"] for operation in found}
-    assert set(PARAMETERS) <= {parameter.get("name") for operation in found for parameter in operation["parameters"]}
     assert set(SCHEMAS) <= set(document["components"]["schemas"])
 
 
@@ -155,6 +161,7 @@ async def test_the_document_and_its_pages_are_served_under_a_prefix_too(app: App
 
 
 def test_every_route_is_of_the_one_kind(app: Application) -> None:
-    assert all(isinstance(route, Endpoint) for router in ROUTERS for route in router.routes)
+    others = [route for router in ROUTERS for route in router.routes if not isinstance(route, Endpoint)]
+    assert others == [], "make their router with `route_class=Endpoint` (service/api/routes.py)"
     assert app.openapi() is app.openapi()
     assert create_app(app.state.shared).openapi() == app.openapi()
