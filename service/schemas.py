@@ -79,6 +79,12 @@ class Prediction(BaseModel):
 
     name: str | None = None
     labels: tuple[Label, ...] = ()
+    strangeness: float | None = Field(
+        None,
+        description="How little the image is like those of the model's dataset, by the method on the model's card; "
+        "null where the model is not calibrated.",
+    )
+    notes: tuple[str, ...] = Field((), description="What there is to know about this image, in words.")
     error: Problem | None = Field(None, description="Why it cannot be read; there are no labels then.")
 
 
@@ -87,6 +93,12 @@ class Classification(BaseModel):
 
     model: str
     version: str
+    calibrated: bool = Field(
+        default=False, description="Whether probabilities are at the temperature on the model's card, or the net's own."
+    )
+    strangeness_limit: float | None = Field(
+        None, description="What the strangeness of 5 % of the model's own test images exceeds."
+    )
     predictions: tuple[Prediction, ...]
 
 
@@ -97,6 +109,7 @@ class Explanation(BaseModel):
     version: str
     method: str
     layer: str | None = Field(description="The layer that was asked; null where the method asks none.")
+    notes: tuple[str, ...] = Field((), description="What there is to know about this image, in words.")
     maps: list[list[list[float]]] = Field([], description="activations: the layer's maps, K×h×w.")
     kernels: list[list[list[list[float]]]] = Field([], description="filters: the layer's kernels, K×C×kh×kw.")
     projections: list[list[list[list[float]]]] = Field(

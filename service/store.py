@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from service.calibration import Calibration
 from service.errors import InvalidManifest, ModelNotFound, WrongTask
 from service.files import file_sha256, write_whole
 from service.settings import Settings
@@ -54,6 +55,12 @@ class ImageInput(_Written):
         " those of `resampling` do not; `as-sent` resizes nothing and needs images of one size.",
     )
     pad: int = Field(0, ge=0, description="Black pixels added on each side before normalising.")
+    ink: Literal["light"] | None = Field(
+        None, description="Of one drawn character: light ink on black, to which `/classify` and `/explain` turn images."
+    )
+    frame: Literal["centred"] | None = Field(
+        None, description="Where that lies: scaled and centred by its mass as in MNIST, to which they bring it."
+    )
 
     @property
     def in_whole_pixels(self) -> bool:
@@ -69,6 +76,9 @@ class ImageInput(_Written):
     def _one_value_a_channel(self) -> Self:
         if not len(self.mean) == len(self.std) == self.channels:
             raise ValueError("mean and std need one value a channel")
+        square_and_grey = self.channels == 1 and self.size[0] == self.size[1]
+        if (self.ink is None) != (self.frame is None) or (self.ink and not square_and_grey):
+            raise ValueError("ink and frame go together, and describe square images in grey")
         return self
 
 
@@ -224,6 +234,9 @@ class Card(_Written):
         {}, description="The last row of its history, where there is one: of a stack, means and deviations over it."
     )
     scores: dict[str, Score]
+    calibration: Calibration | None = Field(
+        None, description="What makes a classifier's probabilities ones to believe; `chapterhouse calibrate` finds it."
+    )
 
 
 class Model:
@@ -264,6 +277,11 @@ class Model:
             return None
         except (OSError, ValidationError) as error:
             raise InvalidManifest(f"{path}: {error}") from error
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What the card says of a classifier's probabilities; None where nobody has calibrated it."""
+        return self.card.calibration if self.card else None
 
     @cached_property
     def weights_sha256(self) -> str | None:

@@ -65,8 +65,15 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "Classification": {
         "model": "lenet5-mnist",
         "version": _VERSIONS["lenet5-mnist"],
+        "calibrated": True,
+        "strangeness_limit": 5.58,
         "predictions": [
-            {"name": "seven.png", "labels": [{"label": "7", "index": 7, "probability": 0.998}]},
+            {
+                "name": "seven.png",
+                "labels": [{"label": "7", "index": 7, "probability": 0.998}],
+                "strangeness": 1.85,
+                "notes": [],
+            },
             {
                 "name": "broken.png",
                 "error": {
@@ -85,6 +92,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "version": _VERSIONS["lenet5-mnist"],
         "method": "occlusion",
         "layer": None,
+        "notes": [],
         "probabilities": [[0.99, 0.97], [0.52, 0.88]],
         "label": 7,
         "probability": 0.998,

@@ -93,9 +93,9 @@ async def explain(
         arrays = await inspection.ask(state.engines, image, deadline=deadline.at, request_id=request.state.request_id)
     headers = headers_of(chosen)
     if kind == PNG:
-        picture = encode_png(draw_explanation(method, list(arrays.values()), image[0]))
+        picture = encode_png(draw_explanation(method, list(arrays.values()), image.pixels[0]))
         return Response(picture, media_type=PNG, headers=headers)
-    content = orjson.dumps(inspection.document(arrays), option=orjson.OPT_SERIALIZE_NUMPY)
+    content = orjson.dumps(inspection.document(arrays, image), option=orjson.OPT_SERIALIZE_NUMPY)
     return Response(content, media_type=JSON, headers=headers)
 
 

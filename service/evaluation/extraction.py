@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.evaluation.samples.album import Album, Images
-from service.evaluation.samples.archives import Samples
+from service.evaluation.samples.reading import Samples
 from service.imaging import Pixels
 from service.metrics.statistics import Statistics
 from service.resampling import resample

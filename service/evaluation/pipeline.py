@@ -15,13 +15,14 @@ from service.errors import InvalidRequest, InvalidSamples, UnreadableArchive
 from service.evaluation.extraction import beside_images, extract_features
 from service.evaluation.figures.compute import Lot, compute_figures
 from service.evaluation.figures.data import Figures
-from service.evaluation.measure import Measurement, choose_metrics, measurable, measure, side_of
+from service.evaluation.measure import Measurement, choose_metrics, measure, side_of
 from service.evaluation.references import CALLER, Description, References
 from service.evaluation.report.baseline import check_extractor, check_options, check_reference, compare, unlike
 from service.evaluation.report.history import History, NoHistory, sha256_of
 from service.evaluation.report.schema import TOTAL, Extraction, GeneratedSet, MetricEntry, ReferenceSet, Report, Verdict
 from service.evaluation.report.thresholds import Threshold, apply_thresholds, parse_thresholds
-from service.evaluation.samples.archives import Samples, read_samples
+from service.evaluation.samples.archives import read_samples
+from service.evaluation.samples.reading import Samples
 from service.evaluation.threads import in_thread
 from service.imaging import DECODER
 from service.metrics.metric import Metric, Side
@@ -64,11 +65,18 @@ class Plan:
     thresholds: tuple[Threshold, ...]
     stored: Description | None
     baseline: Report | None = None
+    optional: frozenset[str] = frozenset()
+    """Metrics that nobody named: left out where they cannot be computed."""
 
     @property
     def options(self) -> dict[str, dict[str, Any]]:
         """What each metric is computed with."""
         return {name: metric.model_dump(mode="json") for name, metric in self.metrics.items()}
+
+    @property
+    def sees_order(self) -> bool:
+        """Whether a score depends on the order in which the samples were sent."""
+        return any(metric.sees_order for metric in self.metrics.values())
 
     @property
     def wants_features(self) -> bool:
@@ -85,13 +93,15 @@ def plan(request: EvaluationRequest, bench: Bench, *, has_file: bool) -> Plan:
         raise InvalidRequest("Send either the file `reference` or the name of a stored one as `reference_name`.")
     metrics = choose_metrics(request.metrics or (), request.options)
     thresholds = parse_thresholds(request.thresholds or "", metrics)
+    named = {threshold.metric for threshold in thresholds}
+    optional = frozenset() if request.metrics else frozenset(metrics.keys() - named)
     stored = None if request.reference_name is None else bench.references.describe(request.reference_name)
     wanted = request.features or (stored.extractor if stored else bench.settings.default_classifier)
     extractor = bench.store.extractor(bench.settings.default_classifier if wanted == CALLER else wanted)
     if stored is not None:
         stored.check_extractor(wanted, None if wanted == CALLER else extractor.weights_sha256)
     earlier = None if request.baseline is None else bench.history.report(request.baseline)
-    chosen = Plan(extractor, metrics, thresholds, stored, earlier)
+    chosen = Plan(extractor, metrics, thresholds, stored, earlier, optional)
     if earlier is not None:
         check_options(earlier, chosen.options, request.seed)
         if stored is not None:
@@ -165,7 +175,7 @@ class _Evaluation:
         return Report(
             id=report_id,
             seed=self._request.seed,
-            generated=GeneratedSet(count=sent.count, sha256=sent.sha256),
+            generated=GeneratedSet(count=sent.count, sha256=sent.sha256, understood=sent.understood),
             reference=reference_set,
             features=extraction,
             metrics=measured.metrics,
@@ -187,15 +197,19 @@ class _Evaluation:
         """The scores of two sides, and the figures where they are wanted."""
         metrics, judged, side = self._plan.metrics, generated.side, reference.side
         request = self._request
-        if request.metrics is None and not request.thresholds:
-            metrics = measurable(metrics, judged, side) or metrics
         # Figures are computed beside the metrics.
         computing = asyncio.create_task(self._compute_figures(generated, reference, curve="fid" in metrics))
         try:
             with self._timed("measure"):
                 measured = await in_thread(
                     lambda stop: measure(
-                        judged, side, metrics, seed=request.seed, intervals=request.intervals, stop=stop
+                        judged,
+                        side,
+                        metrics,
+                        seed=request.seed,
+                        intervals=request.intervals,
+                        optional=self._plan.optional,
+                        stop=stop,
                     )
                 )
             figures = await computing
@@ -272,18 +286,19 @@ class _Evaluation:
             extractor=extractor and [extractor.id, extractor.weights_sha256, extractor.input.model_dump(), device],
             images=sorted(self._extracted),
             metrics=self._plan.options,
-            only_measurable=request.metrics is None and not request.thresholds,
+            optional=sorted(self._plan.optional),
             seed=request.seed,
             intervals=request.intervals,
             warnings=[*sent.warnings, *(real.warnings if real else ())],
             versions=VERSIONS,
             decoder=DECODER,
+            order=[samples.order_sha256 for samples in (sent, real) if samples] if self._plan.sees_order else None,
         )
 
     def _reference_set(self, sent: Samples | None) -> tuple[ReferenceSet, Side | None]:
         """The reference, and its side where that is stored."""
         if sent is not None:
-            return ReferenceSet(count=sent.count, sha256=sent.sha256), None
+            return ReferenceSet(count=sent.count, sha256=sent.sha256, understood=sent.understood), None
         planned = self._plan.stored
         assert planned is not None
         kept = self._bench.references.get(planned.name)
@@ -336,7 +351,7 @@ class _Evaluation:
             )
         statistics, said = beside_images(samples, features.shape[1], self._plan.extractor.id)
         self._warnings[whose] += [f"{whose}: {sentence}" for sentence in said]
-        return Side(features=features, probabilities=probabilities, statistics=statistics)
+        return Side(features, probabilities, statistics, samples.as_sent)
 
     def _advance(self, whose: str, share: float) -> None:
         """Report the progress of the sets, each an equal part of it."""

@@ -17,6 +17,8 @@ from service.metrics.statistics import Statistics
 from service.metrics.uncertainty import Interval
 
 Detail = str | int | float
+Better = Literal["lower", "higher", "nearer its ideal"]
+Need = Literal["features", "features or statistics", "probabilities"]
 RowNumbers = NDArray[np.int64]
 T = TypeVar("T")
 
@@ -50,6 +52,8 @@ class Side:
     features: Rows | None = None
     probabilities: Rows | None = None
     statistics: Statistics | None = None
+    as_sent: RowNumbers | None = None
+    """The rows in the order of whoever sent them, for metrics that cut a set in parts by it; None: as they lie."""
     _remembered: dict[Hashable, Future[Any]] = field(default_factory=dict, init=False, repr=False)
     _lock: Lock = field(default_factory=Lock, init=False, repr=False)
 
@@ -60,6 +64,10 @@ class Side:
             return self.statistics.count
         rows = self.features if self.features is not None else self.probabilities
         return None if rows is None else len(rows)
+
+    def sent_order(self, count: int) -> RowNumbers:
+        """The `count` rows there are, in the order in which they were sent."""
+        return np.arange(count) if self.as_sent is None else self.as_sent
 
     @property
     def count_of_features(self) -> int:
@@ -106,15 +114,38 @@ class Side:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What somebody has to know who chooses a metric; what it measures is the first line of its class."""
+
+    title: str
+    """Its name for people."""
+    better: Better
+    """Which of two scores is the better one; an ideal is a part of the score."""
+    generated: Need
+    reference: Need | None
+    """What it looks at on each side; None where it never looks at the reference."""
+    samples: str
+    """How many it wants, in words."""
+    use: str
+    """When to choose it, and when not."""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """Numbers of the score beside its value, which a threshold may name, and what each of them says."""
+    words: Mapping[str, str] = field(default_factory=dict)
+    """Details of the score that are no numbers, and what each of them says."""
+
+
 class Metric(BaseModel):
     """One entry of the registry; its fields are the options that a caller may set."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    better: ClassVar[Literal["lower", "higher", "nearer its ideal"]] = "lower"
-    """Which of two scores is the better one; an ideal is a detail of the score."""
-    parts: ClassVar[tuple[str, ...]] = ()
-    """Details of the score that a threshold may name beside the value."""
+    about: ClassVar[About]
+
+    @property
+    def sees_order(self) -> bool:
+        """Whether the score depends on the order in which samples were sent."""
+        return False
 
     @abstractmethod
     def lacks(self, real: Side, generated: Side) -> str | None:

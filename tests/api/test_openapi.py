@@ -162,7 +162,10 @@ async def test_the_document_and_its_pages_are_served_under_a_prefix_too(app: App
 
 
 def test_every_route_is_of_the_one_kind(app: Application) -> None:
-    others = [route for router in ROUTERS for route in router.routes if not isinstance(route, Endpoint)]
-    assert others == [], "make their router with `route_class=Endpoint` (service/api/routes.py)"
+    for route in (route for router in ROUTERS for route in router.routes):
+        assert isinstance(route, Endpoint), (
+            f"{getattr(route, 'endpoint', route).__module__}: make its router with `route_class=Endpoint` "
+            "(service/api/routes.py)"
+        )
     assert app.openapi() is app.openapi()
     assert create_app(app.state.shared).openapi() == app.openapi()
