@@ -1,11 +1,32 @@
 """The shapes of what goes over HTTP, shared by the service, its client and its documentation."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, with_config
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 SEED_LIMIT = 2**63 - 1
 SampleFormat = Literal["json", "npy", "npz", "png", "svg", "zip"]
+Point = tuple[float | None, float | None]
+"""Null for what is no finite number."""
+
+
+class FieldProblem(TypedDict):
+    """What is wrong with one field, parameter or condition."""
+
+    field: str
+    message: str
+
+
+@with_config(ConfigDict(extra="allow"))
+class Problem(TypedDict):
+    """What every error answers: problem details (RFC 9457)."""
+
+    type: str
+    title: Annotated[str, Field(description="The kind of error.")]
+    status: Annotated[int, Field(description="The HTTP status.")]
+    detail: Annotated[str, Field(description="What happened this time.")]
+    errors: NotRequired[Annotated[list[FieldProblem], Field(description="Each field that is wrong.")]]
 
 
 Inconclusive = Literal["fail", "pass"]
@@ -68,7 +89,7 @@ class Prediction(BaseModel):
         "null where the model is not calibrated.",
     )
     notes: tuple[str, ...] = Field((), description="What there is to know about this image, in words.")
-    error: dict[str, Any] | None = Field(None, description="Problem details.")
+    error: Problem | None = Field(None, description="Why it cannot be read; there are no labels then.")
 
 
 class Classification(BaseModel):
@@ -83,6 +104,30 @@ class Classification(BaseModel):
         None, description="What the strangeness of 5 % of the model's own test images exceeds."
     )
     predictions: tuple[Prediction, ...]
+
+
+class Explanation(BaseModel):
+    """What `POST /explain` answers as JSON: the arrays of its method, and none of another's."""
+
+    model: str
+    version: str
+    method: str
+    layer: str | None = Field(description="The layer that was asked; null where the method asks none.")
+    notes: tuple[str, ...] = Field((), description="What there is to know about this image, in words.")
+    maps: list[list[list[float]]] = Field([], description="activations: the layer's maps, K×h×w.")
+    kernels: list[list[list[list[float]]]] = Field([], description="filters: the layer's kernels, K×C×kh×kw.")
+    projections: list[list[list[list[float]]]] = Field(
+        [], description="deconvnet, guided: the strongest maps sent back to pixels, U×C×H×W."
+    )
+    units: list[int] = Field([], description="deconvnet, guided: which maps these are.")
+    strengths: list[float] = Field([], description="deconvnet, guided: how strong each is.")
+    probabilities: list[list[float]] = Field(
+        [], description="occlusion: of the label, behind each place of the square, h×w."
+    )
+    square: int | None = Field(None, description="occlusion: the square's side in pixels.")
+    slopes: list[list[float]] = Field([], description="saliency: what each pixel changes of the label's logit, H×W.")
+    label: int | None = Field(None, description="occlusion, saliency: the label's index.")
+    probability: float | None = Field(None, description="occlusion, saliency: of the label, in the whole image.")
 
 
 class Interpolation(BaseModel):
@@ -127,6 +172,17 @@ class GenerateRequest(BaseModel):
     )
 
 
+class PointsReply(BaseModel):
+    """What `POST /generate` answers as JSON: points in the plane."""
+
+    model: str
+    version: str
+    seed: int
+    modes: list[tuple[float, float]] = Field(description="Where the data's own points gather.")
+    deviation: float | None = Field(description="Standard deviation of the data around each mode.")
+    points: list[Point]
+
+
 class RecordingReply(BaseModel):
     """What `GET /models/{id}/recording` answers."""
 
@@ -135,9 +191,7 @@ class RecordingReply(BaseModel):
     modes: list[tuple[float, float]] = Field(description="Where the data's own points gather.")
     deviation: float | None = Field(description="Standard deviation of the data around each mode.")
     steps: list[int] = Field(description="The iterations that were looked at.")
-    samples: list[list[tuple[float | None, float | None]]] = Field(
-        description="At each of them the points of the same latents."
-    )
+    samples: list[list[Point]] = Field(description="At each of them the points of the same latents.")
 
 
 Table = Annotated[
@@ -230,7 +284,7 @@ class EvaluationState(BaseModel):
     progress: float = Field(description="0 to 1.")
     created: str = Field(description="ISO 8601, UTC.")
     ended: str | None
-    problem: dict[str, Any] | None = Field(description="Why it failed: problem details.")
+    problem: Problem | None = Field(description="Why it failed.")
 
 
 class EvaluationList(BaseModel):
@@ -274,3 +328,16 @@ class ReferenceList(BaseModel):
     """What `GET /references` answers."""
 
     references: list[ReferenceSummary]
+
+
+class Liveness(BaseModel):
+    """What `GET /health/live` answers."""
+
+    status: Literal["live"]
+
+
+class Readiness(BaseModel):
+    """What `GET /health/ready` answers."""
+
+    status: Literal["ready"]
+    models: list[str] = Field(description="The models that are warm.")

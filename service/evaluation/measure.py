@@ -184,7 +184,8 @@ def _is_small(side: Side) -> bool:
 
 def _interval(found: Interval | str) -> dict[str, Any]:
     if isinstance(found, str):
-        return {"interval": None, "interval_reason": found}
+        without = dict.fromkeys(("interval", "estimand", "standard_error", "generated_error"))
+        return {**without, "interval_reason": found}
     return {
         "interval": (found.low, found.high),
         "interval_reason": None,
