@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from service.errors import InvalidSamples
 from service.metrics.samples import Rows, take
 from service.metrics.statistics import Statistics
-from service.metrics.uncertainty import Interval
+from service.metrics.uncertainty import FEW, FEWEST_WITH_INTERVAL, Interval
 
 Detail = str | int | float
 RowNumbers = NDArray[np.int64]
@@ -32,6 +32,9 @@ class Score:
     warnings: tuple[str, ...] = ()
     interval: Interval | str = NOT_ASKED
     """The interval, or why there is none."""
+
+    def __float__(self) -> float:
+        return self.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,14 @@ class Metric(BaseModel):
         return Floor(
             value, (first.count or 0, second.count or 0), "between two disjoint random halves of the reference"
         )
+
+
+def interval_of(score: Score, *sides: Side) -> Interval | str:
+    """A score's interval, or why there is none; that of a side with too few samples is none."""
+    known = [rows for side in sides for rows in (side.features, side.probabilities) if rows is not None]
+    if isinstance(score.interval, Interval) and any(len(rows) < FEWEST_WITH_INTERVAL for rows in known):
+        return FEW
+    return score.interval
 
 
 def lacks_features(real: Side, generated: Side) -> str | None:
