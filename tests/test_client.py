@@ -12,8 +12,8 @@ from doubles import echoed, images
 from evaluation.packing import digits, npz, pngs, zipped
 from running import running_service
 
-from service import client as client_module
-from service.client import Client, error_from
+from service.client import blocking as client_module
+from service.client.blocking import Client, error_from
 from service.errors import (
     DeadlineExceeded,
     InvalidRequest,

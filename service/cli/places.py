@@ -10,7 +10,7 @@ import typer
 from service.settings import read_settings
 
 if TYPE_CHECKING:
-    from service.client import Generated, Image, Output
+    from service.client.blocking import Generated, Image, Output
     from service.evaluation.report.schema import Report
     from service.schemas import Classification, EvaluationRequest, ForecastReply, ForecastRequest, GenerateRequest
 
@@ -60,11 +60,12 @@ class Place(Protocol):
 def place_of(server: str | None) -> Iterator[Place]:
     """The service at this address, or this process."""
     if server is None:
-        from service.local import Local
+        from service.local.blocking import Local
 
-        yield Local(read_settings())
+        with Local(read_settings()) as local:
+            yield local
         return
-    from service.client import Client
+    from service.client.blocking import Client
 
     with Client(server) as client:
         yield client

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from service.evaluation.samples.album import Album, Images
 from service.evaluation.samples.archives import Samples
 from service.imaging import Pixels
+from service.metrics.metric import Side
 from service.metrics.statistics import Statistics
 from service.resampling import resample
 from service.runtime.calls import Array, Call, EngineClient, Lane, submit_patiently
@@ -61,6 +62,23 @@ async def extract_features(
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
     return sink.finish()
+
+
+async def side_of_images(
+    engine: EngineClient,
+    model: Model,
+    samples: Samples,
+    *,
+    folder: Path | None = None,
+    on_progress: Callable[[float], None] = lambda _: None,
+) -> Side:
+    """What the metrics see of images: their features, and the statistics sent beside them that can be of such."""
+    assert samples.images is not None
+    features, probabilities = await extract_features(
+        engine, model, samples.images, folder=folder, on_progress=on_progress
+    )
+    statistics, _ = beside_images(samples, features.shape[1], model.id)
+    return Side(features=features, probabilities=probabilities, statistics=statistics)
 
 
 def block_of(images: Images, start: int, stop: int, spec: ImageInput) -> tuple[str, Array]:

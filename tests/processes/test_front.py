@@ -11,7 +11,7 @@ HEAVY = ("torch", "torchvision", "safetensors.torch", "service.nets", "service.t
     [
         "service.processes.front, service.tasks.registry, service.runtime.pool",
         "service.processes.supervisor, service.cli.serve",
-        "service.client",
+        "service.client.blocking",
         "service.__main__",
     ],
 )

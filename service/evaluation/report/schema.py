@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from service.evaluation.report.scores import Scores
+
 TOTAL = "total"
 """The seconds of all steps together, among those of each."""
 
@@ -106,8 +108,8 @@ class Verdict(_Written):
     checks: tuple[Check, ...]
 
 
-class Report(_Written):
-    """A finished evaluation; nothing in it changes any more."""
+class Report(Scores, _Written):
+    """A finished evaluation; nothing in it changes any more. `report.fid` is `report.metrics["fid"].value`."""
 
     id: str
     status: Literal["finished"] = "finished"

@@ -27,6 +27,7 @@ from service.evaluation.samples.tars import tar_entries
 from service.evaluation.samples.zips import members_of, opened_member, opened_zip, zip_entries
 from service.evaluation.threads import Stop, in_thread
 from service.imaging import Picture, read_picture
+from service.metrics.metric import Side
 from service.metrics.samples import check_features
 from service.metrics.statistics import Statistics
 from service.settings import Settings
@@ -50,6 +51,7 @@ class Samples:
     features, logits: (n, d) and (n, classes)
     count:   n; None for statistics
     sha256:  of the content, the same for the same samples in any order and packing
+    side:    what the metrics see of them, where that is known already
     """
 
     count: int | None
@@ -59,6 +61,7 @@ class Samples:
     logits: NDArray[Any] | None = None
     statistics: Statistics | None = None
     warnings: tuple[str, ...] = ()
+    side: Side | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +166,14 @@ def _spooled(images: Iterable[Fitted | str], reading: _Reading) -> Samples:
                 faults.append(image)
             else:
                 raise UnreadableArchive(image)
-        pixels, count = spool.finish(reading.budget.stop), len(spool.digests)
-    skipped = (_skipped(faults, count + len(faults)),) if faults else ()
-    sha256_of_images = spool.digests.content_sha256("images")
-    return Samples(count, sha256_of_images, images=pixels, warnings=(*skipped, *spool.warnings))
+        samples = samples_of(spool, spool.finish(reading.budget.stop))
+    skipped = (_skipped(faults, len(spool.digests) + len(faults)),) if faults else ()
+    return replace(samples, warnings=(*skipped, *samples.warnings))
+
+
+def samples_of(spool: ImageSpool, images: Images) -> Samples:
+    """The samples of a spool, whose images these are, ordered."""
+    return Samples(len(images), spool.digests.content_sha256("images"), images=images, warnings=spool.warnings)
 
 
 def _skipped(faults: list[str], files: int) -> str:

@@ -59,6 +59,17 @@ def fit(picture: Picture, shape: ImageShape) -> Fitted:
     return Fitted(np.ascontiguousarray(fitted), digest(pixels), tuple(alterations))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Spooled:
+    """What a spool took, in the order in which it came."""
+
+    pixels: NDArray[np.uint8]
+    """Those of all images, one after the other."""
+    digests: bytes
+    shapes: tuple[Shape, ...]
+    alterations: Counter[str]
+
+
 class ImageSpool:
     """Images on their way into a file of pixels, in hash order."""
 
@@ -86,22 +97,44 @@ class ImageSpool:
         self._shapes.append(self._known_shapes.setdefault(shape, shape))  # one object a shape, however many images
         self._file.write(image.pixels.data)
 
+    def content(self) -> Spooled:
+        """All that was taken so far, for another spool."""
+        self._file.flush()
+        pixels = np.memmap(self._arrived, np.uint8, mode="r") if self._shapes else np.zeros(0, np.uint8)
+        return Spooled(pixels, self.digests.joined, tuple(self._shapes), Counter(self._alterations))
+
+    def extend(self, content: Spooled) -> None:
+        """Take all that another spool took, in its order."""
+        self._file.write(content.pixels.data)
+        self.digests.add(content.digests)
+        self._alterations.update(content.alterations)
+        self._shapes += [self._known_shapes.setdefault(shape, shape) for shape in content.shapes]
+
     def finish(self, stop: Stop) -> Images:
-        """All images, ordered.
+        """All images, ordered; none is taken after them.
 
         Raises UnreadableArchive where there are none, InvalidSamples where they differ in size and may not.
         """
         if not len(self.digests):
             raise UnreadableArchive("The file holds no image.")
+        images = self.images(stop)
         self._file.close()
+        if not isinstance(images, Album):
+            self._arrived.unlink()
+        return images
+
+    def images(self, stop: Stop) -> Images:
+        """The images so far, of which there has to be one, ordered. They are good until this is asked again.
+
+        Raises InvalidSamples where they differ in size and may not.
+        """
+        self._file.flush()
         if len(self._known_shapes) > 1:
             if self._shape.channels is None:
                 raise InvalidSamples(f"Images of one size are compared; these are {shape_words(self._shapes)}.")
             return Album(self._arrived, self._shapes, self.digests.order())
         arrived = np.memmap(self._arrived, np.uint8, mode="r", shape=(len(self.digests), *self._shapes[0]))
-        ordered = ordered_copy(arrived, self.digests.order(), self._ordered, stop)
-        self._arrived.unlink()
-        return ordered
+        return ordered_copy(arrived, self.digests.order(), self._ordered, stop)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -121,8 +154,13 @@ class Digests:
         return len(self._joined) // DIGEST_BYTES
 
     def add(self, found: bytes) -> None:
-        """Take one more."""
+        """Take one more, or several that are joined."""
         self._joined += found
+
+    @property
+    def joined(self) -> bytes:
+        """All of them, one after the other."""
+        return bytes(self._joined)
 
     def order(self) -> NDArray[np.intp]:
         """The permutation that sorts the samples by their digests."""
