@@ -12,8 +12,8 @@ from service.metrics.fid import FID, fid
 from service.metrics.metric import Side
 from service.metrics.one_nn import OneNN
 from service.metrics.samples import Rows
+from service.operations.generate import gather_samples
 from service.runtime.calls import EngineClient
-from service.scoring.images import sample
 from service.store import Model
 
 SAMPLES = 10_000
@@ -41,7 +41,7 @@ class Judge:
 
     async def look(self, model: Model, *, count: int = SAMPLES) -> Digits:
         """What the first images of seed 0 are worth."""
-        images = await sample(self.engine, model, seed=0, count=count)
+        images = await gather_samples(self.engine, model, seed=0, count=count)
         features, probabilities = await extract_features(self.engine, self.classifier, images)
         assert probabilities is not None, "a classifier knows classes"
         shares = np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1]) / count

@@ -14,7 +14,10 @@ from starlette.types import Receive
 from service.api.gate import CallerGone
 from service.api.state import state_of
 from service.errors import BodyTooLarge, InvalidRequest, UnsupportedMediaType
+from service.imaging import MEDIA_TYPES
 
+IMAGE_BODY_TYPES = frozenset({b"", b"application/octet-stream", *(name.encode() for name in MEDIA_TYPES)})
+"""The types of a body that is one image; its bytes say which kind of image."""
 PART_HEADER_LIMIT = 8192
 PARTS_LIMIT = 4096
 

@@ -6,23 +6,17 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-import numpy as np
 import orjson
 from fastapi import Response
 
-from service.api.bodies import Part, Sink, boundary_of, chunks, read_body, read_form
+from service.api.bodies import IMAGE_BODY_TYPES, Part, Sink, boundary_of, chunks, read_body, read_form
 from service.api.gate import Exchange, Watch
 from service.api.problems import PROBLEM_RESPONSES
-from service.errors import InvalidRequest, UnreadableImage, UnsupportedMediaType
-from service.imaging import MEDIA_TYPES, Pixels
-from service.runtime.calls import Call, EngineClient
+from service.errors import InvalidRequest, UnsupportedMediaType
+from service.operations.classify import TOP_K_DEFAULT, TOP_K_LIMIT, Labelling, check_top_k
+from service.runtime.calls import EngineClient
 from service.settings import Settings
 from service.store import Model, ModelStore
-from service.tasks.classify import Classify
-
-TOP_K_DEFAULT = 5
-TOP_K_LIMIT = 1000
-RAW_TYPES = frozenset({b"", b"application/octet-stream", *(name.encode() for name in MEDIA_TYPES)})
 
 OPENAPI: dict[str, Any] = {
     "post": {
@@ -97,9 +91,8 @@ def parse_query(text: bytes) -> Query:
     if unknown:
         raise InvalidRequest(f"/classify has no parameter {', '.join(sorted(unknown))}; it has model and top_k.")
     top_k = fields.get("top_k", str(TOP_K_DEFAULT))
-    if not (re.fullmatch("[0-9]{1,9}", top_k) and 1 <= int(top_k) <= TOP_K_LIMIT):
-        raise InvalidRequest.of_field("top_k", f"must be a whole number from 1 to {TOP_K_LIMIT}")
-    return Query(fields.get("model"), int(top_k))
+    whole = re.fullmatch("[0-9]{1,9}", top_k) is not None
+    return Query(fields.get("model"), check_top_k(int(top_k) if whole else 0))
 
 
 class Picture(io.BytesIO):
@@ -120,50 +113,33 @@ class ClassifyPath:
         self._settings = settings
         self._store = store
         self._engine = engine
-        self._task = Classify()
 
     async def __call__(self, exchange: Exchange) -> Response:
         """Answer one request. Raises ServiceError."""
         query = parse_query(exchange.scope["query_string"])
         model = self._store.get(query.model or self._settings.default_classifier, task="classify")
         deadline = exchange.deadline()
+        labelling = await self._understand(exchange, model, query.top_k)
+        with Watch(exchange.receive):
+            answer = await labelling.ask(self._engine, deadline=deadline, request_id=exchange.request_id)
+        return Response(orjson.dumps(answer), media_type="application/json")
+
+    async def _understand(self, exchange: Exchange, model: Model, top_k: int) -> Labelling:
+        """What the body asks, of whatever kind it is."""
         content_type = exchange.headers.get(b"content-type", b"")
         kind = content_type.partition(b";")[0].strip().lower()
-        names: list[str | None]
-        prepared: list[Pixels | UnreadableImage]
-        if kind in RAW_TYPES:
-            names = [None]
-            prepared = [self._prepare(await self._read(exchange), model)]
-        elif kind == b"multipart/form-data":
+        limit_pixels = self._settings.image_limit_pixels
+        if kind in IMAGE_BODY_TYPES:
+            data = await self._read(exchange)
+            return Labelling.of_one(data, model, top_k=top_k, limit_pixels=limit_pixels)
+        if kind == b"multipart/form-data":
             pictures = await self._read_form(exchange, content_type)
-            names = [picture.name for picture in pictures]
-            prepared = [self._prepare_in_place(picture.getvalue(), model) for picture in pictures]
-        else:
-            raise UnsupportedMediaType(
-                f"{kind.decode('latin-1')} is not read here; send an image (image/png, image/jpeg, …) "
-                "or a form (multipart/form-data) of images."
-            )
-        images = [image for image in prepared if not isinstance(image, UnreadableImage)]
-        answers: list[list[dict[str, Any]]] = []
-        if images:
-            with Watch(exchange.receive):
-                [probabilities] = await self._engine.submit(
-                    Call(model.id, "classify"),
-                    [images[0] if len(images) == 1 else np.concatenate(images)],
-                    deadline=deadline,
-                    request_id=exchange.request_id,
-                )
-            labels = model.manifest.labels
-            answers = [self._task.finish(row, labels, query.top_k) for row in probabilities]
-        left = iter(answers)
-        predictions = [
-            {"name": name, "error": image.problem()}
-            if isinstance(image, UnreadableImage)
-            else {"name": name, "labels": next(left)}
-            for name, image in zip(names, prepared, strict=True)
-        ]
-        reply = {"model": model.id, "version": model.version, "predictions": predictions}
-        return Response(orjson.dumps(reply), media_type="application/json")
+            images = ((picture.name, picture.getvalue()) for picture in pictures)
+            return Labelling.of(images, model, top_k=top_k, limit_pixels=limit_pixels)
+        raise UnsupportedMediaType(
+            f"{kind.decode('latin-1')} is not read here; send an image (image/png, image/jpeg, …) "
+            "or a form (multipart/form-data) of images."
+        )
 
     async def _read(self, exchange: Exchange) -> bytes:
         length = exchange.headers.get(b"content-length")
@@ -185,12 +161,3 @@ class ClassifyPath:
         if not pictures:
             raise InvalidRequest("The form holds no image.")
         return pictures
-
-    def _prepare(self, data: bytes, model: Model) -> Pixels:
-        return self._task.prepare(data, model.input, limit_pixels=self._settings.image_limit_pixels)
-
-    def _prepare_in_place(self, data: bytes, model: Model) -> Pixels | UnreadableImage:
-        try:
-            return self._prepare(data, model)
-        except UnreadableImage as error:
-            return error

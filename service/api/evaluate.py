@@ -7,9 +7,9 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import ValidationError
 
+from service.api.access import LoopbackOnly
 from service.api.answers import FORMS, answer, media_type_for
 from service.api.jobs import Form, accept, missing_file, until_over
-from service.api.models import LoopbackOnly
 from service.api.problems import PROBLEM_RESPONSES, PROBLEM_TYPE, validation_problem
 from service.api.progress import progress_of
 from service.api.state import StateDep

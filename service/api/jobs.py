@@ -18,6 +18,7 @@ from service.api.bodies import Part, Sink, boundary_of, chunks, read_form
 from service.api.state import State
 from service.errors import BodyTooLarge, DiskFull, InvalidRequest, Overloaded
 from service.evaluation.queue.jobs import Job, JobKind
+from service.evaluation.threads import in_thread
 
 WAIT_DEFAULT_S = 30.0
 WAIT_LIMIT_S = 600.0
@@ -64,7 +65,7 @@ async def accept(request: Request, state: State, check: Check, *, files: Collect
         await asyncio.to_thread(_check_room, state)
         asked = await check(await _receive(request, state, folder, files))
         await asyncio.to_thread(_check_room, state)
-        state.uploads.commit(job_id)
+        await in_thread(lambda _: state.uploads.commit(job_id))
         await asyncio.to_thread(state.jobs.accept, job_id, asked.model_dump(mode="json"), kind)
     except BaseException as error:
         state.uploads.discard(job_id)

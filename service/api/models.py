@@ -1,34 +1,19 @@
 """`/models`: what the store holds, what is loaded, and loading without a restart."""
 
 import logging
-from ipaddress import ip_address
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Response
 
+from service.api.access import LoopbackOnly
 from service.api.problems import PROBLEM_RESPONSES
 from service.api.state import StateDep
-from service.errors import Forbidden, InvalidManifest
+from service.errors import InvalidManifest
 from service.schemas import ModelDetail, ModelList, ModelSummary
 from service.store import Model
 
 log = logging.getLogger(__name__)
 router = APIRouter(prefix="/models", tags=["models"], responses=PROBLEM_RESPONSES)
-
-
-def from_loopback(request: Request) -> None:
-    """Let only this machine change what runs, as long as there are no keys. Raises Forbidden."""
-    host = request.client.host if request.client else ""
-    try:
-        address = ip_address(host)
-        local = (getattr(address, "ipv4_mapped", None) or address).is_loopback
-    except ValueError:
-        local = request.client is None
-    if not local:
-        raise Forbidden("Without API keys only requests from this machine may do this.")
-
-
-LoopbackOnly = Annotated[None, Depends(from_loopback)]
 
 
 def _summary(model: Model, loaded: bool) -> dict[str, Any]:  # noqa: FBT001 - a column of the answer

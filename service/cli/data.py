@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.reporting import fail_clearly, say
+from service.files import show
 from service.settings import read_settings
 
 if TYPE_CHECKING:
@@ -56,7 +57,10 @@ def _download_anew(dataset: "Dataset", folder: Path, meters: "Meters") -> list[P
     with tempfile.TemporaryDirectory(prefix=f".{dataset.name}-", dir=folder) as directory:
         new = download(dataset, Path(directory), report=meters.show)
         (folder / dataset.name).mkdir(exist_ok=True)
-        return [path.replace(folder / dataset.name / path.name) for path in new]
+        there = [folder / dataset.name / path.name for path in new]
+        for path, place in zip(new, there, strict=True):
+            show(path, place)
+        return there
 
 
 class Meters(ExitStack):

@@ -40,12 +40,12 @@ def make(
 async def _make(settings: Settings, name: str, dataset: str, features: str) -> str:
     from service.datasets.registry import find_dataset
     from service.evaluation.references import save_reference
+    from service.evaluation.store_reference import reference_of_images
     from service.runtime.in_process import LocalEngine
-    from service.scoring.images import dataset_reference
 
     store = ModelStore.of(settings)
     extractor = store.extractor(features)
     images = find_dataset(dataset).load(settings.data, "test").images
     async with LocalEngine(store) as engine:
-        reference = await dataset_reference(name, images, extractor, engine, dataset=f"{dataset} test")
+        reference = await reference_of_images(name, images, extractor, engine, dataset=f"{dataset} test")
     return str(save_reference(reference, settings.trained_models_dir / "references"))

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from service.evaluation.references import CALLER, Description, References
 from service.evaluation.report.baseline import check_extractor, check_options, check_reference, compare, unlike
 from service.evaluation.report.history import History, NoHistory, sha256_of
 from service.evaluation.report.schema import TOTAL, Extraction, GeneratedSet, MetricEntry, ReferenceSet, Report, Verdict
-from service.evaluation.report.thresholds import apply_thresholds, parse_thresholds
+from service.evaluation.report.thresholds import Threshold, apply_thresholds, parse_thresholds
 from service.evaluation.samples.archives import Samples, read_samples
 from service.evaluation.threads import in_thread
 from service.imaging import DECODER
@@ -61,6 +61,7 @@ class Plan:
 
     extractor: Model
     metrics: dict[str, Metric]
+    thresholds: tuple[Threshold, ...]
     stored: Description | None
     baseline: Report | None = None
 
@@ -83,15 +84,14 @@ def plan(request: EvaluationRequest, bench: Bench, *, has_file: bool) -> Plan:
     if has_file == (request.reference_name is not None):
         raise InvalidRequest("Send either the file `reference` or the name of a stored one as `reference_name`.")
     metrics = choose_metrics(request.metrics or (), request.options)
-    parse_thresholds(request.thresholds or "", metrics)
+    thresholds = parse_thresholds(request.thresholds or "", metrics)
     stored = None if request.reference_name is None else bench.references.describe(request.reference_name)
     wanted = request.features or (stored.extractor if stored else bench.settings.default_classifier)
     extractor = bench.store.extractor(bench.settings.default_classifier if wanted == CALLER else wanted)
     if stored is not None:
-        weights = extractor.weights_sha256 if wanted != CALLER else None
-        bench.references.get(stored.name, extractor=wanted, weights_sha256=weights)
+        stored.check_extractor(wanted, None if wanted == CALLER else extractor.weights_sha256)
     earlier = None if request.baseline is None else bench.history.report(request.baseline)
-    chosen = Plan(extractor, metrics, stored, earlier)
+    chosen = Plan(extractor, metrics, thresholds, stored, earlier)
     if earlier is not None:
         check_options(earlier, chosen.options, request.seed)
         if stored is not None:
@@ -116,7 +116,7 @@ async def evaluate(
     `on_figures` is given what can be shown beside the numbers, unless they are those of an earlier evaluation. Raises
     the ServiceError that ends the evaluation.
     """
-    chosen = plan(request, bench, has_file=reference is not None)
+    chosen = await asyncio.to_thread(plan, request, bench, has_file=reference is not None)
     evaluation = _Evaluation(request, bench, chosen, working_dir, on_progress, on_figures)
     return await evaluation.run(report_id, generated, reference)
 
@@ -236,9 +236,8 @@ class _Evaluation:
         )
 
     def _verdict(self, metrics: Mapping[str, MetricEntry]) -> Verdict | None:
-        thresholds = parse_thresholds(self._request.thresholds or "", metrics)
         baseline = self._plan.baseline
-        return apply_thresholds(thresholds, metrics, () if baseline is None else compare(baseline, metrics))
+        return apply_thresholds(self._plan.thresholds, metrics, () if baseline is None else compare(baseline, metrics))
 
     def _unlike(self, metrics: Collection[str]) -> tuple[str, ...]:
         baseline = self._plan.baseline
@@ -286,9 +285,13 @@ class _Evaluation:
         """What is compared with, and its side where that is kept already."""
         if sent is not None:
             return ReferenceSet(count=sent.count, sha256=sent.sha256), None
-        stored = self._plan.stored
-        assert stored is not None
-        kept = self._bench.references.get(stored.name)
+        planned = self._plan.stored
+        assert planned is not None
+        kept = self._bench.references.get(planned.name)
+        stored = kept.description
+        if stored != planned:  # it has just been replaced
+            stored.check_extractor(planned.extractor, planned.weights_sha256)
+            self._plan = replace(self._plan, stored=stored)
         described = ReferenceSet(
             name=stored.name,
             dataset=stored.dataset,

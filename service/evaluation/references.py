@@ -5,11 +5,8 @@ at most 2,000 of them in half precision where they are known, and a description 
 """
 
 import json
-import os
 import re
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -21,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from service.errors import InvalidManifest, InvalidRequest, InvalidSamples, ReferenceNotFound, ReferenceShipped
-from service.evaluation.queue.uploads import STALE_S
+from service.files import stage, sweep_staged
 from service.metrics.metric import Side
 from service.metrics.samples import check_features, checked_probabilities
 from service.metrics.statistics import Statistics, statistics_of
@@ -32,7 +29,6 @@ CALLER = "caller"
 """The extractor of features that were sent."""
 KEPT_ROWS = 2000
 SUFFIX = ".safetensors"
-STAGED = ".staged"
 ROWS = ("features", "probabilities")
 DESCRIPTION = "reference"  # one key, because safetensors writes several in no fixed order
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
@@ -48,9 +44,18 @@ class Description(BaseModel):
     weights_sha256: str = Field(description="Sha256 of that model's weights file.")
     dataset: str
     sha256: str = Field(description="Sha256 of the samples, as `Samples.sha256`.")
-    dim: int = Field(ge=1, description="Real of one feature vector.")
+    dim: int = Field(ge=1, description="Length of one feature vector.")
     count: int | None = Field(ge=2, description="Samples behind `mu` and `sigma`; null where only these were sent.")
     seed: int = Field(description="Seed that chose the rows which were kept.")
+
+    def check_extractor(self, extractor: str, weights_sha256: str | None) -> None:
+        """Refuse features of another extractor, or of other weights where these are named. Raises ReferenceNotFound."""
+        if extractor != self.extractor or weights_sha256 not in (None, self.weights_sha256):
+            raise ReferenceNotFound(
+                f"The reference {self.name!r} was made with {self.extractor} (weights {self.weights_sha256[:12]}), "
+                f"not with {extractor} (weights {(weights_sha256 or '')[:12] or 'any'}); features of the two cannot "
+                "be compared."
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,19 +131,13 @@ def save_reference(reference: Reference, folder: Path) -> Path:
 def stage_reference(reference: Reference, folder: Path) -> Callable[[], Path]:
     """Write a reference beside its place, and answer with what puts it there at once."""
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{reference.description.name}{SUFFIX}"
-    staged = folder / f".{target.name}.{os.getpid()}{STAGED}"
     tensors = {
         "mu": reference.statistics.mean,
         "sigma": reference.statistics.covariance,
         **{name: rows for name in ROWS if (rows := getattr(reference, name)) is not None},
     }
     words = json.dumps(reference.description.model_dump(), sort_keys=True)
-    with staged.open("wb") as file:
-        file.write(save(tensors, metadata={DESCRIPTION: words}))
-        file.flush()
-        os.fsync(file.fileno())
-    return lambda: staged.replace(target)
+    return stage(folder / f"{reference.description.name}{SUFFIX}", save(tensors, metadata={DESCRIPTION: words}))
 
 
 class References:
@@ -188,10 +187,7 @@ class References:
 
     def sweep(self) -> None:
         """Delete what processes that died had begun to write into the state directory."""
-        for staged in self._folders[0].glob(f".*{STAGED}"):
-            with suppress(FileNotFoundError):
-                if time.time() - staged.stat().st_mtime > STALE_S:
-                    staged.unlink()
+        sweep_staged(self._folders[0])
 
     def remove(self, name: str) -> None:
         """Remove a reference from the state directory. Raises ReferenceNotFound, ReferenceShipped."""
@@ -206,19 +202,14 @@ class References:
         with _opened(path) as file:
             return _description(file, path)
 
-    def get(self, name: str, *, extractor: str | None = None, weights_sha256: str | None = None) -> Reference:
-        """A reference, for this extractor where one is given.
-
-        Raises ReferenceNotFound also where the reference was made by another extractor or other weights of it, whose
-        features cannot be compared; InvalidManifest for a damaged file.
-        """
+    def get(self, name: str) -> Reference:
+        """A whole reference. Raises ReferenceNotFound, and InvalidManifest for a damaged file."""
         path = self._find(name)
         with _opened(path) as file:
             description = _description(file, path)
-            _check_extractor(description, extractor, weights_sha256)
             try:
                 arrays = {key: file.get_tensor(key) for key in ("mu", "sigma", *(set(ROWS) & set(file.keys())))}
-            except SafetensorError as error:
+            except (SafetensorError, TypeError) as error:
                 raise InvalidManifest(f"{path}: {error}") from error
         statistics = Statistics(arrays["mu"], arrays["sigma"], description.count)
         return Reference(description, statistics, arrays.get("features"), arrays.get("probabilities"))
@@ -237,17 +228,6 @@ def check_name(name: str) -> None:
     """Refuse what cannot name a reference. Raises InvalidRequest."""
     if not _NAME.fullmatch(name):
         raise InvalidRequest(f"{name[:100]!r} cannot name a reference; use a–z, 0–9, '.', '_' and '-'.")
-
-
-def _check_extractor(description: Description, extractor: str | None, weights_sha256: str | None) -> None:
-    wrong = extractor is not None and extractor != description.extractor
-    stale = weights_sha256 is not None and weights_sha256 != description.weights_sha256
-    if wrong or stale:
-        raise ReferenceNotFound(
-            f"The reference {description.name!r} was made with {description.extractor} (weights "
-            f"{description.weights_sha256[:12]}), not with {extractor or description.extractor} (weights "
-            f"{(weights_sha256 or '')[:12] or 'any'}); features of the two cannot be compared."
-        )
 
 
 def _half(rows: NDArray[Any]) -> NDArray[Any]:

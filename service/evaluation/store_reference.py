@@ -1,5 +1,6 @@
-"""A real set that was sent becomes a stored reference: read and extracted as the sets of an evaluation are."""
+"""A real set becomes a stored reference: read and extracted as the sets of an evaluation are."""
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,13 @@ from service.errors import InvalidSamples
 from service.evaluation.extraction import beside_images, extract_features
 from service.evaluation.pipeline import Bench, Progress
 from service.evaluation.references import CALLER, Reference, make_reference
-from service.evaluation.samples.archives import Samples, read_samples
+from service.evaluation.samples.archives import Samples, open_samples, read_samples
+from service.evaluation.samples.limits import Limits
+from service.evaluation.samples.spool import ImageShape
 from service.evaluation.threads import in_thread
+from service.imaging import Pixels
 from service.metrics.samples import softmax
+from service.runtime.calls import EngineClient
 from service.schemas import ReferenceRequest, ReferenceSummary
 from service.store import Model
 
@@ -58,6 +63,30 @@ async def store_reference(
     publish = await in_thread(lambda _: bench.references.stage(reference))
     described = reference.description.model_dump(exclude={"seed"})
     return StoredReference(ReferenceSummary.model_validate({**described, "shipped": False}), publish)
+
+
+async def reference_of_images(
+    name: str, images: Pixels, extractor: Model, engine: EngineClient, *, dataset: str
+) -> Reference:
+    """The reference of images uint8 (n, H, W, C) that are here already, read and ordered as an upload would be."""
+    with tempfile.TemporaryDirectory() as directory:
+        upload, working_dir = Path(directory) / "images.npy", Path(directory) / "samples"
+        working_dir.mkdir()
+        np.save(upload, images)
+        limits = Limits(images.nbytes + 4096, images.shape[1] * images.shape[2])
+        shape = ImageShape.of(extractor.input)
+        samples = open_samples(upload, working_dir=working_dir, shape=shape, limits=limits)
+        assert samples.images is not None
+        features, probabilities = await extract_features(engine, extractor, samples.images)
+    return make_reference(
+        name,
+        features,
+        probabilities,
+        extractor=extractor.id,
+        weights_sha256=extractor.weights_sha256 or "",
+        dataset=dataset,
+        sha256=samples.sha256,
+    )
 
 
 def _of_images(

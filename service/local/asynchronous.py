@@ -9,11 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from service.client.blocking import Generated, Image, Output
-from service.errors import DeadlineExceeded, UnreadableImage
+from service.errors import DeadlineExceeded
 from service.evaluation.figures.data import Figures
 from service.evaluation.pipeline import Bench, evaluate
 from service.evaluation.references import References
@@ -21,24 +18,19 @@ from service.evaluation.rendering.html import render_html
 from service.evaluation.report.history import ReportFiles
 from service.evaluation.report.schema import Report
 from service.evaluation.samples.archives import Samples
-from service.imaging import Pixels
 from service.local.engine import LazyEngine
+from service.operations.classify import Labelling
 from service.operations.forecast import ForecastDocument, Question
 from service.operations.generate import Sampling
-from service.runtime.calls import Call
 from service.schemas import (
     Classification,
     EvaluationRequest,
     ForecastReply,
     ForecastRequest,
     GenerateRequest,
-    Prediction,
 )
 from service.settings import Settings, read_settings
-from service.store import Model, ModelStore
-from service.tasks.classify import Classify
-
-Probabilities = NDArray[np.float32]
+from service.store import ModelStore
 
 
 class AsyncLocal:
@@ -70,26 +62,13 @@ class AsyncLocal:
     async def classify(self, images: Sequence[Image], *, model: str | None = None, top_k: int = 5) -> Classification:
         """The `top_k` likeliest labels of images (paths, or the bytes of image files).
 
-        An image that cannot be read has an `error` in its place. Raises ModelNotFound, WrongTask.
+        An image that cannot be read has an `error` in its place. Raises InvalidRequest, ModelNotFound, WrongTask.
         """
         chosen = self._store.get(model or self.settings.default_classifier, task="classify")
-        prepared = [self._prepare(image, chosen) for image in images]
-        readable = [pixels for pixels in prepared if not isinstance(pixels, UnreadableImage)]
-        probabilities = iter(await self._probabilities(readable, chosen))
-        predictions = [
-            {"error": pixels.problem()}
-            if isinstance(pixels, UnreadableImage)
-            else {"labels": Classify().finish(next(probabilities), chosen.manifest.labels, top_k)}
-            for pixels in prepared
-        ]
-        return Classification(
-            model=chosen.id,
-            version=chosen.version,
-            predictions=tuple(
-                Prediction.model_validate({"name": str(image) if isinstance(image, Path) else None, **prediction})
-                for image, prediction in zip(images, predictions, strict=True)
-            ),
+        labelling = Labelling.of(
+            map(_named, images), chosen, top_k=top_k, limit_pixels=self.settings.image_limit_pixels
         )
+        return Classification.model_validate(await labelling.ask(self._engine))
 
     async def forecast(self, request: ForecastRequest) -> ForecastReply:
         """How a series goes on. Raises InvalidRequest, InvalidSeries, ModelNotFound, WrongTask."""
@@ -155,24 +134,13 @@ class AsyncLocal:
             on_figures=self._keep_figures if figures else None,
         )
 
-    def _prepare(self, image: Image, model: Model) -> Pixels | UnreadableImage:
-        data = image.read_bytes() if isinstance(image, Path) else image
-        try:
-            return Classify().prepare(data, model.input, limit_pixels=self.settings.image_limit_pixels)
-        except UnreadableImage as error:
-            return error
-
-    async def _probabilities(self, images: Sequence[Pixels], model: Model) -> list[Probabilities]:
-        """Probabilities (classes,) of each image (1, H, W, C), a batch of the model's at a time."""
-        rows: list[Probabilities] = []
-        for start in range(0, len(images), model.manifest.serving.max_batch):
-            batch = np.concatenate(images[start : start + model.manifest.serving.max_batch])
-            [probabilities] = await self._engine.submit(Call(model.id, "classify"), [batch])
-            rows += list(probabilities)
-        return rows
-
     def _keep_figures(self, figures: Figures) -> None:
         self._figures = figures
+
+
+def _named(image: Image) -> tuple[str | None, bytes]:
+    """An image's name, where it has one, and its bytes."""
+    return (str(image), image.read_bytes()) if isinstance(image, Path) else (None, image)
 
 
 async def _in_time(work: Coroutine[Any, Any, Report], wait_s: float | None) -> Report:

@@ -81,14 +81,14 @@ class Question(NamedTuple):
         """What is asked of this model. Raises InvalidRequest, InvalidSeries."""
         task = Fit() if request.fit else Forecast()
         if not task.serves(model.manifest):
-            raise InvalidRequest(f"fit: {model.id} has no readout that could be fitted to a history.")
+            raise InvalidRequest.of_field("fit", f"{model.id} has no readout that could be fitted to a history.")
         values = read_table("history", request.history)
         steps = len(values) + request.horizon
         if request.horizon * values.shape[1] > limit:
             raise InvalidRequest.of_field("horizon", f"at most {limit:,} values, steps times channels")
         inputs = np.zeros((steps, 0)) if request.inputs is None else read_table("inputs", request.inputs)
         if len(inputs) != steps:
-            raise InvalidSeries(f"inputs: {steps} steps are needed, history and horizon, not {len(inputs)}.")
+            raise InvalidSeries.of_field("inputs", f"{steps} steps are needed, history and horizon, not {len(inputs)}.")
         flat = not isinstance(request.history[0], list)
         history = task.prepare(values, inputs, model.series)
         return cls(model, task, history, request.horizon, request.level, flat)

@@ -3,10 +3,10 @@
 from service.settings import Settings
 from service.store import Card, Model, ModelStore, Score
 
-POINTS = 0.001
-"""How far an accuracy, a share, may lie from its card's: 0.1 %."""
-SHARE = 0.01
-"""How far any other score may lie from its card's, in parts of it: they differ in the last digits between machines."""
+ACCURACY_TOLERANCE = 0.001
+"""How far an accuracy, a share of 1, may lie from its card's."""
+RELATIVE_TOLERANCE = 0.01
+"""How far any other score may lie from its card's, as a share of it: the last digits differ between machines."""
 
 
 async def measure_scores(settings: Settings, store: ModelStore, model: Model, card: Card) -> dict[str, Score]:
@@ -40,9 +40,13 @@ async def measure_scores(settings: Settings, store: ModelStore, model: Model, ca
 
 
 def differing(card: Card, found: dict[str, Score]) -> list[str]:
-    """In a sentence each, the scores that are not what the card says."""
+    """The scores that are not what the card says, a sentence for each."""
     return [
         f"its {name} is {found[name].value:.6g} on {score.on}; its card says {score.value:.6g}"
         for name, score in card.scores.items()
-        if abs(found[name].value - score.value) > (POINTS if name == "accuracy" else SHARE * abs(score.value))
+        if abs(found[name].value - score.value) > _tolerance(name, score)
     ]
+
+
+def _tolerance(name: str, score: Score) -> float:
+    return ACCURACY_TOLERANCE if name == "accuracy" else RELATIVE_TOLERANCE * abs(score.value)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from service.errors import ConfigurationError, UntrustedWeights
+from service.files import written_whole
 
 FILE = "checkpoint.pt"
 
@@ -94,9 +95,8 @@ class Checkpoints:
             "rng": torch.get_rng_state(),
             "parts": {name: part.state_dict() for name, part in self._parts.items()},
         }
-        staged = self.path.with_suffix(".staged")
-        torch.save(state, staged)
-        staged.replace(self.path)
+        with written_whole(self.path) as file:
+            torch.save(state, file)
         self._kept = time.monotonic()
 
     def forget(self) -> None:

@@ -1,7 +1,6 @@
 """From a model's manifest to its weights, and to what its card says about them."""
 
 import platform
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -24,7 +23,7 @@ from service.datasets.registry import STACKED, find_dataset, find_mixture, find_
 from service.datasets.series import SeriesSource
 from service.datasets.stacked import Stacked
 from service.errors import ConfigurationError
-from service.files import file_sha256
+from service.files import copy_whole, file_sha256
 from service.nets.layers import count_parameters, layer_table
 from service.nets.registry import build_net
 from service.nets.weights import load_weights, save_weights
@@ -107,7 +106,7 @@ def train(
     weights = folder / model.weights.name
     save_weights(net, weights, half=recipe.get("weights") == "float16")
     if (checkpoint_dir / RECORDING).is_file():
-        shutil.copy(checkpoint_dir / RECORDING, folder)
+        copy_whole(checkpoint_dir / RECORDING, folder / RECORDING)
     layers = layer_table(net, example_of(manifest))
     return Card(
         sha256=file_sha256(weights),

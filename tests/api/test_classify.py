@@ -11,10 +11,11 @@ from api.asking import Caller, assert_problem, connect, in_pieces
 from doubles import BAD, FakeEngine, Slow, Unanswering, echoed, images, worked_on
 from PIL import Image
 
-from service.api.classify import OPENAPI, TOP_K_LIMIT
+from service.api.classify import OPENAPI
 from service.api.gate import Application
 from service.errors import DeadlineExceeded, EngineUnavailable, ModelFailed, Overloaded
 from service.imaging import encode_png
+from service.operations.classify import TOP_K_LIMIT
 from service.runtime.calls import Call
 from service.runtime.in_process import LocalEngine
 

@@ -60,6 +60,13 @@ def sum_of(text: str, sample: str) -> float:
 
 
 @pytest.mark.slow
+def test_a_running_supervisor_holds_nothing_of_its_childrens_work(service: Service) -> None:
+    mapped = Path(f"/proc/{service.process.pid}/maps").read_text()
+    assert "/pydantic_core/" in mapped
+    assert set(re.findall(r"/(torch|scipy|PIL|pyspng|httptools)/", mapped)) == set()
+
+
+@pytest.mark.slow
 def test_metrics_of_one_front_count_for_all_processes(service: Service) -> None:
     before = httpx.get(f"{service.url}/metrics", timeout=PATIENCE_S).text
     assert {classify(service.url).status_code for _ in range(30)} == {200}

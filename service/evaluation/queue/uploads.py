@@ -3,15 +3,13 @@
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from service.evaluation.threads import Stop
+from service.files import remove_stale, show
 
-STALE_S = 3600.0
-"""A folder this old that belongs to no evaluation was left by a process that died."""
 RESERVED = ".reserved"
 ATTEMPT = "attempt-"
 
@@ -32,10 +30,10 @@ class Uploads:
         return folder
 
     def commit(self, job_id: str) -> None:
-        """Make the received files the evaluation's own, all at once."""
+        """Make the received files the evaluation's own, all at once. Raises OSError."""
         receiving = self._root / f".{job_id}"
         (receiving / RESERVED).unlink(missing_ok=True)
-        receiving.rename(self._root / job_id)
+        show(receiving, self._root / job_id)
 
     def folder(self, job_id: str) -> Path:
         """The files of an accepted evaluation."""
@@ -71,14 +69,14 @@ class Uploads:
 
         Raises Stopped between two of them.
         """
-        if not self._root.is_dir():
-            return
-        stop = stop or Stop()
+        if self._root.is_dir():
+            remove_stale(self._unwanted(wanted, stop or Stop()))
+
+    def _unwanted(self, wanted: Collection[str], stop: Stop) -> Iterator[Path]:
         for folder in self._root.iterdir():
             stop.check()
-            old = time.time() - folder.stat().st_mtime > STALE_S
-            if old and folder.name not in wanted:
-                shutil.rmtree(folder, ignore_errors=True)
+            if folder.name not in wanted:
+                yield folder
 
 
 def _size_of(folder: Path) -> int:
