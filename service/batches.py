@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import TypeIs  # of the standard library from Python 3.13 on
 
 from service.errors import InvalidRequest, InvalidSamples
 
@@ -20,6 +21,11 @@ VALUE_RANGES: tuple[ValueRange, ...] = ((0, 1), (-1, 1))
 CHANNELS = (1, 3)
 LAYOUTS: dict[Layout, int] = {"NCHW": 1, "NHWC": 3}
 """Each with the axis of its channels."""
+
+
+def is_array(given: Any) -> TypeIs[Array]:
+    """Whether this is an array, of NumPy, torch or another library that NumPy reads."""
+    return hasattr(given, "__array__")
 
 
 def array_of(values: Array) -> NDArray[Any]:

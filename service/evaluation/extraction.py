@@ -32,7 +32,7 @@ async def extract_features(
     images: Images,
     *,
     folder: Path | None = None,
-    on_progress: Callable[[float], None] = lambda _: None,
+    on_progress: Callable[[float], object] = lambda _: None,
 ) -> tuple[Rows, Rows | None]:
     """Features (n, d) and class probabilities (n, classes), if the model knows any, of images fitted to its shape.
 
@@ -70,7 +70,7 @@ async def side_of_images(
     samples: Samples,
     *,
     folder: Path | None = None,
-    on_progress: Callable[[float], None] = lambda _: None,
+    on_progress: Callable[[float], object] = lambda _: None,
 ) -> Side:
     """What the metrics see of images: their features, and the statistics sent beside them that can be of such."""
     assert samples.images is not None

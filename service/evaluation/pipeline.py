@@ -32,7 +32,7 @@ from service.schemas import EvaluationRequest
 from service.settings import Settings
 from service.store import Model, ModelStore
 
-Progress = Callable[[float], None]
+Progress = Callable[[float], object]
 
 BASELINE = "baseline: "
 SHARE_OF_SETS = 0.9

@@ -1,7 +1,7 @@
 """`Local`: the service in this process, for programs that wait for each answer, also where an event loop runs.
 
 with Local() as local:
-    print(local.classify([Path("seven.png")]))
+    print(local.classify("seven.png"))
 """
 
 from collections.abc import Coroutine
@@ -9,7 +9,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from service.client.faces import blocking
+from service.client.faces import blocking, blocking_each
 from service.local.asynchronous import AsyncLocal
 from service.local.loop import LoopThread
 from service.settings import Settings
@@ -36,8 +36,7 @@ class Local:
         self.close()
 
     def __repr__(self) -> str:
-        settings = self.asynchronous.settings
-        return f"Local(devices={settings.devices!r}, models={str(settings.shipped_models_dir)!r})"
+        return repr(self.asynchronous).removeprefix("Async")
 
     @cached_property
     def _loop(self) -> LoopThread:
@@ -54,8 +53,24 @@ class Local:
             self._loop.close()
             del self._loop
 
+    ready = blocking(AsyncLocal.ready)
+    models = blocking(AsyncLocal.models)
+    model = blocking(AsyncLocal.model)
+    load = blocking(AsyncLocal.load)
+    unload = blocking(AsyncLocal.unload)
     classify = blocking(AsyncLocal.classify)
+    explain = blocking(AsyncLocal.explain)
+    explain_arrays = blocking(AsyncLocal.explain_arrays)
     forecast = blocking(AsyncLocal.forecast)
     generate = blocking(AsyncLocal.generate)
+    generate_into = blocking(AsyncLocal.generate_into)
     evaluate = blocking(AsyncLocal.evaluate)
+    evaluations = blocking(AsyncLocal.evaluations)
+    evaluation = blocking(AsyncLocal.evaluation)
+    follow = blocking_each(AsyncLocal.follow)
+    delete_evaluation = blocking(AsyncLocal.delete_evaluation)
     page = blocking(AsyncLocal.page)
+    references = blocking(AsyncLocal.references)
+    reference = blocking(AsyncLocal.reference)
+    put_reference = blocking(AsyncLocal.put_reference)
+    delete_reference = blocking(AsyncLocal.delete_reference)

@@ -11,7 +11,7 @@ What comes in goes into a file, and is looked at when the report is asked for, i
 
 import tempfile
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 from service.batches import Array, Layout, ValueRange, pixels_of
-from service.client.requests import Options, evaluation_request
+from service.client.requests import Options, Progress, evaluation_request, untold
 from service.errors import InvalidRequest, InvalidSamples, UnreadableArchive
 from service.evaluation.extraction import side_of_images
 from service.evaluation.measure import side_of
@@ -153,7 +153,7 @@ class Evaluation:
         self._known = None
         return self
 
-    def compute(self, *, on_progress: Callable[[float], None] = lambda _: None) -> Report:
+    def compute(self, *, on_progress: Progress = untold) -> Report:
         """The report on all samples so far; more may come after it.
 
         `on_progress` is told shares from 0 to 1. Raises the ServiceError that ends the evaluation.
@@ -174,7 +174,7 @@ class Evaluation:
         if not self._lent:
             self._local.close()
 
-    async def _report(self, on_progress: Callable[[float], None]) -> Report:
+    async def _report(self, on_progress: Progress) -> Report:
         with tempfile.TemporaryDirectory(dir=self.spools.folder) as directory:
             if self._known is None and self._request.reference_name is None:
                 self._known = await self._reference()
