@@ -52,7 +52,7 @@ class Subject:
         if image is None:
             self.pixels = self._find(data_dir)
         else:
-            self.pixels = Explain().prepare(image.read_bytes(), model.input, limit_pixels=LIMIT_PIXELS)
+            self.pixels = Explain().prepare(image.read_bytes(), model.input, limit_pixels=LIMIT_PIXELS).pixels
 
     def _find(self, data_dir: Path) -> Pixels:
         """The first test image of whose label the net is sure, but not certain; else the one nearest to that."""

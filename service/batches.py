@@ -18,6 +18,8 @@ Layout = Literal["NCHW", "NHWC"]
 ValueRange = tuple[float, float]
 
 VALUE_RANGES: tuple[ValueRange, ...] = ((0, 1), (-1, 1))
+ROUNDING = 1e-3
+"""So much beyond its range a number is still taken for one at its end."""
 CHANNELS = (1, 3)
 LAYOUTS: dict[Layout, int] = {"NCHW": 1, "NHWC": 3}
 """Each with the axis of its channels."""
@@ -80,8 +82,8 @@ def _to_8_bits(images: NDArray[Any], value_range: ValueRange | None) -> NDArray[
     if value_range is None:
         raise InvalidRequest.of_field("value_range", "real numbers need it: (0, 1) or (-1, 1)")
     low, high = value_range
-    levels = np.rint((images.astype(np.float64) - low) * (255 / (high - low)))
-    if images.size and not (levels.min() >= 0 and levels.max() <= 255):  # a NaN is neither
+    if images.size and not (images.min() >= low - ROUNDING and images.max() <= high + ROUNDING):  # a NaN is neither
         found = f"{images.min():.4g} to {images.max():.4g}"
         raise InvalidSamples(f"The batch holds values from {found}, outside the value_range {value_range}.")
-    return levels.astype(np.uint8)
+    levels = np.rint((images.astype(np.float64) - low) * (255.0 / (high - low)))
+    return levels.clip(0, 255).astype(np.uint8)

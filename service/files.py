@@ -1,5 +1,6 @@
 """Files written whole, then shown: a reader sees the old one or the new one, never half of it."""
 
+import errno
 import hashlib
 import os
 import secrets
@@ -14,7 +15,10 @@ from typing import BinaryIO
 STAGED = ".staged"
 """How names of files end that are still being written."""
 STALE_S = 3600.0
-"""What nobody has written to for so long, and belongs to nothing, was left by a process that died."""
+"""Files and folders that nobody has written to for so long, and that nobody wants, were left by a process that died."""
+
+NO_FLUSHING = (errno.EINVAL, errno.ENOTSUP)
+"""The answers of file systems that flush nothing on request; some on a network do not flush folders."""
 
 
 @contextmanager
@@ -58,9 +62,9 @@ def copy_whole(source: Path, path: Path) -> None:
 
 
 def stage(path: Path, data: bytes) -> Callable[[], Path]:
-    """Write a file of these bytes beside `path`, and answer with what puts it there at once.
+    """Write a file of these bytes beside `path`, and return what puts it there at once.
 
-    To call that again does no harm. Both raise OSError.
+    Calling that again does no harm. Both raise OSError.
     """
     staged = staged_beside(path)
     try:
@@ -135,9 +139,12 @@ def file_sha256(path: Path) -> str:
 
 
 def _flush(path: Path) -> None:
-    """Bring a file's content, or a folder's names, to the disk."""
+    """Bring a file's content, or a folder's names, to the disk, where its file system can be asked to."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_FLUSHING:
+            raise
     finally:
         os.close(descriptor)

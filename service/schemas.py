@@ -72,6 +72,12 @@ class Prediction(BaseModel):
 
     name: str | None = None
     labels: tuple[Label, ...] = ()
+    strangeness: float | None = Field(
+        None,
+        description="How little the image is like those of the model's dataset, by the method on the model's card; "
+        "null where the model is not calibrated.",
+    )
+    notes: tuple[str, ...] = Field((), description="What there is to know about this image, in words.")
     error: dict[str, Any] | None = Field(None, description="Problem details.")
 
 
@@ -80,6 +86,12 @@ class Classification(Shown, BaseModel):
 
     model: str
     version: str
+    calibrated: bool = Field(
+        default=False, description="Whether probabilities are at the temperature on the model's card, or the net's own."
+    )
+    strangeness_limit: float | None = Field(
+        None, description="What the strangeness of 5 % of the model's own test images exceeds."
+    )
     predictions: tuple[Prediction, ...]
 
     def rows(self) -> Sequence[Row]:

@@ -112,6 +112,11 @@ class Settings(BaseSettings):
         return self.added_models_dir if in_package else self.shipped_models_dir
 
     @property
+    def twins_dir(self) -> Path:
+        """Where the twins of classifiers lie that `calibrate` trains."""
+        return self.state / "twins"
+
+    @property
     def database(self) -> Path:
         """The SQLite file that holds the evaluations unless `database_url` names another place."""
         return self.state / "chapterhouse.db"

@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import os
 import time
@@ -97,7 +98,7 @@ def test_a_disk_that_fails_leaves_the_old_file_and_no_other(
     name: str, step: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     write_whole(folder / "card", b"old")
     monkeypatch.setattr(os, step, fail)
@@ -105,6 +106,17 @@ def test_a_disk_that_fails_leaves_the_old_file_and_no_other(
         WRITERS[name](folder / "card", b"new")
     assert (folder / "card").read_bytes() == b"old"
     assert [path.name for path in folder.iterdir()] == ["card"]
+
+
+def test_a_file_system_that_flushes_nothing_is_written_to_all_the_same(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    write_whole(folder / "card", b"new")
+    assert (folder / "card").read_bytes() == b"new"
 
 
 def test_a_block_that_fails_leaves_the_old_file_and_no_other(folder: Path) -> None:

@@ -132,11 +132,14 @@ SHIPPED = [Model(path.parent) for path in sorted(Settings().shipped_models_dir.g
 
 @pytest.mark.parametrize("model", SHIPPED, ids=[model.id for model in SHIPPED])
 def test_every_shipped_manifest_is_one(model: Model) -> None:
-    assert model.manifest.net in NETS
-    assert model.id.startswith(model.manifest.net.partition("-")[0]) or model.manifest.task == "generate"
+    where, net = f"models_store/{model.id}/model.toml", model.manifest.net
+    assert net in NETS, f"{where} has net = {net!r}, which has no line in NETS of service/nets/registry.py"
+    begins = model.id.startswith(net.partition("-")[0]) or model.manifest.task == "generate"
+    assert begins, f"models_store/{model.id} does not begin with the net's name; <net>-<dataset>[-<variant>] is an id"
     if model.card is not None:
-        assert model.card.sha256 == file_sha256(model.weights)
-        assert model.card.size_bytes == model.weights.stat().st_size
+        other = f"{model.weights.name} of {model.id} is not what card.json is about; `chapterhouse train` writes both"
+        assert model.card.sha256 == file_sha256(model.weights), other
+        assert model.card.size_bytes == model.weights.stat().st_size, other
 
 
 @pytest.mark.parametrize(

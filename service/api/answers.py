@@ -1,4 +1,4 @@
-"""One evaluation in the form that its caller takes: JSON, Markdown, JUnit XML, or a page."""
+"""One evaluation in the form that its caller asks for: JSON, Markdown, JUnit XML, or a page."""
 
 import asyncio
 from typing import Any
@@ -15,7 +15,7 @@ from service.evaluation.rendering.html import render_state
 from service.evaluation.report.schema import Report
 
 FORMS: dict[str, Any] = {"content": {media_type: {} for media_type in FORMATS}}
-"""What the documentation says of an answer that comes in each of them."""
+"""An answer in each of these forms, for the documentation."""
 SECURITY = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'",
     "x-content-type-options": "nosniff",
@@ -24,14 +24,14 @@ SECURITY = {
 
 
 def media_type_for(request: Request) -> str:
-    """The form that the caller takes a report in. Raises NotAcceptable."""
+    """The form in which the caller wants a report. Raises NotAcceptable."""
     return choose(",".join(request.headers.getlist("accept")), tuple(FORMATS))
 
 
 async def answer(
     job: Job, media_type: str, figure_files: FigureFiles, *, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response:
-    """The report in this form; where there is none, how the evaluation stands, as a page or as JSON."""
+    """The report in this form or, where there is none, the state of the evaluation, as a page or as JSON."""
     headers = {"vary": "accept", **(headers or {})}
     if media_type == HTML:
         headers |= SECURITY

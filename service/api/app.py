@@ -38,7 +38,7 @@ HOT_PATHS: dict[str, dict[str, Any]] = {"/classify": classify.OPENAPI}
 
 
 def create_app(state: State) -> Application:
-    """One front's application; nothing is started by it."""
+    """One front's application; creating it starts nothing."""
     app = Application(
         title="Chapterhouse",
         version=__version__,

@@ -59,12 +59,12 @@ class JSONRequest(Request):
         return self._data
 
     async def json(self) -> Any:
-        """What they say."""
+        """The document that they hold."""
         return self._document
 
 
 class JSONRoute(APIRoute):
-    """A route that reads JSON: within the limit (413), nothing else (415), said clearly where it is none (422)."""
+    """A route that reads JSON and refuses what is too long (413), of another type (415) or no JSON (422)."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's own handler, given a body that has been read."""

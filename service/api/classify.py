@@ -63,8 +63,15 @@ OPENAPI: dict[str, Any] = {
                         "example": {
                             "model": "lenet5-mnist",
                             "version": "0123456789ab",
+                            "calibrated": True,
+                            "strangeness_limit": 5.58,
                             "predictions": [
-                                {"name": None, "labels": [{"label": "7", "index": 7, "probability": 0.99}]}
+                                {
+                                    "name": None,
+                                    "labels": [{"label": "7", "index": 7, "probability": 0.99}],
+                                    "strangeness": 1.85,
+                                    "notes": [],
+                                }
                             ],
                         }
                     }
@@ -103,7 +110,7 @@ class Picture(io.BytesIO):
         self.name = name
 
     def close(self) -> None:
-        """Keep the bytes: the part is whole, not done with."""
+        """Keep the bytes: the part is whole, and is read after this."""
 
 
 class ClassifyPath:
@@ -125,7 +132,7 @@ class ClassifyPath:
         return Response(orjson.dumps(answer), media_type="application/json")
 
     async def _understand(self, exchange: Exchange, model: Model, top_k: int) -> Labelling:
-        """What the body asks, of whatever kind it is."""
+        """The request that a body makes, raw or as a form. Raises ServiceError."""
         content_type = exchange.headers.get(b"content-type", b"")
         kind = content_type.partition(b";")[0].strip().lower()
         limit_pixels = self._settings.image_limit_pixels

@@ -63,14 +63,14 @@ async def explain(
         arrays = await inspection.ask(state.engines, image, deadline=deadline, request_id=request.state.request_id)
     headers = {"x-model": chosen.id, "x-model-version": chosen.version}
     if "application/json" not in request.headers.get("accept", ""):
-        picture = encode_png(draw_explanation(method, list(arrays.values()), image[0]))
+        picture = encode_png(draw_explanation(method, list(arrays.values()), image.pixels[0]))
         return Response(picture, media_type="image/png", headers=headers)
-    content = orjson.dumps(inspection.document(arrays), option=orjson.OPT_SERIALIZE_NUMPY)
+    content = orjson.dumps(inspection.document(arrays, image), option=orjson.OPT_SERIALIZE_NUMPY)
     return Response(content, media_type="application/json", headers=headers)
 
 
 async def _read(request: Request, state: State) -> bytes:
-    """The body, where it is an image by its type."""
+    """The body. Raises UnsupportedMediaType for a type that is no image's."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind.encode("latin-1") not in IMAGE_BODY_TYPES:
         raise UnsupportedMediaType(f"{kind} is not read here; send one image (image/png, image/jpeg, …).")

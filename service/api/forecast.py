@@ -26,7 +26,7 @@ JSON, SVG = "application/json", "image/svg+xml"
     responses={200: {"model": ForecastReply, "content": {SVG: {"schema": {"type": "string"}}}}},
 )
 async def forecast(body: ForecastRequest, request: Request, state: StateDep) -> Response:
-    """Go on with `history` for `horizon` steps, with an interval from how far earlier forecasts of it were off.
+    """Continue `history` for `horizon` steps, with an interval from the errors of forecasts of its own past.
 
     With `fit`, the model's reservoir is given a readout for this history, of any number of channels. With
     `Accept: image/svg+xml` the answer is a drawing.

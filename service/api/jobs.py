@@ -38,7 +38,7 @@ class Field(io.BytesIO):
         return super().write(data)
 
     def close(self) -> None:
-        """Keep the bytes: the part is whole, not done with."""
+        """Keep the bytes: the part is whole, and is read after this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,9 @@ Check = Callable[[Form], Awaitable[BaseModel]]
 
 
 async def accept(request: Request, state: State, check: Check, *, files: Collection[str], kind: JobKind) -> str:
-    """Receive a form, have it checked, and put what `check` answers into the queue; the job's id.
+    """Receive a form, check it, and queue the request that `check` makes of it; the job's id.
 
-    Raises what reading and checking raise, Overloaded where what waits already fills the disk's share, and DiskFull;
+    Raises what reading and checking raise, Overloaded where uploads already fill their share of the disk, and DiskFull;
     nothing is left behind then.
     """
     job_id = secrets.token_hex(8)
@@ -76,7 +76,7 @@ async def accept(request: Request, state: State, check: Check, *, files: Collect
 
 
 async def until_over(request: Request, state: State, job_id: str) -> Job:
-    """The job when it is over, when the caller's wait is, or when this front is told to stop."""
+    """The job, once it is over, the caller has waited long enough, or this front is told to stop."""
     until = time.monotonic() + _wait_of(request.headers.get("prefer", ""))
     while True:
         job = await asyncio.to_thread(state.jobs.get, job_id)
@@ -121,7 +121,7 @@ def missing_file(name: str, what: str) -> InvalidRequest:
 
 
 def _length_of(request: Request) -> int:
-    """The bytes that the caller says are coming; 0 where it does not, and more than is taken is refused elsewhere."""
+    """The length that the caller declares, 0 where it declares none; what is too long is refused elsewhere."""
     length = request.headers.get("content-length", "")
     return int(length) if length.isascii() and length.isdigit() and len(length) < 16 else 0
 

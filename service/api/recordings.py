@@ -1,4 +1,4 @@
-"""`GET /models/{id}/recording`: how a generator's points moved while it learned, for whoever shows it."""
+"""`GET /models/{id}/recording`: how a generator's points moved while it learned, for pages that show it."""
 
 import asyncio
 

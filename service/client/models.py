@@ -147,8 +147,9 @@ class ModelMethods:
         with reading(reply):
             document = dict(reply.json())
             model, version, method, layer = (document.pop(name) for name in ("model", "version", "method", "layer"))
+            notes = tuple(document.pop("notes", ()))
             arrays = {name: np.asarray(values) for name, values in document.items()}
-            return ExplainedArrays(model, version, method, layer, arrays)
+            return ExplainedArrays(model, version, method, layer, arrays, notes)
 
     async def forecast(
         self,

@@ -91,6 +91,8 @@ class ExplainedArrays(Shown):
     method: str
     layer: str | None
     arrays: dict[str, NDArray[Any]]
+    notes: tuple[str, ...] = ()
+    """What was done to the image, in words."""
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         return self.arrays[name]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.evaluation.samples.album import Album, Images
-from service.evaluation.samples.archives import Samples
+from service.evaluation.samples.reading import Samples
 from service.imaging import Pixels
 from service.metrics.metric import Side
 from service.metrics.statistics import Statistics
@@ -78,7 +78,7 @@ async def side_of_images(
         engine, model, samples.images, folder=folder, on_progress=on_progress
     )
     statistics, _ = beside_images(samples, features.shape[1], model.id)
-    return Side(features=features, probabilities=probabilities, statistics=statistics)
+    return Side(features, probabilities, statistics, samples.as_sent)
 
 
 def block_of(images: Images, start: int, stop: int, spec: ImageInput) -> tuple[str, Array]:

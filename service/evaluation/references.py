@@ -87,7 +87,7 @@ def make_reference(
 ) -> Reference:
     """A reference of features (n, d) and probabilities (n, classes), both in the order of the samples' hashes.
 
-    Statistics that are given stand for more samples than these, or for all that is known. Raises InvalidSamples where
+    `statistics`, where given, are of more samples than these, or are all that is known. Raises InvalidSamples where
     the samples cannot be measured and InvalidRequest for a name that is no word.
     """
     check_name(name)
@@ -129,7 +129,7 @@ def save_reference(reference: Reference, folder: Path) -> Path:
 
 
 def stage_reference(reference: Reference, folder: Path) -> Callable[[], Path]:
-    """Write a reference beside its place, and answer with what puts it there at once."""
+    """Write a reference beside its place, and return what puts it there at once."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {
         "mu": reference.statistics.mean,
@@ -141,7 +141,7 @@ def stage_reference(reference: Reference, folder: Path) -> Callable[[], Path]:
 
 
 class References:
-    """Folders of references; the first that has a name wins."""
+    """Folders of references; where two hold the same name, the first wins."""
 
     def __init__(self, *folders: Path) -> None:
         self._folders = folders
@@ -168,12 +168,12 @@ class References:
         )
 
     def summary(self, name: str) -> ReferenceSummary:
-        """What callers are told of a reference. Raises ReferenceNotFound, InvalidManifest."""
+        """A reference as `GET /references` lists it. Raises ReferenceNotFound, InvalidManifest."""
         described = self.describe(name).model_dump(exclude={"seed"})
         return ReferenceSummary.model_validate({**described, "shipped": self._find(name).parent != self._folders[0]})
 
     def check_free(self, name: str) -> None:
-        """Refuse a name that cannot be stored under. Raises InvalidRequest, ReferenceShipped.
+        """Refuse a name under which nothing can be stored. Raises InvalidRequest, ReferenceShipped.
 
         What came with the store is never hidden: the same name means the same numbers everywhere.
         """
@@ -182,7 +182,7 @@ class References:
             raise ReferenceShipped(f"{name} came with the store, which is read-only; choose another name.")
 
     def stage(self, reference: Reference) -> Callable[[], Path]:
-        """Write a reference into the state directory, and answer with what makes it seen there."""
+        """Write a reference beside its place in the state directory, and return what puts it there at once."""
         return stage_reference(reference, self._folders[0])
 
     def sweep(self) -> None:

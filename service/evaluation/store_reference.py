@@ -12,8 +12,9 @@ from service.errors import InvalidSamples
 from service.evaluation.extraction import beside_images, extract_features
 from service.evaluation.pipeline import Bench, Progress
 from service.evaluation.references import CALLER, Reference, make_reference
-from service.evaluation.samples.archives import Samples, open_samples, read_samples
+from service.evaluation.samples.archives import open_samples, read_samples
 from service.evaluation.samples.limits import Limits
+from service.evaluation.samples.reading import Samples
 from service.evaluation.samples.spool import ImageShape
 from service.evaluation.threads import in_thread
 from service.imaging import Pixels
@@ -25,7 +26,7 @@ from service.store import Model
 
 @dataclass(frozen=True, slots=True)
 class StoredReference:
-    """A reference that lies beside its place: what is told of it, and what puts it there at once."""
+    """A reference written beside its place: its summary, and what puts it there at once."""
 
     summary: ReferenceSummary
     publish: Callable[[], object]
@@ -117,7 +118,7 @@ def _of_features(request: ReferenceRequest, samples: Samples, extractor: Model) 
     return make_reference(
         request.name,
         samples.features,
-        None if samples.logits is None else softmax(samples.logits, "reference"),
+        samples.probabilities if samples.logits is None else softmax(samples.logits, "reference"),
         extractor=extractor.id if request.features else CALLER,
         weights_sha256=(extractor.weights_sha256 or "") if request.features else "",
         dataset=request.dataset,

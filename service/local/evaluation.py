@@ -20,13 +20,14 @@ from typing import Any, Self, TypeAlias
 
 from service.batches import Array, Layout, ValueRange, pixels_of
 from service.client.requests import Options, Progress, evaluation_request, untold
-from service.errors import InvalidRequest, InvalidSamples, UnreadableArchive
+from service.errors import InvalidRequest, InvalidSamples
 from service.evaluation.extraction import side_of_images
 from service.evaluation.measure import side_of
 from service.evaluation.pipeline import FEATURES_WANTED, plan
 from service.evaluation.report.schema import Report
-from service.evaluation.samples.archives import Samples, read_samples, samples_of
+from service.evaluation.samples.archives import read_samples
 from service.evaluation.samples.decoding import in_order
+from service.evaluation.samples.reading import Samples, spooled_samples
 from service.evaluation.samples.spool import ImageShape, fit
 from service.evaluation.threads import in_thread
 from service.imaging import Picture
@@ -35,6 +36,7 @@ from service.local.spools import GENERATED, REFERENCE, Spools
 
 Reference: TypeAlias = str | PathLike[str] | Array
 """A stored reference's name; the path of a file; real images."""
+UNDERSTOOD = "{count:,} images of {shape}, in batches"
 
 
 class Evaluation:
@@ -188,7 +190,7 @@ class Evaluation:
 
     async def _spooled(self, whose: str) -> Samples:
         spool = self.spools[whose]
-        return samples_of(spool, await in_thread(spool.images))
+        return spooled_samples(spool, await in_thread(spool.images), UNDERSTOOD)
 
     async def _reference(self) -> Samples:
         """The reference with its features, which do not change from one report to the next."""
@@ -196,12 +198,10 @@ class Evaluation:
         if self._file is None:
             samples = await self._spooled(REFERENCE)
         else:
-            try:
-                samples = await read_samples(
-                    self._file, folder, self._model.input, bench.settings, skip_unreadable=False
-                )
-            except (UnreadableArchive, InvalidSamples) as error:
-                raise type(error)(f"reference: {error.detail}") from error
+            spec = self._model.input
+            samples = await read_samples(
+                self._file, folder, spec, bench.settings, skip_unreadable=False, whose="reference"
+            )
         if samples.images is None:
             return replace(samples, side=side_of(samples, "reference"))
         return replace(samples, side=await side_of_images(bench.engine, self._model, samples, folder=folder))

@@ -15,7 +15,7 @@ from service.evaluation.figures.data import Figures
 from service.evaluation.pipeline import Bench, evaluate
 from service.evaluation.rendering.html import render_html
 from service.evaluation.report.schema import Report
-from service.evaluation.samples.archives import Samples
+from service.evaluation.samples.reading import Samples
 from service.evaluation.store_reference import store_reference
 from service.local.session import Session, now
 from service.notebooks import Listing

@@ -14,7 +14,7 @@ from service.client.requests import Series, forecast_request, generate_request
 from service.client.results import Drawn, Explained, ExplainedArrays, Generated
 from service.drawing.explanation import draw_explanation
 from service.errors import InvalidRequest
-from service.imaging import Pixels, encode_png
+from service.imaging import encode_png
 from service.local.engine import LazyEngine
 from service.notebooks import Listing
 from service.operations.classify import Labelling
@@ -25,6 +25,7 @@ from service.operations.models import describe_model, describe_models
 from service.schemas import Classification, ForecastReply, ModelDetail, ModelSummary, SampleFormat
 from service.settings import Settings
 from service.store import ModelStore
+from service.tasks.classify import Prepared
 
 if TYPE_CHECKING:
     from service.tasks.explain import Method
@@ -98,9 +99,9 @@ class LocalModels:
         Raises InvalidRequest, InvalidSamples, UnreadableImage, ModelNotFound, WrongTask.
         """
         inspection = self._inspection(model, method, layer, unit, label, square)
-        pixels = self._prepared(inspection, image, layout, value_range)
-        arrays = await inspection.ask(self._engine, pixels)
-        picture = draw_explanation(method, list(arrays.values()), pixels[0])
+        prepared = self._prepared(inspection, image, layout, value_range)
+        arrays = await inspection.ask(self._engine, prepared)
+        picture = draw_explanation(method, list(arrays.values()), prepared.pixels[0])
         return Explained(inspection.model.id, inspection.model.version, method, encode_png(picture))
 
     async def explain_arrays(
@@ -118,10 +119,11 @@ class LocalModels:
     ) -> ExplainedArrays:
         """The arrays behind `explain`'s picture, by name. Raises as it does."""
         inspection = self._inspection(model, method, layer, unit, label, square)
-        arrays = await inspection.ask(self._engine, self._prepared(inspection, image, layout, value_range))
+        prepared = self._prepared(inspection, image, layout, value_range)
+        arrays = await inspection.ask(self._engine, prepared)
         named = {name: np.asarray(array) for name, array in arrays.items()}
-        asked = inspection.model
-        return ExplainedArrays(asked.id, asked.version, method, inspection.task.layer or None, named)
+        asked, layer = inspection.model, inspection.task.layer or None
+        return ExplainedArrays(asked.id, asked.version, method, layer, named, tuple(prepared.notes))
 
     async def forecast(
         self,
@@ -203,6 +205,6 @@ class LocalModels:
 
     def _prepared(
         self, inspection: Inspection, image: Image | None, layout: Layout | None, value_range: ValueRange | None
-    ) -> Pixels:
+    ) -> Prepared:
         data = one_image(image, layout=layout, value_range=value_range)
         return inspection.prepare(data, limit_pixels=self.settings.image_limit_pixels)

@@ -10,7 +10,7 @@ import numpy as np
 from service.errors import InvalidSamples
 from service.metrics.fid_variance import fid_variances
 from service.metrics.frechet import Distance, Gaussian, distance, gaussian_of, root_of
-from service.metrics.metric import NOT_ASKED, Floor, Metric, RowNumbers, Score, Side
+from service.metrics.metric import NOT_ASKED, About, Floor, Metric, RowNumbers, Score, Side
 from service.metrics.samples import BLOCK_ROWS, Rows, check_pair
 from service.metrics.statistics import Moments, Statistics
 from service.metrics.uncertainty import EXPECTATION, Interval
@@ -21,7 +21,26 @@ DRAWS = 3
 class FID(Metric):
     """The Fréchet distance between two Gaussians that share the sets' moments."""
 
-    parts = ("raw", "mean_part", "covariance_part", "rank")
+    about = About(
+        title="Fréchet distance",
+        better="lower",
+        generated="features or statistics",
+        reference="features or statistics",
+        samples=(
+            "More a side than the features have dimensions, and as many in every run that is compared: 10,000 to"
+            " 50,000 of Inception's 2,048 features."
+        ),
+        use=(
+            "To compare with what papers print. Only means and covariances count, and few samples read too high:"
+            " beside other sample sizes take `fid_infinity` or `kid`."
+        ),
+        parts={
+            "raw": "The distance before a value below zero, which rounding leaves, becomes zero.",
+            "mean_part": "The squared distance between the means.",
+            "covariance_part": "What the covariances add to it.",
+            "rank": "Dimensions that both covariances span; fewer than the features have means that one is singular.",
+        },
+    )
 
     def lacks(self, real: Side, generated: Side) -> str | None:
         """Features or statistics of both sides."""
@@ -114,7 +133,8 @@ def _warnings(real: Gaussian, generated: Gaussian, rank: int) -> tuple[str, ...]
     )
     if few or rank == d:
         return few
-    return (f"fid: the covariances share {rank:,} of {d:,} dimensions; at least one of them is singular.",)
+    share = f"fid: the covariances share {rank:,} of {d:,} dimensions"
+    return (f"{share}; at least one of them is singular, or as good as that to rounding.",)
 
 
 def _draws(statistics: Statistics, count: int, seed: int) -> list[Gaussian]:

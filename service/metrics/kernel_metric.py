@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterable
 
+from service.errors import InvalidSamples
 from service.metrics.kernels import Discrepancy, Kernel, discrepancies
 from service.metrics.metric import Floor, Metric, Side, lacks_features
 
@@ -41,8 +42,16 @@ def _sharing(real: Side, generated: Side) -> list[KernelMetric]:
 
 
 def _kernels(real: Side, generated: Side) -> list[Kernel]:
-    asked = [metric.kernel_for(real) for metric in _sharing(real, generated)]
+    asked = [_kernel_of(metric, real) for metric in _sharing(real, generated)]
     return [kernel for kernel in dict.fromkeys(asked) if kernel is not None]
+
+
+def _kernel_of(metric: KernelMetric, real: Side) -> Kernel | None:
+    """A metric's kernel; None where it has none on this reference, which is then its own error and nobody else's."""
+    try:
+        return metric.kernel_for(real)
+    except InvalidSamples:
+        return None
 
 
 def _sums(kernels: list[Kernel], real: Side, generated: Side) -> dict[Kernel, Discrepancy]:

@@ -10,7 +10,7 @@ as close as real ones are; compare with the noise floor. Of several nearest x, e
 import numpy as np
 
 from service.metrics.balls import NEIGHBOURS, lacks_neighbours
-from service.metrics.metric import NOT_ASKED, Metric, Score, Side
+from service.metrics.metric import NOT_ASKED, About, Metric, Score, Side
 from service.metrics.neighbours import Neighbourhood, neighbourhood
 from service.metrics.uncertainty import EXPECTATION, Variances
 
@@ -18,7 +18,20 @@ from service.metrics.uncertainty import EXPECTATION, Variances
 class Memorisation(Metric):
     """Share of the generated samples that are closer to a real one than another real one is."""
 
-    parts = ("authenticity",)
+    about = About(
+        title="Memorisation",
+        better="lower",
+        generated="features",
+        reference="features",
+        samples="Some thousands a side, the reference being the very images that the generator learnt from.",
+        use=(
+            "To see whether a generator copies its training images. Compare with the noise floor: a third to a half is"
+            " what real samples score."
+        ),
+        parts={
+            "authenticity": "One minus the value; other tools print it in per cent as AuthPct.",
+        },
+    )
 
     def lacks(self, real: Side, generated: Side) -> str | None:
         """Features of two samples a side."""

@@ -17,6 +17,8 @@ from service.metrics.statistics import Statistics
 from service.metrics.uncertainty import FEW, FEWEST_WITH_INTERVAL, Interval
 
 Detail = str | int | float
+Better = Literal["lower", "higher", "nearer its ideal"]
+Need = Literal["features", "features or statistics", "probabilities"]
 RowNumbers = NDArray[np.int64]
 T = TypeVar("T")
 
@@ -53,6 +55,8 @@ class Side:
     features: Rows | None = None
     probabilities: Rows | None = None
     statistics: Statistics | None = None
+    as_sent: RowNumbers | None = None
+    """The rows in the order of whoever sent them, for metrics that cut a set in parts by it; None: as they lie."""
     _remembered: dict[Hashable, Future[Any]] = field(default_factory=dict, init=False, repr=False)
     _lock: Lock = field(default_factory=Lock, init=False, repr=False)
 
@@ -64,6 +68,10 @@ class Side:
         rows = self.features if self.features is not None else self.probabilities
         return None if rows is None else len(rows)
 
+    def sent_order(self, count: int) -> RowNumbers:
+        """The `count` rows there are, in the order in which they were sent."""
+        return np.arange(count) if self.as_sent is None else self.as_sent
+
     @property
     def count_of_features(self) -> int:
         """Samples whose features are known."""
@@ -72,7 +80,7 @@ class Side:
     def remember(self, key: Hashable, compute: Callable[[], T]) -> T:
         """What `compute` answered, or raised, for this key the first time, so that metrics share what is costly.
 
-        Who asks while it is computed waits.
+        A thread that asks for it while another computes it waits.
         """
         with self._lock:
             asked_before = key in self._remembered
@@ -84,6 +92,15 @@ class Side:
                 answer.set_exception(error)
                 raise
         return answer.result()
+
+    @property
+    def dimensions(self) -> int:
+        """Of a feature vector. Raises InvalidSamples where nothing is known of any."""
+        if self.features is not None:
+            return int(self.features.shape[1])
+        if self.statistics is not None:
+            return len(self.statistics.mean)
+        raise InvalidSamples("There is nothing to measure.")
 
     def halves(self, seed: int) -> tuple[Self, Self]:
         """Two disjoint random parts of n // 2 rows each. Raises InvalidSamples where no rows are known."""
@@ -109,15 +126,38 @@ class Side:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What somebody has to know who chooses a metric; what it measures is the first line of its class."""
+
+    title: str
+    """Its name for people."""
+    better: Better
+    """Which of two scores is the better one; an ideal is a part of the score."""
+    generated: Need
+    reference: Need | None
+    """What it looks at on each side; None where it never looks at the reference."""
+    samples: str
+    """How many it wants, in words."""
+    use: str
+    """When to choose it, and when not."""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """Numbers of the score beside its value, which a threshold may name, and what each of them says."""
+    words: Mapping[str, str] = field(default_factory=dict)
+    """Details of the score that are no numbers, and what each of them says."""
+
+
 class Metric(BaseModel):
     """One entry of the registry; its fields are the options that a caller may set."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    better: ClassVar[Literal["lower", "higher", "nearer its ideal"]] = "lower"
-    """Which of two scores is the better one; an ideal is a detail of the score."""
-    parts: ClassVar[tuple[str, ...]] = ()
-    """Details of the score that a threshold may name beside the value."""
+    about: ClassVar[About]
+
+    @property
+    def sees_order(self) -> bool:
+        """Whether the score depends on the order in which samples were sent."""
+        return False
 
     @abstractmethod
     def lacks(self, real: Side, generated: Side) -> str | None:

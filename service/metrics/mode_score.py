@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from service.errors import InvalidSamples
-from service.metrics.metric import NOT_ASKED, Metric, Score, Side
+from service.metrics.metric import NOT_ASKED, About, Metric, Score, Side
 from service.metrics.samples import Real, Rows, check_dimensions, checked_probabilities
 from service.metrics.uncertainty import EXPECTATION, Variances, jackknife_variance
 
@@ -24,7 +24,20 @@ Variant = Literal["survey", "che"]
 class ModeScore(Metric):
     """How sure the classifier is of the generated samples, and how near their classes' shares are to the real ones."""
 
-    better = "higher"
+    about = About(
+        title="Mode Score",
+        better="higher",
+        generated="probabilities",
+        reference="probabilities",
+        samples="Several times as many a side as there are classes.",
+        use=(
+            "Where a classifier knows the data's classes, and lost classes are to count against a generator. What"
+            " varies within a class is not seen."
+        ),
+        words={
+            "variant": "Whose formula was taken.",
+        },
+    )
 
     variant: Variant = Field("survey", description="Whose formula: the survey's or Che's.")
 

@@ -1,4 +1,4 @@
-"""How a classifier sees an image, through whatever engine there is; and the request for it, understood."""
+"""What a classifier sees in an image, through any engine; and the request for it, understood."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -7,9 +7,9 @@ from typing import Any, Self
 import numpy as np
 
 from service.errors import InvalidRequest
-from service.imaging import Pixels
 from service.runtime.calls import Array, Call, EngineClient
 from service.store import Model
+from service.tasks.classify import Prepared
 from service.tasks.explain import ARRAYS, Explain, Method
 
 ASKED: dict[Method, tuple[str, ...]] = {
@@ -32,6 +32,8 @@ class Inspection:
 
     model: Model
     task: Explain
+    as_is: bool = False
+    """Whether the image is taken as it is, not as the model's training images were drawn."""
 
     @classmethod
     def of(
@@ -43,6 +45,7 @@ class Inspection:
         unit: int | None = None,
         label: int | None = None,
         square: int | None = None,
+        as_is: bool = False,
     ) -> Self:
         """What is asked of this model; None where the net chooses. Raises InvalidRequest."""
         if method not in ASKED:
@@ -54,35 +57,36 @@ class Inspection:
             unit=-1 if unit is None else unit,
             label=-1 if label is None else label,
             square=square or 0,
+            temperature=model.calibration.temperature if model.calibration else 1.0,
         )
-        return cls(model, task)
+        return cls(model, task, as_is)
 
-    def prepare(self, data: bytes, *, limit_pixels: int) -> Pixels:
-        """One image file as pixels (1, H, W, C) of the model's size; black where there is none and none is needed.
+    def prepare(self, data: bytes, *, limit_pixels: int) -> Prepared:
+        """One image file as pixels of the model's size; black where there is none and none is needed.
 
         Raises UnreadableImage.
         """
         spec = self.model.input
         if not data and self.task.method == "filters":
-            return np.zeros((1, *spec.size, spec.channels), np.uint8)
-        return self.task.prepare(data, spec, limit_pixels=limit_pixels)
+            return Prepared(np.zeros((1, *spec.size, spec.channels), np.uint8))
+        return self.task.prepare(data, spec, limit_pixels=limit_pixels, as_is=self.as_is)
 
     async def ask(
-        self, engine: EngineClient, image: Pixels, *, deadline: float | None = None, request_id: str = ""
+        self, engine: EngineClient, image: Prepared, *, deadline: float | None = None, request_id: str = ""
     ) -> dict[str, Array]:
-        """What the method answers about the image (1, H, W, C), by name.
+        """What the method answers about the image, by name.
 
         Raises the ServiceError that the engine met.
         """
         call = Call(self.model.id, "explain", options=tuple(asdict(self.task).items()))
-        arrays = await engine.submit(call, [image], deadline=deadline, request_id=request_id)
+        arrays = await engine.submit(call, [image.pixels], deadline=deadline, request_id=request_id)
         return dict(zip(ARRAYS[self.task.method], (array[0] for array in arrays), strict=True))
 
-    def document(self, arrays: Mapping[str, Array]) -> dict[str, Any]:
-        """The members of the answer as JSON: which model and layer were asked, and the arrays."""
+    def document(self, arrays: Mapping[str, Array], image: Prepared) -> dict[str, Any]:
+        """The members of the answer as JSON: which model and layer were asked, of what, and the arrays."""
         asked = {"model": self.model.id, "version": self.model.version, "method": self.task.method}
         plain = {name: array if np.ndim(array) == 0 else np.ascontiguousarray(array) for name, array in arrays.items()}
-        return {**asked, "layer": self.task.layer or None, **plain}
+        return {**asked, "layer": self.task.layer or None, "notes": image.notes, **plain}
 
 
 def _check_options(method: Method, given: Mapping[str, str | int | None]) -> None:

@@ -1,4 +1,4 @@
-"""The samples of a seed, block by block, through whatever engine there is; and the request for them, understood."""
+"""The samples of a seed, block by block, through any engine; and the request for them, understood."""
 
 import secrets
 from collections.abc import AsyncGenerator
@@ -18,13 +18,13 @@ from service.store import Model
 from service.tasks.generate import Latents, choosing, interpolated, latents
 
 INTERACTIVE_COUNT = 256
-"""More samples than this go behind everybody's single requests."""
+"""Requests for more samples than this wait behind everybody's smaller ones."""
 BLOCKS_TOGETHER = 2
-"""The model's blocks that one submission holds, the first aside: messages cost less, and queues fill no faster."""
+"""The model's blocks in each submission after the first: fewer messages, and the queue fills no faster."""
 IMAGES_COUNT, POINTS_COUNT, PATHS_COUNT = 16, 1000, 4
-"""How many are drawn where nobody says: images, points, and paths of an interpolation."""
+"""How many samples are drawn where the request does not say: images, points, paths of an interpolation."""
 RANDOM_SEED_LIMIT = 2**53
-"""Seeds that nobody chose stay below this: every reader of JSON holds them exactly."""
+"""Random seeds stay below this, so that every reader of JSON holds them exactly."""
 
 
 class Way(NamedTuple):
@@ -96,7 +96,7 @@ class Sampling:
     def of(
         cls, request: GenerateRequest, model: Model, *, limit: int | None = None, format_name: str | None = None
     ) -> Self:
-        """What is asked of this model; `format_name` where the request names none. Raises InvalidRequest."""
+        """What is asked of this model; `format_name` is taken where the request names none. Raises InvalidRequest."""
         formats = formats_of(model)
         name = request.format or format_name or next(iter(formats))
         if name not in formats:
@@ -114,7 +114,7 @@ class Sampling:
         return cls(model, seed, count, Way(steps, request.generator), formats[name], name)
 
     def contents(self) -> Contents:
-        """What the file is told before the first sample."""
+        """What has to be known before the first sample is packed."""
         manifest = self.model.manifest
         known = (self.model.id, self.model.version, self.seed, self.count)
         if manifest.points is not None:

@@ -96,7 +96,7 @@ class WantedModels:
         self.wanted.add(model_id)
 
     async def unload(self, model_id: str) -> None:
-        """Want a model no more, and let go of it everywhere."""
+        """Stop wanting a model, and let go of it everywhere."""
         self.wanted.discard(model_id)
         await self._pool.unload(model_id)
 

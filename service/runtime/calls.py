@@ -88,7 +88,7 @@ class Engines(EngineClient, EngineStatus, Protocol):
 
 
 ROOM_POLL_S = 0.05
-"""Pause before work is offered again that a full queue refused."""
+"""Pause before work that a full queue refused is offered again."""
 
 
 async def submit_patiently(

@@ -1,6 +1,7 @@
 """What a card says a classifier is worth on images that it never saw, and a generator by the samples that it draws."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from service.metrics.mode_coverage import mode_coverage, reverse_kl
 from service.operations.generate import gather_samples
 from service.runtime.calls import EngineClient
 from service.schemas import EvaluationRequest
+from service.scoring.classes import name_classes, told
 from service.store import Model, Score
 
 SAMPLES = 5000
@@ -59,7 +61,7 @@ async def generator_scores(model: Model, bench: Bench, *, seed: int) -> dict[str
 
 
 async def point_scores(model: Model, engine: EngineClient, *, seed: int) -> dict[str, Score]:
-    """What of the mixture that it learnt a generator of points covers, by the protocol of `metrics.mode_coverage`."""
+    """How much of its mixture a generator of points covers, by the protocol of `metrics.mode_coverage`."""
     spec = model.manifest.points
     assert spec is not None
     assert spec.deviation is not None
@@ -70,16 +72,15 @@ async def point_scores(model: Model, engine: EngineClient, *, seed: int) -> dict
 
 
 async def stacked_scores(
-    model: Model, extractor: Model, engine: EngineClient, modes: int, *, seed: int
+    model: Model, namers: Sequence[Model], engine: EngineClient, modes: int, *, seed: int
 ) -> dict[str, Score]:
-    """How many modes images cover whose channels are digits: three, as the extractor reads them, are one mode."""
+    """How many modes a generator covers whose images hold a digit in each channel: three digits are one mode."""
     images = await gather_samples(engine, model, seed=seed, count=STACKED)
     found = np.zeros(len(images), np.int64)
     for channel in range(images.shape[3]):
         digits = np.ascontiguousarray(images[..., channel : channel + 1])
-        _, probabilities = await extract_features(engine, extractor, digits)
-        assert probabilities is not None, "a classifier knows classes"
+        probabilities = await name_classes(engine, namers, digits)
         found = probabilities.shape[1] * found + probabilities.argmax(axis=1)
-    how = f"{STACKED:,} images of seed {seed}, digits by {extractor.id} {extractor.version}, of {modes:,} modes"
+    how = f"{STACKED:,} images of seed {seed}, digits by {told(namers)}, of {modes:,} modes"
     values = {"modes": float(len(np.unique(found))), "reverse_kl": reverse_kl(found, modes)}
     return {name: Score(value=value, on=model.manifest.dataset, how=how) for name, value in values.items()}

@@ -21,7 +21,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
-        # What torch says advises to unpickle it all the same.
+        # torch's own message advises unpickling it all the same.
         raise UntrustedWeights(f"{path} is not a file of tensors and nothing else.") from error
     if not isinstance(found, dict) or not all(isinstance(tensor, Tensor) for tensor in found.values()):
         raise UntrustedWeights(f"{path} holds something else than tensors by name.")

@@ -21,6 +21,7 @@ from service.datasets.mixtures import Mixture
 from service.datasets.publication import Dataset
 from service.datasets.registry import STACKED, find_dataset, find_mixture, find_series
 from service.datasets.series import SeriesSource
+from service.datasets.split import Split
 from service.datasets.stacked import Stacked
 from service.errors import ConfigurationError
 from service.files import copy_whole, file_sha256
@@ -48,6 +49,7 @@ class _Job:
     threads: int
     device: str
     store: ModelStore
+    withheld: int
 
     def read(self) -> tuple[Loop, BaseModel]:
         """The loop, and its recipe."""
@@ -63,6 +65,8 @@ class _Job:
             "torch": torch.__version__,
             "threads": self.threads,
         }
+        if self.withheld:
+            identity["withheld"] = self.withheld
         return Checkpoints(self.checkpoint_dir, identity)
 
 
@@ -79,6 +83,7 @@ def train(
     device: str = "cpu",
     processes: int = 1,
     store: ModelStore | None = None,
+    withheld: int = 0,
     console: Console | None = None,
 ) -> Card:
     """Train a model as its manifest says; write `weights.safetensors`, return its card without scores.
@@ -86,13 +91,14 @@ def train(
     The same manifest, seed, number of threads and processes, torch and machine give the same weights, however often the
     training was stopped and resumed. Weights, and a recorded run if there is one, go to `output_dir`, the model's own
     folder unless given. A checkpoint in `checkpoint_dir` is resumed unless `resume` is False. `store` holds the models
-    with which others begin; the model's own unless given. Raises InvalidManifest, DatasetMissing, TrainingFailed and,
+    with which others begin; the model's own unless given. The last `withheld` training images are kept from everything
+    that the training does. Raises InvalidManifest, DatasetMissing, TrainingFailed and,
     for the checkpoint of another recipe, ConfigurationError.
     """
     manifest = model.manifest
     wanted = manifest.training if seed is None else {**manifest.training, "seed": seed}
     neighbours = store or ModelStore(model.folder.parent)
-    job = _Job(model, wanted, form, data_dir, checkpoint_dir, threads, device, neighbours)
+    job = _Job(model, wanted, form, data_dir, checkpoint_dir, threads, device, neighbours, withheld)
     recipe = job.read()[1].model_dump(mode="json")
     if not resume:
         job.open_checkpoints().forget()
@@ -118,7 +124,7 @@ def train(
         versions=versions(),
         hardware=_hardware(device, threads, processes),
         seconds=round(seconds, 1),
-        recipe={"form": form, **recipe},
+        recipe={"form": form, **recipe, **({"withheld": withheld} if withheld else {})},
         noticed=told.noticed,
         ending=told.ending,
         scores={},
@@ -137,6 +143,9 @@ def _train(job: _Job, team: Team, device: torch.device, console: Console | None)
     loop, recipe = job.read()
     manifest = job.model.manifest
     data = _source(manifest).load(job.data_dir, "train")
+    if job.withheld:
+        assert isinstance(data, Split), "images are withheld, of series and points nothing is"
+        data, _ = data.divide(job.withheld)
     checkpoints = job.open_checkpoints()
     seed: int = recipe.model_dump()["seed"]
     with _reproducible(seed, job.threads), Progress(job.model.id, console=console) as progress:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from doubles import echoed, images
+from doubles import images, likely
 from PIL import Image
 
 from service.client import models
@@ -47,7 +47,7 @@ def test_an_image_may_be_anything_that_is_one(place: Any, tmp_path: Path) -> Non
     for image, name in ((str(path), str(path)), (path, str(path)), *((other, None) for other in others)):
         answer = place.classify(image, top_k=1)
         [prediction] = answer.predictions
-        assert prediction.labels[0].probability == pytest.approx(float(echoed(200)[0, 0]), rel=1e-5)
+        assert prediction.labels[0].probability == pytest.approx(float(likely(200)[0, 0]), rel=1e-5)
         assert prediction.name == name
     scaled = place.classify(tensor / 127.5 - 1, value_range=(-1, 1), layout="NCHW")
     assert scaled.predictions[0].labels[0].probability == answer.predictions[0].labels[0].probability
@@ -56,7 +56,7 @@ def test_an_image_may_be_anything_that_is_one(place: Any, tmp_path: Path) -> Non
 def test_several_images_are_answered_in_order_and_an_unreadable_one_in_its_place(place: Any) -> None:
     answer = place.classify([PNG, b"no image", GREY, images(90, 200)], top_k=2)
     found = [prediction.labels[0].probability if prediction.labels else None for prediction in answer.predictions]
-    first, other = float(echoed(200)[0, 0]), float(echoed(90)[0, 0])
+    first, other = float(likely(200)[0, 0]), float(likely(90)[0, 0])
     assert found[:1] + found[2:] == pytest.approx([first, first, other, first], rel=1e-5)
     assert answer.predictions[1].error["status"] == 422
     assert repr(answer) == f"Classification(a, ?, a, a, a; echo {answer.version})"

@@ -7,8 +7,8 @@ import pytest
 
 from service.errors import InvalidRequest, InvalidSamples
 from service.evaluation import measure as module
-from service.evaluation.measure import choose_metrics, measurable, measure, side_of
-from service.evaluation.samples.archives import Samples
+from service.evaluation.measure import choose_metrics, measure, side_of
+from service.evaluation.samples.reading import Samples
 from service.evaluation.threads import Stop, Stopped
 from service.metrics.metric import Floor, Metric, Score, Side
 from service.metrics.registry import DEFAULT_METRICS, METRICS
@@ -105,7 +105,25 @@ def test_what_a_metric_needs_is_asked_before_anything_is_computed() -> None:
     bare = Side(statistics=Statistics(np.zeros(6), np.eye(6)))
     with pytest.raises(InvalidSamples, match="kid needs the features of every sample; the reference has none"):
         measure(side(50, 2), bare, choose_metrics())
-    assert list(measurable(choose_metrics(), side(50, 2), bare)) == ["fid"]
+    measured = measure(side(50, 2), bare, choose_metrics(), optional=choose_metrics().keys())
+    assert list(measured.metrics) == ["fid"]
+    assert "kid is left out: it needs the features of every sample; the reference has none." in measured.warnings
+
+
+def test_what_nobody_named_and_cannot_be_computed_is_left_out_with_its_reason() -> None:
+    copies = Side(features=np.vstack([np.ones((60, 6)), np.random.default_rng(1).standard_normal((20, 6))]))
+    with pytest.raises(InvalidSamples, match="median"):
+        measure(side(50, 2), copies, choose_metrics())
+    measured = measure(side(50, 2), copies, choose_metrics(), optional={"mmd"})
+    assert list(measured.metrics) == [name for name in DEFAULT_METRICS if name != "mmd"]
+    [words] = [warning for warning in measured.warnings if warning.startswith("mmd is left out: ")]
+    assert "median" in words
+
+
+def test_where_nothing_is_left_the_first_reason_is_the_error() -> None:
+    narrow = Side(features=np.zeros((20, 3)))
+    with pytest.raises(InvalidSamples, match="they must be equal"):
+        measure(side(50, 2), narrow, choose_metrics(), optional=choose_metrics().keys())
 
 
 class _Infinite(Metric):

@@ -12,6 +12,7 @@ from service.operations.explain import ASKED, LARGEST, Inspection
 from service.runtime.calls import Call
 from service.runtime.in_process import LocalEngine
 from service.store import Model, ModelStore
+from service.tasks.classify import Prepared
 from service.tasks.explain import ARRAYS
 
 LIMIT_PIXELS = 1000
@@ -42,11 +43,12 @@ def layered(models_dir: Path) -> Model:
 
 async def test_the_arrays_of_a_method_come_by_name(engine: LocalEngine, echo: Model) -> None:
     inspection = Inspection.of(echo, "saliency", label=2)
-    arrays = await inspection.ask(engine, inspection.prepare(PICTURE, limit_pixels=LIMIT_PIXELS))
+    image = inspection.prepare(PICTURE, limit_pixels=LIMIT_PIXELS)
+    arrays = await inspection.ask(engine, image)
     assert tuple(arrays) == ARRAYS["saliency"]
     assert arrays["label"] == 2
     np.testing.assert_allclose(arrays["slopes"], [[0, 0], [10, 0]])  # Echo's third logit is ten times the third pixel
-    document = json.loads(orjson.dumps(inspection.document(arrays), option=orjson.OPT_SERIALIZE_NUMPY))
+    document = json.loads(orjson.dumps(inspection.document(arrays, image), option=orjson.OPT_SERIALIZE_NUMPY))
     assert (document["model"], document["version"], document["method"]) == ("echo", "untrained", "saliency")
     assert document["layer"] is None
     assert document["slopes"] == arrays["slopes"].tolist()
@@ -55,10 +57,11 @@ async def test_the_arrays_of_a_method_come_by_name(engine: LocalEngine, echo: Mo
 async def test_what_was_asked_crosses_as_options_and_nothing_else_does(echo: Model) -> None:
     engine = FakeEngine([np.zeros((1, 2, 2)), np.zeros(1), np.zeros(1), np.zeros(1)])
     inspection = Inspection.of(echo, "occlusion", label=3, square=1)
-    await inspection.ask(engine, images(51), deadline=7.0, request_id="r1")
+    await inspection.ask(engine, Prepared(images(51)), deadline=7.0, request_id="r1")
     [(call, _, deadline, request_id)] = engine.calls
     assert call == Call("echo", "explain", options=tuple(call.options))
-    assert dict(call.options) == {"method": "occlusion", "layer": "", "unit": -1, "label": 3, "square": 1}
+    asked = {"method": "occlusion", "layer": "", "unit": -1, "label": 3, "square": 1}
+    assert dict(call.options) == {**asked, "temperature": 1.0}
     assert (deadline, request_id) == (7.0, "r1")
 
 
@@ -77,8 +80,8 @@ def test_the_layer_that_is_named_is_asked(layered: Model) -> None:
 
 def test_only_filters_need_no_image(echo: Model) -> None:
     black = Inspection.of(echo, "filters").prepare(b"", limit_pixels=LIMIT_PIXELS)
-    assert black.shape == (1, 2, 2, 1)
-    assert not black.any()
+    assert black.pixels.shape == (1, 2, 2, 1)
+    assert not black.pixels.any()
     for method in ASKED.keys() - {"filters"}:
         with pytest.raises(UnreadableImage):
             Inspection.of(echo, method).prepare(b"", limit_pixels=LIMIT_PIXELS)

@@ -39,6 +39,6 @@ class FigureFiles:
         return file.stat().st_size if file.is_file() else 0
 
     def sweep(self, wanted: Collection[str]) -> None:
-        """Delete what belongs to no `wanted` report and is old enough to belong to none that is being made."""
+        """Delete the stale folders that belong to no `wanted` report."""
         if self._root.is_dir():
             remove_stale(folder for folder in self._root.iterdir() if folder.name not in wanted)

@@ -21,7 +21,7 @@ class Uploads:
         self._root = state / "uploads"
 
     def begin(self, job_id: str, *, expected_bytes: int = 0) -> Path:
-        """A new folder to receive files in; nobody else looks into it yet, but what it expects counts already."""
+        """A new folder to receive files in: nobody looks into it yet, but the bytes that it expects count already."""
         folder = self._root / f".{job_id}"
         folder.mkdir(parents=True)
         if expected_bytes:
@@ -41,9 +41,9 @@ class Uploads:
 
     @contextmanager
     def attempt(self, job_id: str) -> Iterator[Path]:
-        """An empty folder for one attempt at an evaluation, gone afterwards, in which no other attempt ever writes.
+        """An empty folder of its own for one attempt at an evaluation, deleted afterwards.
 
-        What attempts that died left there goes first.
+        What attempts that died have left is deleted first.
         """
         for left in self.folder(job_id).glob(f"{ATTEMPT}*"):
             shutil.rmtree(left, ignore_errors=True)
@@ -65,7 +65,7 @@ class Uploads:
         return sum(_size_of(folder) for folder in self._root.iterdir())
 
     def sweep(self, wanted: Collection[str], stop: Stop | None = None) -> None:
-        """Delete the folders that dead processes left: none of a `wanted` evaluation, and old enough to be nobody's.
+        """Delete the stale folders that processes which died have left, but none of a `wanted` evaluation.
 
         Raises Stopped between two of them.
         """

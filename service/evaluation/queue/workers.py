@@ -33,7 +33,7 @@ class Workers:
         return Worker(self._folder / f"{os.getpid()}-{secrets.token_hex(4)}")
 
     def is_gone(self, name: str) -> bool:
-        """Whether whoever had this name is dead or has left it."""
+        """Whether the evaluator of this name has died or given it up."""
         try:
             file = (self._folder / name).open("rb")
         except FileNotFoundError:

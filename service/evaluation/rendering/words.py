@@ -6,18 +6,6 @@ from collections.abc import Iterator
 from service.evaluation.report.schema import Check, MetricEntry, Report
 from service.metrics.registry import METRICS
 
-TITLES: dict[str, str] = {
-    "fid": "Fréchet distance",
-    "fid_infinity": "Fréchet distance, extrapolated",
-    "inception_score": "Inception Score",
-    "mode_score": "Mode Score",
-    "mmd": "Maximum mean discrepancy",
-    "kid": "Kernel distance",
-    "wasserstein": "Wasserstein distance",
-    "sliced_wasserstein": "Sliced Wasserstein distance",
-    "one_nn": "Nearest neighbour two-sample test",
-}
-"""Names that say more than the metric's own."""
 TYPOGRAPHY = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 SHOWN_APART = ("estimand", "p_value")
 """Details that have a place of their own."""
@@ -64,12 +52,12 @@ def floor_words(entry: MetricEntry) -> str:
 
 def title_of(metric: str) -> str:
     """A metric's name for people."""
-    return TITLES.get(metric, metric.replace("_", " ").capitalize())
+    return METRICS[metric].about.title if metric in METRICS else metric.replace("_", " ").capitalize()
 
 
 def direction_of(metric: str) -> str:
     """Which way a metric gets better; empty for one that is not known here."""
-    return f"{METRICS[metric].better} is better" if metric in METRICS else ""
+    return f"{METRICS[metric].about.better} is better" if metric in METRICS else ""
 
 
 def details_of(entry: MetricEntry) -> Iterator[tuple[str, str]]:

@@ -41,7 +41,7 @@ def check_options(baseline: Report, options: Options, seed: int) -> None:
 
 
 def check_extractor(baseline: Report, extractor: str, weights_sha256: str | None) -> None:
-    """Refuse features of other means than the baseline's. Raises NotComparable."""
+    """Refuse features that another extractor made than the baseline's. Raises NotComparable."""
     then = baseline.features
     if (then.extractor, then.weights_sha256) != (extractor, weights_sha256):
         raise NotComparable(
@@ -101,7 +101,7 @@ def _check(name: str, now: MetricEntry, baseline: Report) -> Check:
 
 def _badness(name: str, entry: MetricEntry) -> float:
     """How far a score is on the worse side; a classifier's accuracy may be too low as well as too high."""
-    better = metric_type(name).better
+    better = metric_type(name).about.better
     if better == "nearer its ideal":
         return abs(entry.value - (entry.number("ideal") or EVEN))
     return entry.value if better == "lower" else -entry.value

@@ -21,6 +21,7 @@ class GeneratedSet(_Written):
 
     count: int | None = Field(description="Samples measured; null for statistics, which do not say.")
     sha256: str = Field(description="Of the content: the same in any order and packing.")
+    understood: str | None = Field(None, description="What the file was taken for: its kind, its shape, its axes.")
 
 
 class ReferenceSet(_Written):
@@ -31,6 +32,7 @@ class ReferenceSet(_Written):
     count: int | None
     kept: int | None = Field(None, description="Samples of a stored reference whose features are kept.")
     sha256: str
+    understood: str | None = Field(None, description="What an uploaded file was taken for.")
 
 
 class Extraction(_Written):

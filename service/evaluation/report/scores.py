@@ -1,59 +1,37 @@
 """The value of each metric by its own name: `report.fid`."""
 
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-
-class _Measured(Protocol):
-    """What has entries of metrics, each with a value."""
-
-    @property
-    def metrics(self) -> "Mapping[str, _Valued]": ...
-
-
-class _Valued(Protocol):
-    @property
-    def value(self) -> float: ...
-
-
-class Value:
-    """The value of the metric that the attribute is named after; there is none where it was not measured."""
-
-    _metric: str
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._metric = name
-
-    def __get__(self, report: _Measured, owner: type) -> float:
-        if self._metric not in report.metrics:
-            raise AttributeError
-        return report.metrics[self._metric].value
+from typing import TYPE_CHECKING
 
 
 class Scores:
-    """A value for each metric of the registry."""
+    """The values that a report's metrics have, as attributes; there is none where a metric was not measured."""
 
-    fid = Value()
-    fid_infinity = Value()
-    inception_score = Value()
-    mode_score = Value()
-    mmd = Value()
-    kid = Value()
-    wasserstein = Value()
-    sliced_wasserstein = Value()
-    one_nn = Value()
-    precision = Value()
-    recall = Value()
-    density = Value()
-    coverage = Value()
-    memorisation = Value()
-
-    if not TYPE_CHECKING:  # to a type checker every name would be one of ours
+    if TYPE_CHECKING:  # a metric that is not named here is there all the same
+        fid: float
+        fid_infinity: float
+        inception_score: float
+        mode_score: float
+        mmd: float
+        kid: float
+        wasserstein: float
+        sliced_wasserstein: float
+        one_nn: float
+        precision: float
+        recall: float
+        density: float
+        coverage: float
+        memorisation: float
+    else:
 
         def __getattr__(self, name: str) -> object:
-            """Say why there is no value."""
-            if name in vars(Scores):
-                raise AttributeError(f"{name} was not measured; measured were {', '.join(self.metrics)}")
-            return super().__getattr__(name)
+            """A metric's value; else what pydantic keeps under this name, if it does."""
+            metrics = vars(self).get("metrics", {})
+            if name in metrics:
+                return metrics[name].value
+            try:
+                return super().__getattr__(name)
+            except AttributeError:
+                measured = ", ".join(metrics) or "nothing"
+                raise AttributeError(
+                    f"A report has no {name!r} unless it is measured; measured was {measured}."
+                ) from None

@@ -79,7 +79,7 @@ def _parse(word: str, measured: Collection[str]) -> Threshold:
         raise ValueError(f"there is no metric {metric!r}; there are {', '.join(METRICS)}")
     if metric not in measured:
         raise ValueError(f"{metric} is not among the metrics of this evaluation")
-    parts = (*METRICS[metric].parts, *EVERY_METRICS_PARTS)
+    parts = (*METRICS[metric].about.parts, *EVERY_METRICS_PARTS)
     if part and part not in parts:
         raise ValueError(f"{metric} has no part {part!r}; it has {', '.join(parts)}")
     return Threshold(word, metric, part, comparison, limit)

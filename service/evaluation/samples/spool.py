@@ -1,7 +1,7 @@
 """Samples on their way to the extractor: fitted, kept in a file, ordered by what they are, not where they lay."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
 from pathlib import Path
@@ -10,14 +10,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import InvalidSamples, UnreadableArchive
+from service.errors import InvalidSamples
 from service.evaluation.samples.album import Album, Images, Shape, shape_words
 from service.evaluation.threads import Stop
 from service.imaging import Filter, Picture, Pixels, conform
 from service.store import ImageInput
 
 ROWS_AT_ONCE = 1024
-DIGEST_BYTES = 16
+NARROW = 0.25
+"""A set that uses less of the range than this is told so."""
+DIGEST_BYTES = LONGEST_PERSON_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +41,21 @@ class ImageShape:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
-    """An image of the wanted shape: its pixels there, the digest of those that it had, and what was done to it."""
+    """An image of the wanted shape: its pixels there, the digest of those that it had, and what was done to it.
+
+    extremes: the smallest and the largest number that were stored, and the one that stands for white
+    """
 
     pixels: Pixels
     digest: bytes
     alterations: tuple[str, ...]
+    extremes: tuple[int, int, int]
+    shape: Shape
+    name: str = ""
 
 
-def fit(picture: Picture, shape: ImageShape) -> Fitted:
-    """An image of any size and colour, brought to a shape."""
+def fit(picture: Picture, shape: ImageShape, name: str = "") -> Fitted:
+    """An image of any size and colour, brought to a shape; the name is that of its file."""
     pixels = picture.pixels
     alterations = list(picture.alterations)
     size, channels = shape.size or pixels.shape[:2], shape.channels or pixels.shape[2]
@@ -56,18 +64,22 @@ def fit(picture: Picture, shape: ImageShape) -> Fitted:
     if pixels.shape[2] != channels:
         alterations.append(f"were converted to {'grey' if channels == 1 else 'colour'}")
     fitted = conform(pixels, size=size, channels=channels, shorter=shape.shorter, resampling=shape.resampling)
-    return Fitted(np.ascontiguousarray(fitted), digest(pixels), tuple(alterations))
+    extremes = picture.lowest, picture.highest, picture.white
+    return Fitted(np.ascontiguousarray(fitted), digest(pixels), tuple(alterations), extremes, pixels.shape, name)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spooled:
-    """What a spool took, in the order in which it came."""
+    """What a spool took, in the order in which it came, and what it noted of it."""
 
     pixels: NDArray[np.uint8]
     """Those of all images, one after the other."""
     digests: bytes
-    shapes: tuple[Shape, ...]
+    shapes: list[Shape]
+    names: list[str]
+    stored_shapes: Counter[Shape]
     alterations: Counter[str]
+    extremes: dict[int, tuple[int, int]]
 
 
 class ImageSpool:
@@ -81,6 +93,9 @@ class ImageSpool:
         self._alterations: Counter[str] = Counter()
         self._shapes: list[Shape] = []
         self._known_shapes: dict[Shape, Shape] = {}
+        self._names: list[str] = []
+        self._stored_shapes: Counter[Shape] = Counter()
+        self._extremes: dict[int, tuple[int, int]] = {}
         self.digests = Digests()
 
     def __enter__(self) -> Self:
@@ -93,30 +108,47 @@ class ImageSpool:
         """Take one image."""
         self.digests.add(image.digest)
         self._alterations.update(image.alterations)
+        self._names.append(image.name)
+        self._stored_shapes[image.shape] += 1
+        low, high, white = image.extremes
+        self._widen(white, low, high)
         shape = image.pixels.shape
         self._shapes.append(self._known_shapes.setdefault(shape, shape))  # one object a shape, however many images
         self._file.write(image.pixels.data)
 
     def content(self) -> Spooled:
-        """All that was taken so far, for another spool."""
+        """All that was taken so far, for another spool; the pixels are mapped from the file."""
         self._file.flush()
-        pixels = np.memmap(self._arrived, np.uint8, mode="r") if self._shapes else np.zeros(0, np.uint8)
-        return Spooled(pixels, self.digests.joined, tuple(self._shapes), Counter(self._alterations))
+        return Spooled(
+            np.memmap(self._arrived, np.uint8, mode="r") if self._shapes else np.zeros(0, np.uint8),
+            self.digests.joined,
+            list(self._shapes),
+            list(self._names),
+            Counter(self._stored_shapes),
+            Counter(self._alterations),
+            dict(self._extremes),
+        )
 
     def extend(self, content: Spooled) -> None:
         """Take all that another spool took, in its order."""
         self._file.write(content.pixels.data)
         self.digests.add(content.digests)
-        self._alterations.update(content.alterations)
         self._shapes += [self._known_shapes.setdefault(shape, shape) for shape in content.shapes]
+        self._names += content.names
+        self._stored_shapes.update(content.stored_shapes)
+        self._alterations.update(content.alterations)
+        for white, (lowest, highest) in content.extremes.items():
+            self._widen(white, lowest, highest)
+
+    def _widen(self, white: int, low: int, high: int) -> None:
+        lowest, highest = self._extremes.get(white, (low, high))
+        self._extremes[white] = min(low, lowest), max(high, highest)
 
     def finish(self, stop: Stop) -> Images:
         """All images, ordered; none is taken after them.
 
-        Raises UnreadableArchive where there are none, InvalidSamples where they differ in size and may not.
+        Raises InvalidSamples where they differ in size and may not.
         """
-        if not len(self.digests):
-            raise UnreadableArchive("The file holds no image.")
         images = self.images(stop)
         self._file.close()
         if not isinstance(images, Album):
@@ -131,7 +163,8 @@ class ImageSpool:
         self._file.flush()
         if len(self._known_shapes) > 1:
             if self._shape.channels is None:
-                raise InvalidSamples(f"Images of one size are compared; these are {shape_words(self._shapes)}.")
+                found = shape_words(Counter(self._shapes))
+                raise InvalidSamples(f"Images of one size are compared; these are {found}.")
             return Album(self._arrived, self._shapes, self.digests.order())
         arrived = np.memmap(self._arrived, np.uint8, mode="r", shape=(len(self.digests), *self._shapes[0]))
         return ordered_copy(arrived, self.digests.order(), self._ordered, stop)
@@ -141,7 +174,28 @@ class ImageSpool:
         """What was done to the images so that they fit."""
         count = len(self.digests)
         done = (f"{number:,} of {count:,} images {words}." for words, number in sorted(self._alterations.items()))
-        return (*done, *self.digests.warnings)
+        return (*done, *self._narrow(), *self.digests.warnings)
+
+    def _narrow(self) -> Iterator[str]:
+        """A sentence where all images together use little of their range: masks of 0 and 1, 12 bits in 16."""
+        for white, (lowest, highest) in self._extremes.items():
+            if highest - lowest < NARROW * white:
+                yield (
+                    f"The smallest value of all images is {lowest:,} and the largest {highest:,}, where white is"
+                    f" {white:,}. They are taken as they are; if white was to be another value, scale them."
+                )
+
+    @property
+    def shape_words(self) -> str:
+        """What the images were before they were fitted, for people."""
+        return shape_words(self._stored_shapes)
+
+    def as_sent(self) -> NDArray[np.intp]:
+        """The rows of the ordered set by the names of their files; as they arrived where they have none."""
+        rank = np.empty(len(self._names), np.intp)
+        rank[self.digests.order()] = np.arange(len(rank))
+        by_name = sorted(range(len(rank)), key=self._names.__getitem__)
+        return rank[by_name]
 
 
 class Digests:
@@ -168,7 +222,7 @@ class Digests:
         return np.lexsort((low, high))
 
     def content_sha256(self, kind: str) -> str:
-        """The sha256 of a set: the same whatever the order, the packing and the names of its files."""
+        """The sha256 of a set of this kind: the same whatever the order, the packing and the names of its files."""
         rows = np.frombuffer(bytes(self._joined), np.uint8).reshape(-1, DIGEST_BYTES)
         return sha256(kind.encode() + rows[self.order()].tobytes()).hexdigest()
 
@@ -182,7 +236,10 @@ class Digests:
 
 def digest(row: NDArray[Any]) -> bytes:
     """16 bytes that stand for one sample's values and shape."""
-    return blake2b(row.tobytes(), digest_size=DIGEST_BYTES, person=repr(row.shape).encode()[:16]).digest()
+    shape = repr(row.shape).encode()
+    if len(shape) > LONGEST_PERSON_BYTES:
+        shape = blake2b(shape, digest_size=LONGEST_PERSON_BYTES).digest()
+    return blake2b(row.tobytes(), digest_size=DIGEST_BYTES, person=shape).digest()
 
 
 def ordered_copy(rows: NDArray[Any], order: NDArray[np.intp], target: Path, stop: Stop) -> NDArray[Any]:

@@ -2,6 +2,8 @@ import io
 import random
 import struct
 import zlib
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from service.errors import UnreadableImage
-from service.imaging import conform, decode, encode_png, tile
+from service.imaging import FRAMES, conform, decode, encode_png, read_picture, tile
+from service.imaging.reading import ALPHA, REST, TURNED
 
 LIMIT = 1_000_000
 DRAW = np.random.default_rng(0)
@@ -225,3 +228,133 @@ def test_a_middle_that_is_larger_than_the_image_is_framed_in_black() -> None:
     assert found.shape == (16, 16, 1)
     assert (found[2:14, 2:14] == 200).all()
     assert found.sum() == 12 * 12 * 200
+
+
+def damaged_by_one_byte(data: bytes) -> Iterator[bytes]:
+    """The file with each of its bytes behind the signature changed, one at a time."""
+    for place in range(8, len(data)):
+        changed = bytearray(data)
+        changed[place] ^= 1 << (place % 8)
+        yield bytes(changed)
+
+
+@pytest.mark.parametrize("pixels", [COLOUR, GREY], ids=["colour", "grey"])
+def test_a_png_with_any_byte_changed_is_refused(pixels: NDArray[np.uint8]) -> None:
+    for damaged in damaged_by_one_byte(saved(Image.fromarray(pixels.squeeze()), "PNG")):
+        with pytest.raises(UnreadableImage):
+            decode(damaged, limit_pixels=LIMIT)
+
+
+def test_a_png_that_ends_at_any_place_before_its_end_is_refused() -> None:
+    data = saved(Image.fromarray(COLOUR), "PNG")
+    for length in range(8, len(data)):
+        with pytest.raises(UnreadableImage):
+            decode(data[:length], limit_pixels=LIMIT)
+
+
+def grey_png(*chunks: bytes, before: bytes = b"") -> bytes:
+    header = struct.pack(">IIBBBBB", 2, 1, 8, 0, 0, 0, 0)
+    return png(header, before, chunk(b"IDAT", zlib.compress(b"\0\x0a\xc8")), *chunks)
+
+
+def test_a_comment_that_speaks_of_pixels_hides_no_transparency() -> None:
+    transparent = chunk(b"tRNS", struct.pack(">H", 200))
+    data = grey_png(before=chunk(b"tEXt", b"Comment\0IDAT follows") + transparent)
+    assert decode(data, limit_pixels=LIMIT)[0, :, 0].tolist() == [10, 0]
+
+
+def test_an_orientation_behind_the_pixels_counts_also_of_plain_and_of_deep_images() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    late = chunk(b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0"))
+    found = read_picture(grey_png(late), limit_pixels=LIMIT)
+    assert found.pixels[0, :, 0].tolist() == [200, 10]
+    assert found.alterations == (TURNED,)
+    deep = saved(Image.fromarray(DEEP), "PNG", exif=exif.tobytes())
+    upright = np.rot90(decode(saved(Image.fromarray(DEEP), "PNG"), limit_pixels=LIMIT), 2)
+    np.testing.assert_array_equal(decode(deep, limit_pixels=LIMIT), upright)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "PPM"])
+def test_bytes_behind_the_end_are_named(kind: str) -> None:
+    data = saved(Image.fromarray(COLOUR), kind)
+    assert read_picture(data, limit_pixels=LIMIT).alterations == ()
+    found = read_picture(data + b"more", limit_pixels=LIMIT)
+    assert found.alterations == (REST,)
+    np.testing.assert_array_equal(found.pixels, decode(data, limit_pixels=LIMIT))
+
+
+def test_further_frames_of_a_png_are_named() -> None:
+    frames = [Image.fromarray(COLOUR), Image.fromarray(255 - COLOUR)]
+    found = read_picture(saved(frames[0], "PNG", save_all=True, append_images=frames[1:]), limit_pixels=LIMIT)
+    assert FRAMES in found.alterations
+    np.testing.assert_array_equal(found.pixels, COLOUR)
+
+
+SMOOTH = np.kron(DRAW.integers(0, 256, (9, 7, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"progressive": True}, {"subsampling": 0}, {"quality": 100}, {"restart_marker_blocks": 4}],
+)
+@pytest.mark.parametrize("pixels", [SMOOTH, SMOOTH[..., 0]], ids=["colour", "grey"])
+def test_a_jpeg_has_the_pixels_that_pillow_sees(pixels: NDArray[np.uint8], options: dict[str, Any]) -> None:
+    data = saved(Image.fromarray(pixels), "JPEG", **options)
+    with Image.open(io.BytesIO(data)) as image:
+        np.testing.assert_array_equal(decode(data, limit_pixels=LIMIT).squeeze(), np.asarray(image))
+
+
+@pytest.mark.parametrize("share", [0.3, 0.4, 0.9])
+@pytest.mark.parametrize("end", [b"", b"\xff\xd9"], ids=["no end", "an end marker"])
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_a_jpeg_that_lost_its_data_is_refused(share: float, end: bytes, mode: str) -> None:
+    data = saved(Image.fromarray(SMOOTH).convert(mode), "JPEG")
+    with pytest.raises(UnreadableImage, match="is damaged"):
+        decode(data[: int(share * len(data))] + end, limit_pixels=LIMIT)
+
+
+def test_a_jpeg_that_says_it_is_larger_than_its_data_is_refused() -> None:
+    data = bytearray(saved(Image.fromarray(SMOOTH), "JPEG"))
+    at = data.find(b"\xff\xc0") + 5
+    data[at : at + 4] = struct.pack(">HH", 900, 900)
+    with pytest.raises(UnreadableImage, match="premature end"):
+        decode(bytes(data), limit_pixels=LIMIT)
+
+
+def tiff(values: NDArray[Any], photometric: int) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(values).save(stream, "TIFF", tiffinfo={262: photometric})
+    return stream.getvalue()
+
+
+def test_a_tiff_whose_white_is_zero_is_turned() -> None:
+    black_is_zero, white_is_zero = (decode(tiff(DEEP, value), limit_pixels=LIMIT) for value in (1, 0))
+    np.testing.assert_array_equal(white_is_zero, decode(tiff(65535 - DEEP, 1), limit_pixels=LIMIT))
+    assert (white_is_zero != black_is_zero).any()
+
+
+def test_whole_numbers_of_32_bits_are_refused() -> None:
+    with pytest.raises(UnreadableImage, match="what is white is not known"):
+        decode(saved(Image.fromarray(DEEP.astype(np.int32) // 256), "TIFF"), limit_pixels=LIMIT)
+
+
+def test_the_extremes_are_those_that_were_stored() -> None:
+    shallow, deep = saved(Image.fromarray(COLOUR // 2), "PNG"), saved(Image.fromarray(DEEP // 16), "PNG")
+    for data, values, white in ((shallow, COLOUR // 2, 255), (deep, DEEP // 16, 65535)):
+        found = read_picture(data, limit_pixels=LIMIT)
+        assert (found.lowest, found.highest, found.white) == (values.min(), values.max(), white)
+
+
+def test_the_opacity_of_what_is_transparent_is_kept() -> None:
+    image = Image.fromarray(COLOUR).convert("RGBA")
+    image.putalpha(Image.fromarray(GREY[..., 0]))
+    found = read_picture(saved(image, "PNG"), limit_pixels=LIMIT)
+    assert found.opacity is not None
+    np.testing.assert_array_equal(found.opacity, GREY[..., 0])
+    assert found.alterations == (ALPHA,)
+
+
+def test_a_png_of_endless_empty_chunks_is_refused() -> None:
+    with pytest.raises(UnreadableImage, match="more than 65,536 chunks"):
+        decode(grey_png(before=chunk(b"teXt", b"") * (1 << 16)), limit_pixels=LIMIT)
