@@ -27,14 +27,14 @@ log = logging.getLogger(__name__)
 POLL_S = 0.1
 RENEW_S = 1.0
 ENGINE_TRIES = 8
-"""How often an evaluation is begun because no engine answered, before that is its end."""
+"""How often an evaluation is tried while no engine answers, before it fails."""
 ENGINE_PATIENCE_S = 2.0
-"""Pause before it is begun again, each twice as long as the last: an engine may take minutes to come back."""
+"""Pause before it is tried again, each twice as long as the last: an engine may take minutes to come back."""
 DATABASE_PATIENCE_S = 2.0
-"""Pause before a database that does not answer is asked again."""
+"""Pause before a database that did not answer is asked again."""
 SWEEP_S = 60.0
 MOST_ENDING = 2
-"""Evaluations that nobody waits for any more but whose step under way cannot be interrupted, beside the one at work."""
+"""Abandoned evaluations, at most, whose step under way cannot be interrupted, beside the one at work."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ class ClaimLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What goes into a finished job's row, and what makes the rest of it seen."""
+    """The document for a finished job's row, and what makes the rest visible."""
 
     document: Mapping[str, Any]
     publish: Callable[[], object] | None = None
@@ -117,7 +117,7 @@ class Evaluator:
             await asyncio.sleep(SWEEP_S)
 
     async def _insist(self, ask: Callable[..., T], *arguments: Any) -> T:
-        """What the database answers, asked for as long as a lease lasts. Raises DatabaseUnavailable."""
+        """The database's answer, asked for again and again while a lease lasts. Raises DatabaseUnavailable."""
         until = time.monotonic() + leases.LEASE_S
         while True:
             try:
@@ -179,7 +179,7 @@ class Evaluator:
         return self._jobs.finish(job, self._owner, outcome.document, publish=outcome.publish)
 
     async def _report(self, job: Job, let_go: asyncio.Event) -> Outcome:
-        """What one job comes to, its claim renewed meanwhile. Raises ClaimLost and what the work raises.
+        """The outcome of one job, whose claim is renewed meanwhile. Raises ClaimLost and what the work raises.
 
         `let_go` is set as soon as the claim is lost, though the step under way may go on.
         """
@@ -248,7 +248,7 @@ class Evaluator:
 
 
 def as_service_error(error: Exception) -> ServiceError | None:
-    """An error in the words of the service; None for one that nobody foresaw."""
+    """An error as callers may see it; None for one that nobody foresaw."""
     if isinstance(error, ConfigurationError):
         return ServiceError(str(error))
     if isinstance(error, OSError) and error.errno in NO_ROOM:

@@ -1,14 +1,12 @@
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from api.evaluating import asking, evaluating, state_over
 from doubles import add_card
 from evaluation.packing import digits, npz, pngs, zipped
 from waiting import eventually
 
-from service.api.app import create_app
 from service.api.state import State
 from service.evaluation.pipeline import Bench
 from service.evaluation.references import References, save_reference
@@ -98,10 +96,3 @@ async def test_what_came_with_the_store_stays(state: State, files: dict[str, byt
         assert (refused.status_code, refused.json()["title"]) == (409, "The reference cannot be changed")
         hiding = await client.put("/references/mine", files=files)
         assert (hiding.status_code, hiding.json()["title"]) == (409, "The reference cannot be changed")
-
-
-async def test_only_this_machine_may_change_references(state: State) -> None:
-    transport = httpx.ASGITransport(create_app(state), client=("192.0.2.1", 1))
-    async with httpx.AsyncClient(transport=transport, base_url="http://chapterhouse") as client:
-        assert (await client.put("/references/x", files={"reference": b"x"})).status_code == 403
-        assert (await client.delete("/references/x")).status_code == 403

@@ -18,11 +18,12 @@ from service.evaluation import worker as module
 from service.evaluation.pipeline import Bench
 from service.evaluation.queue import jobs as leases
 from service.evaluation.queue.jobs import Job, Jobs
-from service.evaluation.queue.uploads import STALE_S, Uploads
+from service.evaluation.queue.uploads import Uploads
 from service.evaluation.queue.workers import Workers
 from service.evaluation.report.schema import Report
 from service.evaluation.threads import Stop, in_thread
 from service.evaluation.worker import Evaluator
+from service.files import STALE_S
 from service.settings import Settings
 from service.telemetry.instruments import Instruments
 
@@ -311,8 +312,11 @@ def test_uploads_are_seen_only_when_whole_and_swept_when_nobody_wants_them(uploa
         uploads.commit(name)
         os.utime(uploads.folder(name), (old, old))
     os.utime(uploads.begin("half"), (old, old))
+    coming = uploads.begin("coming")
+    (coming / "generated").write_bytes(b"some of a large file")  # over a slow line, for hours
+    os.utime(coming, (old, old))
     uploads.sweep({"wanted"})
     left = sorted(folder.name for folder in (tmp_path / "state" / "uploads").iterdir())
-    assert left == ["new", "wanted"]
+    assert left == [".coming", "new", "wanted"]
     uploads.discard("new")
     assert not uploads.folder("new").exists()

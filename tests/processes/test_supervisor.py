@@ -61,6 +61,13 @@ def sum_of(text: str, sample: str) -> float:
 
 
 @pytest.mark.slow
+def test_a_running_supervisor_holds_nothing_of_its_childrens_work(service: Service) -> None:
+    mapped = Path(f"/proc/{service.process.pid}/maps").read_text()
+    assert "/pydantic_core/" in mapped
+    assert set(re.findall(r"/(torch|scipy|PIL|pyspng|httptools)/", mapped)) == set()
+
+
+@pytest.mark.slow
 def test_metrics_of_one_front_count_for_all_processes(service: Service) -> None:
     def told() -> str:
         return httpx.get(f"{service.url}/metrics", timeout=PATIENCE_S).text
@@ -193,9 +200,11 @@ def test_while_it_drains_new_work_is_refused_and_the_service_is_not_ready(tmp_pa
         ({"PORT": "http"}, "CHAPTERHOUSE_PORT: Input should be a valid integer"),
         ({"FRONTS": "0"}, "CHAPTERHOUSE_FRONTS: Input should be greater than or equal to 1"),
         ({"LOG_LEVEL": "loud"}, "CHAPTERHOUSE_LOG_LEVEL: Input should be"),
-        ({"DEFAULT_CLASSIFIER": "nobody"}, "There is no model called 'nobody'"),
-        ({"PRELOAD": "lenet5-none,nobody"}, "The settings want it loaded."),
+        ({"DEFAULT_CLASSIFIER": "nobody"}, "CHAPTERHOUSE_DEFAULT_CLASSIFIER: There is no model called 'nobody'"),
+        ({"PRELOAD": "lenet5-none,nobody"}, "CHAPTERHOUSE_PRELOAD: There is no model called 'nobody'"),
         ({"DEFAULT_CLASSIFIER": "dcgan-none"}, "dcgan-none does generate, not classify"),
+        ({"DEFAULT_FORECASTER": "nobody"}, "CHAPTERHOUSE_DEFAULT_FORECASTER: There is no model called 'nobody'"),
+        ({"DEFAULT_FORECASTER": "lenet5-none"}, "lenet5-none does classify, not forecast"),
         ({"STATE_DIR": "/dev/null/state"}, "CHAPTERHOUSE_STATE_DIR: cannot write into /dev/null/state"),
         ({"DATABASE_URL": "mysql://me@here/x"}, "CHAPTERHOUSE_DATABASE_URL: 'mysql' is not known"),
         ({"DATABASE_URL": "sqlite:////dev/null/x.db"}, "CHAPTERHOUSE_DATABASE_URL says where it is."),
