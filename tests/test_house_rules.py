@@ -75,7 +75,12 @@ def test_no_file_has_banners_or_promises(path: Path) -> None:
 @pytest.mark.parametrize("path", [path for path in TESTS if path.name != "waiting.py"], ids=name_of)
 def test_no_test_sleeps_or_waits_for_ever(path: Path) -> None:
     tree = ast.parse(path.read_text("utf-8"))
-    awaited = [node.value for node in ast.walk(tree) if isinstance(node, ast.Await)]  # these end with their test's time
+    awaited = [  # these end with their test's time
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Await) or (isinstance(node, ast.Call) and ast.unparse(node.func).startswith("asyncio."))
+        for inner in ast.walk(node)
+    ]
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         said = ast.unparse(call)
         assert said == "asyncio.sleep(0)" or not re.match(r"(time|asyncio)\.sleep\(", said), f"waiting.until: {said}"
