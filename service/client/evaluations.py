@@ -18,7 +18,14 @@ from service.client.samples import SampleSet, sample_file
 from service.errors import DeadlineExceeded, ServiceError, ServiceUnreachable
 from service.evaluation.report.schema import Report
 from service.notebooks import Listing
-from service.schemas import EvaluationList, EvaluationState, ReferenceList, ReferenceRequest, ReferenceSummary
+from service.schemas import (
+    EvaluationList,
+    EvaluationState,
+    Inconclusive,
+    ReferenceList,
+    ReferenceRequest,
+    ReferenceSummary,
+)
 
 FIRST_WAIT_S = 2
 """How long the upload's own request waits for the report; after that its progress is asked for."""
@@ -53,6 +60,7 @@ class EvaluationMethods:
         options: Options | None = None,
         features: str | None = None,
         thresholds: str | None = None,
+        inconclusive: Inconclusive | None = None,
         baseline: str | None = None,
         seed: int = 0,
         intervals: bool = True,
@@ -74,6 +82,7 @@ class EvaluationMethods:
             options=options,
             features=features,
             thresholds=thresholds,
+            inconclusive=inconclusive,
             baseline=baseline,
             seed=seed,
             intervals=intervals,

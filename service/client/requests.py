@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from service.batches import Array, array_of
 from service.errors import InvalidRequest
-from service.schemas import EvaluationRequest, ForecastRequest, GenerateRequest, SampleFormat
+from service.schemas import EvaluationRequest, ForecastRequest, GenerateRequest, Inconclusive, SampleFormat
 
 M = TypeVar("M", bound=BaseModel)
 Options: TypeAlias = Mapping[str, Mapping[str, object]]
@@ -74,6 +74,7 @@ def evaluation_request(
     options: Options | None = None,
     features: str | None = None,
     thresholds: str | None = None,
+    inconclusive: Inconclusive | None = None,
     baseline: str | None = None,
     seed: int = 0,
     intervals: bool = True,
@@ -88,6 +89,7 @@ def evaluation_request(
         options={metric: _words(given) for metric, given in (options or {}).items()},
         features=features,
         thresholds=thresholds,
+        inconclusive=inconclusive,
         baseline=baseline,
         seed=seed,
         intervals=intervals,

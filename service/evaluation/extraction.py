@@ -78,7 +78,7 @@ async def side_of_images(
         engine, model, samples.images, folder=folder, on_progress=on_progress
     )
     statistics, _ = beside_images(samples, features.shape[1], model.id)
-    return Side(features, probabilities, statistics, samples.as_sent)
+    return Side(features, probabilities, statistics, samples.as_sent, samples.digests)
 
 
 def block_of(images: Images, start: int, stop: int, spec: ImageInput) -> tuple[str, Array]:

@@ -19,7 +19,7 @@ from service.evaluation.samples.reading import Samples
 from service.evaluation.store_reference import store_reference
 from service.local.session import Session, now
 from service.notebooks import Listing
-from service.schemas import EvaluationRequest, EvaluationState, ReferenceRequest, ReferenceSummary
+from service.schemas import EvaluationRequest, EvaluationState, Inconclusive, ReferenceRequest, ReferenceSummary
 
 T = TypeVar("T")
 
@@ -39,6 +39,7 @@ class LocalEvaluations:
         options: Options | None = None,
         features: str | None = None,
         thresholds: str | None = None,
+        inconclusive: Inconclusive | None = None,
         baseline: str | None = None,
         seed: int = 0,
         intervals: bool = True,
@@ -61,6 +62,7 @@ class LocalEvaluations:
             options=options,
             features=features,
             thresholds=thresholds,
+            inconclusive=inconclusive,
             baseline=baseline,
             seed=seed,
             intervals=intervals,

@@ -19,6 +19,7 @@ from service.metrics.statistics import Statistics
 FAULTS_NAMED = 3
 
 RowNumbers = NDArray[np.intp]
+Digested = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +33,7 @@ class Samples:
     features, logits, probabilities: (n, d) and (n, classes), of the last two at most one
     count:   n; None for statistics
     sha256:  of the content, the same for the same samples in any order and packing
+    digests: uint8 (n, 16) of what each sample is, its pixels or its features; of equal samples equal
     as_sent: the rows in the caller's order: an archive's by name, as Python sorts strings, an array's as they lie
     understood: what the file was taken for, in words
     side:    what the metrics see of them, where that is known already
@@ -45,6 +47,7 @@ class Samples:
     probabilities: NDArray[Any] | None = None
     statistics: Statistics | None = None
     as_sent: RowNumbers | None = None
+    digests: Digested | None = None
     understood: str = ""
     warnings: tuple[str, ...] = ()
     side: Side | None = None
@@ -104,6 +107,7 @@ def spooled_samples(spool: ImageSpool, images: Images, understood: str) -> Sampl
         spool.digests.content_sha256("images"),
         images=images,
         as_sent=spool.as_sent(),
+        digests=spool.digests.ordered(),
         understood=understood.format(count=len(images), shape=spool.shape_words),
         warnings=spool.warnings,
     )
