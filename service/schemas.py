@@ -1,9 +1,10 @@
 """The shapes of what goes over HTTP, shared by the service, its client and its documentation."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, NotRequired
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, with_config
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from service.notebooks import Row, Shown
 
@@ -11,6 +12,26 @@ SEED_LIMIT = 2**63 - 1
 SHOWN = 8
 """Of many answers, those that a short line tells."""
 SampleFormat = Literal["json", "npy", "npz", "png", "svg", "zip"]
+Point = tuple[float | None, float | None]
+"""Null for what is no finite number."""
+
+
+class FieldProblem(TypedDict):
+    """What is wrong with one field, parameter or condition."""
+
+    field: str
+    message: str
+
+
+@with_config(ConfigDict(extra="allow"))
+class Problem(TypedDict):
+    """What every error answers: problem details (RFC 9457)."""
+
+    type: str
+    title: Annotated[str, Field(description="The kind of error.")]
+    status: Annotated[int, Field(description="The HTTP status.")]
+    detail: Annotated[str, Field(description="What happened this time.")]
+    errors: NotRequired[Annotated[list[FieldProblem], Field(description="Each field that is wrong.")]]
 
 
 Inconclusive = Literal["fail", "pass"]
@@ -19,6 +40,9 @@ Inconclusive = Literal["fail", "pass"]
 
 class ModelSummary(Shown, BaseModel):
     """One row of `GET /models`."""
+
+    columns: ClassVar = ("id", "task", "summary", "loaded")
+    words: ClassVar = "{0.id} {0.version}: {0.task}"
 
     id: str
     task: str
@@ -39,15 +63,6 @@ class ModelSummary(Shown, BaseModel):
     macs: int | None = Field(description="Multiply-accumulates of one item.")
     scores: dict[str, Any]
     loaded: bool = Field(description="Whether an engine holds it, warm.")
-
-    def rows(self) -> Sequence[Row]:
-        """One."""
-        scores = ", ".join(f"{name} {score['value']:.4g}" for name, score in self.scores.items())
-        return [{"model": self.id, "task": self.task, "what": self.summary, "scores": scores, "loaded": self.loaded}]
-
-    def brief(self) -> str:
-        """Its id and what it does."""
-        return f"{self.id} {self.version}: {self.task}"
 
 
 class ModelList(BaseModel):
@@ -82,7 +97,7 @@ class Prediction(BaseModel):
         "null where the model is not calibrated.",
     )
     notes: tuple[str, ...] = Field((), description="What there is to know about this image, in words.")
-    error: dict[str, Any] | None = Field(None, description="Problem details.")
+    error: Problem | None = Field(None, description="Why it cannot be read; there are no labels then.")
 
 
 class Classification(Shown, BaseModel):
@@ -99,21 +114,44 @@ class Classification(Shown, BaseModel):
     predictions: tuple[Prediction, ...]
 
     def rows(self) -> Sequence[Row]:
-        """One for each label, or what kept an image from being read."""
-        found = []
+        """One for each label, for what kept an image from being read, and for each note."""
+        found: list[Row] = []
         for place, prediction in enumerate(self.predictions):
-            name = prediction.name or place
+            image = {"image": prediction.name or place}
             if prediction.error is not None:
-                found.append({"image": name, "label": prediction.error.get("detail"), "probability": None})
-            found += [
-                {"image": name, "label": label.label, "probability": label.probability} for label in prediction.labels
-            ]
+                found.append({**image, "label": prediction.error["detail"]})
+            found += [{**image, "label": one.label, "probability": one.probability} for one in prediction.labels]
+            found += [{**image, "label": note} for note in prediction.notes]
         return found
 
     def brief(self) -> str:
         """The likeliest label of each image, of the first few."""
         likeliest = [prediction.labels[0].label if prediction.labels else "?" for prediction in self.predictions]
         return f"{', '.join(likeliest[:SHOWN])}{', …' if len(likeliest) > SHOWN else ''}; {self.model} {self.version}"
+
+
+class Explanation(BaseModel):
+    """What `POST /explain` answers as JSON: the arrays of its method, and none of another's."""
+
+    model: str
+    version: str
+    method: str
+    layer: str | None = Field(description="The layer that was asked; null where the method asks none.")
+    notes: tuple[str, ...] = Field((), description="What there is to know about this image, in words.")
+    maps: list[list[list[float]]] = Field([], description="activations: the layer's maps, K×h×w.")
+    kernels: list[list[list[list[float]]]] = Field([], description="filters: the layer's kernels, K×C×kh×kw.")
+    projections: list[list[list[list[float]]]] = Field(
+        [], description="deconvnet, guided: the strongest maps sent back to pixels, U×C×H×W."
+    )
+    units: list[int] = Field([], description="deconvnet, guided: which maps these are.")
+    strengths: list[float] = Field([], description="deconvnet, guided: how strong each is.")
+    probabilities: list[list[float]] = Field(
+        [], description="occlusion: of the label, behind each place of the square, h×w."
+    )
+    square: int | None = Field(None, description="occlusion: the square's side in pixels.")
+    slopes: list[list[float]] = Field([], description="saliency: what each pixel changes of the label's logit, H×W.")
+    label: int | None = Field(None, description="occlusion, saliency: the label's index.")
+    probability: float | None = Field(None, description="occlusion, saliency: of the label, in the whole image.")
 
 
 class Interpolation(BaseModel):
@@ -158,6 +196,17 @@ class GenerateRequest(BaseModel):
     )
 
 
+class PointsReply(BaseModel):
+    """What `POST /generate` answers as JSON: points in the plane."""
+
+    model: str
+    version: str
+    seed: int
+    modes: list[tuple[float, float]] = Field(description="Where the data's own points gather.")
+    deviation: float | None = Field(description="Standard deviation of the data around each mode.")
+    points: list[Point]
+
+
 class RecordingReply(BaseModel):
     """What `GET /models/{id}/recording` answers."""
 
@@ -166,9 +215,7 @@ class RecordingReply(BaseModel):
     modes: list[tuple[float, float]] = Field(description="Where the data's own points gather.")
     deviation: float | None = Field(description="Standard deviation of the data around each mode.")
     steps: list[int] = Field(description="The iterations that were looked at.")
-    samples: list[list[tuple[float | None, float | None]]] = Field(
-        description="At each of them the points of the same latents."
-    )
+    samples: list[list[Point]] = Field(description="At each of them the points of the same latents.")
 
 
 Table = Annotated[
@@ -267,6 +314,9 @@ class EvaluationRequest(BaseModel):
 class EvaluationState(Shown, BaseModel):
     """Where an evaluation stands: what `202` and `GET /evaluations` tell."""
 
+    columns: ClassVar = ("id", "kind", "status", "progress", "created", "ended")
+    words: ClassVar = "{0.id}: {0.status}, {0.progress:.0%}"
+
     id: str
     kind: Literal["evaluation", "reference"] = Field(
         "evaluation", description="What it ends in: a report, or a stored reference."
@@ -275,17 +325,7 @@ class EvaluationState(Shown, BaseModel):
     progress: float = Field(description="0 to 1.")
     created: str = Field(description="ISO 8601, UTC.")
     ended: str | None
-    problem: dict[str, Any] | None = Field(description="Why it failed: problem details.")
-
-    def rows(self) -> Sequence[Row]:
-        """One."""
-        problem = (self.problem or {}).get("detail")
-        told = {"evaluation": self.id, "kind": self.kind, "status": self.status, "progress": f"{self.progress:.0%}"}
-        return [{**told, "created": self.created, "ended": self.ended, "problem": problem}]
-
-    def brief(self) -> str:
-        """How far it is."""
-        return f"{self.id}: {self.status}, {self.progress:.0%}"
+    problem: Problem | None = Field(description="Why it failed.")
 
 
 class EvaluationList(BaseModel):
@@ -315,6 +355,9 @@ class ReferenceRequest(BaseModel):
 class ReferenceSummary(Shown, BaseModel):
     """One row of `GET /references`."""
 
+    columns: ClassVar = ("name", "dataset", "count", "dim", "extractor")
+    words: ClassVar = "{0.name}: {0.dataset} seen by {0.extractor}"
+
     name: str
     dataset: str
     extractor: str = Field(description="A model's id, or `caller` for features that were sent without one.")
@@ -324,17 +367,21 @@ class ReferenceSummary(Shown, BaseModel):
     sha256: str
     shipped: bool = Field(description="Whether it came with the store, and cannot be removed.")
 
-    def rows(self) -> Sequence[Row]:
-        """One."""
-        told = {"reference": self.name, "samples": self.count, "of": self.dataset, "features": self.dim}
-        return [{**told, "extractor": f"{self.extractor} {self.weights_sha256[:12]}".strip()}]
-
-    def brief(self) -> str:
-        """Its name and what made it."""
-        return f"{self.name}: {self.dataset} seen by {self.extractor}"
-
 
 class ReferenceList(BaseModel):
     """What `GET /references` answers."""
 
     references: list[ReferenceSummary]
+
+
+class Liveness(BaseModel):
+    """What `GET /health/live` answers."""
+
+    status: Literal["live"]
+
+
+class Readiness(BaseModel):
+    """What `GET /health/ready` answers."""
+
+    status: Literal["ready"]
+    models: list[str] = Field(description="The models that are warm.")

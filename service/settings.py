@@ -127,6 +127,15 @@ class Settings(BaseSettings):
         return self.state / "references", self.shipped_models_dir / "references"
 
     @property
+    def default_models(self) -> tuple[tuple[str, str, str], ...]:
+        """What answers where no model is named: the setting, its model, and the task that the model has to have."""
+        return (
+            ("default_classifier", self.default_classifier, "classify"),
+            ("default_generator", self.default_generator, "generate"),
+            ("default_forecaster", self.default_forecaster, "forecast"),
+        )
+
+    @property
     def wanted_models(self) -> tuple[str, ...]:
         """The models without which the service is not ready."""
         return (self.default_classifier, self.default_generator, *self.preload)

@@ -1,38 +1,73 @@
 """`/models`: what the store holds, what is loaded, and loading without a restart."""
 
-from fastapi import APIRouter, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Response
 
 from service.api.access import LoopbackOnly
-from service.api.problems import PROBLEM_RESPONSES
+from service.api.openapi import refusals
+from service.api.routes import Endpoint
 from service.api.state import StateDep
+from service.errors import EngineUnavailable, Forbidden, ModelNotFound, PackageMissing
 from service.operations.models import describe_model, describe_models
 from service.schemas import ModelDetail, ModelList
+from service.store import Model
 
-router = APIRouter(prefix="/models", tags=["models"], responses=PROBLEM_RESPONSES)
+router = APIRouter(prefix="/models", tags=["models"], route_class=Endpoint)
 
 
-@router.get("", summary="List the models")
+ModelId = Annotated[str, Path(description="A model of the store, as `GET /models` lists it.", examples=["gan-ring"])]
+
+
+def headers_of(model: Model) -> dict[str, str]:
+    """The headers of an answer that say which model gave it."""
+    return {"x-model": model.id, "x-model-version": model.version}
+
+
+@router.get("", summary="List the models", response_description="Every model of the store.")
 async def list_models(state: StateDep) -> ModelList:
     """Every model of the store, loaded or not; one whose files cannot be read is left out and logged."""
     return ModelList(models=describe_models(state.store, state.engines))
 
 
-@router.get("/{model_id}", summary="One model")
-async def show_model(model_id: str, state: StateDep) -> ModelDetail:
+@router.get(
+    "/{model_id}",
+    summary="One model",
+    response_description="The model, with its card.",
+    responses=refusals(ModelNotFound),
+)
+async def show_model(model_id: ModelId, state: StateDep) -> ModelDetail:
     """One model, with its card: the table of layers, the recipe, the versions that trained it."""
     return describe_model(state.store, state.engines, model_id)
 
 
-@router.post("/{model_id}/load", summary="Load a model", status_code=204, response_class=Response)
-async def load_model(model_id: str, state: StateDep, _local: LoopbackOnly) -> None:
-    """Load and warm a model in every engine, and keep it through restarts; answers when it is ready."""
+@router.post(
+    "/{model_id}/load",
+    summary="Load a model",
+    status_code=204,
+    response_class=Response,
+    response_description="It is warm in every engine.",
+    responses=refusals(Forbidden, ModelNotFound, PackageMissing, EngineUnavailable),
+)
+async def load_model(model_id: ModelId, state: StateDep, _local: LoopbackOnly) -> None:
+    """Load and warm a model in every engine, and keep it through restarts; answers when it is ready.
+
+    Where the deadline passes before that, loading goes on.
+    """
     state.store.refresh(model_id)
     state.store.get(model_id)
     await state.control.load(model_id)
 
 
-@router.post("/{model_id}/unload", summary="Unload a model", status_code=204, response_class=Response)
-async def unload_model(model_id: str, state: StateDep, _local: LoopbackOnly) -> None:
+@router.post(
+    "/{model_id}/unload",
+    summary="Unload a model",
+    status_code=204,
+    response_class=Response,
+    response_description="No engine holds it any more.",
+    responses=refusals(Forbidden, ModelNotFound, EngineUnavailable),
+)
+async def unload_model(model_id: ModelId, state: StateDep, _local: LoopbackOnly) -> None:
     """Let go of a model in every engine once what waits for it is done."""
     state.store.get(model_id)
     await state.control.unload(model_id)

@@ -33,8 +33,8 @@ class Score:
     value: float
     details: Mapping[str, Detail] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
-    interval: Interval | str = NOT_ASKED
-    """The interval, or why there is none."""
+    interval: Interval | str = field(kw_only=True)
+    """The interval, or why there is none: no metric can leave it out."""
 
     def __float__(self) -> float:
         return self.value

@@ -193,3 +193,20 @@ async def test_a_model_that_kills_its_engine_fails_its_callers_and_nobody_later(
     os.close(write)
     os.close(read)
     assert await asyncio.to_thread(engine.wait, PATIENCE_S) == 1
+
+
+async def test_that_an_engine_was_lost_is_told_at_once(sockets: Path) -> None:
+    listener = await listening(Behind(held={"echo": LoadedModel("1", "ready", "cpu")}), sockets / "0.sock")
+    pool = EnginePool([sockets / "0.sock"])
+    told = asyncio.Event()
+    pool.on_status = told.set
+    await pool.start()
+    await asyncio.wait_for(told.wait(), PATIENCE_S)
+    assert pool.models().keys() == {"echo"}
+    [link] = pool._links
+    told.clear()
+    await listener.close()
+    await asyncio.wait_for(link.closed.wait(), PATIENCE_S)
+    assert told.is_set()
+    assert pool.models() == {}
+    await pool.stop()

@@ -76,10 +76,11 @@ class MetricEntry(BaseModel):
     interval: tuple[FiniteFloat, FiniteFloat] | None
     interval_reason: str | None = Field(description="Why there is no interval.")
     level: float
-    estimand: str | None = Field(None, description="The number that the interval is to cover.")
-    standard_error: FiniteFloat | None = Field(None, description="Of the value; null without an interval.")
+    estimand: str | None = Field(description="The number that the interval is to cover; null without one.")
+    standard_error: FiniteFloat | None = Field(description="Of the value; null without an interval.")
     generated_error: FiniteFloat | None = Field(
-        None, description="Standard error with the reference held fixed: what evaluations on one reference differ by."
+        description="Standard error with the reference held fixed, by which evaluations on one reference differ; null "
+        "without an interval."
     )
     noise_floor: NoiseFloor | None
     noise_floor_reason: str | None = Field(description="Why there is no noise floor.")

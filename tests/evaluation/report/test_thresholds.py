@@ -3,6 +3,7 @@ import pytest
 from service.errors import InvalidRequest
 from service.evaluation.report.schema import MetricEntry, NoiseFloor
 from service.evaluation.report.thresholds import apply_thresholds, parse_thresholds
+from service.metrics import registry
 from service.schemas import Inconclusive
 
 MEASURED = ("fid", "inception_score")
@@ -16,6 +17,9 @@ def entry(value: float, **details: float) -> MetricEntry:
             "interval": None,
             "interval_reason": "not estimated",
             "level": 0.95,
+            "estimand": None,
+            "standard_error": None,
+            "generated_error": None,
             "noise_floor": NoiseFloor(value=1.5, sizes=(10, 10), how="between halves"),
             "noise_floor_reason": None,
         }
@@ -137,3 +141,28 @@ def test_one_sure_failure_is_a_failure() -> None:
     verdict = apply_thresholds(parse_thresholds("fid<=12,kid<=1", metrics), metrics)
     assert verdict is not None
     assert verdict.outcome == "failed"
+
+
+def test_a_refusal_says_of_each_threshold_what_is_wrong_and_what_there_is() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        parse_thresholds("fid,fidd<=30,fid.sdt>1", MEASURED)
+    messages = [
+        "'fid': write it as metric<=30, metric.part>=0.5, with one of <=, <, >=, >",
+        f"'fidd<=30': there is no metric 'fidd'; there are {', '.join(registry.METRICS)}",
+        "'fid.sdt>1': fid has no part 'sdt'; it has "
+        + ", ".join(
+            (*registry.METRICS["fid"].about.parts, "interval.low", "interval.high", "standard_error", "noise_floor")
+        ),
+    ]
+    assert refused.value.errors == [{"field": "thresholds", "message": message} for message in messages]
+    assert refused.value.detail == "; ".join(messages) + "."
+
+
+@pytest.mark.parametrize("text", ["f" * 150, "," * 150])
+def test_a_refusal_repeats_a_hundred_letters_at_most(text: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        parse_thresholds(text, MEASURED)
+    assert refused.value.errors is not None
+    [error] = refused.value.errors
+    assert error["field"] == "thresholds"
+    assert error["message"].startswith(f"{text[:100]!r}: ")
