@@ -1,12 +1,12 @@
 """The shapes of what goes over HTTP, shared by the service, its client and its documentation."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal, NotRequired
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, with_config
-from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from service.notebooks import Row, Shown
+from service.problem import Problem
 
 SEED_LIMIT = 2**63 - 1
 SHOWN = 8
@@ -14,24 +14,6 @@ SHOWN = 8
 SampleFormat = Literal["json", "npy", "npz", "png", "svg", "zip"]
 Point = tuple[float | None, float | None]
 """Null for what is no finite number."""
-
-
-class FieldProblem(TypedDict):
-    """What is wrong with one field, parameter or condition."""
-
-    field: str
-    message: str
-
-
-@with_config(ConfigDict(extra="allow"))
-class Problem(TypedDict):
-    """What every error answers: problem details (RFC 9457)."""
-
-    type: str
-    title: Annotated[str, Field(description="The kind of error.")]
-    status: Annotated[int, Field(description="The HTTP status.")]
-    detail: Annotated[str, Field(description="What happened this time.")]
-    errors: NotRequired[Annotated[list[FieldProblem], Field(description="Each field that is wrong.")]]
 
 
 Inconclusive = Literal["fail", "pass"]
