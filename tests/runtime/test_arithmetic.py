@@ -3,7 +3,6 @@ from operator import attrgetter
 from typing import Any
 
 import torch
-from waiting import PATIENCE_S
 
 from service.runtime.arithmetic import EXACT, Exactly
 from service.runtime.devices import Device
@@ -43,5 +42,5 @@ def test_a_device_counts_the_threads_of_its_own_thread_only() -> None:
     others: list[int] = []
     thread = threading.Thread(target=lambda: others.append(torch.get_num_threads()))
     thread.start()
-    thread.join(PATIENCE_S)
+    thread.join(60)
     assert others == [before]
