@@ -10,10 +10,10 @@ import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from service.evaluation.measure import FEWEST_WITH_INTERVAL
 from service.evaluation.report.thresholds import EVERY_METRICS_PARTS
 from service.metrics.description import Description, describe
 from service.metrics.registry import METRICS
+from service.metrics.uncertainty import FEWEST_WITH_INTERVAL
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "metrics.md"
 COMMAND = "python -m experiments.metrics"
@@ -70,7 +70,7 @@ def _options(metrics: Sequence[Description]) -> Iterator[str]:
     yield f"|{'---|' * 4}"
     for metric in metrics:
         for option in metric.options:
-            default = "" if option.default is None else f"`{str(option.default).lower()}`"
+            default = f"`{option.written}`" if option.written else ""
             yield _row(f"`{metric.name}.{option.name}`", default, option.values, option.description)
 
 

@@ -1,35 +1,26 @@
 """The shapes of what goes over HTTP, shared by the service, its client and its documentation."""
 
-from typing import Annotated, Any, Literal, NotRequired
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, with_config
-from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from service.notebooks import Row, Shown
+from service.problem import Problem
 
 SEED_LIMIT = 2**63 - 1
+SHOWN = 8
+"""Of many answers, those that a short line tells."""
 SampleFormat = Literal["json", "npy", "npz", "png", "svg", "zip"]
 Point = tuple[float | None, float | None]
 """Null for what is no finite number."""
 
 
-class FieldProblem(TypedDict):
-    """What is wrong with one field, parameter or condition."""
-
-    field: str
-    message: str
+Inconclusive = Literal["fail", "pass"]
+"""What a check counts as that the samples do not decide."""
 
 
-@with_config(ConfigDict(extra="allow"))
-class Problem(TypedDict):
-    """What every error answers: problem details (RFC 9457)."""
-
-    type: str
-    title: Annotated[str, Field(description="The kind of error.")]
-    status: Annotated[int, Field(description="The HTTP status.")]
-    detail: Annotated[str, Field(description="What happened this time.")]
-    errors: NotRequired[Annotated[list[FieldProblem], Field(description="Each field that is wrong.")]]
-
-
-class ModelSummary(BaseModel):
+class ModelSummary(Shown, BaseModel):
     """One row of `GET /models`."""
 
     id: str
@@ -51,6 +42,15 @@ class ModelSummary(BaseModel):
     macs: int | None = Field(description="Multiply-accumulates of one item.")
     scores: dict[str, Any]
     loaded: bool = Field(description="Whether an engine holds it, warm.")
+
+    def rows(self) -> Sequence[Row]:
+        """One."""
+        scores = ", ".join(f"{name} {score['value']:.4g}" for name, score in self.scores.items())
+        return [{"model": self.id, "task": self.task, "what": self.summary, "scores": scores, "loaded": self.loaded}]
+
+    def brief(self) -> str:
+        """Its id and what it does."""
+        return f"{self.id} {self.version}: {self.task}"
 
 
 class ModelList(BaseModel):
@@ -88,7 +88,7 @@ class Prediction(BaseModel):
     error: Problem | None = Field(None, description="Why it cannot be read; there are no labels then.")
 
 
-class Classification(BaseModel):
+class Classification(Shown, BaseModel):
     """What `POST /classify` answers."""
 
     model: str
@@ -100,6 +100,23 @@ class Classification(BaseModel):
         None, description="What the strangeness of 5 % of the model's own test images exceeds."
     )
     predictions: tuple[Prediction, ...]
+
+    def rows(self) -> Sequence[Row]:
+        """One for each label, or what kept an image from being read."""
+        found: list[Row] = []
+        for place, prediction in enumerate(self.predictions):
+            name = prediction.name or place
+            if prediction.error is not None:
+                found.append({"image": name, "label": prediction.error.get("detail"), "probability": None})
+            found += [
+                {"image": name, "label": label.label, "probability": label.probability} for label in prediction.labels
+            ]
+        return found
+
+    def brief(self) -> str:
+        """The likeliest label of each image, of the first few."""
+        likeliest = [prediction.labels[0].label if prediction.labels else "?" for prediction in self.predictions]
+        return f"{', '.join(likeliest[:SHOWN])}{', …' if len(likeliest) > SHOWN else ''}; {self.model} {self.version}"
 
 
 class Explanation(BaseModel):
@@ -225,7 +242,7 @@ class Interval(BaseModel):
     high: list[Any]
 
 
-class ForecastReply(BaseModel):
+class ForecastReply(Shown, BaseModel):
     """What `POST /forecast` answers."""
 
     model: str
@@ -234,6 +251,20 @@ class ForecastReply(BaseModel):
     forecast: list[Any] = Field(description="Time first, channels second; flat where the history was.")
     interval: Interval | None = Field(description="None where the history is too short to measure it.")
     warnings: list[str]
+
+    def rows(self) -> Sequence[Row]:
+        """One for each step."""
+        ends = {} if self.interval is None else {"low": self.interval.low, "high": self.interval.high}
+        columns = {"forecast": self.forecast, **ends}
+        return [
+            {"step": step + 1, **{name: values[step] for name, values in columns.items()}}
+            for step in range(len(self.forecast))
+        ]
+
+    def brief(self) -> str:
+        """How many steps, by which model."""
+        level = "" if self.interval is None else f" with intervals of {self.interval.level:.0%}"
+        return f"{len(self.forecast):,} steps{level}; {self.model} {self.version}"
 
 
 class EvaluationRequest(BaseModel):
@@ -251,7 +282,12 @@ class EvaluationRequest(BaseModel):
     features: str | None = Field(
         None, description="The extractor that looks at the images; the reference's own, or the default one."
     )
-    thresholds: str | None = Field(None, description="What must hold, such as `fid<=30,inception_score>=8`.")
+    thresholds: str | None = Field(None, description="What must hold, such as `fid<=1.5,one_nn<=0.7`.")
+    inconclusive: Inconclusive | None = Field(
+        None,
+        description="What a check counts as whose interval lies on both sides of its threshold; its value decides"
+        " unless given.",
+    )
     baseline: str | None = Field(
         None,
         max_length=1000,
@@ -264,7 +300,7 @@ class EvaluationRequest(BaseModel):
     )
 
 
-class EvaluationState(BaseModel):
+class EvaluationState(Shown, BaseModel):
     """Where an evaluation stands: what `202` and `GET /evaluations` tell."""
 
     id: str
@@ -276,6 +312,16 @@ class EvaluationState(BaseModel):
     created: str = Field(description="ISO 8601, UTC.")
     ended: str | None
     problem: Problem | None = Field(description="Why it failed.")
+
+    def rows(self) -> Sequence[Row]:
+        """One."""
+        problem = self.problem["detail"] if self.problem else None
+        told = {"evaluation": self.id, "kind": self.kind, "status": self.status, "progress": f"{self.progress:.0%}"}
+        return [{**told, "created": self.created, "ended": self.ended, "problem": problem}]
+
+    def brief(self) -> str:
+        """How far it is."""
+        return f"{self.id}: {self.status}, {self.progress:.0%}"
 
 
 class EvaluationList(BaseModel):
@@ -302,7 +348,7 @@ class ReferenceRequest(BaseModel):
     )
 
 
-class ReferenceSummary(BaseModel):
+class ReferenceSummary(Shown, BaseModel):
     """One row of `GET /references`."""
 
     name: str
@@ -313,6 +359,15 @@ class ReferenceSummary(BaseModel):
     dim: int
     sha256: str
     shipped: bool = Field(description="Whether it came with the store, and cannot be removed.")
+
+    def rows(self) -> Sequence[Row]:
+        """One."""
+        told = {"reference": self.name, "samples": self.count, "of": self.dataset, "features": self.dim}
+        return [{**told, "extractor": f"{self.extractor} {self.weights_sha256[:12]}".strip()}]
+
+    def brief(self) -> str:
+        """Its name and what made it."""
+        return f"{self.name}: {self.dataset} seen by {self.extractor}"
 
 
 class ReferenceList(BaseModel):

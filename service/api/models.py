@@ -1,7 +1,6 @@
 """`/models`: what the store holds, what is loaded, and loading without a restart."""
 
-import logging
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
@@ -9,11 +8,11 @@ from service.api.access import LoopbackOnly
 from service.api.openapi import refusals
 from service.api.routes import Endpoint
 from service.api.state import StateDep
-from service.errors import EngineUnavailable, Forbidden, InvalidManifest, ModelNotFound, PackageMissing
-from service.schemas import ModelDetail, ModelList, ModelSummary
+from service.errors import EngineUnavailable, Forbidden, ModelNotFound, PackageMissing
+from service.operations.models import describe_model, describe_models
+from service.schemas import ModelDetail, ModelList
 from service.store import Model
 
-log = logging.getLogger(__name__)
 router = APIRouter(prefix="/models", tags=["models"], route_class=Endpoint)
 
 
@@ -25,41 +24,10 @@ def headers_of(model: Model) -> dict[str, str]:
     return {"x-model": model.id, "x-model-version": model.version}
 
 
-def _summary(model: Model, loaded: bool) -> dict[str, Any]:  # noqa: FBT001 - a column of the answer
-    manifest, card = model.manifest, model.card
-    return {
-        "id": model.id,
-        "task": manifest.task,
-        "version": model.version,
-        "chapter": manifest.chapter,
-        "paper": manifest.paper,
-        "summary": manifest.summary,
-        "dataset": manifest.dataset,
-        "input": manifest.input.model_dump() if manifest.input else None,
-        "output": manifest.output.model_dump() if manifest.output else None,
-        "points": manifest.points.model_dump() if manifest.points else None,
-        "generators": manifest.generators if manifest.task == "generate" else None,
-        "series": manifest.series.model_dump() if manifest.series else None,
-        "labels": list(manifest.labels),
-        "parameters": card.parameters if card else None,
-        "macs": card.macs if card else None,
-        "scores": {name: score.model_dump() for name, score in card.scores.items()} if card else {},
-        "loaded": loaded,
-    }
-
-
 @router.get("", summary="List the models", response_description="Every model of the store.")
 async def list_models(state: StateDep) -> ModelList:
     """Every model of the store, loaded or not; one whose files cannot be read is left out and logged."""
-    held = state.engines.models()
-    ready = {name for name, loaded in held.items() if loaded.state == "ready"}
-    models = []
-    for name in state.store.ids():
-        try:
-            models.append(ModelSummary.model_validate(_summary(state.store.get(name), name in ready)))
-        except InvalidManifest:
-            log.exception("%s is in the store and cannot be listed", name)
-    return ModelList(models=models)
+    return ModelList(models=describe_models(state.store, state.engines))
 
 
 @router.get(
@@ -70,12 +38,7 @@ async def list_models(state: StateDep) -> ModelList:
 )
 async def show_model(model_id: ModelId, state: StateDep) -> ModelDetail:
     """One model, with its card: the table of layers, the recipe, the versions that trained it."""
-    model = state.store.get(model_id)
-    held = state.engines.models().get(model_id)
-    card = model.card.model_dump(mode="json") if model.card else None
-    return ModelDetail.model_validate(
-        {**_summary(model, held is not None and held.state == "ready"), "net": model.manifest.net, "card": card}
-    )
+    return describe_model(state.store, state.engines, model_id)
 
 
 @router.post(

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from service import __version__
-from service.errors import InvalidRequest, InvalidSamples, UnreadableArchive
-from service.evaluation.extraction import beside_images, extract_features
+from service.errors import InvalidRequest, InvalidSamples
+from service.evaluation.extraction import beside_images, side_of_images
 from service.evaluation.figures.compute import Lot, compute_figures
 from service.evaluation.figures.data import Figures
 from service.evaluation.measure import Measurement, choose_metrics, measure, side_of
@@ -33,11 +33,10 @@ from service.schemas import EvaluationRequest
 from service.settings import Settings
 from service.store import Model, ModelStore
 
-Progress = Callable[[float], None]
+Progress = Callable[[float], object]
 
 BASELINE = "baseline: "
-SHARE_OF_SETS = 0.9
-"""The sets' share of the progress that is reported; the rest is measuring."""
+SHARE_OF_SETS = 0.9  # of the progress that is reported; the rest is measuring
 FEATURES_WANTED = (
     "The stored reference holds features that were sent. Send features of the same kind (npz with `features`): "
     "nothing here makes such of images."
@@ -72,11 +71,6 @@ class Plan:
     def options(self) -> dict[str, dict[str, Any]]:
         """What each metric is computed with."""
         return {name: metric.model_dump(mode="json") for name, metric in self.metrics.items()}
-
-    @property
-    def sees_order(self) -> bool:
-        """Whether a score depends on the order in which the samples were sent."""
-        return any(metric.sees_order for metric in self.metrics.values())
 
     @property
     def wants_features(self) -> bool:
@@ -114,16 +108,17 @@ async def evaluate(
     bench: Bench,
     *,
     report_id: str,
-    generated: Path,
-    reference: Path | None,
+    generated: Path | Samples,
+    reference: Path | Samples | None,
     working_dir: Path,
     on_progress: Progress = lambda _: None,
     on_figures: Callable[[Figures], None] | None = None,
 ) -> Report:
     """The report on the samples in `generated`, compared with those in `reference` or with the stored ones.
 
-    `working_dir` must exist and outlive the call. `on_figures` is given the figures, unless the numbers are
-    those of an earlier evaluation. Raises the ServiceError that ends the evaluation.
+    Either is a file, or was read before, for the extractor of the plan. `working_dir` must exist and outlive the call.
+    `on_figures` is given the figures, unless the numbers are those of an earlier evaluation. Raises the ServiceError
+    that ends the evaluation.
     """
     chosen = await asyncio.to_thread(plan, request, bench, has_file=reference is not None)
     evaluation = _Evaluation(request, bench, chosen, working_dir, on_progress, on_figures)
@@ -154,11 +149,11 @@ class _Evaluation:
         self._began = time.perf_counter()
         self._warnings: dict[str, list[str]] = {"generated": [], "reference": []}
 
-    async def run(self, report_id: str, generated: Path, reference: Path | None) -> Report:
+    async def run(self, report_id: str, generated: Path | Samples, reference: Path | Samples | None) -> Report:
         sent = await self._open(generated, "generated")
         self._shares = dict.fromkeys(("generated", "reference") if reference else ("generated",), 0.0)
-        # A set is extracted once it is whole, for its last file decides the order; meanwhile the other set is read.
-        judging = asyncio.create_task(self._side(sent, "generated"))
+        # While a reference that was sent is read the engines work; against a stored one nothing is begun in vain.
+        judging = asyncio.create_task(self._side(sent, "generated")) if reference else None
         try:
             real = None if reference is None else await self._open(reference, "reference")
             reference_set, kept = await in_thread(lambda _: self._reference_set(real))
@@ -166,10 +161,14 @@ class _Evaluation:
             if earlier := await self._measured_before(sent, real):
                 return self._reuse(earlier, report_id)
             side = kept or await self._side(real, "reference")
-            judged = await judging
+            judged = await (judging or self._side(sent, "generated"))
         finally:
-            judging.cancel()
-            await asyncio.gather(judging, return_exceptions=True)
+            if judging is not None:
+                judging.cancel()
+                await asyncio.gather(judging, return_exceptions=True)
+        # An extractor that was not loaded has said by now where it runs.
+        if earlier := await self._measured_before(sent, real):
+            return self._reuse(earlier, report_id)
         extraction = self._extraction(judged, side)
         measured = await self._measure(Lot(judged, sent.images), Lot(side, real.images if real else None))
         return Report(
@@ -180,6 +179,7 @@ class _Evaluation:
             features=extraction,
             metrics=measured.metrics,
             options={name: options for name, options in self._plan.options.items() if name in measured.metrics},
+            copies=measured.copies,
             warnings=(
                 *self._warnings["generated"],
                 *self._warnings["reference"],
@@ -250,11 +250,11 @@ class _Evaluation:
 
     def _verdict(self, metrics: Mapping[str, MetricEntry]) -> Verdict | None:
         baseline = self._plan.baseline
-        return apply_thresholds(self._plan.thresholds, metrics, () if baseline is None else compare(baseline, metrics))
+        compared = () if baseline is None else compare(baseline, metrics)
+        return apply_thresholds(self._plan.thresholds, metrics, compared, inconclusive=self._request.inconclusive)
 
     def _unlike(self, metrics: Collection[str]) -> tuple[str, ...]:
-        baseline = self._plan.baseline
-        return () if baseline is None else unlike(baseline, metrics, VERSIONS)
+        return unlike(self._plan.baseline, metrics, VERSIONS) if self._plan.baseline else ()
 
     def _check_baseline(self, reference: ReferenceSet) -> None:
         """Refuse to be compared with what measured something else. Raises NotComparable."""
@@ -280,6 +280,7 @@ class _Evaluation:
             if extractor.weights_sha256 is None or held is None:
                 return None
             device = held.device.partition(":")[0]
+        sees_order = any(metric.sees_order for metric in self._plan.metrics.values())
         return sha256_of(
             generated=sent.sha256,
             reference=real.sha256 if real else self._plan.stored and self._plan.stored.model_dump(mode="json"),
@@ -292,7 +293,7 @@ class _Evaluation:
             warnings=[*sent.warnings, *(real.warnings if real else ())],
             versions=VERSIONS,
             decoder=DECODER,
-            order=[samples.order_sha256 for samples in (sent, real) if samples] if self._plan.sees_order else None,
+            order=[samples.order_sha256 for samples in (sent, real) if samples] if sees_order else None,
         )
 
     def _reference_set(self, sent: Samples | None) -> tuple[ReferenceSet, Side | None]:
@@ -315,18 +316,8 @@ class _Evaluation:
         )
         return described, kept.side
 
-    async def _open(self, upload: Path, whose: str) -> Samples:
-        with self._timed(f"read_{whose}"):
-            try:
-                samples = await read_samples(
-                    upload,
-                    self._working_dir,
-                    self._plan.extractor.input,
-                    self._bench.settings,
-                    skip_unreadable=self._request.skip_unreadable,
-                )
-            except (UnreadableArchive, InvalidSamples) as error:  # it does not know which of the uploads it was
-                raise type(error)(f"{whose}: {error.detail}") from error
+    async def _open(self, given: Path | Samples, whose: str) -> Samples:
+        samples = given if isinstance(given, Samples) else await self._read(given, whose)
         prefix = "" if whose == "generated" else f"{whose}: "
         self._warnings[whose] += [f"{prefix}{warning}" for warning in samples.warnings]
         if samples.images is not None:
@@ -335,23 +326,38 @@ class _Evaluation:
             self._extracted.add(whose)
         return samples
 
+    async def _read(self, upload: Path, whose: str) -> Samples:
+        with self._timed(f"read_{whose}"):
+            return await read_samples(
+                upload,
+                self._working_dir,
+                self._plan.extractor.input,
+                self._bench.settings,
+                skip_unreadable=self._request.skip_unreadable,
+                whose=whose,
+            )
+
     async def _side(self, samples: Samples | None, whose: str) -> Side:
         """What the metrics see of one set: its images through the extractor, anything else as it was sent."""
         assert samples is not None
         if samples.images is None:
             self._advance(whose, 1.0)
-            return side_of(samples, whose)
+            return samples.side or side_of(samples, whose)
+        side = samples.side or await self._extract(samples, whose)
+        self._advance(whose, 1.0)
+        _, said = beside_images(samples, side.dimensions, self._plan.extractor.id)
+        self._warnings[whose] += [f"{whose}: {sentence}" for sentence in said]
+        return side
+
+    async def _extract(self, samples: Samples, whose: str) -> Side:
         with self._timed(f"extract_{whose}"):
-            features, probabilities = await extract_features(
+            return await side_of_images(
                 self._bench.engine,
                 self._plan.extractor,
-                samples.images,
+                samples,
                 folder=self._working_dir,
                 on_progress=lambda share: self._advance(whose, share),
             )
-        statistics, said = beside_images(samples, features.shape[1], self._plan.extractor.id)
-        self._warnings[whose] += [f"{whose}: {sentence}" for sentence in said]
-        return Side(features, probabilities, statistics, samples.as_sent)
 
     def _advance(self, whose: str, share: float) -> None:
         """Report the progress of the sets, each an equal part of it."""
@@ -360,8 +366,8 @@ class _Evaluation:
 
     def _extraction(self, judged: Side, reference: Side) -> Extraction:
         """Name what made the features. Raises InvalidSamples where the two sides were made by different means."""
-        dim = _dimensions(judged)
-        check_dimensions(_dimensions(reference), dim)
+        dim = judged.dimensions
+        check_dimensions(reference.dimensions, dim)
         extractor = self._extractor()
         if extractor is None:
             return Extraction(extractor=CALLER, dim=dim)
@@ -390,11 +396,3 @@ class _Evaluation:
         began = time.perf_counter()
         yield
         self._seconds[step] = time.perf_counter() - began
-
-
-def _dimensions(side: Side) -> int:
-    if side.features is not None:
-        return int(side.features.shape[1])
-    if side.statistics is not None:
-        return len(side.statistics.mean)
-    raise InvalidSamples("There is nothing to measure.")

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 import httpx
 from api.describing import assert_described, document_of
 from starlette.types import Message
+from waiting import PATIENCE_S
 
 from service.api.gate import Application
 
 PROBLEM = "application/problem+json"
+PATIENT = {"prefer": f"wait={PATIENCE_S:.0f}"}
+"""What every client here sends: on a slow machine the default wait of `/evaluate` can be too short."""
 
 
 @dataclass
@@ -22,6 +25,11 @@ class Caller:
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     sent: list[Message] = field(default_factory=list)
     taken: int = 0
+
+    @property
+    def body(self) -> bytes:
+        """What has been answered so far, without the headers."""
+        return b"".join(message.get("body", b"") for message in self.sent)
 
     async def receive(self) -> Message:
         """The next piece; after the last, the news that the caller hung up."""
@@ -63,7 +71,8 @@ def connect(app: Application, *, host: str = "127.0.0.1", raise_app_exceptions: 
         await reply.aread()
         assert_described(reply, document_of(app))
 
-    return httpx.AsyncClient(transport=transport, base_url="http://chapterhouse", event_hooks={"response": [check]})
+    hooks = {"response": [check]}
+    return httpx.AsyncClient(transport=transport, base_url="http://chapterhouse", headers=PATIENT, event_hooks=hooks)
 
 
 def assert_problem(reply: httpx.Response, status: int, detail: str = "") -> None:

@@ -1,7 +1,7 @@
 """One upload while it is read: what the caller wants of it, and what it comes to."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,13 @@ from service.errors import UnreadableArchive
 from service.evaluation.samples.album import Images
 from service.evaluation.samples.limits import Budget
 from service.evaluation.samples.spool import Fitted, ImageShape, ImageSpool
+from service.metrics.metric import Side
 from service.metrics.statistics import Statistics
 
 FAULTS_NAMED = 3
 
 RowNumbers = NDArray[np.intp]
+Digested = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,8 +33,10 @@ class Samples:
     features, logits, probabilities: (n, d) and (n, classes), of the last two at most one
     count:   n; None for statistics
     sha256:  of the content, the same for the same samples in any order and packing
+    digests: uint8 (n, 16) of what each sample is, its pixels or its features; of equal samples equal
     as_sent: the rows in the caller's order: an archive's by name, as Python sorts strings, an array's as they lie
     understood: what the file was taken for, in words
+    side:    what the metrics see of them, where that is known already
     """
 
     count: int | None
@@ -43,8 +47,10 @@ class Samples:
     probabilities: NDArray[Any] | None = None
     statistics: Statistics | None = None
     as_sent: RowNumbers | None = None
+    digests: Digested | None = None
     understood: str = ""
     warnings: tuple[str, ...] = ()
+    side: Side | None = None
 
     @property
     def order_sha256(self) -> str | None:
@@ -89,14 +95,21 @@ def samples_of(images: Iterable[Fitted | Fault], reading: Reading, understood: s
                 raise UnreadableArchive(f"{image.words} To measure the other files, set skip_unreadable.")
         if not len(spool.digests):
             raise UnreadableArchive(f"The file holds no image{_named(foreign + faults)}.")
-        pixels, count = spool.finish(reading.budget.stop), len(spool.digests)
+        samples = spooled_samples(spool, spool.finish(reading.budget.stop), understood)
+    said = (*_passed_over(foreign), *_skipped(faults, len(spool.digests) + len(faults)))
+    return replace(samples, warnings=(*said, *samples.warnings))
+
+
+def spooled_samples(spool: ImageSpool, images: Images, understood: str) -> Samples:
+    """The samples of a spool, whose images these are, ordered."""
     return Samples(
-        count,
+        len(images),
         spool.digests.content_sha256("images"),
-        images=pixels,
+        images=images,
         as_sent=spool.as_sent(),
-        understood=understood.format(count=count, shape=spool.shape_words),
-        warnings=(*_passed_over(foreign), *_skipped(faults, count + len(faults)), *spool.warnings),
+        digests=spool.digests.ordered(),
+        understood=understood.format(count=len(images), shape=spool.shape_words),
+        warnings=spool.warnings,
     )
 
 
