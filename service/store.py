@@ -33,6 +33,8 @@ ONNX = "onnx"
 WEIGHTS = ("weights.safetensors", "weights.onnx")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """What a folder of the store may be called, so that an id never leads elsewhere."""
+_NUMBERS = re.compile(r"\[\s+([-+.\deE,\s]+?)\s+\]")
+"""A list of nothing but numbers, over several lines."""
 
 
 class _Written(BaseModel):
@@ -385,6 +387,7 @@ class ModelStore:
 
 
 def write_card(card: Card, path: Path) -> None:
-    """Write `card.json` so that a reader sees the old one or the new one, never half of it."""
+    """Write `card.json` so that a reader sees the old one or the new one, never half of it; a row of numbers is a line."""
     text = json.dumps(card.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
+    text = _NUMBERS.sub(lambda row: f"[{' '.join(row[1].split())}]", text)
     write_whole(path, text.encode())

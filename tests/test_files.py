@@ -163,6 +163,13 @@ def test_what_is_staged_is_shown_once_and_to_show_it_again_does_no_harm(folder: 
     assert [path.name for path in folder.iterdir()] == ["card"]
 
 
+def test_what_is_gone_before_it_is_shown_is_missed(folder: Path) -> None:
+    publish = stage(folder / "card", b"new")
+    next(folder.iterdir()).unlink()
+    with pytest.raises(FileNotFoundError):
+        publish()
+
+
 def test_what_dead_processes_left_goes_when_it_is_old(folder: Path) -> None:
     old, new, other = (staged_beside(folder / name) for name in ("a", "a", "b"))
     for path in (old, new, other, folder / "a"):

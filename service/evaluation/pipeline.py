@@ -74,11 +74,6 @@ class Plan:
         return {name: metric.model_dump(mode="json") for name, metric in self.metrics.items()}
 
     @property
-    def sees_order(self) -> bool:
-        """Whether a score depends on the order in which the samples were sent."""
-        return any(metric.sees_order for metric in self.metrics.values())
-
-    @property
     def wants_features(self) -> bool:
         """Whether the stored reference holds features of the caller's own, which nothing here makes of images."""
         return self.stored is not None and self.stored.extractor == CALLER
@@ -157,8 +152,9 @@ class _Evaluation:
     async def run(self, report_id: str, generated: Path, reference: Path | None) -> Report:
         sent = await self._open(generated, "generated")
         self._shares = dict.fromkeys(("generated", "reference") if reference else ("generated",), 0.0)
-        # A set is extracted once it is whole, for its last file decides the order; meanwhile the other set is read.
-        judging = asyncio.create_task(self._side(sent, "generated"))
+        # A set is extracted once it is whole, for its last file decides the order. While a reference that was sent is
+        # read, the engines work; against a stored one nothing is begun in vain.
+        judging = asyncio.create_task(self._side(sent, "generated")) if reference else None
         try:
             real = None if reference is None else await self._open(reference, "reference")
             reference_set, kept = await in_thread(lambda _: self._reference_set(real))
@@ -166,10 +162,14 @@ class _Evaluation:
             if earlier := await self._measured_before(sent, real):
                 return self._reuse(earlier, report_id)
             side = kept or await self._side(real, "reference")
-            judged = await judging
+            judged = await (judging or self._side(sent, "generated"))
         finally:
-            judging.cancel()
-            await asyncio.gather(judging, return_exceptions=True)
+            if judging is not None:
+                judging.cancel()
+                await asyncio.gather(judging, return_exceptions=True)
+        # An extractor that was not loaded has said by now where it runs.
+        if earlier := await self._measured_before(sent, real):
+            return self._reuse(earlier, report_id)
         extraction = self._extraction(judged, side)
         measured = await self._measure(Lot(judged, sent.images), Lot(side, real.images if real else None))
         return Report(
@@ -180,6 +180,7 @@ class _Evaluation:
             features=extraction,
             metrics=measured.metrics,
             options={name: options for name, options in self._plan.options.items() if name in measured.metrics},
+            copies=measured.copies,
             warnings=(
                 *self._warnings["generated"],
                 *self._warnings["reference"],
@@ -250,7 +251,8 @@ class _Evaluation:
 
     def _verdict(self, metrics: Mapping[str, MetricEntry]) -> Verdict | None:
         baseline = self._plan.baseline
-        return apply_thresholds(self._plan.thresholds, metrics, () if baseline is None else compare(baseline, metrics))
+        compared = () if baseline is None else compare(baseline, metrics)
+        return apply_thresholds(self._plan.thresholds, metrics, compared, inconclusive=self._request.inconclusive)
 
     def _unlike(self, metrics: Collection[str]) -> tuple[str, ...]:
         baseline = self._plan.baseline
@@ -280,6 +282,7 @@ class _Evaluation:
             if extractor.weights_sha256 is None or held is None:
                 return None
             device = held.device.partition(":")[0]
+        sees_order = any(metric.sees_order for metric in self._plan.metrics.values())
         return sha256_of(
             generated=sent.sha256,
             reference=real.sha256 if real else self._plan.stored and self._plan.stored.model_dump(mode="json"),
@@ -292,7 +295,7 @@ class _Evaluation:
             warnings=[*sent.warnings, *(real.warnings if real else ())],
             versions=VERSIONS,
             decoder=DECODER,
-            order=[samples.order_sha256 for samples in (sent, real) if samples] if self._plan.sees_order else None,
+            order=[samples.order_sha256 for samples in (sent, real) if samples] if sees_order else None,
         )
 
     def _reference_set(self, sent: Samples | None) -> tuple[ReferenceSet, Side | None]:
@@ -351,7 +354,7 @@ class _Evaluation:
             )
         statistics, said = beside_images(samples, features.shape[1], self._plan.extractor.id)
         self._warnings[whose] += [f"{whose}: {sentence}" for sentence in said]
-        return Side(features, probabilities, statistics, samples.as_sent)
+        return Side(features, probabilities, statistics, samples.as_sent, samples.digests)
 
     def _advance(self, whose: str, share: float) -> None:
         """Report the progress of the sets, each an equal part of it."""

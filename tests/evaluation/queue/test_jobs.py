@@ -1,7 +1,7 @@
 import threading
-import time
 
 import pytest
+from waiting import PATIENCE_S
 
 from service.errors import EvaluationNotFound
 from service.evaluation.queue import jobs as module
@@ -73,7 +73,6 @@ def test_the_oldest_evaluation_is_claimed_first(jobs: Jobs) -> None:
 def test_what_a_dead_evaluator_held_is_another_ones_when_its_lease_runs_out(jobs: Jobs) -> None:
     jobs.accept("a", {})
     first = jobs.claim("one")
-    time.sleep(0.01)
     second = jobs.claim("two")
     assert first is not None
     assert second is not None
@@ -87,7 +86,6 @@ def test_an_evaluation_that_kills_its_evaluator_every_time_is_failed_with_the_re
     jobs.accept("a", {})
     for _ in range(ATTEMPTS_LIMIT):
         assert jobs.claim("one") is not None
-        time.sleep(0.01)
     assert jobs.claim("one") is None
     job = jobs.get("a")
     assert job.status == "failed"
@@ -136,11 +134,11 @@ def test_many_evaluators_claim_every_evaluation_once(database: Database) -> None
             if job := mine.claim(owner):
                 claimed.append(job.id)
 
-    threads = [threading.Thread(target=claim, args=(str(owner),)) for owner in range(6)]
+    threads = [threading.Thread(target=claim, args=(str(owner),), daemon=True) for owner in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(PATIENCE_S)
     assert sorted(claimed) == [f"{name:02}" for name in range(24)]
 
 

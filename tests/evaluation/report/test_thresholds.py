@@ -4,6 +4,7 @@ from service.errors import InvalidRequest
 from service.evaluation.report.schema import MetricEntry, NoiseFloor
 from service.evaluation.report.thresholds import apply_thresholds, parse_thresholds
 from service.metrics import registry
+from service.schemas import Inconclusive
 
 MEASURED = ("fid", "inception_score")
 
@@ -105,6 +106,38 @@ def test_every_wrong_threshold_is_named_at_once() -> None:
         parse_thresholds("fidd<=30,fid<=30,fid.sdt>1", MEASURED)
     assert refused.value.errors is not None
     assert [error["message"].split(":")[0] for error in refused.value.errors] == ["'fidd<=30'", "'fid.sdt>1'"]
+
+
+def sure_to_a_tenth(value: float) -> MetricEntry:
+    return entry(value).model_copy(update={"interval": (0.9 * value, 1.1 * value), "interval_reason": None})
+
+
+@pytest.mark.parametrize(
+    ("limit", "asked", "passed", "outcome"),
+    [
+        (13.0, None, True, "inconclusive"),
+        (12.0, None, False, "inconclusive"),
+        (12.0, "pass", True, "inconclusive"),
+        (13.0, "fail", False, "inconclusive"),
+        (20.0, "fail", True, "passed"),
+        (1.0, "pass", False, "failed"),
+    ],
+)
+def test_a_threshold_inside_the_interval_is_inconclusive(
+    limit: float, asked: Inconclusive | None, outcome: str, *, passed: bool
+) -> None:
+    metrics = {"fid": sure_to_a_tenth(12.3456)}
+    verdict = apply_thresholds(parse_thresholds(f"fid<={limit}", metrics), metrics, inconclusive=asked)
+    assert verdict is not None
+    assert (verdict.passed, verdict.outcome) == (passed, outcome)
+    assert [check.outcome for check in verdict.checks] == [outcome]
+
+
+def test_one_sure_failure_is_a_failure() -> None:
+    metrics = {"fid": sure_to_a_tenth(12.3456), "kid": sure_to_a_tenth(5.0)}
+    verdict = apply_thresholds(parse_thresholds("fid<=12,kid<=1", metrics), metrics)
+    assert verdict is not None
+    assert verdict.outcome == "failed"
 
 
 def test_a_refusal_says_of_each_threshold_what_is_wrong_and_what_there_is() -> None:
