@@ -14,9 +14,9 @@ FAILING = Call("failing", "classify")
 
 
 async def ask(engine: LocalEngine, call: Call, *firsts: int, lane: Lane = Lane.INTERACTIVE) -> Array:
-    """The answer to images of these first pixels."""
-    [probabilities, *_] = await engine.submit(call, [images(*firsts)], lane=lane)
-    return probabilities
+    """The first array of the answer to images of these first pixels."""
+    [answer, *_] = await engine.submit(call, [images(*firsts)], lane=lane)
+    return answer
 
 
 def start(engine: LocalEngine, call: Call, *firsts: int, lane: Lane = Lane.INTERACTIVE) -> "asyncio.Task[Array]":
