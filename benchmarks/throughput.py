@@ -180,7 +180,7 @@ def form_of(model: Model, count: int) -> bytes:
 
 @torch.inference_mode()
 def torch_rate(net: nn.Module, model: Model, batch: int, seconds: float) -> float:
-    """Images per second of this thread's time, from stored pixels to probabilities."""
+    """Images per second of this thread's time, from stored pixels to logits."""
     task, spec = Classify(), model.input
     images = torch.zeros(batch, *spec.size, spec.channels, dtype=torch.uint8)
     task.forward(net, [images], model.manifest)

@@ -52,14 +52,14 @@ class Subject:
         if image is None:
             self.pixels = self._find(data_dir)
         else:
-            self.pixels = Explain().prepare(image.read_bytes(), model.input, limit_pixels=LIMIT_PIXELS)
+            self.pixels = Explain().prepare(image.read_bytes(), model.input, limit_pixels=LIMIT_PIXELS).pixels
 
     def _find(self, data_dir: Path) -> Pixels:
         """The first test image of whose label the net is sure, but not certain; else the one nearest to that."""
         test = find_dataset(self.model.manifest.dataset).load(data_dir, "test").first(LOOKED_AT)
         with torch.inference_mode():
-            [probabilities] = Classify().forward(self.net, [torch.from_numpy(test.images)], self.model.manifest)
-        right = probabilities.numpy()[np.arange(len(test)), test.labels]
+            [logits] = Classify().forward(self.net, [torch.from_numpy(test.images)], self.model.manifest)
+        right = logits.softmax(dim=1).numpy()[np.arange(len(test)), test.labels]
         place = int(np.abs(right - right.clip(*SURE)).argmin())
         return test.images[place : place + 1]
 

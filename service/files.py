@@ -1,18 +1,24 @@
 """Files written whole, then shown: a reader sees the old one or the new one, never half of it."""
 
+import errno
 import hashlib
 import os
 import secrets
+import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from typing import BinaryIO
 
 STAGED = ".staged"
 """How names of files end that are still being written."""
 STALE_S = 3600.0
-"""What is this old and belongs to nothing was left by a process that died."""
+"""Files and folders that nobody has written to for so long, and that nobody wants, were left by a process that died."""
+
+NO_FLUSHING = (errno.EINVAL, errno.ENOTSUP)
+"""The answers of file systems that flush nothing on request; some on a network do not flush folders."""
 
 
 @contextmanager
@@ -36,8 +42,59 @@ def write_whole(path: Path, data: bytes) -> None:
         file.write(data)
 
 
+def write_first(path: Path, data: bytes) -> None:
+    """Write a file of these bytes, whole, unless somebody else has written it first. Raises OSError."""
+    staged = staged_beside(path)
+    try:
+        staged.write_bytes(data)
+        _flush(staged)
+        with suppress(FileExistsError):
+            os.link(staged, path)
+        _flush(path.parent)
+    finally:
+        staged.unlink(missing_ok=True)
+
+
+def copy_whole(source: Path, path: Path) -> None:
+    """Copy a file's content, whole or not at all. Raises OSError."""
+    with source.open("rb") as content, written_whole(path) as file:
+        shutil.copyfileobj(content, file)
+
+
+def stage(path: Path, data: bytes) -> Callable[[], Path]:
+    """Write a file of these bytes beside `path`, and return what puts it there at once.
+
+    Calling that again does no harm. Both raise OSError.
+    """
+    staged = staged_beside(path)
+    try:
+        staged.write_bytes(data)
+        _flush(staged)
+    except BaseException:
+        staged.unlink(missing_ok=True)
+        raise
+
+    shown = False
+
+    def publish() -> Path:
+        nonlocal shown
+        try:
+            if not shown:
+                show(staged, path)
+                shown = True
+        finally:
+            staged.unlink(missing_ok=True)
+        return path
+
+    return publish
+
+
 def staged_beside(path: Path) -> Path:
-    """A new name in the folder of `path` that no reader looks at, for what will take its place."""
+    """A new name in the folder of `path` that no reader looks at, for what will take its place.
+
+    What processes that died were writing there under such a name is deleted.
+    """
+    remove_stale(path.parent.glob(f".{escape(path.name)}.*{STAGED}"))
     return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}{STAGED}")
 
 
@@ -46,25 +103,37 @@ def show(staged: Path, path: Path) -> None:
 
     Raises OSError.
     """
-    if staged.is_file():
-        _flush(staged)
+    for inside in staged.rglob("*") if staged.is_dir() else ():
+        _flush(inside)
+    _flush(staged)
     staged.replace(path)
     _flush(path.parent)
 
 
 def sweep_staged(folder: Path) -> None:
-    """Delete what processes that died were writing in a folder, once it is old enough to be nobody's."""
-    for staged in folder.glob(f".*{STAGED}"):
-        try:
-            if is_stale(staged):
-                staged.unlink()
-        except FileNotFoundError:
-            continue  # it has just been shown
+    """Delete what processes that died were writing in a folder."""
+    remove_stale(folder.glob(f".*{STAGED}"))
+
+
+def remove_stale(paths: Iterable[Path]) -> None:
+    """Delete those of the files and folders that are stale."""
+    for path in paths:
+        with suppress(FileNotFoundError):  # somebody else has deleted it, or it has just been shown
+            if not is_stale(path):
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
 
 
 def is_stale(path: Path) -> bool:
-    """Whether nobody has written here for so long that nobody will. Raises FileNotFoundError."""
-    return time.time() - path.stat().st_mtime > STALE_S
+    """Whether nobody has written to a file, or anywhere in a folder, for so long that nobody will.
+
+    Raises FileNotFoundError.
+    """
+    everything = [path, *path.rglob("*")] if path.is_dir() else [path]
+    return time.time() - max(written.stat().st_mtime for written in everything) > STALE_S
 
 
 def file_sha256(path: Path) -> str:
@@ -74,9 +143,12 @@ def file_sha256(path: Path) -> str:
 
 
 def _flush(path: Path) -> None:
-    """Bring a file's content, or a folder's names, to the disk."""
+    """Bring a file's content, or a folder's names, to the disk, where its file system can be asked to."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_FLUSHING:
+            raise
     finally:
         os.close(descriptor)

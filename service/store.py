@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from service.calibration import Calibration
 from service.errors import InvalidManifest, ModelNotFound, WrongTask
 from service.files import file_sha256, write_whole
 from service.settings import Settings
@@ -32,6 +33,8 @@ ONNX = "onnx"
 WEIGHTS = ("weights.safetensors", "weights.onnx")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """What a folder of the store may be called, so that an id never leads elsewhere."""
+_NUMBERS = re.compile(r"\[\s+([-+.\deE,\s]+?)\s+\]")
+"""A list of nothing but numbers, over several lines."""
 
 
 class _Written(BaseModel):
@@ -54,6 +57,12 @@ class ImageInput(_Written):
         " those of `resampling` do not; `as-sent` resizes nothing and needs images of one size.",
     )
     pad: int = Field(0, ge=0, description="Black pixels added on each side before normalising.")
+    ink: Literal["light"] | None = Field(
+        None, description="Of one drawn character: light ink on black, to which `/classify` and `/explain` turn images."
+    )
+    frame: Literal["centred"] | None = Field(
+        None, description="Where that lies: scaled and centred by its mass as in MNIST, to which they bring it."
+    )
 
     @property
     def in_whole_pixels(self) -> bool:
@@ -62,13 +71,16 @@ class ImageInput(_Written):
 
     @property
     def filter(self) -> Literal["bicubic", "bilinear"]:
-        """That of Pillow which brings images to size as bytes, or comes nearest to `resample` there."""
+        """Pillow's filter that brings images to size as bytes, or comes nearest to `resample` there."""
         return "bicubic" if "bicubic" in self.resample else "bilinear"
 
     @model_validator(mode="after")
     def _one_value_a_channel(self) -> Self:
         if not len(self.mean) == len(self.std) == self.channels:
             raise ValueError("mean and std need one value a channel")
+        square_and_grey = self.channels == 1 and self.size[0] == self.size[1]
+        if (self.ink is None) != (self.frame is None) or (self.ink and not square_and_grey):
+            raise ValueError("ink and frame go together, and describe square images in grey")
         return self
 
 
@@ -173,7 +185,7 @@ class Manifest(_Written):
 
     @property
     def latent(self) -> int:
-        """How many numbers from N(0, 1) a generator makes one item of. Raises WrongTask for what is none."""
+        """How many numbers from N(0, 1) a generator makes one item of. Raises WrongTask for a model that is none."""
         drawn = self.output or self.points
         if drawn is None:
             raise WrongTask(f"A model that does {self.task} draws nothing.")
@@ -224,6 +236,9 @@ class Card(_Written):
         {}, description="The last row of its history, where there is one: of a stack, means and deviations over it."
     )
     scores: dict[str, Score]
+    calibration: Calibration | None = Field(
+        None, description="What makes a classifier's probabilities ones to believe; `chapterhouse calibrate` finds it."
+    )
 
 
 class Model:
@@ -265,9 +280,14 @@ class Model:
         except (OSError, ValidationError) as error:
             raise InvalidManifest(f"{path}: {error}") from error
 
+    @property
+    def calibration(self) -> Calibration | None:
+        """What the card says of a classifier's probabilities; None where nobody has calibrated it."""
+        return self.card.calibration if self.card else None
+
     @cached_property
     def weights_sha256(self) -> str | None:
-        """What the card says of the weights; of an ONNX file, which was put there by hand, what it is."""
+        """The weights' sha256 as the card says; of an ONNX file, which needs no card, as the file is."""
         if self.card is None and self.weights.suffix == ".onnx":
             return file_sha256(self.weights)
         return self.card.sha256 if self.card else None
@@ -367,6 +387,7 @@ class ModelStore:
 
 
 def write_card(card: Card, path: Path) -> None:
-    """Write `card.json` so that a reader sees the old one or the new one, never half of it."""
+    """Write `card.json`, a row of numbers on one line; a reader sees the old one or the new one, never half of it."""
     text = json.dumps(card.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
+    text = _NUMBERS.sub(lambda row: f"[{' '.join(row[1].split())}]", text)
     write_whole(path, text.encode())

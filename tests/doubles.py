@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from waiting import PATIENCE_S
 
 from service.datasets.mackey_glass import mackey_glass
 from service.files import file_sha256
@@ -72,7 +73,7 @@ class Slow(Echo):
     def meet(self, firsts: list[int]) -> None:  # noqa: ARG002 - slow on everything
         """Wait for the test."""
         self.entered.set()
-        self.let_go.wait(60)
+        assert self.let_go.wait(PATIENCE_S), "nobody let it go"
 
 
 class Failing(Echo):
@@ -291,9 +292,14 @@ def images(*firsts: int) -> NDArray[np.uint8]:
 
 
 def echoed(*firsts: int) -> NDArray[np.float32]:
-    """What Echo answers to `images(*firsts)`: probabilities (n, 4)."""
-    logits = images(*firsts).reshape(len(firsts), 4) / 255 * 10
-    powers = np.exp(logits)
+    """What Echo answers to `images(*firsts)`: logits (n, 4)."""
+    logits: NDArray[np.float32] = (images(*firsts).reshape(len(firsts), 4) / 255 * 10).astype(np.float32)
+    return logits
+
+
+def likely(*firsts: int) -> NDArray[np.float32]:
+    """The probabilities (n, 4) that this means, of a model that nobody has calibrated."""
+    powers = np.exp(echoed(*firsts))
     probabilities: NDArray[np.float32] = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
     return probabilities
 

@@ -20,6 +20,7 @@ FILLERS = {"util", "utils", "helper", "helpers", "common", "base", "core", "mana
 FOLDERS = ("service", "tests", "benchmarks", "experiments", "deploy")
 PROGRAMS = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 MODULES = [path for path in PROGRAMS if path.is_relative_to(ROOT / "service")]
+TESTS = [path for path in PROGRAMS if path.is_relative_to(ROOT / "tests")]
 DASHBOARDS = ROOT / "deploy" / "grafana" / "dashboards"
 
 
@@ -36,30 +37,53 @@ def test_imports_point_down() -> None:
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=name_of)
 def test_no_file_is_long(path: Path) -> None:
-    assert len(path.read_text("utf-8").splitlines()) <= LONGEST
+    lines = len(path.read_text("utf-8").splitlines())
+    assert lines <= LONGEST, (
+        f"{name_of(path)} has {lines} lines, more than {LONGEST}; give what belongs together a file"
+    )
 
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=name_of)
 def test_no_name_is_a_filler(path: Path) -> None:
     words = {word for part in path.relative_to(ROOT).with_suffix("").parts for word in re.split(r"[_.-]", part.lower())}
-    assert not words & FILLERS
+    assert not words & FILLERS, f"{name_of(path)}: {words & FILLERS} says nothing; name the file after what is in it"
     classes = [node.name for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.ClassDef)]
-    assert not [name for name in classes if re.search(r"(Manager|Helper|Utils?|Handler)$", name)]
+    empty = [name for name in classes if re.search(r"(Manager|Helper|Utils?|Handler)$", name)]
+    assert not empty, f"{name_of(path)}: the last word of {', '.join(empty)} says nothing; leave it out"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_every_module_opens_with_one_line_that_says_what_it_is_for(path: Path) -> None:
     purpose = (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").split("\n\n")[0]
-    assert purpose
-    assert "\n" not in purpose
-    assert path.read_text("utf-8").startswith('"""')
+    where = f'{name_of(path)} does not begin with """one line that says what the module is for."""'
+    assert purpose, where
+    assert "\n" not in purpose, where
+    assert path.read_text("utf-8").startswith('"""'), where
 
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=name_of)
 def test_no_file_has_banners_or_promises(path: Path) -> None:
     text = path.read_text("utf-8")
-    assert not re.search(r"^\s*#\s*[-=#*~]{4,}", text, re.MULTILINE)
-    assert not re.search(r"#.*\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b", text)
+    where = name_of(path)
+    assert not re.search(r"^\s*#\s*[-=#*~]{4,}", text, re.MULTILINE), f"{where} has a banner; take it out"
+    promise = re.search(r"#.*\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b", text)
+    assert not promise, f"{where} promises something: {promise and promise[0]}; do it, or take the line out"
+
+
+@pytest.mark.parametrize("path", [path for path in TESTS if path.name != "waiting.py"], ids=name_of)
+def test_no_test_sleeps_or_waits_for_ever(path: Path) -> None:
+    tree = ast.parse(path.read_text("utf-8"))
+    awaited = [node.value for node in ast.walk(tree) if isinstance(node, ast.Await)]  # these end with their test's time
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        said = ast.unparse(call)
+        assert said == "asyncio.sleep(0)" or not re.match(r"(time|asyncio)\.sleep\(", said), f"waiting.until: {said}"
+        assert call in awaited or not re.search(r"\.(wait|join)\(\)$", said), f"no limit: {said}"
+        assert not re.fullmatch(r"asyncio\.to_thread\([\w.]+\.(wait|join)\)", said), f"no limit: {said}"
+
+
+@pytest.mark.parametrize("path", TESTS, ids=name_of)
+def test_no_test_draws_anew_every_time(path: Path) -> None:
+    assert not re.search(r"\b(default_rng|Random|seed)\(\)", ast.unparse(ast.parse(path.read_text("utf-8"))))
 
 
 def instruments() -> dict[str, MetricWrapperBase]:
@@ -83,14 +107,17 @@ def dashboard_queries() -> str:
 def test_every_instrument_has_a_panel(name: str) -> None:
     instrument = instruments()[name]
     exposed = instrument._name + ("_total" if isinstance(instrument, Counter) else "")
-    assert re.search(rf"\b{exposed}(_bucket|_sum|_count)?\b", dashboard_queries())
+    assert re.search(rf"\b{exposed}(_bucket|_sum|_count)?\b", dashboard_queries()), (
+        f"no panel in {DASHBOARDS.relative_to(ROOT)} shows {exposed}; add one, or do without the instrument"
+    )
 
 
 def test_every_query_of_the_dashboard_asks_for_an_instrument_that_exists() -> None:
     known = {instrument._name for instrument in instruments().values()}
     asked = set(re.findall(r"\bchapterhouse_\w+", dashboard_queries()))
     assert asked
-    assert {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in asked} <= known
+    unknown = {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in asked} - known
+    assert not unknown, f"panels ask for {unknown}, which service/telemetry/instruments.py does not have"
 
 
 def test_an_instruments_name_ends_in_its_unit() -> None:

@@ -10,7 +10,7 @@ from service.errors import InvalidManifest, ModelNotFound, WrongTask
 from service.files import file_sha256
 from service.nets.registry import NETS
 from service.settings import Settings
-from service.store import Card, Model, ModelStore
+from service.store import Card, Model, ModelStore, write_card
 
 
 def write(folder: Path, manifest: str) -> Model:
@@ -132,11 +132,14 @@ SHIPPED = [Model(path.parent) for path in sorted(Settings().shipped_models_dir.g
 
 @pytest.mark.parametrize("model", SHIPPED, ids=[model.id for model in SHIPPED])
 def test_every_shipped_manifest_is_one(model: Model) -> None:
-    assert model.manifest.net in NETS
-    assert model.id.startswith(model.manifest.net.partition("-")[0]) or model.manifest.task == "generate"
+    where, net = f"models_store/{model.id}/model.toml", model.manifest.net
+    assert net in NETS, f"{where} has net = {net!r}, which has no line in NETS of service/nets/registry.py"
+    begins = model.id.startswith(net.partition("-")[0]) or model.manifest.task == "generate"
+    assert begins, f"models_store/{model.id} does not begin with the net's name; <net>-<dataset>[-<variant>] is an id"
     if model.card is not None:
-        assert model.card.sha256 == file_sha256(model.weights)
-        assert model.card.size_bytes == model.weights.stat().st_size
+        other = f"{model.weights.name} of {model.id} is not what card.json is about; `chapterhouse train` writes both"
+        assert model.card.sha256 == file_sha256(model.weights), other
+        assert model.card.size_bytes == model.weights.stat().st_size, other
 
 
 @pytest.mark.parametrize(
@@ -170,3 +173,14 @@ def test_every_model_of_others_says_where_it_comes_from() -> None:
         assert bool(source.sha256) == bool(source.sha256_from), model_id
         assert bool(source.key_map) != (source.format == "onnx"), model_id
         assert not (Settings().shipped_models_dir / model_id / "weights.safetensors").exists(), model_id
+
+
+def test_a_row_of_numbers_is_one_line_of_a_card_and_nothing_of_it_is_lost(tmp_path: Path) -> None:
+    shipped = ModelStore(Settings().shipped_models_dir).get("mlp-mnist").card
+    assert shipped is not None
+    card = shipped.model_copy(update={"recipe": {"steps": [0.5, -1e-05, 3], "names": ["a", "b"], "none": []}})
+    write_card(card, tmp_path / "card.json")
+    text = (tmp_path / "card.json").read_text("utf-8")
+    assert '"steps": [0.5, -1e-05, 3],' in text
+    assert '"names": [\n' in text
+    assert Card.model_validate_json(text) == card

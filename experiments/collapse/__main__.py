@@ -12,7 +12,7 @@ import argparse
 import asyncio
 from pathlib import Path
 
-from experiments.collapse.digits import CLASSIFIER, Judge
+from experiments.collapse.digits import EXTRACTOR, NAMERS, Judge
 from experiments.collapse.document import render
 from experiments.collapse.gathering import gather
 from experiments.collapse.record import read_record, write_record
@@ -35,7 +35,8 @@ async def measure(settings: Settings, state: Path) -> None:
     test = find_dataset(MNIST.dataset).load(settings.data, "test").images
     found = []
     async with LocalEngine(store) as engine:
-        judge = await Judge.beside(test, store.get(CLASSIFIER, task="classify"), engine)
+        extractor, *namers = (store.get(name, task="classify") for name in (EXTRACTOR, *NAMERS))
+        judge = await Judge.beside(test, extractor, namers, engine)
         async for model, measurement in gather(folder, state, known, judge):
             found.append(measurement)
             print(

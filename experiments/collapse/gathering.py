@@ -14,6 +14,11 @@ from service.training.history import FILE, Row, read_history
 class Examiner(Protocol):
     """Whoever judges digits."""
 
+    @property
+    def seen_by(self) -> str:
+        """Whose eyes these are: what other ones saw is looked at again."""
+        ...
+
     async def look(self, model: Model) -> Digits:
         """What a generator's images are worth."""
         ...
@@ -24,8 +29,8 @@ async def gather(
 ) -> AsyncIterator[tuple[Model, Measurement]]:
     """Measure every generator that has weights and a card, in the order of the tables.
 
-    What needs images is not measured again on weights that it is known of, and what is known of a history stays where
-    the history is gone.
+    What needs images is not measured again where the same eyes saw those of the same weights, and what is known of a
+    history stays where the history is gone.
     """
     for table in TABLES:
         for model in table.generators(store):
@@ -39,7 +44,9 @@ async def gather(
             rows = read_ended(model.id, card, state)
             correlation = correlate(rows) or (before.correlation if before else None)
             if table is MNIST:
-                digits = before.digits if before and before.digits else await examiner.look(model)
+                digits = before.digits if before else None
+                if digits is None or digits.seen_by != examiner.seen_by:
+                    digits = await examiner.look(model)
                 yield model, found.model_copy(update={"digits": digits, "correlation": correlation})
             else:
                 yield model, found.model_copy(update={"coverage": coverage_of(card, rows)})

@@ -30,7 +30,7 @@ class Coverage(_Kept):
 
 
 class Digits(_Kept):
-    """A generator of digits as an independent classifier sees its images."""
+    """A generator of digits as independent classifiers see its images."""
 
     shares: tuple[float, ...]
     """Of the images that are named 0, 1, …"""
@@ -40,6 +40,10 @@ class Digits(_Kept):
     fid: float
     floor: float
     """FID between two halves of the test images."""
+    confident_real: float | None = None
+    """The share of the test images that are named with confidence."""
+    seen_by: str = ""
+    """The classifiers, their weights and temperatures; empty where nobody wrote them down."""
 
 
 class Correlation(_Kept):
@@ -89,7 +93,7 @@ class Measurement(_Kept):
         """Every number that something can be asked of, by name."""
         if self.digits is not None:
             extremes = {"rarest": min(self.digits.shares), "commonest": max(self.digits.shares)}
-            return extremes | self.digits.model_dump(exclude={"shares"})
+            return extremes | self.digits.model_dump(exclude={"shares", "confident_real", "seen_by"})
         assert self.coverage is not None
         found = {"modes": self.coverage.modes, "good": self.coverage.good, "reverse_kl": self.coverage.reverse_kl}
         return {name: spread.mean for name, spread in found.items() if spread is not None}

@@ -10,10 +10,11 @@ from experiments.collapse.tables import STACKED, Table, name_of
 from experiments.pictures import laid_out
 from service.imaging import tile
 from service.metrics.mode_coverage import mode_coverage
+from service.operations.generate import gather_samples
 from service.packing.plots import SIDE, PlotPNG
 from service.packing.stream import Contents
 from service.runtime.calls import EngineClient
-from service.scoring.images import POINTS, sample
+from service.scoring.images import POINTS
 from service.store import Model
 
 PANEL = 292
@@ -41,7 +42,7 @@ async def _panel(model: Model, engine: EngineClient) -> tuple[str, Image.Image]:
         return name, _empty()
     if model.manifest.points is not None:
         return await _plot(model, engine)
-    images = await sample(engine, model, seed=0, count=IMAGES)
+    images = await gather_samples(engine, model, seed=0, count=IMAGES)
     grid = tile(images)
     picture = Image.fromarray(grid[:, :, 0] if grid.shape[2] == 1 else grid).convert("RGB")
     return name, picture.resize((PANEL, PANEL), Image.Resampling.LANCZOS) if picture.width > PANEL else picture
@@ -52,7 +53,7 @@ async def _plot(model: Model, engine: EngineClient) -> tuple[str, Image.Image]:
     spec = model.manifest.points
     assert spec is not None
     assert spec.deviation is not None
-    points = await sample(engine, model, seed=0, count=POINTS)
+    points = await gather_samples(engine, model, seed=0, count=POINTS)
     plot = PlotPNG(Contents(model.id, model.version, 0, POINTS, (2,), modes=spec.modes, deviation=spec.deviation))
     plot.add(points)
     whole = Image.open(io.BytesIO(plot.finish())).crop((0, 0, SIDE, SIDE))

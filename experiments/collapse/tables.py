@@ -6,19 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from service.store import Model
+from service.training.adversarial.systems.registry import SYSTEMS
 
-SYSTEMS = {
-    "gan": "GAN",
-    "minibatch": "minibatch discrimination",
-    "unrolled": "Unrolled GAN",
-    "wgan": "WGAN",
-    "wgan-gp": "WGAN-GP",
-    "dragan": "DRAGAN",
-    "ebgan": "EBGAN",
-    "madgan": "MAD-GAN",
-    "pacgan": "PacGAN",
-}
-"""The keys of a manifest's `system` and what papers call it, in the order of the rows."""
+ORDER = ("gan", "minibatch", "unrolled", "wgan", "wgan-gp", "dragan", "ebgan", "madgan", "pacgan")
+"""The systems in the order of the rows, by the keys of a manifest's `system`; others come after them."""
 
 
 class Demand(NamedTuple):
@@ -44,14 +35,15 @@ class Table:
     protocol: str
     modes: int
     demands: tuple[Demand, ...] = ()
-    asked_of: tuple[str, ...] = tuple(SYSTEMS)
+    asked_of: tuple[str, ...] = ORDER
     """The systems of which that is asked."""
 
     def generators(self, store: Path) -> list[Model]:
         """Every generator of this dataset that has a manifest in the store, trained or not."""
         models = [Model(path.parent) for path in sorted(store.glob("*/model.toml"))]
         chosen = [model for model in models if self._holds(model)]
-        return sorted(chosen, key=lambda model: (list(SYSTEMS).index(system_of(model)), model.id))
+        rows = [*ORDER, *SYSTEMS]
+        return sorted(chosen, key=lambda model: (rows.index(system_of(model)), model.id))
 
     def _holds(self, model: Model) -> bool:
         manifest = model.manifest
@@ -67,7 +59,7 @@ def name_of(model: Model) -> str:
     """What a row is called: the system, and which form of it."""
     options = model.manifest.training.get("system_options", {})
     minimax = " (minimax)" if options.get("form") == "minimax" else ""
-    return f"{SYSTEMS[system_of(model)]}{options.get('packed', '')}{minimax}"
+    return f"{SYSTEMS[system_of(model)].title}{options.get('packed', '')}{minimax}"
 
 
 POINTS = (
@@ -98,8 +90,8 @@ STACKED = Table(
     dataset="stacked-mnist",
     title="Stacked-MNIST",
     protocol="Three random digits of MNIST as the colours of one image: a thousand modes. 26,000 images of each"
-    " generator; `lenet5-mnist` names the digit of each channel, whatever its confidence, and three names are a mode,"
-    " covered by one image.",
+    " generator; `nin-mnist` and `mlp-mnist` together name the digit of each channel, whatever their confidence, and"
+    " three names are a mode, covered by one image.",
     modes=1000,
     demands=(Demand("modes", least=990),),
     asked_of=("pacgan",),
@@ -109,9 +101,10 @@ MNIST = Table(
     dataset="mnist",
     title="MNIST",
     protocol="10,000 images of each generator beside the 10,000 test images, one body for all systems. The digits are"
-    " named by `lenet5-mnist`, which no generator learnt from; *confident* is the share of images that it names with"
-    " 0.9 or more. 1-NN is the leave-one-out accuracy on each half (0.5 is ideal), FID is on the same net's 84"
-    " features, beside its value between two halves of the test images.",
+    " named by `nin-mnist` and `mlp-mnist` together, the mean of their [calibrated](calibration.md) probabilities;"
+    " *confident* is the share of images that they name with 0.9 or more, beside that of the test images. 1-NN is the"
+    " leave-one-out accuracy on each half (0.5 is ideal) and FID the distance on the 84 features of another net,"
+    " `lenet5-mnist`, FID beside its value between two halves of the test images.",
     modes=10,
     demands=(
         Demand("rarest", least=0.05),

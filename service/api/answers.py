@@ -1,12 +1,12 @@
-"""One evaluation in the form that its caller takes: JSON, Markdown, JUnit XML, or a page."""
+"""One evaluation in the form that its caller asks for: JSON, Markdown, JUnit XML, or a page."""
 
 import asyncio
 from typing import Any
 
 import orjson
-from fastapi import Request, Response
+from fastapi import Response
 
-from service.api.negotiation import choose
+from service.api.openapi import TEXT
 from service.api.progress import progress_of
 from service.evaluation.figures.files import FigureFiles
 from service.evaluation.queue.jobs import Job, JobKind
@@ -14,8 +14,12 @@ from service.evaluation.rendering.formats import FORMATS, HTML, JSON
 from service.evaluation.rendering.html import render_state
 from service.evaluation.report.schema import Report
 
-FORMS: dict[str, Any] = {"content": {media_type: {} for media_type in FORMATS}}
-"""What the documentation says of an answer that comes in each of them."""
+REPORT: dict[str, Any] = {
+    "model": Report,
+    "content": {media_type: {} if media_type == JSON else TEXT for media_type in FORMATS},
+    "description": "The report, in the form that `Accept` chooses.",
+}
+"""What the document says of a report."""
 SECURITY = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'",
     "x-content-type-options": "nosniff",
@@ -23,15 +27,10 @@ SECURITY = {
 """A page shows what clients sent; it runs nothing and loads nothing."""
 
 
-def media_type_for(request: Request) -> str:
-    """The form that the caller takes a report in. Raises NotAcceptable."""
-    return choose(",".join(request.headers.getlist("accept")), tuple(FORMATS))
-
-
 async def answer(
     job: Job, media_type: str, figure_files: FigureFiles, *, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response:
-    """The report in this form; where there is none, how the evaluation stands, as a page or as JSON."""
+    """The report in this form or, where there is none, the state of the evaluation, as a page or as JSON."""
     headers = {"vary": "accept", **(headers or {})}
     if media_type == HTML:
         headers |= SECURITY

@@ -3,103 +3,92 @@
 import io
 import re
 from functools import lru_cache
-from typing import Any, NamedTuple
-from urllib.parse import parse_qsl
+from typing import Annotated, Any, NamedTuple
 
-import numpy as np
 import orjson
-from fastapi import Response
+from fastapi import APIRouter, Query, Response
 
-from service.api.bodies import Part, Sink, boundary_of, chunks, read_body, read_form
+from service.api.bodies import IMAGE_BODY, IMAGE_BODY_TYPES, Part, Sink, boundary_of, chunks, read_body, read_form
+from service.api.deadlines import Deadline
 from service.api.gate import Exchange, Watch
-from service.api.problems import PROBLEM_RESPONSES
-from service.errors import InvalidRequest, UnreadableImage, UnsupportedMediaType
-from service.imaging import MEDIA_TYPES, Pixels
-from service.runtime.calls import Call, EngineClient
+from service.api.models import headers_of
+from service.api.negotiation import JSON, choose
+from service.api.openapi import BINARY, OF_MODEL, refusals
+from service.api.queries import read_query
+from service.api.routes import Endpoint
+from service.errors import (
+    BodyTooLarge,
+    EngineUnavailable,
+    InvalidRequest,
+    ModelFailed,
+    ModelNotFound,
+    UnreadableImage,
+    UnsupportedMediaType,
+    WrongTask,
+)
+from service.operations.classify import TOP_K_DEFAULT, TOP_K_LIMIT, Labelling, check_top_k
+from service.runtime.calls import EngineClient
+from service.schemas import Classification
 from service.settings import Settings
 from service.store import Model, ModelStore
-from service.tasks.classify import Classify
 
-TOP_K_DEFAULT = 5
-TOP_K_LIMIT = 1000
-RAW_TYPES = frozenset({b"", b"application/octet-stream", *(name.encode() for name in MEDIA_TYPES)})
+router = APIRouter(tags=["models"], route_class=Endpoint)
 
-OPENAPI: dict[str, Any] = {
-    "post": {
-        "tags": ["models"],
-        "summary": "Classify",
-        "description": "The likeliest labels of one image (raw body) or of each image of a form, in the order sent.",
-        "operationId": "classify",
-        "parameters": [
-            {
-                "name": "model",
-                "in": "query",
-                "schema": {"type": "string"},
-                "description": "A model of task `classify`; the default classifier unless given.",
-            },
-            {
-                "name": "top_k",
-                "in": "query",
-                "schema": {"type": "integer", "minimum": 1, "maximum": TOP_K_LIMIT, "default": TOP_K_DEFAULT},
-            },
-            {
-                "name": "X-Deadline-Ms",
-                "in": "header",
-                "schema": {"type": "number"},
-                "description": "Work that would answer later is dropped (504).",
-            },
-        ],
-        "requestBody": {
-            "required": True,
-            "content": {
-                "image/*": {"schema": {"type": "string", "format": "binary"}},
-                "multipart/form-data": {
-                    "schema": {
-                        "type": "object",
-                        "properties": {"image": {"type": "array", "items": {"type": "string", "format": "binary"}}},
-                    }
-                },
-            },
-        },
-        "responses": {
-            "200": {
-                "description": "Labels, likeliest first; an unreadable image of a form has an `error` in its place.",
-                "content": {
-                    "application/json": {
-                        "example": {
-                            "model": "lenet5-mnist",
-                            "version": "0123456789ab",
-                            "predictions": [
-                                {"name": None, "labels": [{"label": "7", "index": 7, "probability": 0.99}]}
-                            ],
-                        }
-                    }
-                },
-            },
-            **{str(code): answer for code, answer in PROBLEM_RESPONSES.items()},
-        },
+FORM: dict[str, Any] = {
+    "schema": {
+        "type": "object",
+        "description": "Any number of images, whatever their fields are called.",
+        "properties": {"image": {"type": "array", "items": BINARY["schema"]}},
+        "additionalProperties": BINARY["schema"],
     }
+}
+CLASSIFICATION: dict[str, Any] = {
+    "model": Classification,
+    "description": "Labels, likeliest first; an unreadable image of a form has an `error` in its place.",
+    "headers": OF_MODEL,
 }
 
 
-class Query(NamedTuple):
-    """The query string of a request."""
+@router.post(
+    "/classify",
+    summary="Classify",
+    response_class=Response,
+    responses={
+        200: CLASSIFICATION,
+        **refusals(ModelNotFound, WrongTask, BodyTooLarge, UnsupportedMediaType, UnreadableImage),
+        **refusals(ModelFailed, EngineUnavailable),
+    },
+    openapi_extra={"requestBody": {"required": True, "content": {**IMAGE_BODY, "multipart/form-data": FORM}}},
+)
+async def classify(
+    model: Annotated[
+        str | None,
+        Query(
+            description="A model of task `classify`; the default classifier unless given.", examples=["lenet5-mnist"]
+        ),
+    ] = None,
+    top_k: Annotated[
+        int, Query(ge=1, le=TOP_K_LIMIT, description="How many labels of each image, at most.", examples=[3])
+    ] = TOP_K_DEFAULT,
+) -> Response:
+    """The likeliest labels of one image (raw body) or of each image of a form, in the order sent."""
+    raise NotImplementedError  # ClassifyPath answers at the gate: this declares and describes what it does
+
+
+class Asked(NamedTuple):
+    """What the query string asks."""
 
     model: str | None
     top_k: int
 
 
 @lru_cache(maxsize=1024)
-def parse_query(text: bytes) -> Query:
+def parse_query(text: bytes) -> Asked:
     """The query string's fields. Raises InvalidRequest."""
-    fields = dict(parse_qsl(text.decode("latin-1"), keep_blank_values=True))
-    unknown = fields.keys() - {"model", "top_k"}
-    if unknown:
-        raise InvalidRequest(f"/classify has no parameter {', '.join(sorted(unknown))}; it has model and top_k.")
+    fields = read_query("/classify", text, Asked._fields)
     top_k = fields.get("top_k", str(TOP_K_DEFAULT))
-    if not (re.fullmatch("[0-9]{1,9}", top_k) and 1 <= int(top_k) <= TOP_K_LIMIT):
-        raise InvalidRequest.of_field("top_k", f"must be a whole number from 1 to {TOP_K_LIMIT}")
-    return Query(fields.get("model"), int(top_k))
+    whole = re.fullmatch("[0-9]{1,9}", top_k) is not None
+    return Asked(fields.get("model"), check_top_k(int(top_k) if whole else 0))
 
 
 class Picture(io.BytesIO):
@@ -110,7 +99,7 @@ class Picture(io.BytesIO):
         self.name = name
 
     def close(self) -> None:
-        """Keep the bytes: the part is whole, not done with."""
+        """Keep the bytes: the part is whole, and is read after this."""
 
 
 class ClassifyPath:
@@ -120,50 +109,40 @@ class ClassifyPath:
         self._settings = settings
         self._store = store
         self._engine = engine
-        self._task = Classify()
 
     async def __call__(self, exchange: Exchange) -> Response:
         """Answer one request. Raises ServiceError."""
         query = parse_query(exchange.scope["query_string"])
+        choose(exchange.headers.get(b"accept", b"").decode("latin-1"), (JSON,))
+        deadline = Deadline(exchange.headers.get(b"x-deadline-ms"))
+        if deadline.at is None:
+            return await self._answer(exchange, query, None)
+        async with deadline.kept():
+            return await self._answer(exchange, query, deadline.at)
+
+    async def _answer(self, exchange: Exchange, query: Asked, deadline: float | None) -> Response:
         model = self._store.get(query.model or self._settings.default_classifier, task="classify")
-        deadline = exchange.deadline()
+        labelling = await self._understand(exchange, model, query.top_k)
+        with Watch(exchange.receive):
+            answer = await labelling.ask(self._engine, deadline=deadline, request_id=exchange.request_id)
+        return Response(orjson.dumps(answer), media_type=JSON, headers=headers_of(model))
+
+    async def _understand(self, exchange: Exchange, model: Model, top_k: int) -> Labelling:
+        """The request that a body makes, raw or as a form. Raises ServiceError."""
         content_type = exchange.headers.get(b"content-type", b"")
         kind = content_type.partition(b";")[0].strip().lower()
-        names: list[str | None]
-        prepared: list[Pixels | UnreadableImage]
-        if kind in RAW_TYPES:
-            names = [None]
-            prepared = [self._prepare(await self._read(exchange), model)]
-        elif kind == b"multipart/form-data":
+        limit_pixels = self._settings.image_limit_pixels
+        if kind in IMAGE_BODY_TYPES:
+            data = await self._read(exchange)
+            return Labelling.of_one(data, model, top_k=top_k, limit_pixels=limit_pixels)
+        if kind == b"multipart/form-data":
             pictures = await self._read_form(exchange, content_type)
-            names = [picture.name for picture in pictures]
-            prepared = [self._prepare_in_place(picture.getvalue(), model) for picture in pictures]
-        else:
-            raise UnsupportedMediaType(
-                f"{kind.decode('latin-1')} is not read here; send an image (image/png, image/jpeg, …) "
-                "or a form (multipart/form-data) of images."
-            )
-        images = [image for image in prepared if not isinstance(image, UnreadableImage)]
-        answers: list[list[dict[str, Any]]] = []
-        if images:
-            with Watch(exchange.receive):
-                [probabilities] = await self._engine.submit(
-                    Call(model.id, "classify"),
-                    [images[0] if len(images) == 1 else np.concatenate(images)],
-                    deadline=deadline,
-                    request_id=exchange.request_id,
-                )
-            labels = model.manifest.labels
-            answers = [self._task.finish(row, labels, query.top_k) for row in probabilities]
-        left = iter(answers)
-        predictions = [
-            {"name": name, "error": image.problem()}
-            if isinstance(image, UnreadableImage)
-            else {"name": name, "labels": next(left)}
-            for name, image in zip(names, prepared, strict=True)
-        ]
-        reply = {"model": model.id, "version": model.version, "predictions": predictions}
-        return Response(orjson.dumps(reply), media_type="application/json")
+            images = ((picture.name, picture.getvalue()) for picture in pictures)
+            return Labelling.of(images, model, top_k=top_k, limit_pixels=limit_pixels)
+        raise UnsupportedMediaType(
+            f"{kind.decode('latin-1')} is not read here; send an image (image/png, image/jpeg, …) "
+            "or a form (multipart/form-data) of images."
+        )
 
     async def _read(self, exchange: Exchange) -> bytes:
         length = exchange.headers.get(b"content-length")
@@ -185,12 +164,3 @@ class ClassifyPath:
         if not pictures:
             raise InvalidRequest("The form holds no image.")
         return pictures
-
-    def _prepare(self, data: bytes, model: Model) -> Pixels:
-        return self._task.prepare(data, model.input, limit_pixels=self._settings.image_limit_pixels)
-
-    def _prepare_in_place(self, data: bytes, model: Model) -> Pixels | UnreadableImage:
-        try:
-            return self._prepare(data, model)
-        except UnreadableImage as error:
-            return error

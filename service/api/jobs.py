@@ -9,15 +9,17 @@ import time
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Depends, Header, Request
 from pydantic import BaseModel
 
 from service.api.bodies import Part, Sink, boundary_of, chunks, read_form
+from service.api.deadlines import deadline_within
 from service.api.state import State
 from service.errors import BodyTooLarge, DiskFull, InvalidRequest, Overloaded
 from service.evaluation.queue.jobs import Job, JobKind
+from service.evaluation.threads import in_thread
 
 WAIT_DEFAULT_S = 30.0
 WAIT_LIMIT_S = 600.0
@@ -37,7 +39,7 @@ class Field(io.BytesIO):
         return super().write(data)
 
     def close(self) -> None:
-        """Keep the bytes: the part is whole, not done with."""
+        """Keep the bytes: the part is whole, and is read after this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +55,19 @@ Check = Callable[[Form], Awaitable[BaseModel]]
 
 
 async def accept(request: Request, state: State, check: Check, *, files: Collection[str], kind: JobKind) -> str:
-    """Receive a form, have it checked, and put what `check` answers into the queue; the job's id.
+    """Receive a form, check it, and queue the request that `check` makes of it; the job's id.
 
-    Raises what reading and checking raise, Overloaded where what waits already fills the disk's share, and DiskFull;
-    nothing is left behind then.
+    Raises what reading and checking raise, DeadlineExceeded while they last, Overloaded where uploads already fill
+    their share of the disk, and DiskFull; nothing is left behind then.
     """
     job_id = secrets.token_hex(8)
     folder = state.uploads.begin(job_id, expected_bytes=_length_of(request))
     try:
         await asyncio.to_thread(_check_room, state)
         asked = await check(await _receive(request, state, folder, files))
+        deadline_within(request).lift()
         await asyncio.to_thread(_check_room, state)
-        state.uploads.commit(job_id)
+        await in_thread(lambda _: state.uploads.commit(job_id))
         await asyncio.to_thread(state.jobs.accept, job_id, asked.model_dump(mode="json"), kind)
     except BaseException as error:
         state.uploads.discard(job_id)
@@ -74,9 +77,10 @@ async def accept(request: Request, state: State, check: Check, *, files: Collect
     return job_id
 
 
-async def until_over(request: Request, state: State, job_id: str) -> Job:
-    """The job when it is over, when the caller's wait is, or when this front is told to stop."""
-    until = time.monotonic() + _wait_of(request.headers.get("prefer", ""))
+async def until_over(request: Request, state: State, job_id: str, *, wait_s: float) -> Job:
+    """The job, once it is over, the caller has waited long enough or has a deadline, or this front is told to stop."""
+    until = time.monotonic() + wait_s
+    until = min(until, deadline_within(request).at or until)
     while True:
         job = await asyncio.to_thread(state.jobs.get, job_id)
         if job.is_over or time.monotonic() >= until or request.app.gate.draining:
@@ -120,12 +124,25 @@ def missing_file(name: str, what: str) -> InvalidRequest:
 
 
 def _length_of(request: Request) -> int:
-    """The bytes that the caller says are coming; 0 where it does not, and more than is taken is refused elsewhere."""
+    """The length that the caller declares, 0 where it declares none; what is too long is refused elsewhere."""
     length = request.headers.get("content-length", "")
     return int(length) if length.isascii() and length.isdigit() and len(length) < 16 else 0
 
 
-def _wait_of(prefer: str) -> float:
-    """The seconds that a `Prefer` header (RFC 7240) asks to wait; other preferences are passed over."""
+def wait_of(
+    prefer: Annotated[
+        str,
+        Header(
+            alias="Prefer",
+            description=f"`wait=N` (RFC 7240): seconds to wait for the end before 202, at most {WAIT_LIMIT_S:.0f}; "
+            f"{WAIT_DEFAULT_S:.0f} unless given.",
+            examples=["wait=60"],
+        ),
+    ] = "",
+) -> float:
+    """The seconds that a `Prefer` header asks to wait; other preferences are passed over."""
     found = _WAIT.search(prefer)
     return min(float(found[1]), WAIT_LIMIT_S) if found else WAIT_DEFAULT_S
+
+
+WaitDep = Annotated[float, Depends(wait_of)]

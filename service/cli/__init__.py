@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from service import __version__
-from service.cli import data, models, references
+from service.cli import data, metrics, models, references
 from service.cli.bench import bench
+from service.cli.calibrate import calibrate
 from service.cli.classify import classify
 from service.cli.evaluate import evaluate
 from service.cli.forecast import forecast
@@ -23,9 +24,10 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (serve, train, evaluate, generate, classify, forecast, bench):
+for command in (serve, train, calibrate, evaluate, generate, classify, forecast, bench):
     app.command()(command)
 app.add_typer(models.app, name="models")
+app.add_typer(metrics.app, name="metrics")
 app.add_typer(data.app, name="data")
 app.add_typer(references.app, name="references")
 

@@ -45,7 +45,7 @@ def show(answer: "Classification") -> None:
     for prediction in answer.predictions:
         labels = "  ".join(f"{label.label} {label.probability:.1%}" for label in prediction.labels)
         words = labels if prediction.error is None else f"not read: {prediction.error['detail']}"
-        say(f"{prediction.name or '':{width}}  {words}")
+        say(f"{prediction.name or '':{width}}  {'  '.join((words, *prediction.notes))}")
 
 
 def _content(path: Path) -> bytes | UnreadableImage:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.reporting import fail_clearly, say
+from service.files import show
 from service.settings import read_settings
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def fetch(
     name: Annotated[str, typer.Argument(help="A dataset, as `chapterhouse data list` calls it.")],
     force: Annotated[bool, typer.Option("--force", help="Download also what is here already.")] = False,
 ) -> None:
-    """Download a dataset from its publisher; what arrives is what was published, or is not kept."""
+    """Download a dataset from its publisher; a file that is not what was published is not kept."""
     from service.datasets.fetch import fetch as download
     from service.datasets.registry import find_dataset
 
@@ -49,14 +50,17 @@ def fetch(
 
 
 def _download_anew(dataset: "Dataset", folder: Path, meters: "Meters") -> list[Path]:
-    """Replace the files that are here by new ones when all of those have come."""
+    """Download all files again, and replace those that are here once all have come."""
     from service.datasets.fetch import fetch as download
 
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{dataset.name}-", dir=folder) as directory:
         new = download(dataset, Path(directory), report=meters.show)
         (folder / dataset.name).mkdir(exist_ok=True)
-        return [path.replace(folder / dataset.name / path.name) for path in new]
+        there = [folder / dataset.name / path.name for path in new]
+        for path, place in zip(new, there, strict=True):
+            show(path, place)
+        return there
 
 
 class Meters(ExitStack):

@@ -1,8 +1,6 @@
 """`chapterhouse generate`: new samples of a seed, into a file."""
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, BinaryIO, get_args
 
@@ -11,7 +9,8 @@ import typer
 from service.cli.places import ServerOption, place_of
 from service.cli.reporting import fail_clearly, say
 from service.errors import InvalidRequest
-from service.schemas import SEED_LIMIT, GenerateRequest, Interpolation, SampleFormat
+from service.files import written_whole
+from service.schemas import SEED_LIMIT, SampleFormat
 
 FORMATS: dict[str, SampleFormat] = {f".{name}": name for name in get_args(SampleFormat)}
 
@@ -56,30 +55,18 @@ def generate(
 
     if output.suffix.lower() not in FORMATS:
         raise InvalidRequest(f"{output} ends in none of {', '.join(FORMATS)}, which say what to write.")
-    request = GenerateRequest(
-        model=model,
-        count=count,
-        seed=seed,
-        format=FORMATS[output.suffix.lower()],
-        interpolate=None if interpolate is None else Interpolation(steps=interpolate),
-        generator=generator,
-    )
-    with place_of(server) as place, whole_file(output) as file, Meter(output.name) as meter:
-        drawn = place.generate(request, _Metered(file, meter.show_bytes))
+    with place_of(server) as place, written_whole(output) as file, Meter(output.name) as meter:
+        drawn = place.generate_into(
+            _Metered(file, meter.show_bytes),
+            model,
+            format=FORMATS[output.suffix.lower()],
+            count=count,
+            seed=seed,
+            interpolate=interpolate,
+            generator=generator,
+        )
     samples = "1 sample" if drawn.count == 1 else f"{drawn.count:,} samples"
     say(f"{output}  {samples} of {drawn.model} {drawn.version}, seed {drawn.seed}")
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears under its name when it is whole, and leaves nothing behind when it never is."""
-    staged = path.with_name(f".{path.name}.{os.getpid()}.staged")
-    try:
-        with staged.open("wb") as file:
-            yield file
-        staged.replace(path)
-    finally:
-        staged.unlink(missing_ok=True)
 
 
 class _Metered:

@@ -5,14 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from service.cli.calibrate import summary
 from service.cli.fetch import fetch
 from service.cli.nets import print_layers, show_nets
 from service.cli.reporting import EXIT_FAILED, JSONOption, fail_clearly, print_json, print_table, say
 from service.errors import ConfigurationError, DatasetMissing, InvalidManifest, PackageMissing, ReferenceNotFound
 from service.files import file_sha256
-from service.scoring.card import differing, measure_scores
+from service.scoring.card import differing, measure_calibration, measure_scores, miscalibrated
 from service.settings import Settings, read_settings
-from service.store import ONNX, Card, Model, ModelStore
+from service.store import ONNX, Card, Model, ModelStore, write_card
 
 if TYPE_CHECKING:
     from service.nets.layers import LayerRow
@@ -98,6 +99,9 @@ def verify(
     files: Annotated[
         bool, typer.Option("--files", help="Only the files: measure nothing, so that no dataset is needed.")
     ] = False,
+    rescore: Annotated[
+        bool, typer.Option("--rescore", help="Write the scores that are found on the cards instead of comparing them.")
+    ] = False,
 ) -> None:
     """Check weights, manifests and cards, and measure the cards' scores again; exits 2 where one is wrong."""
     settings = read_settings()
@@ -107,7 +111,7 @@ def verify(
         model = store.described(model_id)
         found, seen = faults(model), ""
         if not found and not files:
-            found, seen = _measured(settings, store, model)
+            found, seen = _measured(settings, store, model, rescore=rescore)
         wrong = wrong or bool(found)
         say(f"{model_id}  {'; '.join(found) or f'{model.version} is what its card says{seen}'}")
     if wrong:
@@ -147,8 +151,8 @@ def _faults_of_graph(model: Model) -> list[str]:
     return []
 
 
-def _measured(settings: Settings, store: ModelStore, model: Model) -> tuple[list[str], str]:
-    """Which scores are not the card's, and what was found in words."""
+def _measured(settings: Settings, store: ModelStore, model: Model, *, rescore: bool) -> tuple[list[str], str]:
+    """Which scores are not the card's, and what was found in words; `rescore` makes them the card's."""
     card = model.card
     if card is None or not card.scores:
         return [], ""
@@ -156,9 +160,21 @@ def _measured(settings: Settings, store: ModelStore, model: Model) -> tuple[list
         return [], ", its scores being its publisher's"
     try:
         found = asyncio.run(measure_scores(settings, store, model, card))
+        wrong = _miscalibrated(settings, model)
     except (DatasetMissing, ReferenceNotFound) as error:
         return [f"its scores cannot be measured: {error}"], ""
-    return differing(card, found), "".join(f", {name} {score.value:.6g}" for name, score in found.items())
+    if rescore:
+        write_card(card.model_copy(update={"scores": found}), model.folder / "card.json")
+    else:
+        wrong += differing(card, found)
+    return wrong, "".join(f", {name} {score.value:.6g}" for name, score in found.items())
+
+
+def _miscalibrated(settings: Settings, model: Model) -> list[str]:
+    """What of a classifier's calibration is not what its card says; nothing where nobody has calibrated it."""
+    if model.calibration is None:
+        return []
+    return miscalibrated(model.calibration, *asyncio.run(measure_calibration(settings, model, model.calibration)))
 
 
 def _faults_of_weights(model: Model, card: Card) -> list[str]:
@@ -192,12 +208,14 @@ def _store() -> ModelStore:
 
 
 def _card_facts(card: Card) -> dict[str, str]:
+    known = card.calibration
     scores = (f"{name} {score.value:.6g} on {score.on} ({score.how})" for name, score in card.scores.items())
     return {
         "weights": f"{card.size_bytes:,} bytes, sha256 {card.sha256}",
         "parameters": f"{card.parameters:,}",
         "MACs": f"{card.macs:,}",
         "scores": "; ".join(scores),
+        "calibrated": f"temperature {known.temperature:.4g}: {known.how}; {summary(known)}" if known else "",
         "trained": f"in {card.seconds:,.0f} s with seed {card.seed} on {card.hardware}",
         "versions": _words(card.versions),
     }

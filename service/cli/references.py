@@ -32,7 +32,7 @@ def make(
     dataset: Annotated[str, typer.Option(help="The dataset whose test images it holds.")],
     features: Annotated[str, typer.Option(help="The extractor that looks at them.")],
 ) -> None:
-    """Extract the features of a dataset's test images and keep them with their statistics."""
+    """Extract the features of a dataset's test images, and what its training images score against them."""
     path = asyncio.run(_make(read_settings(), name, dataset, features))
     say(f"{name}  {path}")
 
@@ -40,12 +40,21 @@ def make(
 async def _make(settings: Settings, name: str, dataset: str, features: str) -> str:
     from service.datasets.registry import find_dataset
     from service.evaluation.references import save_reference
+    from service.evaluation.store_reference import reference_of_images
     from service.runtime.in_process import LocalEngine
-    from service.scoring.images import dataset_reference
 
     store = ModelStore.of(settings)
     extractor = store.extractor(features)
-    images = find_dataset(dataset).load(settings.data, "test").images
+    source = find_dataset(dataset)
+    images, others = (source.load(settings.data, part).images for part in ("test", "train"))
     async with LocalEngine(store) as engine:
-        reference = await dataset_reference(name, images, extractor, engine, dataset=f"{dataset} test")
+        reference = await reference_of_images(
+            name,
+            images,
+            extractor,
+            engine,
+            dataset=f"{dataset} test",
+            others=others,
+            others_are=f"{dataset} train",
+        )
     return str(save_reference(reference, settings.trained_models_dir / "references"))

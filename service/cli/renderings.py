@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.places import Place
 from service.errors import InvalidRequest
 
 if TYPE_CHECKING:
+    from service.cli.places import Place
     from service.evaluation.report.schema import Report
 
 FailIfOption = Annotated[
@@ -40,12 +40,17 @@ def thresholds_of(thresholds: str | None, fail_if: Sequence[str]) -> str | None:
 def _negated(condition: str) -> str:
     found = _CONDITION.fullmatch(condition)
     if found is None:
-        raise InvalidRequest(f"--fail-if {condition!r}: write it as METRIC>LIMIT, such as fid>30.")
+        raise InvalidRequest(f"--fail-if {condition!r}: write it as METRIC>LIMIT, such as fid>1.")
     return f"{found[1]}{NEGATED[found[2]]}{found[3]}"
 
 
 def write_renderings(
-    report: "Report", place: Place, *, markdown: Path | None = None, junit: Path | None = None, html: Path | None = None
+    report: "Report",
+    place: "Place",
+    *,
+    markdown: Path | None = None,
+    junit: Path | None = None,
+    html: Path | None = None,
 ) -> None:
     """Write those forms of the report that have a file."""
     from service.evaluation.rendering.junit import render_junit

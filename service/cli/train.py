@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from service.cli.reporting import fail_clearly, say
+from service.files import copy_whole
 from service.scoring.card import measure_scores
 from service.settings import read_settings
 from service.store import Model, ModelStore, write_card
@@ -81,6 +82,4 @@ def _publish(staged: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for name in ("model.toml", "weights.safetensors", "recording.safetensors", "card.json"):
         if (staged / name).exists() and (name != "model.toml" or not (target / name).exists()):
-            passing = target / f"{name}.staged"
-            shutil.copy(staged / name, passing)
-            passing.replace(target / name)
+            copy_whole(staged / name, target / name)

@@ -1,14 +1,16 @@
-"""Downloads datasets from their publishers, each file whole or not at all."""
+"""Downloads, whole or not at all: datasets from their publishers, and whatever else lies at an address."""
 
 import hashlib
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Literal
 
 import httpx
 
 from service.datasets.publication import Dataset, PublishedFile
 from service.errors import DatasetMissing
+from service.files import written_whole
 
 TIMEOUT_S = 30.0
 
@@ -28,29 +30,46 @@ def fetch(
     with nullcontext(client) if client else httpx.Client(timeout=TIMEOUT_S) as connection:
         for file in dataset.files:
             if not (folder / file.name).is_file():
-                _download(file, folder, connection, report or _stay_silent)
+                _fetch_file(file, folder, connection, report)
     return [folder / file.name for file in dataset.files]
 
 
-def _download(file: PublishedFile, folder: Path, client: httpx.Client, report: OnDownload) -> None:
-    staged = folder / f"{file.name}.staged"
-    digest = hashlib.md5(usedforsecurity=False)
+def _fetch_file(file: PublishedFile, folder: Path, client: httpx.Client, report: OnDownload | None) -> None:
+    def check(digest: str) -> None:
+        if digest != file.md5:
+            raise DatasetMissing(f"{file.url} sent another file than the published one: md5 {digest}.")
+
     try:
-        with client.stream("GET", file.url, follow_redirects=True) as reply, staged.open("wb") as target:
-            reply.raise_for_status()
-            length = int(reply.headers["Content-Length"]) if "Content-Length" in reply.headers else None
-            for chunk in reply.iter_raw():
-                target.write(chunk)
-                digest.update(chunk)
-                report(file.name, reply.num_bytes_downloaded, length)
-        if digest.hexdigest() != file.md5:
-            raise DatasetMissing(f"{file.url} sent another file than the published one: md5 {digest.hexdigest()}.")
-        staged.replace(folder / file.name)
+        download(file.url, folder / file.name, check=check, algorithm="md5", client=client, report=report)
     except httpx.HTTPError as error:
         raise DatasetMissing(f"{file.url} cannot be downloaded: {error}") from error
-    finally:
-        staged.unlink(missing_ok=True)
 
 
-def _stay_silent(name: str, received: int, total: int | None) -> None:
-    """Nobody watches."""
+def download(
+    url: str,
+    path: Path,
+    *,
+    check: Callable[[str], None],
+    algorithm: Literal["md5", "sha256"] = "sha256",
+    client: httpx.Client | None = None,
+    report: OnDownload | None = None,
+) -> str:
+    """Write what lies at an address, whole or not at all, once `check` has accepted its digest; the digest in hex.
+
+    Raises httpx.HTTPError, OSError, and what `check` raises.
+    """
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    with (
+        nullcontext(client) if client else httpx.Client(timeout=TIMEOUT_S) as connection,
+        connection.stream("GET", url, follow_redirects=True) as reply,
+        written_whole(path) as file,
+    ):
+        reply.raise_for_status()
+        length = int(reply.headers["Content-Length"]) if "Content-Length" in reply.headers else None
+        for chunk in reply.iter_raw():
+            file.write(chunk)
+            digest.update(chunk)
+            if report is not None:
+                report(path.name, reply.num_bytes_downloaded, length)
+        check(digest.hexdigest())
+    return digest.hexdigest()

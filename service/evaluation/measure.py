@@ -3,17 +3,19 @@
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple, TypeVar
 
 from service.errors import InvalidSamples
-from service.evaluation.report.schema import MetricEntry, NoiseFloor
-from service.evaluation.samples.archives import Samples
+from service.evaluation.copies import count_copies, exact_copies, warnings_of
+from service.evaluation.report.schema import Copies, MetricEntry, NoiseFloor
+from service.evaluation.samples.reading import Samples
 from service.evaluation.threads import Stop
+from service.metrics.floor import Floor
 from service.metrics.kernel_metric import share
-from service.metrics.metric import Metric, Score, Side
+from service.metrics.metric import Metric, Score, Side, interval_of
 from service.metrics.registry import DEFAULT_METRICS, build_metric
 from service.metrics.samples import softmax
 from service.metrics.uncertainty import LEVEL, Interval
@@ -22,9 +24,8 @@ THREADS = min(8, 2 * (os.cpu_count() or 1))
 """Metrics at once. Linear algebra lets go of the interpreter's lock, but each takes some memory; more than there are
 cores, because some wait for what another computes for them all."""
 
-FEWEST_WITH_INTERVAL = 10
-"""Samples a side. At 2 against 100 nominal 95 % intervals of FID held 72 % and those of KID 9 %, at 4 85 and 81 %."""
-FEW = f"a side has fewer than {FEWEST_WITH_INTERVAL} samples, which do not tell how far others would scatter"
+NEIGHBOURLY = frozenset({"one_nn", "precision", "recall", "density", "coverage", "memorisation"})
+"""Metrics that have found every sample's nearest neighbours: near copies are counted by these, too."""
 
 T = TypeVar("T")
 
@@ -34,6 +35,7 @@ class Measurement:
     """What measuring adds to a report."""
 
     metrics: dict[str, MetricEntry]
+    copies: Copies
     warnings: tuple[str, ...]
     timing: dict[str, float]
 
@@ -51,17 +53,12 @@ def choose_metrics(
     return chosen
 
 
-def measurable(metrics: Mapping[str, Metric], generated: Side, reference: Side) -> dict[str, Metric]:
-    """Those of the metrics for which both sides hold what is needed: for defaults, which nobody asked for by name."""
-    return {name: metric for name, metric in metrics.items() if metric.lacks(reference, generated) is None}
-
-
 def side_of(samples: Samples, whose: str) -> Side:
     """The side of features, logits or statistics that a caller sent. Raises InvalidSamples for images."""
     if samples.images is not None:
         raise InvalidSamples(f"The {whose} set holds images, of which features have to be extracted first.")
-    probabilities = None if samples.logits is None else softmax(samples.logits, whose)
-    return Side(features=samples.features, probabilities=probabilities, statistics=samples.statistics)
+    probabilities = samples.probabilities if samples.logits is None else softmax(samples.logits, whose)
+    return Side(samples.features, probabilities, samples.statistics, samples.as_sent, samples.digests)
 
 
 def measure(
@@ -71,39 +68,74 @@ def measure(
     *,
     seed: int = 0,
     intervals: bool = True,
+    optional: Collection[str] = (),
     stop: Stop | None = None,
 ) -> Measurement:
     """Every metric on the two sides, with intervals and p-values unless they are not wanted.
 
     Raises InvalidSamples where a side lacks what a metric needs, or holds what cannot be measured; all are asked
-    before the first is computed. They are computed side by side, each in one thread, and what several need is computed
-    once. Raises Stopped between two of them.
+    before the first is computed. Metrics among `optional`, which nobody named, are left out instead, with the reason as
+    a warning, unless none is left. They are computed side by side, each in one thread, and what several need is
+    computed once. Raises Stopped between two of them.
     """
     stop = stop or Stop()
+    generated = replace(generated, copied=exact_copies(generated, reference))
+    left_out: dict[str, InvalidSamples] = {}
     for name, metric in metrics.items():
         if lack := metric.lacks(reference, generated):
-            raise InvalidSamples(f"{name} needs {lack}.")
+            left_out[name] = _unless_optional(InvalidSamples(f"{name} needs {lack}."), name, optional)
+    wanted = {name: metric for name, metric in metrics.items() if name not in left_out}
+    share(reference, generated, wanted.values())
 
-    share(reference, generated, metrics.values())
-
-    def one(name: str) -> tuple[MetricEntry, tuple[str, ...], float]:
+    def one(name: str) -> _Measured | InvalidSamples:
         stop.check()
         started = time.perf_counter()
-        score = metrics[name].measure(reference, generated, intervals=intervals, seed=seed)
-        entry = _entry(name, score, metrics[name], (reference, generated), seed)
-        return entry, score.warnings, time.perf_counter() - started
+        try:
+            score = wanted[name].measure(reference, generated, intervals=intervals, seed=seed)
+            entry = _entry(name, score, wanted[name], (reference, generated), seed)
+        except InvalidSamples as error:
+            return _unless_optional(error, name, optional)
+        return _Measured(entry, score.warnings, time.perf_counter() - started)
 
     with ThreadPoolExecutor(THREADS, thread_name_prefix="metric") as pool:
-        measured = dict(zip(metrics, _in_order([pool.submit(one, name) for name in metrics]), strict=True))
+        found = dict(zip(wanted, _in_order([pool.submit(one, name) for name in wanted]), strict=True))
+    measured = {name: one for name, one in found.items() if isinstance(one, _Measured)}
+    left_out |= {name: one for name, one in found.items() if isinstance(one, InvalidSamples)}
+    if left_out and not measured:
+        raise next(iter(left_out.values()))
+    copies = count_copies(generated, reference, by_distance=any(name in NEIGHBOURLY for name in measured))
     return Measurement(
-        {name: entry for name, (entry, _, _) in measured.items()},
-        tuple(warning for _, warnings, _ in measured.values() for warning in warnings),
-        {name: seconds for name, (_, _, seconds) in measured.items()},
+        {name: one.entry for name, one in measured.items()},
+        copies,
+        (
+            *warnings_of(copies, generated.count_of_features),
+            *(warning for one in measured.values() for warning in one.warnings),
+            *(_left_out(name, error) for name, error in left_out.items()),
+        ),
+        {name: one.seconds for name, one in measured.items()},
     )
 
 
+class _Measured(NamedTuple):
+    entry: MetricEntry
+    warnings: tuple[str, ...]
+    seconds: float
+
+
+def _unless_optional(error: InvalidSamples, name: str, optional: Collection[str]) -> InvalidSamples:
+    """The reason why a metric that nobody named is left out; raised for one that somebody did."""
+    if name not in optional:
+        raise error
+    return error
+
+
+def _left_out(name: str, error: InvalidSamples) -> str:
+    reason = error.detail.removeprefix(f"{name} needs ")
+    return f"{name} is left out: {'it needs ' if reason != error.detail else ''}{reason}"
+
+
 def _in_order(measuring: Sequence[Future[T]]) -> list[T]:
-    """What all metrics came to. Raises what the first to fail, in their order, raised; others are not begun then."""
+    """The results of all metrics. Raises the first error in their order; no more are begun then."""
     try:
         return [future.result() for future in measuring]
     finally:
@@ -114,31 +146,34 @@ def _in_order(measuring: Sequence[Future[T]]) -> list[T]:
 def _entry(name: str, score: Score, metric: Metric, sides: tuple[Side, Side], seed: int) -> MetricEntry:
     if not math.isfinite(score.value):
         raise InvalidSamples(f"{name} has no finite value on these samples.")
-    interval = score.interval
-    if isinstance(interval, Interval) and any(map(_is_small, sides)):
-        interval = FEW
-    floor = metric.noise_floor(*sides, seed=seed)
+    floor = _floor(name, metric, sides, seed)
     known = floor.value is not None and math.isfinite(floor.value)
     return MetricEntry.model_validate(
         {
             "value": score.value,
             **score.details,
-            **_interval(interval),
+            **_interval(interval_of(score, *sides)),
             "level": LEVEL,
-            "noise_floor": NoiseFloor(value=floor.value, sizes=floor.sizes, how=floor.how) if known else None,
+            "noise_floor": NoiseFloor.model_validate(asdict(floor)) if known else None,
             "noise_floor_reason": None if known else floor.how,
+            "times_floor": score.value / floor.value if metric.falls and floor.value and floor.value > 0 else None,
         }
     )
 
 
-def _is_small(side: Side) -> bool:
-    known = (rows for rows in (side.features, side.probabilities) if rows is not None)
-    return any(len(rows) < FEWEST_WITH_INTERVAL for rows in known)
+def _floor(name: str, metric: Metric, sides: tuple[Side, Side], seed: int) -> Floor:
+    """What real samples score at these sizes: as the stored reference knows it, else from the reference itself."""
+    reference, generated = sides
+    law = (reference.floors or {}).get(name)
+    if law is None or generated.count is None or metric != type(metric)():
+        return metric.noise_floor(reference, generated, seed=seed)
+    return law.at(generated.count)
 
 
 def _interval(found: Interval | str) -> dict[str, Any]:
     if isinstance(found, str):
-        return {"interval": None, "interval_reason": found}
+        without = dict.fromkeys(("interval", "estimand", "standard_error", "generated_error"))
+        return {**without, "interval_reason": found}
     return {
         "interval": (found.low, found.high),
         "interval_reason": None,

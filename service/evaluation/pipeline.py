@@ -4,24 +4,25 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from service import __version__
-from service.errors import InvalidRequest, InvalidSamples, UnreadableArchive
-from service.evaluation.extraction import beside_images, extract_features
+from service.errors import InvalidRequest, InvalidSamples
+from service.evaluation.extraction import beside_images, side_of_images
 from service.evaluation.figures.compute import Lot, compute_figures
 from service.evaluation.figures.data import Figures
-from service.evaluation.measure import Measurement, choose_metrics, measurable, measure, side_of
+from service.evaluation.measure import Measurement, choose_metrics, measure, side_of
 from service.evaluation.references import CALLER, Description, References
 from service.evaluation.report.baseline import check_extractor, check_options, check_reference, compare, unlike
 from service.evaluation.report.history import History, NoHistory, sha256_of
 from service.evaluation.report.schema import TOTAL, Extraction, GeneratedSet, MetricEntry, ReferenceSet, Report, Verdict
-from service.evaluation.report.thresholds import apply_thresholds, parse_thresholds
-from service.evaluation.samples.archives import Samples, read_samples
+from service.evaluation.report.thresholds import Threshold, apply_thresholds, parse_thresholds
+from service.evaluation.samples.archives import read_samples
+from service.evaluation.samples.reading import Samples
 from service.evaluation.threads import in_thread
 from service.imaging import DECODER
 from service.metrics.metric import Metric, Side
@@ -32,11 +33,10 @@ from service.schemas import EvaluationRequest
 from service.settings import Settings
 from service.store import Model, ModelStore
 
-Progress = Callable[[float], None]
+Progress = Callable[[float], object]
 
 BASELINE = "baseline: "
-SHARE_OF_SETS = 0.9
-"""Of the progress that is told; the rest is measuring."""
+SHARE_OF_SETS = 0.9  # of the progress that is reported; the rest is measuring
 FEATURES_WANTED = (
     "The stored reference holds features that were sent. Send features of the same kind (npz with `features`): "
     "nothing here makes such of images."
@@ -61,8 +61,11 @@ class Plan:
 
     extractor: Model
     metrics: dict[str, Metric]
+    thresholds: tuple[Threshold, ...]
     stored: Description | None
     baseline: Report | None = None
+    optional: frozenset[str] = frozenset()
+    """Metrics that nobody named: left out where they cannot be computed."""
 
     @property
     def options(self) -> dict[str, dict[str, Any]]:
@@ -83,15 +86,16 @@ def plan(request: EvaluationRequest, bench: Bench, *, has_file: bool) -> Plan:
     if has_file == (request.reference_name is not None):
         raise InvalidRequest("Send either the file `reference` or the name of a stored one as `reference_name`.")
     metrics = choose_metrics(request.metrics or (), request.options)
-    parse_thresholds(request.thresholds or "", metrics)
+    thresholds = parse_thresholds(request.thresholds or "", metrics)
+    named = {threshold.metric for threshold in thresholds}
+    optional = frozenset() if request.metrics else frozenset(metrics.keys() - named)
     stored = None if request.reference_name is None else bench.references.describe(request.reference_name)
     wanted = request.features or (stored.extractor if stored else bench.settings.default_classifier)
     extractor = bench.store.extractor(bench.settings.default_classifier if wanted == CALLER else wanted)
     if stored is not None:
-        weights = extractor.weights_sha256 if wanted != CALLER else None
-        bench.references.get(stored.name, extractor=wanted, weights_sha256=weights)
+        stored.check_extractor(wanted, None if wanted == CALLER else extractor.weights_sha256)
     earlier = None if request.baseline is None else bench.history.report(request.baseline)
-    chosen = Plan(extractor, metrics, stored, earlier)
+    chosen = Plan(extractor, metrics, thresholds, stored, earlier, optional)
     if earlier is not None:
         check_options(earlier, chosen.options, request.seed)
         if stored is not None:
@@ -104,18 +108,19 @@ async def evaluate(
     bench: Bench,
     *,
     report_id: str,
-    generated: Path,
-    reference: Path | None,
+    generated: Path | Samples,
+    reference: Path | Samples | None,
     working_dir: Path,
     on_progress: Progress = lambda _: None,
     on_figures: Callable[[Figures], None] | None = None,
 ) -> Report:
     """The report on the samples in `generated`, compared with those in `reference` or with the stored ones.
 
-    `working_dir` must exist and outlive the call. `on_figures` is given what can be shown beside the numbers, unless
-    they are those of an earlier evaluation. Raises the ServiceError that ends the evaluation.
+    Either is a file, or was read before, for the extractor of the plan. `working_dir` must exist and outlive the call.
+    `on_figures` is given the figures, unless the numbers are those of an earlier evaluation. Raises the ServiceError
+    that ends the evaluation.
     """
-    chosen = plan(request, bench, has_file=reference is not None)
+    chosen = await asyncio.to_thread(plan, request, bench, has_file=reference is not None)
     evaluation = _Evaluation(request, bench, chosen, working_dir, on_progress, on_figures)
     return await evaluation.run(report_id, generated, reference)
 
@@ -144,11 +149,11 @@ class _Evaluation:
         self._began = time.perf_counter()
         self._warnings: dict[str, list[str]] = {"generated": [], "reference": []}
 
-    async def run(self, report_id: str, generated: Path, reference: Path | None) -> Report:
+    async def run(self, report_id: str, generated: Path | Samples, reference: Path | Samples | None) -> Report:
         sent = await self._open(generated, "generated")
         self._shares = dict.fromkeys(("generated", "reference") if reference else ("generated",), 0.0)
-        # The last file decides the order of hashes, and so the blocks: it is the other set that is read meanwhile.
-        judging = asyncio.create_task(self._side(sent, "generated"))
+        # While a reference that was sent is read the engines work; against a stored one nothing is begun in vain.
+        judging = asyncio.create_task(self._side(sent, "generated")) if reference else None
         try:
             real = None if reference is None else await self._open(reference, "reference")
             reference_set, kept = await in_thread(lambda _: self._reference_set(real))
@@ -156,20 +161,25 @@ class _Evaluation:
             if earlier := await self._measured_before(sent, real):
                 return self._reuse(earlier, report_id)
             side = kept or await self._side(real, "reference")
-            judged = await judging
+            judged = await (judging or self._side(sent, "generated"))
         finally:
-            judging.cancel()
-            await asyncio.gather(judging, return_exceptions=True)
+            if judging is not None:
+                judging.cancel()
+                await asyncio.gather(judging, return_exceptions=True)
+        # An extractor that was not loaded has said by now where it runs.
+        if earlier := await self._measured_before(sent, real):
+            return self._reuse(earlier, report_id)
         extraction = self._extraction(judged, side)
         measured = await self._measure(Lot(judged, sent.images), Lot(side, real.images if real else None))
         return Report(
             id=report_id,
             seed=self._request.seed,
-            generated=GeneratedSet(count=sent.count, sha256=sent.sha256),
+            generated=GeneratedSet(count=sent.count, sha256=sent.sha256, understood=sent.understood),
             reference=reference_set,
             features=extraction,
             metrics=measured.metrics,
             options={name: options for name, options in self._plan.options.items() if name in measured.metrics},
+            copies=measured.copies,
             warnings=(
                 *self._warnings["generated"],
                 *self._warnings["reference"],
@@ -187,15 +197,19 @@ class _Evaluation:
         """The scores of two sides, and the figures where they are wanted."""
         metrics, judged, side = self._plan.metrics, generated.side, reference.side
         request = self._request
-        if request.metrics is None and not request.thresholds:
-            metrics = measurable(metrics, judged, side) or metrics
         # Figures are computed beside the metrics.
         computing = asyncio.create_task(self._compute_figures(generated, reference, curve="fid" in metrics))
         try:
             with self._timed("measure"):
                 measured = await in_thread(
                     lambda stop: measure(
-                        judged, side, metrics, seed=request.seed, intervals=request.intervals, stop=stop
+                        judged,
+                        side,
+                        metrics,
+                        seed=request.seed,
+                        intervals=request.intervals,
+                        optional=self._plan.optional,
+                        stop=stop,
                     )
                 )
             figures = await computing
@@ -235,13 +249,12 @@ class _Evaluation:
         )
 
     def _verdict(self, metrics: Mapping[str, MetricEntry]) -> Verdict | None:
-        thresholds = parse_thresholds(self._request.thresholds or "", metrics)
         baseline = self._plan.baseline
-        return apply_thresholds(thresholds, metrics, () if baseline is None else compare(baseline, metrics))
+        compared = () if baseline is None else compare(baseline, metrics)
+        return apply_thresholds(self._plan.thresholds, metrics, compared, inconclusive=self._request.inconclusive)
 
     def _unlike(self, metrics: Collection[str]) -> tuple[str, ...]:
-        baseline = self._plan.baseline
-        return () if baseline is None else unlike(baseline, metrics, VERSIONS)
+        return unlike(self._plan.baseline, metrics, VERSIONS) if self._plan.baseline else ()
 
     def _check_baseline(self, reference: ReferenceSet) -> None:
         """Refuse to be compared with what measured something else. Raises NotComparable."""
@@ -260,34 +273,40 @@ class _Evaluation:
         return self._plan.extractor
 
     def _inputs(self, sent: Samples, real: Samples | None) -> str | None:
-        """What stands for everything that the numbers depend on; None where something of it is not known yet."""
+        """A digest of everything that the numbers depend on; None where some of it is not known yet."""
         extractor, request, device = self._extractor(), self._request, None
         if extractor is not None:
             held = self._bench.engine.models().get(extractor.id)
             if extractor.weights_sha256 is None or held is None:
                 return None
             device = held.device.partition(":")[0]
+        sees_order = any(metric.sees_order for metric in self._plan.metrics.values())
         return sha256_of(
             generated=sent.sha256,
             reference=real.sha256 if real else self._plan.stored and self._plan.stored.model_dump(mode="json"),
             extractor=extractor and [extractor.id, extractor.weights_sha256, extractor.input.model_dump(), device],
             images=sorted(self._extracted),
             metrics=self._plan.options,
-            only_measurable=request.metrics is None and not request.thresholds,
+            optional=sorted(self._plan.optional),
             seed=request.seed,
             intervals=request.intervals,
             warnings=[*sent.warnings, *(real.warnings if real else ())],
             versions=VERSIONS,
             decoder=DECODER,
+            order=[samples.order_sha256 for samples in (sent, real) if samples] if sees_order else None,
         )
 
     def _reference_set(self, sent: Samples | None) -> tuple[ReferenceSet, Side | None]:
-        """What is compared with, and its side where that is kept already."""
+        """The reference, and its side where that is stored."""
         if sent is not None:
-            return ReferenceSet(count=sent.count, sha256=sent.sha256), None
-        stored = self._plan.stored
-        assert stored is not None
-        kept = self._bench.references.get(stored.name)
+            return ReferenceSet(count=sent.count, sha256=sent.sha256, understood=sent.understood), None
+        planned = self._plan.stored
+        assert planned is not None
+        kept = self._bench.references.get(planned.name)
+        stored = kept.description
+        if stored != planned:  # it has just been replaced
+            stored.check_extractor(planned.extractor, planned.weights_sha256)
+            self._plan = replace(self._plan, stored=stored)
         described = ReferenceSet(
             name=stored.name,
             dataset=stored.dataset,
@@ -297,18 +316,8 @@ class _Evaluation:
         )
         return described, kept.side
 
-    async def _open(self, upload: Path, whose: str) -> Samples:
-        with self._timed(f"read_{whose}"):
-            try:
-                samples = await read_samples(
-                    upload,
-                    self._working_dir,
-                    self._plan.extractor.input,
-                    self._bench.settings,
-                    skip_unreadable=self._request.skip_unreadable,
-                )
-            except (UnreadableArchive, InvalidSamples) as error:  # of two uploads it does not know which it was
-                raise type(error)(f"{whose}: {error.detail}") from error
+    async def _open(self, given: Path | Samples, whose: str) -> Samples:
+        samples = given if isinstance(given, Samples) else await self._read(given, whose)
         prefix = "" if whose == "generated" else f"{whose}: "
         self._warnings[whose] += [f"{prefix}{warning}" for warning in samples.warnings]
         if samples.images is not None:
@@ -317,33 +326,48 @@ class _Evaluation:
             self._extracted.add(whose)
         return samples
 
+    async def _read(self, upload: Path, whose: str) -> Samples:
+        with self._timed(f"read_{whose}"):
+            return await read_samples(
+                upload,
+                self._working_dir,
+                self._plan.extractor.input,
+                self._bench.settings,
+                skip_unreadable=self._request.skip_unreadable,
+                whose=whose,
+            )
+
     async def _side(self, samples: Samples | None, whose: str) -> Side:
         """What the metrics see of one set: its images through the extractor, anything else as it was sent."""
         assert samples is not None
         if samples.images is None:
             self._advance(whose, 1.0)
-            return side_of(samples, whose)
+            return samples.side or side_of(samples, whose)
+        side = samples.side or await self._extract(samples, whose)
+        self._advance(whose, 1.0)
+        _, said = beside_images(samples, side.dimensions, self._plan.extractor.id)
+        self._warnings[whose] += [f"{whose}: {sentence}" for sentence in said]
+        return side
+
+    async def _extract(self, samples: Samples, whose: str) -> Side:
         with self._timed(f"extract_{whose}"):
-            features, probabilities = await extract_features(
+            return await side_of_images(
                 self._bench.engine,
                 self._plan.extractor,
-                samples.images,
+                samples,
                 folder=self._working_dir,
                 on_progress=lambda share: self._advance(whose, share),
             )
-        statistics, said = beside_images(samples, features.shape[1], self._plan.extractor.id)
-        self._warnings[whose] += [f"{whose}: {sentence}" for sentence in said]
-        return Side(features=features, probabilities=probabilities, statistics=statistics)
 
     def _advance(self, whose: str, share: float) -> None:
-        """Tell how far the sets are, of which each is an equal part."""
+        """Report the progress of the sets, each an equal part of it."""
         self._shares[whose] = share
         self._on_progress(SHARE_OF_SETS * sum(self._shares.values()) / len(self._shares))
 
     def _extraction(self, judged: Side, reference: Side) -> Extraction:
         """Name what made the features. Raises InvalidSamples where the two sides were made by different means."""
-        dim = _dimensions(judged)
-        check_dimensions(_dimensions(reference), dim)
+        dim = judged.dimensions
+        check_dimensions(reference.dimensions, dim)
         extractor = self._extractor()
         if extractor is None:
             return Extraction(extractor=CALLER, dim=dim)
@@ -372,11 +396,3 @@ class _Evaluation:
         began = time.perf_counter()
         yield
         self._seconds[step] = time.perf_counter() - began
-
-
-def _dimensions(side: Side) -> int:
-    if side.features is not None:
-        return int(side.features.shape[1])
-    if side.statistics is not None:
-        return len(side.statistics.mean)
-    raise InvalidSamples("There is nothing to measure.")

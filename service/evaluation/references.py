@@ -1,15 +1,13 @@
 """Stored references: what was extracted from a real set once, so that only generated samples are uploaded.
 
 A reference is one safetensors file: `mu` and `sigma` of all samples in float64, the `features` and `probabilities` of
-at most 2,000 of them in half precision where they are known, and a description that names the extractor's weights.
+at most 2,000 of them in half precision where they are known, `digests` of all, and a description that names the
+extractor's weights.
 """
 
 import json
-import os
 import re
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -21,7 +19,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from service.errors import InvalidManifest, InvalidRequest, InvalidSamples, ReferenceNotFound, ReferenceShipped
-from service.evaluation.queue.uploads import STALE_S
+from service.files import stage, sweep_staged
+from service.metrics.floor import FloorLaw
 from service.metrics.metric import Side
 from service.metrics.samples import check_features, checked_probabilities
 from service.metrics.statistics import Statistics, statistics_of
@@ -32,8 +31,7 @@ CALLER = "caller"
 """The extractor of features that were sent."""
 KEPT_ROWS = 2000
 SUFFIX = ".safetensors"
-STAGED = ".staged"
-ROWS = ("features", "probabilities")
+ROWS = ("features", "probabilities", "digests")
 DESCRIPTION = "reference"  # one key, because safetensors writes several in no fixed order
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
@@ -48,9 +46,19 @@ class Description(BaseModel):
     weights_sha256: str = Field(description="Sha256 of that model's weights file.")
     dataset: str
     sha256: str = Field(description="Sha256 of the samples, as `Samples.sha256`.")
-    dim: int = Field(ge=1, description="Real of one feature vector.")
+    dim: int = Field(ge=1, description="Length of one feature vector.")
     count: int | None = Field(ge=2, description="Samples behind `mu` and `sigma`; null where only these were sent.")
     seed: int = Field(description="Seed that chose the rows which were kept.")
+    floors: dict[str, FloorLaw] = Field({}, description="What other real samples score against these, by metric.")
+
+    def check_extractor(self, extractor: str, weights_sha256: str | None) -> None:
+        """Refuse features of another extractor, or of other weights where these are named. Raises ReferenceNotFound."""
+        if extractor != self.extractor or weights_sha256 not in (None, self.weights_sha256):
+            raise ReferenceNotFound(
+                f"The reference {self.name!r} was made with {self.extractor} (weights {self.weights_sha256[:12]}), "
+                f"not with {extractor} (weights {(weights_sha256 or '')[:12] or 'any'}); features of the two cannot "
+                "be compared."
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,11 +69,14 @@ class Reference:
     statistics: Statistics
     features: NDArray[Any] | None
     probabilities: NDArray[Any] | None
+    digests: NDArray[np.uint8] | None = None
 
     @property
     def side(self) -> Side:
         """What the metrics see."""
-        return Side(features=self.features, probabilities=self.probabilities, statistics=self.statistics)
+        return Side(
+            self.features, self.probabilities, self.statistics, digests=self.digests, floors=self.description.floors
+        )
 
 
 def make_reference(
@@ -78,11 +89,12 @@ def make_reference(
     dataset: str,
     sha256: str,
     statistics: Statistics | None = None,
+    digests: NDArray[np.uint8] | None = None,
     seed: int = 0,
 ) -> Reference:
     """A reference of features (n, d) and probabilities (n, classes), both in the order of the samples' hashes.
 
-    Statistics that are given stand for more samples than these, or for all that is known. Raises InvalidSamples where
+    `statistics`, where given, are of more samples than these, or are all that is known. Raises InvalidSamples where
     the samples cannot be measured and InvalidRequest for a name that is no word.
     """
     check_name(name)
@@ -101,7 +113,7 @@ def make_reference(
         count=statistics.count,
         seed=seed,
     )
-    return Reference(description, statistics, *kept)
+    return Reference(description, statistics, *kept, digests)
 
 
 def _kept_rows(
@@ -124,25 +136,19 @@ def save_reference(reference: Reference, folder: Path) -> Path:
 
 
 def stage_reference(reference: Reference, folder: Path) -> Callable[[], Path]:
-    """Write a reference beside its place, and answer with what puts it there at once."""
+    """Write a reference beside its place, and return what puts it there at once."""
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{reference.description.name}{SUFFIX}"
-    staged = folder / f".{target.name}.{os.getpid()}{STAGED}"
     tensors = {
         "mu": reference.statistics.mean,
         "sigma": reference.statistics.covariance,
         **{name: rows for name in ROWS if (rows := getattr(reference, name)) is not None},
     }
     words = json.dumps(reference.description.model_dump(), sort_keys=True)
-    with staged.open("wb") as file:
-        file.write(save(tensors, metadata={DESCRIPTION: words}))
-        file.flush()
-        os.fsync(file.fileno())
-    return lambda: staged.replace(target)
+    return stage(folder / f"{reference.description.name}{SUFFIX}", save(tensors, metadata={DESCRIPTION: words}))
 
 
 class References:
-    """Folders of references; the first that has a name wins."""
+    """Folders of references; where two hold the same name, the first wins."""
 
     def __init__(self, *folders: Path) -> None:
         self._folders = folders
@@ -169,12 +175,12 @@ class References:
         )
 
     def summary(self, name: str) -> ReferenceSummary:
-        """What callers are told of a reference. Raises ReferenceNotFound, InvalidManifest."""
-        described = self.describe(name).model_dump(exclude={"seed"})
+        """A reference as `GET /references` lists it. Raises ReferenceNotFound, InvalidManifest."""
+        described = self.describe(name).model_dump(exclude={"seed", "floors"})
         return ReferenceSummary.model_validate({**described, "shipped": self._find(name).parent != self._folders[0]})
 
     def check_free(self, name: str) -> None:
-        """Refuse a name that cannot be stored under. Raises InvalidRequest, ReferenceShipped.
+        """Refuse a name under which nothing can be stored. Raises InvalidRequest, ReferenceShipped.
 
         What came with the store is never hidden: the same name means the same numbers everywhere.
         """
@@ -183,15 +189,12 @@ class References:
             raise ReferenceShipped(f"{name} came with the store, which is read-only; choose another name.")
 
     def stage(self, reference: Reference) -> Callable[[], Path]:
-        """Write a reference into the state directory, and answer with what makes it seen there."""
+        """Write a reference beside its place in the state directory, and return what puts it there at once."""
         return stage_reference(reference, self._folders[0])
 
     def sweep(self) -> None:
         """Delete what processes that died had begun to write into the state directory."""
-        for staged in self._folders[0].glob(f".*{STAGED}"):
-            with suppress(FileNotFoundError):
-                if time.time() - staged.stat().st_mtime > STALE_S:
-                    staged.unlink()
+        sweep_staged(self._folders[0])
 
     def remove(self, name: str) -> None:
         """Remove a reference from the state directory. Raises ReferenceNotFound, ReferenceShipped."""
@@ -206,22 +209,17 @@ class References:
         with _opened(path) as file:
             return _description(file, path)
 
-    def get(self, name: str, *, extractor: str | None = None, weights_sha256: str | None = None) -> Reference:
-        """A reference, for this extractor where one is given.
-
-        Raises ReferenceNotFound also where the reference was made by another extractor or other weights of it, whose
-        features cannot be compared; InvalidManifest for a damaged file.
-        """
+    def get(self, name: str) -> Reference:
+        """A whole reference. Raises ReferenceNotFound, and InvalidManifest for a damaged file."""
         path = self._find(name)
         with _opened(path) as file:
             description = _description(file, path)
-            _check_extractor(description, extractor, weights_sha256)
             try:
                 arrays = {key: file.get_tensor(key) for key in ("mu", "sigma", *(set(ROWS) & set(file.keys())))}
-            except SafetensorError as error:
+            except (SafetensorError, TypeError) as error:
                 raise InvalidManifest(f"{path}: {error}") from error
         statistics = Statistics(arrays["mu"], arrays["sigma"], description.count)
-        return Reference(description, statistics, arrays.get("features"), arrays.get("probabilities"))
+        return Reference(description, statistics, *(arrays.get(name) for name in ROWS))
 
     def _find(self, name: str) -> Path:
         if _NAME.fullmatch(name):
@@ -237,17 +235,6 @@ def check_name(name: str) -> None:
     """Refuse what cannot name a reference. Raises InvalidRequest."""
     if not _NAME.fullmatch(name):
         raise InvalidRequest(f"{name[:100]!r} cannot name a reference; use a–z, 0–9, '.', '_' and '-'.")
-
-
-def _check_extractor(description: Description, extractor: str | None, weights_sha256: str | None) -> None:
-    wrong = extractor is not None and extractor != description.extractor
-    stale = weights_sha256 is not None and weights_sha256 != description.weights_sha256
-    if wrong or stale:
-        raise ReferenceNotFound(
-            f"The reference {description.name!r} was made with {description.extractor} (weights "
-            f"{description.weights_sha256[:12]}), not with {extractor or description.extractor} (weights "
-            f"{(weights_sha256 or '')[:12] or 'any'}); features of the two cannot be compared."
-        )
 
 
 def _half(rows: NDArray[Any]) -> NDArray[Any]:

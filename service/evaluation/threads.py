@@ -13,7 +13,7 @@ class Stopped(Exception):
 
 
 class Stop:
-    """What a step looks at now and then."""
+    """The sign to stop, at which a step looks now and then."""
 
     def __init__(self) -> None:
         self._asked = threading.Event()
@@ -31,7 +31,7 @@ class Stop:
 async def in_thread(step: Callable[[Stop], T]) -> T:
     """What a step answers, computed in a thread.
 
-    Cancelled, it tells the step to stop and waits until it has: whoever then clears up works alone.
+    Cancelled, it tells the step to stop and waits until it has, so that the clean-up afterwards is undisturbed.
     """
     stop = Stop()
     running = asyncio.ensure_future(asyncio.to_thread(step, stop))

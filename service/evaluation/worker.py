@@ -26,13 +26,15 @@ log = logging.getLogger(__name__)
 
 POLL_S = 0.1
 RENEW_S = 1.0
-ENGINE_TRIES = 5
-"""How often an evaluation is begun because no engine answered, before that is its end."""
+ENGINE_TRIES = 8
+"""How often an evaluation is tried while no engine answers, before it fails."""
 ENGINE_PATIENCE_S = 2.0
-"""Pause before it is begun again, and before a database that does not answer is asked again."""
+"""Pause before it is tried again, each twice as long as the last: an engine may take minutes to come back."""
+DATABASE_PATIENCE_S = 2.0
+"""Pause before a database that did not answer is asked again."""
 SWEEP_S = 60.0
 MOST_ENDING = 2
-"""Evaluations that nobody waits for any more but whose step under way cannot be interrupted, beside the one at work."""
+"""Abandoned evaluations, at most, whose step under way cannot be interrupted, beside the one at work."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 T = TypeVar("T")
@@ -44,7 +46,7 @@ class ClaimLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What goes into a finished job's row, and what makes the rest of it seen."""
+    """The document for a finished job's row, and what makes the rest visible."""
 
     document: Mapping[str, Any]
     publish: Callable[[], object] | None = None
@@ -115,7 +117,7 @@ class Evaluator:
             await asyncio.sleep(SWEEP_S)
 
     async def _insist(self, ask: Callable[..., T], *arguments: Any) -> T:
-        """What the database answers, asked for as long as a lease lasts. Raises DatabaseUnavailable."""
+        """The database's answer, asked for again and again while a lease lasts. Raises DatabaseUnavailable."""
         until = time.monotonic() + leases.LEASE_S
         while True:
             try:
@@ -123,7 +125,7 @@ class Evaluator:
             except DatabaseUnavailable:
                 if self.stopping.is_set() or time.monotonic() > until:
                     raise
-            await self._pause(ENGINE_PATIENCE_S)
+            await self._pause(DATABASE_PATIENCE_S)
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -177,7 +179,7 @@ class Evaluator:
         return self._jobs.finish(job, self._owner, outcome.document, publish=outcome.publish)
 
     async def _report(self, job: Job, let_go: asyncio.Event) -> Outcome:
-        """What one job comes to, its claim renewed meanwhile. Raises ClaimLost and what the work raises.
+        """The outcome of one job, whose claim is renewed meanwhile. Raises ClaimLost and what the work raises.
 
         `let_go` is set as soon as the claim is lost, though the step under way may go on.
         """
@@ -208,11 +210,11 @@ class Evaluator:
 
     async def _evaluate(self, job: Job, on_progress: Progress) -> Outcome:
         begin = self._keep if job.kind == JobKind.REFERENCE else self._measure
-        for _ in range(ENGINE_TRIES - 1):
+        for tried in range(ENGINE_TRIES - 1):
             try:
                 return await begin(job, on_progress)
             except EngineUnavailable:
-                await asyncio.sleep(ENGINE_PATIENCE_S)
+                await asyncio.sleep(ENGINE_PATIENCE_S * 2**tried)
         return await begin(job, on_progress)
 
     async def _measure(self, job: Job, on_progress: Progress) -> Outcome:
@@ -246,7 +248,7 @@ class Evaluator:
 
 
 def as_service_error(error: Exception) -> ServiceError | None:
-    """An error in the words of the service; None for one that nobody foresaw."""
+    """An error as callers may see it; None for one that nobody foresaw."""
     if isinstance(error, ConfigurationError):
         return ServiceError(str(error))
     if isinstance(error, OSError) and error.errno in NO_ROOM:

@@ -12,6 +12,7 @@ from service.metrics.neighbours import Covered, Neighbourhood, neighbourhood
 from service.metrics.uncertainty import EXPECTATION, Interval, Variances
 
 NEIGHBOURS = 5
+PARTS = {"k": "The neighbour to which the balls reach."}
 SPARE = 1 / 3
 """How much of a sample's term with itself is at most left in the balls' variance: see `share_covered`."""
 SPARE_UNCOVERED = 10 / 3
@@ -36,7 +37,6 @@ class BallScore:
 class BallMetric(Metric):
     """A score of which samples lie in the balls that reach from others to their k-th neighbour."""
 
-    better = "higher"
     k: int = Field(NEIGHBOURS, ge=1, le=1000, description="Neighbour to which a sample's ball reaches.")
 
     def lacks(self, real: Side, generated: Side) -> str | None:

@@ -5,7 +5,8 @@
 Unlike recall it builds no balls about generated samples, so that outliers among them gain nothing.
 """
 
-from service.metrics.balls import BallMetric, BallScore, share_covered
+from service.metrics.balls import PARTS, BallMetric, BallScore, share_covered
+from service.metrics.metric import About
 from service.metrics.neighbours import Neighbourhood
 from service.metrics.uncertainty import Variances
 
@@ -13,7 +14,18 @@ from service.metrics.uncertainty import Variances
 class Coverage(BallMetric):
     """Share of the real samples whose ball holds a generated one."""
 
-    parts = ("k",)
+    about = About(
+        title="Coverage",
+        better="higher",
+        generated="features",
+        reference="features",
+        samples="Some thousands, and as many on both sides; more than `k` are needed.",
+        use=(
+            "Instead of `recall` where generated samples have outliers. It grows with the number of generated samples:"
+            " compare equal sizes."
+        ),
+        parts=PARTS,
+    )
 
     def score(self, around: Neighbourhood) -> BallScore:
         """The share and its variance."""

@@ -7,7 +7,8 @@ Expected 1 for equal distributions, and not bounded by it.
 
 import numpy as np
 
-from service.metrics.balls import BallMetric, BallScore
+from service.metrics.balls import PARTS, BallMetric, BallScore
+from service.metrics.metric import About
 from service.metrics.neighbours import Neighbourhood
 from service.metrics.uncertainty import Variances
 
@@ -15,7 +16,18 @@ from service.metrics.uncertainty import Variances
 class Density(BallMetric):
     """Mean number of real balls about a generated sample, in units of k."""
 
-    parts = ("k",)
+    about = About(
+        title="Density",
+        better="higher",
+        generated="features",
+        reference="features",
+        samples="Some thousands, and as many on both sides; more than `k` are needed.",
+        use=(
+            "Instead of `precision` where the reference has outliers. 1 is what real samples score, and it may be"
+            " exceeded."
+        ),
+        parts=PARTS,
+    )
 
     def score(self, around: Neighbourhood) -> BallScore:
         """The density and its variance.

@@ -7,10 +7,10 @@ The squared distance, as pytorch-fid prints it. It is biased upwards: two draws 
 
 import numpy as np
 
-from service.errors import InvalidSamples
 from service.metrics.fid_variance import fid_variances
+from service.metrics.floor import Floor
 from service.metrics.frechet import Distance, Gaussian, distance, gaussian_of, root_of
-from service.metrics.metric import NOT_ASKED, Floor, Metric, RowNumbers, Score, Side
+from service.metrics.metric import NOT_ASKED, About, Metric, RowNumbers, Score, Side
 from service.metrics.samples import BLOCK_ROWS, Rows, check_pair
 from service.metrics.statistics import Moments, Statistics
 from service.metrics.uncertainty import EXPECTATION, Interval
@@ -21,7 +21,26 @@ DRAWS = 3
 class FID(Metric):
     """The Fréchet distance between two Gaussians that share the sets' moments."""
 
-    parts = ("raw", "mean_part", "covariance_part", "rank")
+    about = About(
+        title="Fréchet distance",
+        better="lower",
+        generated="features or statistics",
+        reference="features or statistics",
+        samples=(
+            "More a side than the features have dimensions, and as many in every run that is compared: 10,000 to"
+            " 50,000 of Inception's 2,048 features."
+        ),
+        use=(
+            "To compare with what papers print. Only means and covariances count, and few samples read too high:"
+            " beside other sample sizes take `fid_infinity` or `kid`."
+        ),
+        parts={
+            "raw": "The distance before a value below zero, which rounding leaves, becomes zero.",
+            "mean_part": "The squared distance between the means.",
+            "covariance_part": "What the covariances add to it.",
+            "rank": "Dimensions that both covariances span; fewer than the features have means that one is singular.",
+        },
+    )
 
     def lacks(self, real: Side, generated: Side) -> str | None:
         """Features or statistics of both sides."""
@@ -36,28 +55,35 @@ class FID(Metric):
         interval = _interval(found, real, generated) if intervals else NOT_ASKED
         return _score(found, interval)
 
+    falls = True
+
+    def parts_tell_nothing(self, real: Side, generated: Side, part: int) -> str | None:
+        """Below as many samples as dimensions the bias is no longer one that falls as 1/n."""
+        d = 0 if real.features is None else real.features.shape[1]
+        fewest = min(part, *(count for count in (generated.count, real.count) if count is not None))
+        if fewest > d:
+            return None
+        return f"{fewest:,} samples for {d:,} dimensions are too few to tell what real ones would score at these sizes"
+
+    def between_halves(self, real: Side, generated: Side, seed: int) -> float:  # noqa: ARG002
+        """The distance of two parts of the features, read block by block: they may be more than memory holds."""
+        assert real.features is not None, "asked of features only"
+        first, second = real.rows_of_halves(seed)
+        return distance(_part_of(real.features, first), _part_of(real.features, second)).value
+
     def noise_floor(self, real: Side, generated: Side, *, seed: int) -> Floor:
-        """Halves of the reference's features, or the mean over Gaussian draws where only statistics are known."""
+        """From parts of the reference's features, or the mean over Gaussian draws where only statistics are known."""
         if real.features is not None:
-            return _floor_of_halves(real, real.features, seed)
+            return super().noise_floor(real, generated, seed=seed)
         if real.statistics is None:
             return super().noise_floor(real, generated, seed=seed)
         if generated.count is None:
             return Floor(None, (), "neither side says how many samples it has")
         draws = _draws(real.statistics, generated.count, seed)
         values = [distance(real.statistics, draw).value for draw in draws]
+        spread = float(np.std(values, ddof=1))
         how = f"mean over {DRAWS} seeded draws from the Gaussian of the reference's statistics"
-        return Floor(float(np.mean(values)), (generated.count,), how)
-
-
-def _floor_of_halves(real: Side, features: Rows, seed: int) -> Floor:
-    """The distance of two halves of the features, which are read block by block: they may be more than memory holds."""
-    first, second = real.rows_of_halves(seed)
-    try:
-        value = distance(_part_of(features, first), _part_of(features, second)).value
-    except InvalidSamples as error:
-        return Floor(None, (), error.detail)
-    return Floor(value, (len(first), len(second)), "between two disjoint random halves of the reference")
+        return Floor(float(np.mean(values)), (generated.count,), how, spread)
 
 
 def _part_of(features: Rows, rows: RowNumbers) -> Gaussian:
@@ -94,7 +120,7 @@ def _score(found: Distance, interval: Interval | str) -> Score:
         "covariance_part": found.covariance_part,
         "rank": found.rank,
     }
-    return Score(found.value, details, _warnings(found.real, found.generated, found.rank), interval)
+    return Score(found.value, details, _warnings(found.real, found.generated, found.rank), interval=interval)
 
 
 def _interval(found: Distance, real: Side, generated: Side) -> Interval | str:
@@ -114,7 +140,8 @@ def _warnings(real: Gaussian, generated: Gaussian, rank: int) -> tuple[str, ...]
     )
     if few or rank == d:
         return few
-    return (f"fid: the covariances share {rank:,} of {d:,} dimensions; at least one of them is singular.",)
+    share = f"fid: the covariances share {rank:,} of {d:,} dimensions"
+    return (f"{share}; at least one of them is singular, or as good as that to rounding.",)
 
 
 def _draws(statistics: Statistics, count: int, seed: int) -> list[Gaussian]:

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from service.metrics.fid_variance import fid_variances
 from service.metrics.frechet import Distance, distance, gaussian_of
-from service.metrics.metric import NOT_ASKED, Detail, Metric, Score, Side
+from service.metrics.metric import NOT_ASKED, About, Detail, Metric, Score, Side
 from service.metrics.samples import Rows, check_features, take
 from service.metrics.statistics import Statistics
 from service.metrics.uncertainty import POPULATION, Interval
@@ -24,7 +24,29 @@ STEEP = "half of the samples are no more than the dimensions, where FID is no st
 class FIDInfinity(Metric):
     """The Fréchet distance between the two populations, extrapolated from two sizes."""
 
-    parts = ("fid", "slope")
+    about = About(
+        title="Fréchet distance, extrapolated",
+        better="lower",
+        generated="features",
+        reference="features or statistics",
+        samples=(
+            "More than twice as many a side as the features have dimensions; with fewer there is a warning and no"
+            " interval."
+        ),
+        use=(
+            "To compare generators of which there are different numbers of samples. It scatters more than `fid` and"
+            " may be negative."
+        ),
+        parts={
+            "fid": "The Fréchet distance of all samples, not extrapolated.",
+            "slope": "Slope of the Fréchet distance in 1/n, n being the generated samples.",
+        },
+        words={
+            "extrapolated": (
+                "The sides that were extrapolated: both, or the generated one where the reference is statistics."
+            ),
+        },
+    )
 
     split_seed: int = Field(0, ge=0, description="Seed that splits the sets into halves.")
 
@@ -58,7 +80,7 @@ class FIDInfinity(Metric):
         }
         warnings = (f"fid_infinity: {STEEP}.",) if _is_steep(reference, generated.features) else ()
         interval = _interval(value, whole, reference, generated.features) if intervals else NOT_ASKED
-        return Score(value, details, warnings, interval)
+        return Score(value, details, warnings, interval=interval)
 
 
 def _distance(real: Rows | Statistics, generated: Rows) -> Distance:

@@ -13,12 +13,16 @@ import numpy as np
 from scipy.linalg.lapack import dpotrf, dpstrf, dsygst
 
 from service.errors import InvalidSamples
+from service.metrics.distances import norms_of
 from service.metrics.samples import Real, Rows, check_dimensions, check_features
 from service.metrics.statistics import Statistics, statistics_of
 
 EPS = float(np.finfo(np.float64).eps)
 NEGATIVE = 1e-5  # share of a matrix's norm by which it may miss being a covariance: single precision does
 PROBES = 4  # directions along which that is seen
+ROUNDING = 4.0  # ulps of the traces by which their difference may be wrong
+NEGLIGIBLE = 1e-6  # share of the other directions that this may be before anybody has to be told
+SEEN = 1e-2  # share of the distance
 TRUSTED = 1e-10  # share of tr Σx + tr Σy that rounding may move the fast path before the exact one is taken
 
 
@@ -94,10 +98,34 @@ def distance(real: Gaussian, generated: Gaussian) -> Distance:
     check_dimensions(len(real.mean), len(generated.mean))
     step = real.mean - generated.mean
     x, y = trace_of(real), trace_of(generated)
-    σ, product = _singular_values(real, generated, x, y)
+    σ, product, noise = _singular_values(real, generated, x, y)
     rank = int((σ > σ.max(initial=0.0) * max(len(real.mean), len(σ)) * EPS).sum()) if product else 0
     cross = float(np.sqrt(x) * np.sqrt(y)) * float(σ.sum())
-    return Distance(real, generated, float(step @ step), x + y - 2 * cross, rank, product)
+    found = Distance(real, generated, float(step @ step), x + y - 2 * cross, rank, product)
+    _check_digits(real, generated, σ, noise, found.value)
+    return found
+
+
+def _check_digits(real: Gaussian, generated: Gaussian, σ: Real, share: float, value: float) -> None:
+    """Refuse a distance that rounding decides: one direction varies so much more that the others are lost in it.
+
+    `share` is that of the traces by which the value may be wrong. Raises InvalidSamples.
+    """
+    columns = _variances(real) + _variances(generated)
+    others = (float(np.sort(parts)[:-1].sum() / parts.sum()) for parts in (columns, σ) if parts.sum() > 0)
+    noise = share * float(columns.sum())
+    if noise > SEEN * value and any(0 < other < share / NEGLIGIBLE for other in others):
+        raise InvalidSamples(
+            f"The Fréchet distance is known to ±{noise:.2g} only: one direction of the features varies so much more"
+            " than the others that these are lost in rounding. Bring the features to one scale first."
+        )
+
+
+def _variances(gaussian: Gaussian) -> Real:
+    """Of each dimension (d,)."""
+    if isinstance(gaussian, FewSamples):
+        return norms_of(gaussian.root.T)
+    return gaussian.covariance.diagonal()
 
 
 def trace_of(gaussian: Gaussian) -> float:
@@ -107,10 +135,12 @@ def trace_of(gaussian: Gaussian) -> float:
     return float(gaussian.covariance.trace())
 
 
-def _singular_values(real: Gaussian, generated: Gaussian, x: float, y: float) -> tuple[Real, FullRank | Rooted | None]:
-    """Of Σx^½ Σy^½, at unit traces so that no scale under- or overflows."""
+def _singular_values(
+    real: Gaussian, generated: Gaussian, x: float, y: float
+) -> tuple[Real, FullRank | Rooted | None, float]:
+    """Of Σx^½ Σy^½, at unit traces so that no scale under- or overflows; and by how much their sum may be wrong."""
     if x <= 0 or y <= 0:
-        return np.zeros(0), None
+        return np.zeros(0), None, ROUNDING * EPS
     if isinstance(real, Statistics) and isinstance(generated, Statistics):
         found = _by_cholesky(real.covariance / x, generated.covariance / y)
         if found is not None:
@@ -119,10 +149,10 @@ def _singular_values(real: Gaussian, generated: Gaussian, x: float, y: float) ->
     A: Real = rx @ ry.T
     A /= np.sqrt(x) * np.sqrt(y)
     σ = np.linalg.svd(A, compute_uv=False).astype(np.float64, copy=False)
-    return σ, Rooted(rx, ry, A)
+    return σ, Rooted(rx, ry, A), ROUNDING * EPS
 
 
-def _by_cholesky(sx: Real, sy: Real) -> tuple[Real, FullRank] | None:
+def _by_cholesky(sx: Real, sy: Real) -> tuple[Real, FullRank, float] | None:
     """σ(Lᵀ Σy L)^½ with L Lᵀ = Σx, from its eigenvalues where these keep the digits: they cost half.
 
     None where a covariance is singular.
@@ -136,12 +166,12 @@ def _by_cholesky(sx: Real, sy: Real) -> tuple[Real, FullRank] | None:
     if λ[0] > λ[-1] * len(λ) * EPS:
         noise = EPS * λ[-1] * float((0.5 / np.sqrt(λ)).sum())  # each λ is known to eps · λmax
         if noise <= TRUSTED:
-            return np.sqrt(λ), product
+            return np.sqrt(λ), product, max(noise, ROUNDING * EPS)
     other, failed = dpotrf(sy, lower=1)
     if failed:
         return None
     σ = np.linalg.svd(L.T @ other, compute_uv=False)
-    return (σ, product) if σ[-1] > σ[0] * len(σ) * EPS else None
+    return (σ, product, ROUNDING * EPS) if σ[-1] > σ[0] * len(σ) * EPS else None
 
 
 def root_of(gaussian: Gaussian) -> Real:

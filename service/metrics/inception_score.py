@@ -3,16 +3,19 @@
     IS = exp( E_x KL( p(y|x) ‖ p(y) ) ),   natural logarithm, 0 · log 0 = 0, bounds [1, classes]
 
 The value is the mean over splits i·N//s … (i+1)·N//s, `std` their standard deviation with ddof 0. As in torch-fidelity
-the rows are shuffled with seed 2020 first: sets sorted by class score several times too low without it.
+the rows are shuffled with seed 2020 first, from the order in which they were sent: sets sorted by class score several
+times too low without it. For the same logits in the same order the number is torch-fidelity's.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from pydantic import Field
 
 from service.errors import InvalidSamples
-from service.metrics.metric import NOT_ASKED, Floor, Metric, Score, Side
+from service.metrics.floor import Floor
+from service.metrics.metric import NOT_ASKED, About, Metric, RowNumbers, Score, Side
 from service.metrics.samples import Real, Rows, checked_probabilities
 from service.metrics.uncertainty import EXPECTATION, Interval, Variances, jackknife_variance
 
@@ -20,8 +23,21 @@ from service.metrics.uncertainty import EXPECTATION, Interval, Variances, jackkn
 class InceptionScore(Metric):
     """How sure the classifier is of each generated sample, and how varied it finds them all."""
 
-    better = "higher"
-    parts = ("std", "splits")
+    about = About(
+        title="Inception Score",
+        better="higher",
+        generated="probabilities",
+        reference=None,
+        samples="Several times as many in each split as there are classes; papers take 50,000 in ten splits.",
+        use=(
+            "To compare with older papers, by the same classifier. It never looks at real samples: copies of a few"
+            " good images of each class score high."
+        ),
+        parts={
+            "std": "Standard deviation of the splits' scores.",
+            "splits": "Splits that were averaged.",
+        },
+    )
 
     splits: int = Field(10, ge=1, description="Parts whose scores are averaged.")
     shuffle: bool = Field(default=True, description="Shuffle the rows before they are split.")
@@ -34,28 +50,35 @@ class InceptionScore(Metric):
     def measure(self, real: Side, generated: Side, *, intervals: bool = False, seed: int = 0) -> Score:  # noqa: ARG002
         """The score of the generated set; the reference does not enter."""
         assert generated.probabilities is not None, "lacks() is asked first"
-        score = self._score(generated.probabilities, "generated")
-        interval = self._interval(score.value, generated.probabilities) if intervals else NOT_ASKED
-        return Score(score.value, score.details, score.warnings, interval)
+        order = generated.sent_order(len(generated.probabilities))
+        score = self._score(generated.probabilities, "generated", order)
+        interval = self._interval(score.value, generated.probabilities, order) if intervals else NOT_ASKED
+        return replace(score, interval=interval)
 
     def noise_floor(self, real: Side, generated: Side, *, seed: int) -> Floor:  # noqa: ARG002
         """The score of the reference's own probabilities: what real samples reach, not a lower bound."""
         if real.probabilities is None:
             return Floor(None, (), "the reference has no class probabilities")
         try:
-            value = self._score(real.probabilities, "reference").value
+            order = real.sent_order(len(real.probabilities))
+            value = self._score(real.probabilities, "reference", order).value
         except InvalidSamples as error:
             return Floor(None, (), error.detail)
         return Floor(value, (len(real.probabilities),), "the Inception Score of the reference itself")
 
-    def _score(self, probabilities: Rows, whose: str) -> Score:
-        return inception_score(probabilities, splits=self.splits, shuffle_seed=self._seed, whose=whose)
+    @property
+    def sees_order(self) -> bool:
+        """One split is the whole set, in whatever order."""
+        return self.splits > 1
 
-    def _interval(self, value: float, probabilities: Rows) -> Interval | str:
+    def _score(self, probabilities: Rows, whose: str, order: RowNumbers) -> Score:
+        return inception_score(probabilities, splits=self.splits, shuffle_seed=self._seed, whose=whose, order=order)
+
+    def _interval(self, value: float, probabilities: Rows, order: RowNumbers) -> Interval | str:
         if len(probabilities) < 2 * self.splits:
             return "a split holds one sample"
         p = checked_probabilities(probabilities, "generated")
-        variance = sum(jackknife_variance(_left_out(part)) for part in _parts(p, self.splits, self._seed))
+        variance = sum(jackknife_variance(_left_out(part)) for part in _parts(p, self.splits, self._seed, order))
         variances = Variances(real=0.0, generated=variance / self.splits**2)
         return variances.interval(value, EXPECTATION, lowest=1.0, highest=float(p.shape[1]))
 
@@ -65,30 +88,40 @@ class InceptionScore(Metric):
 
 
 def inception_score(
-    probabilities: Rows, *, splits: int = 10, shuffle_seed: int | None = 2020, whose: str = "generated"
+    probabilities: Rows,
+    *,
+    splits: int = 10,
+    shuffle_seed: int | None = 2020,
+    whose: str = "generated",
+    order: RowNumbers | None = None,
 ) -> Score:
-    """Inception Score of probabilities (n, classes); no shuffle without a seed. Raises InvalidSamples."""
+    """Inception Score of probabilities (n, classes), taken in this order; no shuffle without a seed.
+
+    Raises InvalidSamples.
+    """
     p = checked_probabilities(probabilities, whose)
     n, classes = p.shape
     if n < splits:
         raise InvalidSamples(
             f"The {whose} set has {n} sample(s), fewer than the {splits} splits of the Inception Score."
         )
-    scores = [_score_of_split(part) for part in _parts(p, splits, shuffle_seed)]
+    scores = [_score_of_split(part) for part in _parts(p, splits, shuffle_seed, order)]
     few = (
         f"inception_score: {n // splits:,} samples a split are fewer than the {classes:,} classes; the score depends "
         "on the number of splits."
     )
     details = {"std": float(np.std(scores)), "splits": splits}
-    return Score(float(np.mean(scores)), details, (few,) if n // splits < classes else ())
+    warnings = (few,) if n // splits < classes else ()
+    return Score(float(np.mean(scores)), details, warnings, interval=NOT_ASKED)
 
 
-def _parts(p: Real, splits: int, shuffle_seed: int | None) -> Iterator[Real]:
+def _parts(p: Real, splits: int, shuffle_seed: int | None, order: RowNumbers | None) -> Iterator[Real]:
+    rows = np.arange(len(p)) if order is None else order
     if shuffle_seed is not None:
         rng = np.random.RandomState(shuffle_seed)  # torch-fidelity's generator
-        p = p[rng.permutation(len(p))]
+        rows = rows[rng.permutation(len(p))]
     for i in range(splits):
-        yield p[i * len(p) // splits : (i + 1) * len(p) // splits]
+        yield p[rows[i * len(p) // splits : (i + 1) * len(p) // splits]]
 
 
 def _score_of_split(p: Real) -> float:

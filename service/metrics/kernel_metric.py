@@ -3,8 +3,9 @@
 from abc import abstractmethod
 from collections.abc import Iterable
 
+from service.errors import InvalidSamples
 from service.metrics.kernels import Discrepancy, Kernel, discrepancies
-from service.metrics.metric import Floor, Metric, Side, lacks_features
+from service.metrics.metric import Metric, Side, lacks_features
 
 
 class KernelMetric(Metric):
@@ -18,11 +19,13 @@ class KernelMetric(Metric):
     def kernel_for(self, real: Side) -> Kernel | None:
         """The kernel, which may depend on the reference; None where its means over whole sets are not asked for."""
 
-    def noise_floor(self, real: Side, generated: Side, *, seed: int) -> Floor:
+    falls = True
+
+    def between_halves(self, real: Side, generated: Side, seed: int) -> float:
         """The score between halves, which those who share the sets share, too."""
         if real.features is not None:
             share(*real.halves(seed), _sharing(real, generated))
-        return super().noise_floor(real, generated, seed=seed)
+        return super().between_halves(real, generated, seed)
 
 
 def share(real: Side, generated: Side, metrics: Iterable[Metric]) -> None:
@@ -41,8 +44,16 @@ def _sharing(real: Side, generated: Side) -> list[KernelMetric]:
 
 
 def _kernels(real: Side, generated: Side) -> list[Kernel]:
-    asked = [metric.kernel_for(real) for metric in _sharing(real, generated)]
+    asked = [_kernel_of(metric, real) for metric in _sharing(real, generated)]
     return [kernel for kernel in dict.fromkeys(asked) if kernel is not None]
+
+
+def _kernel_of(metric: KernelMetric, real: Side) -> Kernel | None:
+    """A metric's kernel; None where it has none on this reference, which is then its own error and nobody else's."""
+    try:
+        return metric.kernel_for(real)
+    except InvalidSamples:
+        return None
 
 
 def _sums(kernels: list[Kernel], real: Side, generated: Side) -> dict[Kernel, Discrepancy]:

@@ -6,14 +6,17 @@ dimensions the products are most of the work, and several kernels use the same.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
 from service.metrics.centred import Centred, centred
-from service.metrics.distances import Room
+from service.metrics.distances import CLOSE, Room, exact_squares
 from service.metrics.samples import Real, Rows, check_pair
 
+EPS = float(np.finfo(np.float64).eps)
+NOTICED = 1e-11
+"""Squared bandwidths by which the rounding of a product may move a distance before it is computed again."""
 STRIP_ROWS = 32
 """Rows of a tile whose copy stays in the processor's cache."""
 
@@ -34,6 +37,20 @@ class Kernel(Protocol):
         ...
 
 
+class Radial(Kernel, Protocol):
+    """A kernel of the distance alone, which at a small bandwidth wants more digits of it than products keep."""
+
+    sigma: float
+
+    def z_of(self, squares: Real) -> Real:
+        """Z of squared distances."""
+        ...
+
+    def squares_of(self, z: Real) -> Real:
+        """The squared distances of these z."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Gaussian:
     """exp( −‖a − b‖² / 2σ² )."""
@@ -47,6 +64,14 @@ class Gaussian:
     def terms(self, rows: Centred) -> Real:
         """−‖a‖² / 2σ²."""
         return rows.norms * (-1 / (2 * self.sigma * self.sigma))
+
+    def z_of(self, squares: Real) -> Real:
+        """−‖a − b‖² / 2σ²."""
+        return squares / (-2 * self.sigma * self.sigma)
+
+    def squares_of(self, z: Real) -> Real:
+        """Its inverse."""
+        return z * (-2 * self.sigma * self.sigma)
 
     def __call__(self, z: Real) -> Real:
         """The exponential; rounding may leave the z of copies above zero."""
@@ -67,6 +92,14 @@ class RationalQuadratic:
     def terms(self, rows: Centred) -> Real:
         """½ + ‖a‖² / 2σ²."""
         return rows.norms / (2 * self.sigma * self.sigma) + 0.5
+
+    def z_of(self, squares: Real) -> Real:
+        """1 + ‖a − b‖² / 2σ²."""
+        return 1 + squares / (2 * self.sigma * self.sigma)
+
+    def squares_of(self, z: Real) -> Real:
+        """Its inverse."""
+        return (z - 1) * (2 * self.sigma * self.sigma)
 
     def __call__(self, z: Real) -> Real:
         """The reciprocal; rounding may leave the z of copies below one."""
@@ -149,7 +182,8 @@ class _Tally:
     """A kernel's sums, as the products come."""
 
     def __init__(self, kernel: Kernel, x: Centred, y: Centred) -> None:
-        self._kernel = kernel
+        self._kernel, self._x, self._y = kernel, x, y
+        self._sharp = _is_sharp(kernel, x, y)
         self._scale = kernel.scale(len(x.centre))
         self._of_x, self._of_y = kernel.terms(x), kernel.terms(y)
         self._room = Room()
@@ -160,7 +194,17 @@ class _Tally:
         z = np.multiply(products, self._scale, out=self._room.of(products.shape, np.float64))
         z += self._of_x[rows, None]
         z += self._of_y[columns]
+        if self._sharp:
+            self._sharpen(z, rows, columns)
         return self._kernel(z)
+
+    def _sharpen(self, z: Real, rows: slice, columns: slice) -> None:
+        """Compute the small distances again, whose digits the products have lost: those of copies are 0."""
+        kernel = cast("Radial", self._kernel)
+        scale = self._x.norms[rows, None] + self._y.norms[columns]
+        i, j = np.nonzero(kernel.squares_of(z) < CLOSE * scale)
+        of_x, of_y = (np.arange(len(side))[part] for side, part in ((self._x, rows), (self._y, columns)))
+        z[i, j] = kernel.z_of(exact_squares(self._x.rows, self._y.rows, of_x[i], of_y[j]))
 
     def add(self, products: Real, i: int, j: int) -> None:
         """Take the products of the rows from i on and the columns from j on."""
@@ -179,6 +223,15 @@ class _Tally:
         self.rows[rows] += k.sum(axis=1)
         self.squares += float(np.vdot(k, k)) / 2  # the other blocks are seen from one side only
         return diagonal
+
+
+def _is_sharp(kernel: Kernel, x: Centred, y: Centred) -> bool:
+    """Whether rounding of the products would be seen at the kernel's bandwidth."""
+    if isinstance(kernel, Polynomial):
+        return False
+    lost = EPS * (float(x.norms.max()) + float(y.norms.max()))
+    sigma = cast("Radial", kernel).sigma
+    return lost > NOTICED * sigma * sigma
 
 
 def _within(x: Centred, kernels: Sequence[Kernel]) -> list[Sums]:

@@ -4,7 +4,8 @@
 
 On whole sets, in tiles: the same work as the usual 100 random subsets of 1,000, a smaller variance, no randomness. Two
 draws of one distribution read 0 on average, so a value may be negative. With `subsets` it is the usual convention,
-seeded as torch-fidelity's; its `std` is that of overlapping subsets and no standard error.
+seeded as torch-fidelity's, of the samples in the order in which they were sent, and gives its number; its `std` is that
+of overlapping subsets and no standard error.
 """
 
 import numpy as np
@@ -14,7 +15,7 @@ from service.errors import InvalidSamples
 from service.metrics.kernel_interval import kernel_interval
 from service.metrics.kernel_metric import KernelMetric, sums_of
 from service.metrics.kernels import Kernel, Polynomial, discrepancy
-from service.metrics.metric import NOT_ASKED, Score, Side
+from service.metrics.metric import NOT_ASKED, About, Score, Side
 from service.metrics.samples import Rows, check_pair
 from service.metrics.uncertainty import POPULATION
 
@@ -24,7 +25,22 @@ OVERLAPPING = "the subsets overlap; measure whole sets for an interval"
 class KID(KernelMetric):
     """The unbiased squared MMD of a cubic kernel."""
 
-    parts = ("std", "subsets", "subset_size")
+    about = About(
+        title="Kernel distance",
+        better="lower",
+        generated="features",
+        reference="features",
+        samples="25 a side for an interval; some thousands a side for Inception's features.",
+        use=(
+            "Instead of `fid` where samples are few, since it is unbiased at every size. Papers print the mean over"
+            " `subsets`."
+        ),
+        parts={
+            "std": "Standard deviation over the subsets, which overlap: no standard error.",
+            "subsets": "Subsets that were averaged.",
+            "subset_size": "Samples of each side in a subset.",
+        },
+    )
 
     subsets: int | None = Field(None, ge=1, le=1000, description="Random subsets to average over; else whole sets.")
     subset_size: int = Field(1000, ge=2, description="Samples of each side in a subset.")
@@ -37,23 +53,30 @@ class KID(KernelMetric):
     def measure(self, real: Side, generated: Side, *, intervals: bool = False, seed: int = 0) -> Score:  # noqa: ARG002
         """The score of the whole sets, or the mean over subsets."""
         if self.subsets is not None:
-            assert real.features is not None, "lacks() is asked first"
-            assert generated.features is not None, "lacks() is asked first"
-            return self._of_subsets(real.features, generated.features, self.subsets)
+            return self._of_subsets(real, generated, self.subsets)
         sums = sums_of(Polynomial(), real, generated)
         value = sums.mmd2()
         return Score(value, interval=kernel_interval(sums, value, POPULATION) if intervals else NOT_ASKED)
 
-    def _of_subsets(self, real: Rows, generated: Rows, subsets: int) -> Score:
+    @property
+    def sees_order(self) -> bool:
+        """Which samples a subset holds depends on it."""
+        return self.subsets is not None
+
+    def _of_subsets(self, first: Side, second: Side, subsets: int) -> Score:
+        real, generated = first.features, second.features
+        assert real is not None, "lacks() is asked first"
+        assert generated is not None, "lacks() is asked first"
         check_pair(real, generated)
+        of_real, of_generated = first.sent_order(len(real)), second.sent_order(len(generated))
         fewest = min(len(real), len(generated))
         if fewest < self.subset_size:
             raise InvalidSamples(f"A set has {fewest} samples, fewer than the {self.subset_size} of kid's subsets.")
         rng = np.random.RandomState(self.subset_seed)  # torch-fidelity's generator and order of draws
         values = []
         for _ in range(subsets):
-            y = generated[rng.choice(len(generated), self.subset_size, replace=False)]
-            x = real[rng.choice(len(real), self.subset_size, replace=False)]
+            y = generated[of_generated[rng.choice(len(generated), self.subset_size, replace=False)]]
+            x = real[of_real[rng.choice(len(real), self.subset_size, replace=False)]]
             values.append(kid(x, y))
         details = {"std": float(np.std(values)), "subsets": subsets, "subset_size": self.subset_size}
         return Score(float(np.mean(values)), details, interval=OVERLAPPING)

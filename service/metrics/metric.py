@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from service.errors import InvalidSamples
+from service.metrics.floor import MOST_IN_PART, Floor, FloorLaw, floor_of_parts, repeats_of
 from service.metrics.samples import Rows, take
 from service.metrics.statistics import Statistics
-from service.metrics.uncertainty import Interval
+from service.metrics.uncertainty import FEW, FEWEST_WITH_INTERVAL, Interval
 
 Detail = str | int | float
+Better = Literal["lower", "higher", "nearer its ideal"]
+Need = Literal["features", "features or statistics", "probabilities"]
 RowNumbers = NDArray[np.int64]
 T = TypeVar("T")
 
@@ -30,17 +33,11 @@ class Score:
     value: float
     details: Mapping[str, Detail] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
-    interval: Interval | str = NOT_ASKED
-    """The interval, or why there is none."""
+    interval: Interval | str = field(kw_only=True)
+    """The interval, or why there is none: no metric can leave it out."""
 
-
-@dataclass(frozen=True, slots=True)
-class Floor:
-    """What a metric reads on the reference alone; without a value, `how` is the reason."""
-
-    value: float | None
-    sizes: tuple[int, ...]
-    how: str
+    def __float__(self) -> float:
+        return self.value
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +47,14 @@ class Side:
     features: Rows | None = None
     probabilities: Rows | None = None
     statistics: Statistics | None = None
+    as_sent: RowNumbers | None = None
+    """The rows in the order of whoever sent them, for metrics that cut a set in parts by it; None: as they lie."""
+    digests: NDArray[np.uint8] | None = None
+    """A digest (n, 16) of each sample, of a stored reference of all samples, in any order."""
+    floors: Mapping[str, FloorLaw] | None = None
+    """Of a stored reference, what real samples score against it, by metric."""
+    copied: NDArray[np.bool_] | None = None
+    """Of a generated set, which samples (n,) are exact copies of the reference's, as far as digests tell."""
     _remembered: dict[Hashable, Future[Any]] = field(default_factory=dict, init=False, repr=False)
     _lock: Lock = field(default_factory=Lock, init=False, repr=False)
 
@@ -61,6 +66,10 @@ class Side:
         rows = self.features if self.features is not None else self.probabilities
         return None if rows is None else len(rows)
 
+    def sent_order(self, count: int) -> RowNumbers:
+        """The `count` rows there are, in the order in which they were sent."""
+        return np.arange(count) if self.as_sent is None else self.as_sent
+
     @property
     def count_of_features(self) -> int:
         """Samples whose features are known."""
@@ -69,7 +78,7 @@ class Side:
     def remember(self, key: Hashable, compute: Callable[[], T]) -> T:
         """What `compute` answered, or raised, for this key the first time, so that metrics share what is costly.
 
-        Who asks while it is computed waits.
+        A thread that asks for it while another computes it waits.
         """
         with self._lock:
             asked_before = key in self._remembered
@@ -82,8 +91,20 @@ class Side:
                 raise
         return answer.result()
 
+    @property
+    def dimensions(self) -> int:
+        """Of a feature vector. Raises InvalidSamples where nothing is known of any."""
+        if self.features is not None:
+            return int(self.features.shape[1])
+        if self.statistics is not None:
+            return len(self.statistics.mean)
+        raise InvalidSamples("There is nothing to measure.")
+
     def halves(self, seed: int) -> tuple[Self, Self]:
-        """Two disjoint random parts of n // 2 rows each. Raises InvalidSamples where no rows are known."""
+        """Two disjoint random parts of equally many rows, at most half of all.
+
+        Raises InvalidSamples where no rows are known.
+        """
         return self.remember(("halves", seed), lambda: self._halves(seed))
 
     def _halves(self, seed: int) -> tuple[Self, Self]:
@@ -95,7 +116,7 @@ class Side:
         known = [rows for rows in (self.features, self.probabilities) if rows is not None]
         if not known:
             raise InvalidSamples("the reference is known by its statistics only")
-        half = len(known[0]) // 2
+        half = min(len(known[0]) // 2, MOST_IN_PART)
         order = np.random.default_rng(seed).permutation(len(known[0]))
         return np.sort(order[:half]), np.sort(order[half : 2 * half])
 
@@ -106,15 +127,38 @@ class Side:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What somebody has to know who chooses a metric; what it measures is the first line of its class."""
+
+    title: str
+    """Its name for people."""
+    better: Better
+    """Which of two scores is the better one; an ideal is a part of the score."""
+    generated: Need
+    reference: Need | None
+    """What it looks at on each side; None where it never looks at the reference."""
+    samples: str
+    """How many it wants, in words."""
+    use: str
+    """When to choose it, and when not."""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """Numbers of the score beside its value, which a threshold may name, and what each of them says."""
+    words: Mapping[str, str] = field(default_factory=dict)
+    """Details of the score that are no numbers, and what each of them says."""
+
+
 class Metric(BaseModel):
     """One entry of the registry; its fields are the options that a caller may set."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    better: ClassVar[Literal["lower", "higher", "nearer its ideal"]] = "lower"
-    """Which of two scores is the better one; an ideal is a detail of the score."""
-    parts: ClassVar[tuple[str, ...]] = ()
-    """Details of the score that a threshold may name beside the value."""
+    about: ClassVar[About]
+
+    @property
+    def sees_order(self) -> bool:
+        """Whether the score depends on the order in which samples were sent."""
+        return False
 
     @abstractmethod
     def lacks(self, real: Side, generated: Side) -> str | None:
@@ -127,16 +171,38 @@ class Metric(BaseModel):
         The seed moves nothing but p-values.
         """
 
-    def noise_floor(self, real: Side, generated: Side, *, seed: int) -> Floor:  # noqa: ARG002 - others need its size
-        """The score between two disjoint random halves of the reference."""
+    falls: ClassVar[bool] = False
+    """Whether the score of real samples falls to 0 as 1/n with the number of samples."""
+
+    def noise_floor(self, real: Side, generated: Side, *, seed: int) -> Floor:
+        """What real samples score, from pairs of disjoint random parts of the reference."""
         try:
-            first, second = real.halves(seed)
-            value = self.measure(first, second).value
+            if reason := self.parts_tell_nothing(real, generated, len(real.rows_of_halves(seed)[0])):
+                return Floor(None, (), reason)
+            rows = real.features if real.features is not None else real.probabilities
+            repeats = repeats_of(*rows.shape) if rows is not None else 0
+            values = [self.between_halves(real, generated, seed + place) for place in range(repeats)]
         except InvalidSamples as error:
             return Floor(None, (), error.detail)
-        return Floor(
-            value, (first.count or 0, second.count or 0), "between two disjoint random halves of the reference"
-        )
+        part = len(real.rows_of_halves(seed)[0])
+        return floor_of_parts(values, part, (generated.count, real.count) if self.falls else None)
+
+    def parts_tell_nothing(self, real: Side, generated: Side, part: int) -> str | None:  # noqa: ARG002
+        """Why parts of so many samples do not tell what whole sets would score; None where they do."""
+        return None
+
+    def between_halves(self, real: Side, generated: Side, seed: int) -> float:  # noqa: ARG002 - others share with it
+        """The score between two disjoint random parts of the reference. Raises InvalidSamples."""
+        first, second = real.halves(seed)
+        return self.measure(first, second).value
+
+
+def interval_of(score: Score, *sides: Side) -> Interval | str:
+    """A score's interval, or why there is none; that of a side with too few samples is none."""
+    known = [rows for side in sides for rows in (side.features, side.probabilities) if rows is not None]
+    if isinstance(score.interval, Interval) and any(len(rows) < FEWEST_WITH_INTERVAL for rows in known):
+        return FEW
+    return score.interval
 
 
 def lacks_features(real: Side, generated: Side) -> str | None:

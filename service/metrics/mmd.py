@@ -18,7 +18,7 @@ from service.metrics.distances import TILE_ROWS, centre_of, norms_of, squared_di
 from service.metrics.kernel_interval import kernel_interval
 from service.metrics.kernel_metric import KernelMetric, sums_of
 from service.metrics.kernels import Gaussian, Kernel, Polynomial, RationalQuadratic, discrepancy, matrix
-from service.metrics.metric import Detail, Score, Side
+from service.metrics.metric import NOT_ASKED, About, Detail, Score, Side
 from service.metrics.samples import Real, Rows, check_features, check_pair
 from service.metrics.uncertainty import EXPECTATION, POPULATION, permutation_p_value
 
@@ -29,7 +29,27 @@ PERMUTED_ROWS = 1000  # a side: the permutation test holds one kernel matrix of 
 class MMD(KernelMetric):
     """How far apart the two sets' mean embeddings are."""
 
-    parts = ("root", "sigma", "p_value")
+    about = About(
+        title="Maximum mean discrepancy",
+        better="lower",
+        generated="features",
+        reference="features",
+        samples="25 a side for an interval; some thousands a side where the difference is small.",
+        use=(
+            "For features of any kind, with an unbiased value, an interval and a p-value at any sample size. Two"
+            " values compare only at one kernel and bandwidth, which the report names."
+        ),
+        parts={
+            "root": "The square root of the value; 0 where that is negative.",
+            "sigma": "The kernel's bandwidth; the polynomial kernel has none.",
+            "p_value": "Share of permutations of the labels with at least this value; only with intervals.",
+        },
+        words={
+            "estimator": "Unbiased or biased.",
+            "kernel": "The kernel's name.",
+            "sigma_rule": "Where the bandwidth comes from.",
+        },
+    )
 
     kernel: Literal["gaussian", "rational_quadratic", "polynomial"] = Field(
         "gaussian", description="The kernel, by name."
@@ -55,7 +75,7 @@ class MMD(KernelMetric):
         value = sums.mmd2(unbiased=self.estimator == "unbiased")
         details = {"root": float(np.sqrt(max(value, 0.0))), "estimator": self.estimator, **described}
         if not intervals:
-            return Score(value, details)
+            return Score(value, details, interval=NOT_ASKED)
         details["p_value"] = _p_value(real.features, generated.features, kernel, self.permutations, seed)
         return Score(value, details, interval=kernel_interval(sums, value, self._estimand(described)))
 

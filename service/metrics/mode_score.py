@@ -8,13 +8,14 @@ it is often copied, the two terms cancel and the Inception Score itself is left;
 that one side lacks altogether makes the second divergence infinite and the score 0, which is warned of.
 """
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
 from service.errors import InvalidSamples
-from service.metrics.metric import NOT_ASKED, Metric, Score, Side
+from service.metrics.metric import NOT_ASKED, About, Metric, Score, Side
 from service.metrics.samples import Real, Rows, check_dimensions, checked_probabilities
 from service.metrics.uncertainty import EXPECTATION, Variances, jackknife_variance
 
@@ -24,7 +25,20 @@ Variant = Literal["survey", "che"]
 class ModeScore(Metric):
     """How sure the classifier is of the generated samples, and how near their classes' shares are to the real ones."""
 
-    better = "higher"
+    about = About(
+        title="Mode Score",
+        better="higher",
+        generated="probabilities",
+        reference="probabilities",
+        samples="Several times as many a side as there are classes.",
+        use=(
+            "Where a classifier knows the data's classes, and lost classes are to count against a generator. What"
+            " varies within a class is not seen."
+        ),
+        words={
+            "variant": "Whose formula was taken.",
+        },
+    )
 
     variant: Variant = Field("survey", description="Whose formula: the survey's or Che's.")
 
@@ -44,7 +58,7 @@ class ModeScore(Metric):
             return score
         variances = _variances(real.probabilities, generated.probabilities, self.variant)
         interval = variances.interval(score.value, EXPECTATION, lowest=0.0)
-        return Score(score.value, score.details, score.warnings, interval)
+        return replace(score, interval=interval)
 
 
 def mode_score(real: Rows, generated: Rows, *, variant: Variant = "survey") -> Score:
@@ -57,7 +71,7 @@ def mode_score(real: Rows, generated: Rows, *, variant: Variant = "survey") -> S
     value = float(_formula(_negative_entropies(p).mean(), p.mean(axis=0), r.mean(axis=0), variant))
     lacking = "reference" if variant == "survey" else "generated set"
     warnings = (f"mode_score: the {lacking} lacks a class that the other side has, which makes the score 0.",)
-    return Score(value, {"variant": variant}, warnings if value == 0 else (), NOT_ASKED)
+    return Score(value, {"variant": variant}, warnings if value == 0 else (), interval=NOT_ASKED)
 
 
 def _checked(real: Rows, generated: Rows) -> tuple[Real, Real]:

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from service.metrics.balls import NEIGHBOURS, lacks_neighbours
 from service.metrics.distances import Index
-from service.metrics.metric import Metric, Score, Side
+from service.metrics.metric import NOT_ASKED, About, Metric, Score, Side
 from service.metrics.neighbours import Nearest, Neighbourhood, Within, neighbourhood
 from service.metrics.samples import Real
 from service.metrics.uncertainty import EXPECTATION, Variances, permutation_p_value
@@ -26,10 +26,25 @@ NOISE = 5.0  # times 1/√n, what they differ by without a meaning
 
 
 class OneNN(Metric):
-    """How well each sample's nearest neighbour tells which set it is of."""
+    """How well each sample's nearest neighbour tells which set it comes from."""
 
-    better = "nearer its ideal"
-    parts = ("real", "generated", "ideal", "p_value")
+    about = About(
+        title="Nearest neighbour two-sample test",
+        better="nearer its ideal",
+        generated="features",
+        reference="features",
+        samples="About as many on both sides, some hundreds or more.",
+        use=(
+            "To see whether the sets can be told apart at all, and by which side: `real` far below `generated` is a"
+            " generator that repeats itself. Judge both halves."
+        ),
+        parts={
+            "real": "The accuracy over the real samples.",
+            "generated": "The accuracy over the generated samples.",
+            "ideal": "What two sets of these sizes from one distribution score.",
+            "p_value": "Share of permutations of the labels with at least this accuracy; only with intervals.",
+        },
+    )
 
     permutations: int = Field(199, ge=19, le=10_000, description="Permutations of the labels behind the p-value.")
 
@@ -54,10 +69,10 @@ class OneNN(Metric):
         }
         warnings = _warnings(accuracies, ideals, min(n, m))
         if not intervals:
-            return Score(value, details, warnings)
+            return Score(value, details, warnings, interval=NOT_ASKED)
         details["p_value"] = _p_value(value, around, self.permutations, seed)
         interval = _variances(halves).interval_of_share(value, EXPECTATION)
-        return Score(value, details, warnings, interval)
+        return Score(value, details, warnings, interval=interval)
 
 
 def ideal_halves(n: int, m: int) -> tuple[float, float]:

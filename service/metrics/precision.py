@@ -5,7 +5,8 @@
 Strict, and with k = 5, as in prdc.
 """
 
-from service.metrics.balls import BallMetric, BallScore, share_covered
+from service.metrics.balls import PARTS, BallMetric, BallScore, share_covered
+from service.metrics.metric import About
 from service.metrics.neighbours import Neighbourhood
 from service.metrics.uncertainty import Variances
 
@@ -13,7 +14,18 @@ from service.metrics.uncertainty import Variances
 class Precision(BallMetric):
     """Share of the generated samples that lie in a real sample's ball."""
 
-    parts = ("k",)
+    about = About(
+        title="Precision",
+        better="higher",
+        generated="features",
+        reference="features",
+        samples="Some thousands, and as many on both sides; more than `k` are needed.",
+        use=(
+            "To see whether what is generated looks real, apart from whether anything is missing; beside `recall`. A"
+            " single odd real sample has a large ball: `density` minds it less."
+        ),
+        parts=PARTS,
+    )
 
     def score(self, around: Neighbourhood) -> BallScore:
         """The share and its variance."""

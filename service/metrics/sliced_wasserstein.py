@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from service.metrics.distances import centre_of, tiles
-from service.metrics.metric import NOT_ASKED, Metric, Score, Side, lacks_features
+from service.metrics.metric import NOT_ASKED, About, Metric, Score, Side, lacks_features
 from service.metrics.samples import Real, Rows, check_pair
 from service.metrics.uncertainty import EXPECTATION, Variances, influence_variance
 
@@ -20,7 +20,17 @@ AT_ONCE = 16  # projections of a block, so that memory does not grow with their 
 class SlicedWasserstein(Metric):
     """The mean one-dimensional Wasserstein distance over projections."""
 
-    parts = ("projections",)
+    about = About(
+        title="Sliced Wasserstein distance",
+        better="lower",
+        generated="features",
+        reference="features",
+        samples="Some thousands a side; there is no upper limit.",
+        use="Where the exact `wasserstein` is out of reach. It is a distance of its own and no estimate of that one.",
+        parts={
+            "projections": "Directions that were projected on.",
+        },
+    )
 
     projections: int = Field(128, ge=1, le=10_000, description="Directions to project on.")
     projection_seed: int = Field(0, ge=0, description="Seed that draws the directions.")

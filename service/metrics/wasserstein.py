@@ -11,7 +11,7 @@ from pydantic import Field
 
 from service.errors import InvalidSamples
 from service.metrics.distances import distances
-from service.metrics.metric import NOT_ASKED, Metric, Score, Side, lacks_features
+from service.metrics.metric import NOT_ASKED, About, Metric, Score, Side, lacks_features
 from service.metrics.samples import Rows, check_pair
 from service.metrics.transport import Plan, transport
 from service.metrics.uncertainty import EXPECTATION, Variances, influence_variance
@@ -21,6 +21,18 @@ LARGEST = 5000
 
 class Wasserstein(Metric):
     """The least mean Euclidean distance by which one set has to be moved onto the other."""
+
+    about = About(
+        title="Wasserstein distance",
+        better="lower",
+        generated="features",
+        reference="features",
+        samples=(
+            "As many as are affordable, at most 5,000 a side; in many dimensions the value stays far too high with any"
+            " number of them."
+        ),
+        use="For few dimensions, such as points in the plane. Compare with the noise floor, and only at equal sizes.",
+    )
 
     largest: int = Field(LARGEST, ge=2, le=LARGEST, description="Samples a side above which it is refused.")
 

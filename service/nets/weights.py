@@ -8,6 +8,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from service.errors import UntrustedWeights
+from service.files import write_whole
 
 
 def save_weights(net: nn.Module, path: Path, *, half: bool = False) -> None:
@@ -18,9 +19,7 @@ def save_weights(net: nn.Module, path: Path, *, half: bool = False) -> None:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
     if half:
         tensors = {name: tensor.half() if tensor.ndim > 1 else tensor for name, tensor in tensors.items()}
-    staged = path.with_name(f"{path.name}.staged")
-    staged.write_bytes(save(tensors))
-    staged.replace(path)
+    write_whole(path, save(tensors))
 
 
 def load_weights(net: nn.Module, path: Path) -> None:

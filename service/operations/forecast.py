@@ -1,4 +1,4 @@
-"""The steps after a history, block by block, through whatever engine there is; and the answer that tells of them."""
+"""The steps that follow a history, through any engine; the request for them, understood; the answer, in pieces."""
 
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple, Self
@@ -20,7 +20,7 @@ Values = NDArray[np.float64]
 BLOCK_STEPS = 1000
 """Steps of one call, so that a long forecast leaves room for other work between two."""
 ASTRAY = 0.5
-"""A model whose forecasts of one step miss by so many deviations of the history does not know it."""
+"""A model does not know a history whose next steps it misses by so many deviations."""
 
 
 class Block(NamedTuple):
@@ -31,7 +31,7 @@ class Block(NamedTuple):
     errors: Values | None = None
     """With the first block: how far off forecasts from earlier points were, (starts, leads, channels)."""
     starts: Values | None = None
-    """And these points, (starts,)."""
+    """Those points, (starts,)."""
 
 
 async def forecast_series(
@@ -81,14 +81,14 @@ class Question(NamedTuple):
         """What is asked of this model. Raises InvalidRequest, InvalidSeries."""
         task = Fit() if request.fit else Forecast()
         if not task.serves(model.manifest):
-            raise InvalidRequest(f"fit: {model.id} has no readout that could be fitted to a history.")
+            raise InvalidRequest.of_field("fit", f"{model.id} has no readout that could be fitted to a history.")
         values = read_table("history", request.history)
         steps = len(values) + request.horizon
         if request.horizon * values.shape[1] > limit:
             raise InvalidRequest.of_field("horizon", f"at most {limit:,} values, steps times channels")
         inputs = np.zeros((steps, 0)) if request.inputs is None else read_table("inputs", request.inputs)
         if len(inputs) != steps:
-            raise InvalidSeries(f"inputs: {steps} steps are needed, history and horizon, not {len(inputs)}.")
+            raise InvalidSeries.of_field("inputs", f"{steps} steps are needed, history and horizon, not {len(inputs)}.")
         flat = not isinstance(request.history[0], list)
         history = task.prepare(values, inputs, model.series)
         return cls(model, task, history, request.horizon, request.level, flat)
@@ -116,7 +116,7 @@ class ForecastDocument:
         self._warnings = list(question.history.warnings)
 
     def add(self, block: Block) -> bytes:
-        """What some more steps add. Raises InvalidSeries where already the first ones are no numbers."""
+        """The document's part for some more steps. Raises InvalidSeries where already the first are not finite."""
         begins = not self._blocks
         if block.errors is not None and block.starts is not None:
             self._judge(block.errors, block.starts)
@@ -136,7 +136,7 @@ class ForecastDocument:
         return self._widths.half
 
     def finish(self) -> bytes:
-        """The interval and the warnings."""
+        """The document's end: the interval and the warnings."""
         values, half = self.values, self.half
         self._look_for_divergence(values)
         interval = b"null"
@@ -164,11 +164,11 @@ class ForecastDocument:
 
     def _look_for_divergence(self, values: Values) -> None:
         if self._question.model.series.memorised is not None:
-            return  # it does not continue the values, only their number
+            return  # it knows its series by heart, and hears only how many steps are over
         past = self._question.history.values
         low, high = past.min(axis=0), past.max(axis=0)
         span = high - low
-        gone = ~((values >= low - span) & (values <= high + span))  # not a number is gone, too
+        gone = ~((values >= low - span) & (values <= high + span))  # NaN counts as gone
         if gone.any():
             self._warnings.append(
                 f"from step {_first(gone)} on the forecast is farther from all of the history than that is wide:"

@@ -1,31 +1,30 @@
-"""The samples of a seed, block by block, through whatever engine there is; and the request for them, understood."""
+"""The samples of a seed, block by block, through any engine; and the request for them, understood."""
 
-import asyncio
 import secrets
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
+
+import numpy as np
 
 from service.errors import InvalidRequest
 from service.packing.formats import IMAGES, POINTS, Format
 from service.packing.stream import Contents, Samples
-from service.runtime.calls import Call, EngineClient, Lane, submit_patiently
+from service.runtime.calls import Call, EngineClient, Lane, submit_parts
 from service.schemas import GenerateRequest
 from service.store import Model
 from service.tasks.generate import Latents, choosing, interpolated, latents
 
 INTERACTIVE_COUNT = 256
-"""More samples than this go behind everybody's single requests."""
+"""Requests for more samples than this wait behind everybody's smaller ones."""
 BLOCKS_TOGETHER = 2
-"""The model's blocks that one submission holds, the first aside: messages cost less, and queues fill no faster."""
-AHEAD = 1
-"""Submissions that are on their way while one is used: enough to keep a device busy, little enough to hold."""
+"""The model's blocks in each submission after the first: fewer messages, and the queue fills no faster."""
 IMAGES_COUNT, POINTS_COUNT, PATHS_COUNT = 16, 1000, 4
-"""How many are drawn where nobody says: images, points, and paths of an interpolation."""
+"""How many samples are drawn where the request does not say: images, points, paths of an interpolation."""
 RANDOM_SEED_LIMIT = 2**53
-"""Seeds that nobody chose stay below this: every reader of JSON holds them exactly."""
+"""Random seeds stay below this, so that every reader of JSON holds them exactly."""
 
 
 class Way(NamedTuple):
@@ -67,26 +66,19 @@ async def sample_images(
     """
     block = model.manifest.serving.block
     lane = Lane.INTERACTIVE if count <= INTERACTIVE_COUNT else Lane.BULK
+    starts = [0, *range(block, count, block * BLOCKS_TOGETHER)]
+    parts = ([way.latents(model, seed, start, stop - start)] for start, stop in pairwise([*starts, count]))
     call = Call(model.id, "generate")
-    ahead: list[asyncio.Task[list[Any]]] = []
+    async with aclosing(
+        submit_parts(engine, call, parts, lane=lane, deadline=deadline, request_id=request_id)
+    ) as answers:
+        async for [samples] in answers:
+            yield samples
 
-    async def draw(start: int, stop: int) -> list[Any]:
-        rows = way.latents(model, seed, start, stop - start)
-        submit = engine.submit if start == 0 else partial(submit_patiently, engine)
-        return await submit(call, [rows], lane=lane, deadline=deadline, request_id=request_id)
 
-    try:
-        starts = [0, *range(block, count, block * BLOCKS_TOGETHER)]
-        for start, stop in pairwise([*starts, count]):
-            ahead.append(asyncio.create_task(draw(start, stop)))
-            if len(ahead) > AHEAD:
-                yield (await ahead.pop(0))[0]
-        while ahead:
-            yield (await ahead.pop(0))[0]
-    finally:
-        for task in ahead:
-            task.cancel()
-        await asyncio.gather(*ahead, return_exceptions=True)
+async def gather_samples(engine: EngineClient, model: Model, *, seed: int, count: int, way: Way = PLAIN) -> Samples:
+    """The first `count` samples of a seed in one array, as `sample_images` draws them."""
+    return np.concatenate([block async for block in sample_images(engine, model, seed=seed, count=count, way=way)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +96,7 @@ class Sampling:
     def of(
         cls, request: GenerateRequest, model: Model, *, limit: int | None = None, format_name: str | None = None
     ) -> Self:
-        """What is asked of this model; `format_name` where the request names none. Raises InvalidRequest."""
+        """What is asked of this model; `format_name` is taken where the request names none. Raises InvalidRequest."""
         formats = formats_of(model)
         name = request.format or format_name or next(iter(formats))
         if name not in formats:
@@ -122,7 +114,7 @@ class Sampling:
         return cls(model, seed, count, Way(steps, request.generator), formats[name], name)
 
     def contents(self) -> Contents:
-        """What the file is told before the first sample."""
+        """What has to be known before the first sample is packed."""
         manifest = self.model.manifest
         known = (self.model.id, self.model.version, self.seed, self.count)
         if manifest.points is not None:

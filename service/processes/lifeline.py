@@ -39,6 +39,6 @@ def on_terminate(callback: Callable[[], object]) -> None:
 
 
 def freeze_garbage() -> None:
-    """Take what start-up made out of every later collection: full collections were the 99th percentile."""
+    """Exempt what start-up made from garbage collection: full collections were the 99th percentile of the latency."""
     gc.collect()
     gc.freeze()

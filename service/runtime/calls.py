@@ -1,9 +1,11 @@
 """The one interface between those who want work done and the engines that do it."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -86,7 +88,7 @@ class Engines(EngineClient, EngineStatus, Protocol):
 
 
 ROOM_POLL_S = 0.05
-"""Pause before work is offered again that a full queue refused."""
+"""Pause before work that a full queue refused is offered again."""
 
 
 async def submit_patiently(
@@ -104,3 +106,37 @@ async def submit_patiently(
             return await engine.submit(call, arrays, lane=lane, deadline=deadline, request_id=request_id)
         except Overloaded:
             await asyncio.sleep(ROOM_POLL_S)
+
+
+PARTS_AHEAD = 1
+"""Parts that are on their way while one is used: enough to keep a device busy, little enough to hold."""
+
+
+async def submit_parts(
+    engine: EngineClient,
+    call: Call,
+    parts: Iterable[Sequence[Array]],
+    *,
+    lane: Lane = Lane.INTERACTIVE,
+    deadline: float | None = None,
+    request_id: str = "",
+) -> AsyncGenerator[list[Array], None]:
+    """The answers to the parts of one piece of work, in order; each part is made when its turn comes.
+
+    Raises the ServiceError that the engine met; Overloaded only for the first part, later ones wait for room.
+    """
+    under_way: deque[asyncio.Task[list[Array]]] = deque()
+    submit = engine.submit
+    try:
+        for arrays in parts:
+            asked = submit(call, arrays, lane=lane, deadline=deadline, request_id=request_id)
+            under_way.append(asyncio.create_task(asked))
+            submit = partial(submit_patiently, engine)
+            if len(under_way) > PARTS_AHEAD:
+                yield await under_way.popleft()
+        while under_way:
+            yield await under_way.popleft()
+    finally:
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)

@@ -40,7 +40,7 @@ LINGER_PAUSE_S = 0.002
 LINGER_LEAST_S = 0.001
 """Waits shorter than a timer's grain are not worth their wake-up."""
 BULK_TURN = 16
-"""So many interactive batches in a row go before a block of bulk work that waits: it goes behind, but on."""
+"""After so many interactive batches in a row a waiting block of bulk work goes first, so that it never stands still."""
 
 
 @dataclass(eq=False)
@@ -74,7 +74,7 @@ class Engine:
         self.on_change: list[Callable[[], None]] = []
 
     async def start(self) -> "asyncio.Task[None]":
-        """Begin to serve; before `stop` the task ends only with what the device died of."""
+        """Begin to serve; until `stop` is called the task ends only with the error that the device died of."""
         self._loop_task = asyncio.create_task(self._serve(), name=f"engine-{self._device.name}")
         return self._loop_task
 
@@ -91,7 +91,7 @@ class Engine:
         self._device.close()
 
     def models(self) -> Mapping[str, LoadedModel]:
-        """The models held and how far each is."""
+        """The models held, and whether each is loaded."""
         return {
             model_id: LoadedModel(
                 resident.model.version, "ready" if resident.net is not None else "loading", self._device.name

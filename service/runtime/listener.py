@@ -63,7 +63,7 @@ class Listener:
             connection.send_status()
 
     async def close(self) -> None:
-        """Stop to listen, and hang up on every caller once what was written has left."""
+        """Stop listening, and hang up on every caller once all that was written has been sent."""
         if self._server is not None:
             self._server.close()
         for connection in self.connections:
@@ -101,7 +101,7 @@ class Connection(asyncio.Protocol):
             self._receive(frame)
 
     def close(self) -> None:
-        """Hang up once what was written has left."""
+        """Hang up once all that was written has been sent."""
         if self._transport is not None:
             self._transport.close()
 

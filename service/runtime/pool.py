@@ -54,7 +54,7 @@ class EnginePool:
                 link.close()
 
     def _forget(self, link: Link) -> None:
-        """Give no more work to a connection; those whose work it lost already choose another."""
+        """Give a connection no more work; callers whose work it lost choose another."""
         if link in self._links:
             self._links.remove(link)
             if not self._links:

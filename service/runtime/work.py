@@ -1,4 +1,4 @@
-"""One submission, as whoever answers it holds it: what is asked, how far it is, and where the answer goes."""
+"""One submission, as the side that answers it holds it: what is asked, how far it is, and where the answer goes."""
 
 import asyncio
 import time
@@ -37,7 +37,7 @@ class Work:
             self.answer(outcome)
 
     def close(self) -> None:
-        """Let nothing more be done for it, not by its deadline either."""
+        """Mark it as over, and stop the timer of its deadline."""
         self.over = True
         if self.expiry is not None:
             self.expiry.cancel()

@@ -1,12 +1,13 @@
-"""What a model is worth on data that training never saw: for its card, and to see whether the card still says it."""
+"""What a model is worth on data that training never saw: for its card, and to see whether the card still holds."""
 
+from service.calibration import Calibration, Change
 from service.settings import Settings
 from service.store import Card, Model, ModelStore, Score
 
-POINTS = 0.001
-"""How far an accuracy, a share, may lie from its card's: 0.1 %."""
-SHARE = 0.01
-"""How far any other score may lie from its card's, in parts of it: they differ in the last digits between machines."""
+ACCURACY_TOLERANCE = 0.001
+"""How far an accuracy, a share of 1, may lie from its card's, or a calibration error, or a likelihood in nats."""
+RELATIVE_TOLERANCE = 0.01
+"""How far any other score may lie from its card's, as a share of it: the last digits differ between machines."""
 
 
 async def measure_scores(settings: Settings, store: ModelStore, model: Model, card: Card) -> dict[str, Score]:
@@ -19,6 +20,7 @@ async def measure_scores(settings: Settings, store: ModelStore, model: Model, ca
     from service.evaluation.pipeline import Bench
     from service.evaluation.references import References
     from service.runtime.in_process import LocalEngine
+    from service.scoring.classes import namers_of
     from service.scoring.forecasts import forecast_scores
     from service.scoring.images import classifier_scores, generator_scores, point_scores, stacked_scores
 
@@ -32,17 +34,45 @@ async def measure_scores(settings: Settings, store: ModelStore, model: Model, ca
         if model.manifest.points is not None:
             return await point_scores(model, engine, seed=card.seed)
         if model.manifest.dataset in STACKED:
-            eye = store.get(model.manifest.training["appraised"]["extractor"], task="classify")
             modes = STACKED[model.manifest.dataset].modes
-            return await stacked_scores(model, eye, engine, modes, seed=card.seed)
+            return await stacked_scores(model, namers_of(model, store), engine, modes, seed=card.seed)
         bench = Bench(settings, store, engine, References.of(settings))
         return await generator_scores(model, bench, seed=card.seed)
 
 
+async def measure_calibration(settings: Settings, model: Model, calibration: Calibration) -> tuple[Change, Change]:
+    """A classifier's calibration error and negative log-likelihood on its test set, at the temperature of its card.
+
+    Raises DatasetMissing where the data are not here.
+    """
+    from service.datasets.registry import find_dataset
+    from service.runtime.in_process import LocalEngine
+    from service.scoring.calibration import changes
+    from service.scoring.classes import logits_of
+
+    test = find_dataset(model.manifest.dataset).load(settings.data, "test")
+    async with LocalEngine(ModelStore(model.folder.parent)) as engine:
+        return changes(await logits_of(engine, model, test.images), test, calibration.temperature)
+
+
+def miscalibrated(calibration: Calibration, ece: Change, nll: Change) -> list[str]:
+    """In a sentence each, what of a classifier's calibration is not what the card says."""
+    pairs = {"ECE": (calibration.ece, ece), "NLL": (calibration.nll, nll)}
+    return [
+        f"its {name} is {found.before:.6g} → {found.after:.6g}; its card says {said.before:.6g} → {said.after:.6g}"
+        for name, (said, found) in pairs.items()
+        if max(abs(found.before - said.before), abs(found.after - said.after)) > ACCURACY_TOLERANCE
+    ]
+
+
 def differing(card: Card, found: dict[str, Score]) -> list[str]:
-    """In a sentence each, the scores that are not what the card says."""
+    """The scores that are not what the card says, a sentence for each."""
     return [
         f"its {name} is {found[name].value:.6g} on {score.on}; its card says {score.value:.6g}"
         for name, score in card.scores.items()
-        if abs(found[name].value - score.value) > (POINTS if name == "accuracy" else SHARE * abs(score.value))
+        if abs(found[name].value - score.value) > _tolerance(name, score)
     ]
+
+
+def _tolerance(name: str, score: Score) -> float:
+    return ACCURACY_TOLERANCE if name == "accuracy" else RELATIVE_TOLERANCE * abs(score.value)

@@ -1,32 +1,27 @@
-"""What a card says a model is worth: measured on data that training never saw, on the path that serves it."""
+"""What a card says a classifier is worth on images that it never saw, and a generator by the samples that it draws."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from service.datasets.split import Split
 from service.evaluation.extraction import extract_features
 from service.evaluation.pipeline import Bench, evaluate
-from service.evaluation.references import Reference, make_reference
-from service.evaluation.samples.archives import open_samples
-from service.evaluation.samples.limits import Limits
-from service.evaluation.samples.spool import ImageShape
-from service.imaging import Pixels
 from service.metrics.mode_coverage import mode_coverage, reverse_kl
-from service.operations.generate import sample_images
+from service.operations.generate import gather_samples
 from service.runtime.calls import EngineClient
 from service.schemas import EvaluationRequest
+from service.scoring.classes import name_classes, told
 from service.store import Model, Score
 
 SAMPLES = 5000
 """Images of a generator behind the scores of its card."""
 POINTS = 2500
-"""Points behind the scores of a card, as the literature takes."""
+"""Points behind the scores of a generator of points, as the literature takes."""
 STACKED = 26_000
-"""Images of three digits behind those scores."""
+"""Images of a generator whose channels are digits behind the modes that they cover."""
 GENERATOR_METRICS = ("fid", "inception_score", "mmd")
 
 
@@ -45,7 +40,7 @@ async def generator_scores(model: Model, bench: Bench, *, seed: int) -> dict[str
     Raises ReferenceNotFound where there is none.
     """
     reference = bench.references.test_set_of(model.manifest.dataset)
-    images = await sample(bench.engine, model, seed=seed, count=SAMPLES)
+    images = await gather_samples(bench.engine, model, seed=seed, count=SAMPLES)
     with tempfile.TemporaryDirectory() as directory:
         generated = Path(directory) / "generated"
         with generated.open("wb") as file:
@@ -66,58 +61,26 @@ async def generator_scores(model: Model, bench: Bench, *, seed: int) -> dict[str
 
 
 async def point_scores(model: Model, engine: EngineClient, *, seed: int) -> dict[str, Score]:
-    """What of the mixture that it learnt a generator of points covers, by the protocol of `metrics.mode_coverage`."""
+    """How much of its mixture a generator of points covers, by the protocol of `metrics.mode_coverage`."""
     spec = model.manifest.points
     assert spec is not None
     assert spec.deviation is not None
-    points = await sample(engine, model, seed=seed, count=POINTS)
+    points = await gather_samples(engine, model, seed=seed, count=POINTS)
     found = mode_coverage(points, spec.modes, spec.deviation)
     how = f"{POINTS:,} points of seed {seed}, good within three deviations of one of {len(spec.modes)} modes"
     return {name: Score(value=value, on=model.manifest.dataset, how=how) for name, value in found._asdict().items()}
 
 
 async def stacked_scores(
-    model: Model, extractor: Model, engine: EngineClient, modes: int, *, seed: int
+    model: Model, namers: Sequence[Model], engine: EngineClient, modes: int, *, seed: int
 ) -> dict[str, Score]:
-    """How many modes images cover whose channels are digits: three, as the extractor reads them, are one mode."""
-    images = await sample(engine, model, seed=seed, count=STACKED)
+    """How many modes a generator covers whose images hold a digit in each channel: three digits are one mode."""
+    images = await gather_samples(engine, model, seed=seed, count=STACKED)
     found = np.zeros(len(images), np.int64)
     for channel in range(images.shape[3]):
         digits = np.ascontiguousarray(images[..., channel : channel + 1])
-        _, probabilities = await extract_features(engine, extractor, digits)
-        assert probabilities is not None, "a classifier knows classes"
+        probabilities = await name_classes(engine, namers, digits)
         found = probabilities.shape[1] * found + probabilities.argmax(axis=1)
-    how = f"{STACKED:,} images of seed {seed}, digits by {extractor.id} {extractor.version}, of {modes:,} modes"
+    how = f"{STACKED:,} images of seed {seed}, digits by {told(namers)}, of {modes:,} modes"
     values = {"modes": float(len(np.unique(found))), "reverse_kl": reverse_kl(found, modes)}
     return {name: Score(value=value, on=model.manifest.dataset, how=how) for name, value in values.items()}
-
-
-async def sample(engine: EngineClient, model: Model, *, seed: int, count: int) -> NDArray[Any]:
-    """The first samples of a seed: images uint8 (count, H, W, C), or points float32 (count, 2)."""
-    blocks = [block async for block in sample_images(engine, model, seed=seed, count=count)]
-    return np.concatenate(blocks)
-
-
-async def dataset_reference(
-    name: str, images: Pixels, extractor: Model, engine: EngineClient, *, dataset: str
-) -> Reference:
-    """A stored reference of a dataset's images uint8 (n, H, W, C), read and ordered as an upload would be."""
-    spec = extractor.input
-    with tempfile.TemporaryDirectory() as directory:
-        upload, working_dir = Path(directory) / "images.npy", Path(directory) / "samples"
-        working_dir.mkdir()
-        np.save(upload, images)
-        limits = Limits(images.nbytes + 4096, images.shape[1] * images.shape[2])
-        shape = ImageShape.of(spec)
-        samples = open_samples(upload, working_dir=working_dir, shape=shape, limits=limits)
-        assert samples.images is not None
-        features, probabilities = await extract_features(engine, extractor, samples.images)
-    return make_reference(
-        name,
-        features,
-        probabilities,
-        extractor=extractor.id,
-        weights_sha256=extractor.weights_sha256 or "",
-        dataset=dataset,
-        sha256=samples.sha256,
-    )

@@ -1,13 +1,17 @@
-"""What is in the picture: image files to labelled probabilities."""
+"""What is in the picture: image files to logits, logits to labelled probabilities."""
 
+import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.imaging import Pixels, conform, decode
+from service.calibration import Calibration, Strangeness
+from service.imaging import Pixels, as_light_ink, conform, read_picture
+from service.imaging.reading import ALPHA
 from service.store import ImageInput, Manifest
+from service.tasks.sureness import probabilities_of, strangeness_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -26,11 +30,36 @@ def normalise(images: "Tensor", spec: ImageInput) -> "Tensor":
     return x.sub_(x.new_tensor(spec.mean).view(-1, 1, 1)).div_(x.new_tensor(spec.std).view(-1, 1, 1))
 
 
-def read_image(data: bytes, spec: ImageInput, *, limit_pixels: int) -> Pixels:
-    """One image file as stored pixels (1, H, W, C), brought to the model's size. Raises UnreadableImage."""
-    image = decode(data, limit_pixels=limit_pixels)
-    fitted = conform(image, size=spec.size, channels=spec.channels, shorter=spec.resize, resampling=spec.filter)
-    return fitted[None]
+class Prepared(NamedTuple):
+    """An image as a net takes it: stored pixels (1, H, W, C), and what was done to it for that, a sentence each."""
+
+    pixels: Pixels
+    notes: tuple[str, ...] = ()
+
+
+def read_image(data: bytes, spec: ImageInput, *, limit_pixels: int, as_is: bool = False) -> Prepared:
+    """One image file, brought to the model's size and, unless it is to be taken as it is, to its manner of drawing.
+
+    Raises UnreadableImage.
+    """
+    picture = read_picture(data, limit_pixels=limit_pixels)
+    done = list(picture.alterations)
+    if spec.ink and not as_is and (drawn := as_light_ink(picture, spec.size[0])) is not None:
+        done = [words for words in done if words != ALPHA] + list(drawn.notes)
+        return Prepared(drawn.pixels[None], tuple(map(_sentence, done)))
+    pixels = picture.pixels
+    if pixels.shape[:2] != tuple(spec.size):
+        done.append(f"were resized from {pixels.shape[0]}×{pixels.shape[1]} to {spec.size[0]}×{spec.size[1]}")
+    if pixels.shape[2] != spec.channels:
+        done.append(f"were converted to {'grey' if spec.channels == 1 else 'colour'}")
+    fitted = conform(pixels, size=spec.size, channels=spec.channels, shorter=spec.resize, resampling=spec.filter)
+    return Prepared(fitted[None], tuple(map(_sentence, done)))
+
+
+def _sentence(words: str) -> str:
+    """What was done to images, said of one."""
+    of_one = re.sub(r"\bwere\b", "was", words)
+    return f"The image {of_one}."
 
 
 def images_example(manifest: Manifest, rows: int) -> Sequence[tuple[tuple[int, ...], str]]:
@@ -40,7 +69,7 @@ def images_example(manifest: Manifest, rows: int) -> Sequence[tuple[tuple[int, .
 
 
 class Classify:
-    """Images uint8 (n, H, W, C) to probabilities float32 (n, classes)."""
+    """Images uint8 (n, H, W, C) to logits float32 (n, classes); what these mean, the model's card knows."""
 
     exact = False
     any_length = False
@@ -50,25 +79,49 @@ class Classify:
         """Any classifier."""
         return manifest.task == "classify"
 
-    def prepare(self, data: bytes, spec: ImageInput, *, limit_pixels: int) -> Pixels:
-        """One image file as stored pixels (1, H, W, C). Raises UnreadableImage."""
-        return read_image(data, spec, limit_pixels=limit_pixels)
+    def prepare(self, data: bytes, spec: ImageInput, *, limit_pixels: int, as_is: bool = False) -> Prepared:
+        """One image file as stored pixels, and what was done to it. Raises UnreadableImage."""
+        return read_image(data, spec, limit_pixels=limit_pixels, as_is=as_is)
 
     def forward(self, net: "nn.Module", tensors: Sequence["Tensor"], manifest: Manifest) -> Sequence["Tensor"]:
-        """Softmax over the net's logits."""
+        """The net's logits."""
         assert manifest.input is not None
         logits: Tensor = net(normalise(tensors[0], manifest.input))
-        return [logits.float().softmax(dim=1)]
+        return [logits.float()]
 
     def example(self, manifest: Manifest, rows: int) -> Sequence[tuple[tuple[int, ...], str]]:
         """One array of stored pixels."""
         return images_example(manifest, rows)
 
-    def finish(self, probabilities: NDArray[np.float32], labels: Sequence[str], top_k: int) -> list[dict[str, Any]]:
-        """The `top_k` likeliest labels of one image's probabilities (classes,), likeliest first."""
-        order = np.argsort(-probabilities, kind="stable")[:top_k]
-        values = probabilities[order].tolist()
-        return [
-            {"label": labels[index], "index": index, "probability": value}
-            for index, value in zip(order.tolist(), values, strict=True)
+    def finish(
+        self, logits: NDArray[np.float32], labels: Sequence[str], calibration: Calibration | None, top_k: int
+    ) -> list[dict[str, Any]]:
+        """Of each image of which these are the logits (n, classes) the `top_k` likeliest labels, likeliest first.
+
+        Beside them how strange it is to the model, if its card knows, and a note where that is beyond the limit.
+        """
+        orders = (-logits).argsort(axis=1, kind="stable")[:, :top_k].tolist()
+        found: list[dict[str, Any]] = [
+            {
+                "labels": [{"label": labels[index], "index": index, "probability": row[index]} for index in order],
+                "strangeness": None,
+                "notes": [],
+            }
+            for order, row in zip(orders, probabilities_of(logits, calibration).tolist(), strict=True)
         ]
+        if calibration is not None:
+            known = calibration.strangeness
+            strangeness = strangeness_of(logits, known, calibration.temperature).tolist()
+            for prediction, value in zip(found, strangeness, strict=True):
+                prediction["strangeness"] = value
+                if value > known.limit:
+                    prediction["notes"].append(_note(value, known))
+        return found
+
+
+def _note(found: float, known: Strangeness) -> str:
+    """That an image may be nothing that the model knows."""
+    return (
+        f"This image is strange to the model ({known.method} {found:.4g}); only {100 * known.share:.3g} % of its"
+        f" dataset's test images are beyond {known.limit:.4g}. It may show none of the labels."
+    )

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from service.imaging import Pixels
 from service.store import ImageInput, Manifest
-from service.tasks.classify import images_example, read_image
+from service.tasks.classify import Prepared, images_example, read_image
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -36,7 +35,8 @@ class Explain:
     * filters: its kernels (n, K, C, kh, kw), whatever the image
 
     `label` is the likeliest unless one is given, `layer` the last one with maps (of filters: the first) unless named;
-    `unit` leaves one map, or one filter, of the layer; `square` is the side in pixels of what occludes.
+    `unit` leaves one map, or one filter, of the layer; `square` is the side in pixels of what occludes;
+    `temperature` is that of the model's card, so that probabilities are those of `/classify`.
     """
 
     method: Method = "saliency"
@@ -44,6 +44,7 @@ class Explain:
     unit: int = -1
     label: int = -1
     square: int = 0
+    temperature: float = 1.0
 
     exact = False
     any_length = False
@@ -53,9 +54,9 @@ class Explain:
         """Any classifier."""
         return manifest.task == "classify"
 
-    def prepare(self, data: bytes, spec: ImageInput, *, limit_pixels: int) -> Pixels:
-        """One image file as stored pixels (1, H, W, C). Raises UnreadableImage."""
-        return read_image(data, spec, limit_pixels=limit_pixels)
+    def prepare(self, data: bytes, spec: ImageInput, *, limit_pixels: int, as_is: bool = False) -> Prepared:
+        """One image file as stored pixels, and what was done to it. Raises UnreadableImage."""
+        return read_image(data, spec, limit_pixels=limit_pixels, as_is=as_is)
 
     def example(self, manifest: Manifest, rows: int) -> Sequence[tuple[tuple[int, ...], str]]:
         """One array of stored pixels."""

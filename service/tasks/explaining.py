@@ -42,6 +42,11 @@ class Question(Protocol):
         """The side in pixels of what occludes."""
         ...
 
+    @property
+    def temperature(self) -> float:
+        """What logits are divided by before they are probabilities."""
+        ...
+
 
 def answer(method: str, task: Question, net: nn.Module, images: Tensor, manifest: Manifest) -> Sequence[Tensor]:
     """What a method answers of images uint8 (n, H, W, C). Raises InvalidRequest for what this net does not have."""
@@ -122,7 +127,7 @@ def occlusion(task: Question, net: nn.Module, images: Tensor, spec: ImageInput, 
             covered = image.repeat(len(some), 1, 1, 1)  # (places, H, W, C)
             for row, (top, left) in enumerate(some):
                 covered[row, top : top + side, left : left + side] = colour
-            answers.append(net(normalise(covered, spec)).float().softmax(dim=1)[:, label])
+            answers.append(_probabilities(task, net, normalise(covered, spec))[:, label])
         heat.append(torch.cat(answers).view(len(tops), len(lefts)))
     return [torch.stack(heat), labels, probabilities, torch.full_like(labels, side)]
 
@@ -148,11 +153,17 @@ def _only(task: Question, maps: Tensor, *, axis: int) -> Tensor:
 
 def _label(task: Question, net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     """The index (n,) of the label that is explained, and its probability (n,)."""
-    probabilities = net(x).float().softmax(dim=1)
+    probabilities = _probabilities(task, net, x)
     labels = probabilities.argmax(dim=1)
     if task.label >= 0:
         labels = torch.full_like(labels, task.label)
     return labels, probabilities.gather(1, labels[:, None])[:, 0]
+
+
+def _probabilities(task: Question, net: nn.Module, x: Tensor) -> Tensor:
+    """Those of the classes (n, classes), at the temperature."""
+    logits: Tensor = net(x)
+    return (logits.float() / task.temperature).softmax(dim=1)
 
 
 def _without_border(pixels: Tensor, spec: ImageInput) -> Tensor:

@@ -35,9 +35,9 @@ def read_table(name: str, rows: Sequence[Any]) -> Values:
     try:
         table = np.asarray(rows)
     except ValueError:
-        raise InvalidSeries(f"{name}: every step needs as many values as the first.") from None
+        raise InvalidSeries.of_field(name, "every step needs as many values as the first.") from None
     if table.ndim not in (1, 2) or table.size == 0:
-        raise InvalidSeries(f"{name}: a list of numbers is needed, or a list of lists of numbers, time first.")
+        raise InvalidSeries.of_field(name, "a list of numbers is needed, or a list of lists of numbers, time first.")
     if table.ndim == 1:
         table = table[:, None]
     if table.dtype == object:
@@ -47,7 +47,7 @@ def read_table(name: str, rows: Sequence[Any]) -> Values:
     except (TypeError, ValueError, OverflowError):
         numbers = None
     if numbers is None:
-        raise InvalidSeries(f"{name}: something in it is no number.")
+        raise InvalidSeries.of_field(name, "something in it is no number.")
     _refuse_missing(name, numbers)
     return numbers
 
@@ -55,14 +55,15 @@ def read_table(name: str, rows: Sequence[Any]) -> Values:
 def prepare_known(values: Values, inputs: Values, spec: SeriesSpec) -> PreparedSeries:
     """A history for a model as it was trained. Raises InvalidSeries unless it is a series of that kind, long enough."""
     if values.shape[1] != len(spec.channels):
-        raise InvalidSeries(
-            f"history: the model's series has {len(spec.channels)} channels ({', '.join(spec.channels)}),"
-            f" not {values.shape[1]}."
+        raise InvalidSeries.of_field(
+            "history",
+            f"the model's series has {len(spec.channels)} channels ({', '.join(spec.channels)}),"
+            f" not {values.shape[1]}.",
         )
     _require_inputs(inputs, spec)
     if len(values) < max(1, spec.washout):
-        raise InvalidSeries(
-            f"history: {len(values)} steps are too few; after {spec.washout} the net has forgotten its beginning."
+        raise InvalidSeries.of_field(
+            "history", f"{len(values)} steps are too few; after {spec.washout} the net has forgotten its beginning."
         )
     if spec.memorised is not None:
         warnings = _beyond_memory(len(values), len(inputs), spec.memorised)
@@ -74,16 +75,20 @@ def prepare_known(values: Values, inputs: Values, spec: SeriesSpec) -> PreparedS
 def prepare_fitted(values: Values, inputs: Values, spec: SeriesSpec) -> PreparedSeries:
     """A history to fit a readout to. Raises InvalidSeries where it is too short, too wide, too large or constant."""
     if spec.inputs and not inputs.shape[1]:
-        raise InvalidSeries("inputs: this model hears nothing else; they are needed for every step.")
+        raise InvalidSeries.of_field("inputs", "this model hears nothing else; they are needed for every step.")
     if values.shape[1] + inputs.shape[1] > CHANNELS_LIMIT:
-        raise InvalidSeries(f"history: at most {CHANNELS_LIMIT} channels and inputs are fitted together.")
+        raise InvalidSeries.of_field("history", f"at most {CHANNELS_LIMIT} channels and inputs are fitted together.")
     if len(values) < FITTED_LEAST:
-        raise InvalidSeries(f"history: {len(values)} steps are too few to fit to; {FITTED_LEAST} are the least.")
+        raise InvalidSeries.of_field(
+            "history", f"{len(values)} steps are too few to fit to; {FITTED_LEAST} are the least."
+        )
     if constants := _constants(values[: len(values) - int(len(values) * HELD_OUT)]):
-        raise InvalidSeries(f"history: {_constant(constants[0])} before its last quarter; there is nothing to learn.")
+        raise InvalidSeries.of_field(
+            "history", f"{_constant(constants[0])} before its last quarter; there is nothing to learn."
+        )
     with np.errstate(over="ignore"):
         if not np.isfinite(np.square(values).sum()):
-            raise InvalidSeries("history: its values are too large to square; give it in other units.")
+            raise InvalidSeries.of_field("history", "its values are too large to square; give it in other units.")
     return _last(values, inputs, FITTED_MOST, [])
 
 
@@ -91,13 +96,15 @@ def _refuse_missing(name: str, numbers: Values) -> None:
     missing = np.flatnonzero(~np.isfinite(numbers).all(axis=1)) + 1
     if len(missing):
         places = ", ".join(map(str, missing[:PLACES_NAMED])) + (", …" if len(missing) > PLACES_NAMED else "")
-        raise InvalidSeries(f"{name}: a value is missing or not finite at step {places}; fill the gaps first.")
+        raise InvalidSeries.of_field(name, f"a value is missing or not finite at step {places}; fill the gaps first.")
 
 
 def _require_inputs(inputs: Values, spec: SeriesSpec) -> None:
     if inputs.shape[1] != len(spec.inputs):
         named = f" ({', '.join(spec.inputs)})" if spec.inputs else ""
-        raise InvalidSeries(f"inputs: the model needs {len(spec.inputs)}{named} for every step, not {inputs.shape[1]}.")
+        raise InvalidSeries.of_field(
+            "inputs", f"the model needs {len(spec.inputs)}{named} for every step, not {inputs.shape[1]}."
+        )
 
 
 def _constants(values: Values) -> list[int]:
@@ -110,7 +117,7 @@ def _constant(channel: int) -> str:
 
 def _beyond_memory(length: int, end: int, memorised: int) -> list[str]:
     if length > memorised:
-        raise InvalidSeries(f"history: the model knows {memorised} steps by heart, and {length} are over.")
+        raise InvalidSeries.of_field("history", f"the model knows {memorised} steps by heart, and {length} are over.")
     return [f"what follows step {memorised} is not what the model learnt"] if end > memorised else []
 
 

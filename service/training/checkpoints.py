@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from service.errors import ConfigurationError, UntrustedWeights
+from service.files import written_whole
 
 FILE = "checkpoint.pt"
 
@@ -20,7 +21,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
-        # What torch says advises to unpickle it all the same.
+        # torch's own message advises unpickling it all the same.
         raise UntrustedWeights(f"{path} is not a file of tensors and nothing else.") from error
     if not isinstance(found, dict) or not all(isinstance(tensor, Tensor) for tensor in found.values()):
         raise UntrustedWeights(f"{path} holds something else than tensors by name.")
@@ -94,9 +95,8 @@ class Checkpoints:
             "rng": torch.get_rng_state(),
             "parts": {name: part.state_dict() for name, part in self._parts.items()},
         }
-        staged = self.path.with_suffix(".staged")
-        torch.save(state, staged)
-        staged.replace(self.path)
+        with written_whole(self.path) as file:
+            torch.save(state, file)
         self._kept = time.monotonic()
 
     def forget(self) -> None:

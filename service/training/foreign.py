@@ -1,10 +1,8 @@
 """Weights of others: downloaded from their publisher, checked, converted, never shipped."""
 
 import re
-import shutil
-from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -13,8 +11,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from service.datasets.fetch import OnDownload, download
 from service.errors import ConfigurationError, UntrustedWeights
-from service.files import file_sha256
+from service.files import copy_whole, file_sha256
 from service.nets.keymaps import check, in_order, red_first, to_ours
 from service.nets.layers import count_parameters, layer_table
 from service.nets.onnx import read_layers
@@ -24,13 +23,9 @@ from service.store import Card, Layer, Model, Score, Source, write_card
 from service.training.checkpoints import read_tensors
 from service.training.train import example_of, versions
 
-TIMEOUT_S = 30.0
 SHA256_DIGITS = 64
 PREFIX = re.compile(r"[0-9a-f]{8,64}")
 """As much of a sha256 as publishers put into a file's name, or more."""
-
-OnDownload = Callable[[str, int, int | None], None]
-"""Told a file's name, the bytes that have come, and how many there will be where the publisher says so."""
 
 
 def fetch(
@@ -62,41 +57,35 @@ def fetch(
     if expected and not PREFIX.fullmatch(expected):
         raise ConfigurationError(f"{expected!r} is no sha256 and no beginning of one with eight digits or more.")
     path = downloads / source.file
-    if not path.is_file():
-        download(source, path, client=client, report=report)
-    found = file_sha256(path)
-    if not found.startswith(expected):
-        raise UntrustedWeights(f"{path} has sha256 {found}, not {expected}; it is not what was published.")
+    found = _bring(source, path, expected, client, report)
     net = convert(model, source, path)
     checked = f"{'whole' if len(expected) == SHA256_DIGITS else f'{len(expected)} digits'}" if expected else "nothing"
     return _write(model, source, net, target, {"url": source.url, "sha256": found, "checked": checked})
 
 
-def download(
-    source: Source, path: Path, *, client: httpx.Client | None = None, report: OnDownload | None = None
-) -> None:
-    """The publisher's file, whole or not at all. Raises ConfigurationError."""
+def _bring(source: Source, path: Path, expected: str, client: httpx.Client | None, report: OnDownload | None) -> str:
+    """The sha256 of the publisher's file, which is downloaded unless it is there.
+
+    Raises ConfigurationError where it cannot be had, UntrustedWeights where it is another one; that is not kept.
+    """
+    if path.is_file():
+        found = file_sha256(path)
+        _check_sha256(path, expected, found)
+        return found
     path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_name(f"{path.name}.staged")
     try:
-        with (
-            nullcontext(client) if client else httpx.Client(timeout=TIMEOUT_S) as connection,
-            connection.stream("GET", source.url, follow_redirects=True) as reply,
-            staged.open("wb") as file,
-        ):
-            reply.raise_for_status()
-            length = int(reply.headers["Content-Length"]) if "Content-Length" in reply.headers else None
-            for chunk in reply.iter_raw():
-                file.write(chunk)
-                if report is not None:
-                    report(source.file, reply.num_bytes_downloaded, length)
-        staged.replace(path)
+        return download(
+            source.url, path, check=partial(_check_sha256, source.url, expected), client=client, report=report
+        )
     except httpx.HTTPError as error:
         raise ConfigurationError(
             f"{source.url} cannot be downloaded ({error}); without a network put the file at {path}."
         ) from error
-    finally:
-        staged.unlink(missing_ok=True)
+
+
+def _check_sha256(what: object, expected: str, found: str) -> None:
+    if not found.startswith(expected):
+        raise UntrustedWeights(f"{what} has sha256 {found}, not {expected}; it is not what was published.")
 
 
 def convert(model: Model, source: Source, path: Path) -> nn.Module:
@@ -134,9 +123,10 @@ def _write(model: Model, source: Source, net: nn.Module, target: Path, origin: d
     save_weights(net, weights)
     labels = model.folder.parent / "labels"
     if model.folder != target:
-        shutil.copy(model.folder / "model.toml", target)
-        if labels.is_dir():
-            shutil.copytree(labels, target.parent / "labels", dirs_exist_ok=True)
+        copy_whole(model.folder / "model.toml", target / "model.toml")
+        for shared in labels.glob("*"):
+            (target.parent / "labels").mkdir(exist_ok=True)
+            copy_whole(shared, target.parent / "labels" / shared.name)
     with torch.device("meta"):
         rows = layer_table(build_net(model.manifest.net, model.manifest.options), example_of(model.manifest))
     said = {"on": "ILSVRC-2012 validation", "how": "as the publisher says; not measured here"}

@@ -1,7 +1,6 @@
 """From a model's manifest to its weights, and to what its card says about them."""
 
 import platform
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -22,9 +21,10 @@ from service.datasets.mixtures import Mixture
 from service.datasets.publication import Dataset
 from service.datasets.registry import STACKED, find_dataset, find_mixture, find_series
 from service.datasets.series import SeriesSource
+from service.datasets.split import Split
 from service.datasets.stacked import Stacked
 from service.errors import ConfigurationError
-from service.files import file_sha256
+from service.files import copy_whole, file_sha256
 from service.nets.layers import count_parameters, layer_table
 from service.nets.registry import build_net
 from service.nets.weights import load_weights, save_weights
@@ -49,6 +49,7 @@ class _Job:
     threads: int
     device: str
     store: ModelStore
+    withheld: int
 
     def read(self) -> tuple[Loop, BaseModel]:
         """The loop, and its recipe."""
@@ -64,6 +65,8 @@ class _Job:
             "torch": torch.__version__,
             "threads": self.threads,
         }
+        if self.withheld:
+            identity["withheld"] = self.withheld
         return Checkpoints(self.checkpoint_dir, identity)
 
 
@@ -80,6 +83,7 @@ def train(
     device: str = "cpu",
     processes: int = 1,
     store: ModelStore | None = None,
+    withheld: int = 0,
     console: Console | None = None,
 ) -> Card:
     """Train a model as its manifest says; write `weights.safetensors`, return its card without scores.
@@ -87,13 +91,14 @@ def train(
     The same manifest, seed, number of threads and processes, torch and machine give the same weights, however often the
     training was stopped and resumed. Weights, and a recorded run if there is one, go to `output_dir`, the model's own
     folder unless given. A checkpoint in `checkpoint_dir` is resumed unless `resume` is False. `store` holds the models
-    with which others begin; the model's own unless given. Raises InvalidManifest, DatasetMissing, TrainingFailed and,
+    with which others begin; the model's own unless given. The last `withheld` training images are kept from everything
+    that the training does. Raises InvalidManifest, DatasetMissing, TrainingFailed and,
     for the checkpoint of another recipe, ConfigurationError.
     """
     manifest = model.manifest
     wanted = manifest.training if seed is None else {**manifest.training, "seed": seed}
     neighbours = store or ModelStore(model.folder.parent)
-    job = _Job(model, wanted, form, data_dir, checkpoint_dir, threads, device, neighbours)
+    job = _Job(model, wanted, form, data_dir, checkpoint_dir, threads, device, neighbours, withheld)
     recipe = job.read()[1].model_dump(mode="json")
     if not resume:
         job.open_checkpoints().forget()
@@ -107,7 +112,7 @@ def train(
     weights = folder / model.weights.name
     save_weights(net, weights, half=recipe.get("weights") == "float16")
     if (checkpoint_dir / RECORDING).is_file():
-        shutil.copy(checkpoint_dir / RECORDING, folder)
+        copy_whole(checkpoint_dir / RECORDING, folder / RECORDING)
     layers = layer_table(net, example_of(manifest))
     return Card(
         sha256=file_sha256(weights),
@@ -119,7 +124,7 @@ def train(
         versions=versions(),
         hardware=_hardware(device, threads, processes),
         seconds=round(seconds, 1),
-        recipe={"form": form, **recipe},
+        recipe={"form": form, **recipe, **({"withheld": withheld} if withheld else {})},
         noticed=told.noticed,
         ending=told.ending,
         scores={},
@@ -138,6 +143,9 @@ def _train(job: _Job, team: Team, device: torch.device, console: Console | None)
     loop, recipe = job.read()
     manifest = job.model.manifest
     data = _source(manifest).load(job.data_dir, "train")
+    if job.withheld:
+        assert isinstance(data, Split), "images are withheld, of series and points nothing is"
+        data, _ = data.divide(job.withheld)
     checkpoints = job.open_checkpoints()
     seed: int = recipe.model_dump()["seed"]
     with _reproducible(seed, job.threads), Progress(job.model.id, console=console) as progress:

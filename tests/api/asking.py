@@ -5,11 +5,15 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import httpx
+from api.describing import assert_described, document_of
 from starlette.types import Message
+from waiting import PATIENCE_S
 
 from service.api.gate import Application
 
 PROBLEM = "application/problem+json"
+PATIENT = {"prefer": f"wait={PATIENCE_S:.0f}"}
+"""What every client here sends: on a slow machine the default wait of `/evaluate` can be too short."""
 
 
 @dataclass
@@ -21,6 +25,11 @@ class Caller:
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     sent: list[Message] = field(default_factory=list)
     taken: int = 0
+
+    @property
+    def body(self) -> bytes:
+        """What has been answered so far, without the headers."""
+        return b"".join(message.get("body", b"") for message in self.sent)
 
     async def receive(self) -> Message:
         """The next piece; after the last, the news that the caller hung up."""
@@ -54,10 +63,16 @@ class Caller:
         await app(scope, self.receive, self.send)
 
 
-def connect(app: Application, *, host: str = "127.0.0.1") -> httpx.AsyncClient:
-    """A client of the application that comes from `host` and sees its failures as answers."""
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(host, 1))
-    return httpx.AsyncClient(transport=transport, base_url="http://chapterhouse")
+def connect(app: Application, *, host: str = "127.0.0.1", raise_app_exceptions: bool = False) -> httpx.AsyncClient:
+    """A client of the application that comes from `host`, sees its failures as answers, and reads the document."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=raise_app_exceptions, client=(host, 1))
+
+    async def check(reply: httpx.Response) -> None:
+        await reply.aread()
+        assert_described(reply, document_of(app))
+
+    hooks = {"response": [check]}
+    return httpx.AsyncClient(transport=transport, base_url="http://chapterhouse", headers=PATIENT, event_hooks=hooks)
 
 
 def assert_problem(reply: httpx.Response, status: int, detail: str = "") -> None:

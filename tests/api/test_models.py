@@ -48,22 +48,6 @@ async def test_a_model_that_was_added_meanwhile_can_be_loaded(client: httpx.Asyn
     assert "new" in {row["id"] for row in (await client.get("/models")).json()["models"]}
 
 
-@pytest.mark.parametrize("verb", ["load", "unload"])
-@pytest.mark.parametrize("host", ["192.0.2.7", "2001:db8::1", "testclient"])
-async def test_what_runs_is_changed_from_this_machine_only(app: Application, verb: str, host: str) -> None:
-    async with connect(app, host=host) as client:
-        assert_problem(await client.post(f"/models/echo/{verb}"), 403, "only requests from this machine")
-        assert (await client.get("/models/echo")).json()["loaded"] is False
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"])
-async def test_every_name_of_this_machine_is_this_machine(make_app: MakeApp, host: str) -> None:
-    engine = FakeEngine()
-    async with connect(make_app(engine), host=host) as client:
-        assert (await client.post("/models/echo/unload")).status_code == 204
-    assert engine.commands == [("unload", "echo")]
-
-
 @pytest.mark.parametrize("path", ["/models/nobody", "/models/..%2Fecho", f"/models/{'x' * 5000}"])
 async def test_a_model_that_is_not_there_is_404(client: httpx.AsyncClient, path: str) -> None:
     assert_problem(await client.get(path), 404)

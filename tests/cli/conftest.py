@@ -54,10 +54,10 @@ def where(request: pytest.FixtureRequest) -> tuple[str, ...]:
     return () if request.param == "here" else ("--server", request.getfixturevalue("server"))
 
 
-def write_mnist(data_dir: Path, images: NDArray[np.uint8]) -> None:
+def write_mnist(data_dir: Path, images: NDArray[np.uint8], name: str = "mnist") -> None:
     """Make these images (n, H, W), labelled 0 to 9 over and over, the MNIST of a data directory, both parts."""
-    folder = data_dir / "mnist"
+    folder = data_dir / name
     folder.mkdir(parents=True)
     labels = np.arange(len(images), dtype=np.uint8) % 10
-    for file in DATASETS["mnist"].files:
+    for file in DATASETS[name].files:
         write_idx(folder / file.name, images if "images" in file.name else labels)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from cli.conftest import Run
-from doubles import echoed, images
+from doubles import images, likely
 
 from service.imaging import encode_png
 from service.schemas import Classification
@@ -24,7 +24,7 @@ def test_each_image_gets_its_likeliest_labels(where: tuple[str, ...], run: Run, 
     assert [prediction.name for prediction in answer.predictions] == [str(picture)] * 2
     for prediction in answer.predictions:
         assert [label.label for label in prediction.labels] == ["a", "b"]
-        assert prediction.labels[0].probability == pytest.approx(float(echoed(200)[0, 0]), rel=1e-5)
+        assert prediction.labels[0].probability == pytest.approx(float(likely(200)[0, 0]), rel=1e-5)
 
 
 def test_an_unreadable_image_is_said_in_its_place_and_is_the_exit_status(
@@ -56,7 +56,7 @@ def test_more_images_than_a_batch_are_classified_in_order(run: Run, tmp_path: Pa
         paths[-1].write_bytes(encode_png(images(10 * place)[0]))
     answer = Classification.model_validate_json(run("classify", *paths, "--json", "--top-k", 1).stdout)
     found = [prediction.labels[0].probability for prediction in answer.predictions]
-    assert found == pytest.approx([float(echoed(10 * place)[0, 0]) for place in range(20)], rel=1e-5)
+    assert found == pytest.approx([float(likely(10 * place)[0, 0]) for place in range(20)], rel=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,53 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from registering import constants_in
 
-from service.datasets.registry import DATASETS, find_dataset
+from service import datasets
+from service.datasets.mixtures import Mixture
+from service.datasets.publication import Dataset
+from service.datasets.registry import DATASETS, MIXTURES, SERIES, STACKED, find_dataset
+from service.datasets.series import SeriesSource
 from service.datasets.split import Split
+from service.datasets.stacked import Stacked
 from service.errors import DatasetMissing
 from service.settings import Settings
 
+HERE = Path(__file__).parent
+TABLES: dict[str, tuple[type, dict[str, Any]]] = {
+    "DATASETS": (Dataset, DATASETS),
+    "MIXTURES": (Mixture, MIXTURES),
+    "SERIES": (SeriesSource, SERIES),
+    "STACKED": (Stacked, STACKED),
+}
+MODULES = sorted({name.rpartition(".")[0] for kind, _ in TABLES.values() for name, _ in constants_in(datasets, kind)})
 
-@pytest.mark.parametrize("name", DATASETS)
-def test_a_dataset_is_registered_under_its_own_name(name: str) -> None:
-    assert find_dataset(name).name == name
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_dataset_is_in_the_registry(table: str) -> None:
+    kind, registered = TABLES[table]
+    for name, found in constants_in(datasets, kind):
+        assert any(found is one for one in registered.values()), (
+            f"nobody can ask for {name}; import it in service/datasets/registry.py and give it a line in {table}, "
+            f'"{found.name}": {name.rpartition(".")[2]},'
+        )
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_dataset_has_a_test_of_its_own_truth(module: str) -> None:
+    own = f"test_{module.rpartition('.')[2]}.py"
+    tests = [path for path in HERE.glob("test_*.py") if path.name != Path(__file__).name]
+    assert any(path.name == own or module in path.read_text("utf-8") for path in tests), (
+        f"nothing in tests/datasets tests {module}; write {own} there, which reads a small file such as its publisher's"
+    )
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_dataset_is_registered_under_its_own_name(table: str) -> None:
+    for name, found in TABLES[table][1].items():
+        assert found.name == name, f"{table} of service/datasets/registry.py has {found.name} under the name {name}"
 
 
 def test_an_unknown_dataset_is_answered_with_the_known_ones() -> None:

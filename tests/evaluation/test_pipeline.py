@@ -18,7 +18,7 @@ from service.errors import (
 )
 from service.evaluation.figures.data import Figures
 from service.evaluation.pipeline import Bench, evaluate, plan
-from service.evaluation.references import make_reference, save_reference
+from service.evaluation.references import Description, Reference, References, make_reference, save_reference
 from service.evaluation.report.history import ReportFiles
 from service.evaluation.report.schema import Report
 from service.files import file_sha256
@@ -68,7 +68,7 @@ async def test_the_number_does_not_depend_on_packing_or_order(
     first = await report_on(bench, made, real, tmp_path)
     second = await report_on(bench, shuffled, real, tmp_path)
     assert first.metrics == second.metrics
-    assert first.generated == second.generated
+    assert first.generated.sha256 == second.generated.sha256
 
 
 async def test_the_number_does_not_depend_on_the_load(bench: Bench, made: Path, real: Path, tmp_path: Path) -> None:
@@ -115,29 +115,101 @@ async def test_statistics_are_enough_for_fid(bench: Bench, real: Path, tmp_path:
         await report_on(bench, statistics, real, tmp_path, metrics=("mmd",))
 
 
-async def test_a_stored_reference_is_compared_with(bench: Bench, made: Path, tmp_path: Path) -> None:
+class CountingReferences(References):
+    """The references of a folder, and how often one is read whole."""
+
+    def __init__(self, *folders: Path) -> None:
+        super().__init__(*folders)
+        self.read: list[str] = []
+
+    def get(self, name: str) -> Reference:
+        """The reference; noted."""
+        self.read.append(name)
+        return super().get(name)
+
+
+PIXELS = (REAL.reshape(60, 4) / 255).astype(np.float32)
+
+
+@pytest.fixture
+def stored(bench: Bench) -> Reference:
+    """The real pixels, stored as echo's features under the name `pixels-test`."""
     folder = bench.settings.shipped_models_dir / "echo"
     add_card(folder)
-    pixels = (REAL.reshape(60, 4) / 255).astype(np.float32)
-    stored = make_reference(
+    made = make_reference(
         "pixels-test",
-        pixels,
+        PIXELS,
         np.full((60, 4), 0.25, np.float32),
         extractor="echo",
         weights_sha256=file_sha256(folder / "weights.safetensors"),
         dataset="pixels",
         sha256="0" * 64,
     )
-    save_reference(stored, bench.settings.reference_dirs[0])
+    save_reference(made, bench.settings.reference_dirs[0])
+    return made
+
+
+async def test_a_stored_reference_is_compared_with(bench: Bench, stored: Reference, made: Path, tmp_path: Path) -> None:
     report = await report_on(bench, made, None, tmp_path, reference_name="pixels-test", metrics=("fid",))
     assert report.reference.name == "pixels-test"
     assert report.features.weights_sha256 == stored.description.weights_sha256
-    with pytest.raises(ReferenceNotFound, match="cannot be compared"):
-        await report_on(bench, made, None, tmp_path, reference_name="pixels-test", features="failing")
-    sent = npz(tmp_path / "features.npz", {"features": pixels})
+    sent = npz(tmp_path / "features.npz", {"features": PIXELS})
     trusted = await report_on(bench, sent, None, tmp_path, reference_name="pixels-test", metrics=("fid",))
     assert any("taken to be those of echo" in warning for warning in trusted.warnings)
     assert trusted.metrics["fid"].value == pytest.approx(0, abs=1e-9)
+
+
+async def test_a_stored_reference_is_read_once_and_planning_reads_only_what_it_says_of_itself(
+    bench: Bench, stored: Reference, made: Path, tmp_path: Path
+) -> None:
+    references = CountingReferences(*bench.settings.reference_dirs)
+    counting = replace(bench, references=references)
+    request = EvaluationRequest(reference_name=stored.description.name, metrics=("fid",))
+    assert plan(request, counting, has_file=False).stored == stored.description
+    assert references.read == []
+    await report_on(counting, made, None, tmp_path, reference_name="pixels-test", metrics=("fid",))
+    assert references.read == ["pixels-test"]
+
+
+@pytest.mark.usefixtures("stored")
+def test_a_reference_of_another_extractor_is_refused_before_anything_is_read(bench: Bench) -> None:
+    request = EvaluationRequest(reference_name="pixels-test", features="failing")
+    with pytest.raises(ReferenceNotFound, match=r"made with echo .*, not with failing .* cannot be compared"):
+        plan(request, bench, has_file=False)
+
+
+def test_a_reference_of_other_weights_is_refused_before_anything_is_read(bench: Bench, stored: Reference) -> None:
+    other = replace(stored, description=stored.description.model_copy(update={"weights_sha256": "ab" * 32}))
+    save_reference(other, bench.settings.reference_dirs[0])
+    with pytest.raises(ReferenceNotFound, match=r"made with echo \(weights abababababab\), not with echo \(weights"):
+        plan(EvaluationRequest(reference_name="pixels-test"), bench, has_file=False)
+
+
+class Replaced(References):
+    """References of which one is replaced once it has been described."""
+
+    def __init__(self, by: Reference, *folders: Path) -> None:
+        super().__init__(*folders)
+        self._by, self._folder = by, folders[0]
+
+    def describe(self, name: str) -> Description:
+        """What it was."""
+        described = super().describe(name)
+        save_reference(self._by, self._folder)
+        return described
+
+
+async def test_a_reference_that_is_replaced_meanwhile_is_named_as_it_was_measured(
+    bench: Bench, stored: Reference, made: Path, tmp_path: Path
+) -> None:
+    folders = bench.settings.reference_dirs
+    asked: dict[str, object] = {"reference_name": "pixels-test", "metrics": ("fid",)}
+    newer = replace(stored, description=stored.description.model_copy(update={"sha256": "1" * 64}))
+    report = await report_on(replace(bench, references=Replaced(newer, *folders)), made, None, tmp_path, **asked)
+    assert report.reference.sha256 == "1" * 64
+    foreign = replace(stored, description=stored.description.model_copy(update={"weights_sha256": "ab" * 32}))
+    with pytest.raises(ReferenceNotFound, match="cannot be compared"):
+        await report_on(replace(bench, references=Replaced(foreign, *folders)), made, None, tmp_path, **asked)
 
 
 async def test_sets_of_different_dimensions_are_refused(bench: Bench, made: Path, tmp_path: Path) -> None:

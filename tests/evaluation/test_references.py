@@ -1,3 +1,5 @@
+import os
+import struct
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +29,7 @@ def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
     made = reference()
     path = save_reference(made, tmp_path)
     assert path == tmp_path / "mnist-test.safetensors"
-    loaded = References(tmp_path).get("mnist-test", extractor="lenet5-mnist", weights_sha256="ab" * 32)
+    loaded = References(tmp_path).get("mnist-test")
     assert loaded.description == made.description
     assert loaded.statistics.count == 60
     for name in ("features", "probabilities"):
@@ -106,13 +108,26 @@ def test_an_unknown_name_is_answered_with_the_known_ones(name: str, tmp_path: Pa
 
 def test_features_of_another_extractor_are_not_compared(tmp_path: Path) -> None:
     save_reference(reference(), tmp_path)
-    store = References(tmp_path)
+    described = References(tmp_path).describe("mnist-test")
     with pytest.raises(
         ReferenceNotFound, match=r"made with lenet5-mnist \(weights abababababab\), not with lenet5-fashion"
     ):
-        store.get("mnist-test", extractor="lenet5-fashion")
+        described.check_extractor("lenet5-fashion", None)
     with pytest.raises(ReferenceNotFound, match=r"not with lenet5-mnist \(weights 000000000000\)"):
-        store.get("mnist-test", extractor="lenet5-mnist", weights_sha256="0" * 64)
+        described.check_extractor("lenet5-mnist", "0" * 64)
+    described.check_extractor("lenet5-mnist", "ab" * 32)
+    described.check_extractor("lenet5-mnist", None)
+
+
+def test_a_reference_is_described_without_its_arrays_being_read(tmp_path: Path) -> None:
+    path = save_reference(reference(), tmp_path)
+    content = path.read_bytes()
+    (length,) = struct.unpack_from("<Q", content)
+    header = content[8 : 8 + length].replace(b'"F16"', b'"BF16"')  # numbers that NumPy does not know
+    path.write_bytes(struct.pack("<Q", len(header)) + header + content[8 + length :])
+    assert References(tmp_path).describe("mnist-test") == reference().description
+    with pytest.raises(InvalidManifest, match=r"mnist-test\.safetensors"):
+        References(tmp_path).get("mnist-test")
 
 
 @pytest.mark.parametrize("name", ["", "Mnist", "a/b", ".hidden", "x" * 101])
@@ -156,3 +171,42 @@ def test_a_reference_may_be_known_by_less_than_features_and_probabilities(tmp_pa
         assert loaded.side.count == (None if name == "statistics" else 30)
     with pytest.raises(InvalidSamples, match="needs features or statistics"):
         make("nothing", None, None)
+
+
+@pytest.mark.parametrize(("offset", "kept"), [(10.0, np.float16), (100.0, np.float32)])
+def test_a_hundredth_of_a_columns_spread_may_be_lost_to_half_precision_and_no_more(offset: float, kept: type) -> None:
+    rows = np.random.default_rng(0).standard_normal((200, 6)).astype(np.float32)
+    rows[:, 3] += offset  # half precision steps by 2⁻⁷ between 8 and 16, by 2⁻⁴ between 64 and 128
+    made = make_reference("a", rows, None, extractor="e", weights_sha256="", dataset="d", sha256="")
+    assert made.features is not None
+    assert made.features.dtype == kept
+
+
+def test_the_seed_chooses_the_rows_that_are_kept() -> None:
+    rows = np.arange(2 * KEPT_ROWS, dtype=np.float64)[:, None]
+    make = partial(make_reference, "a", rows, None, extractor="e", weights_sha256="", dataset="d", sha256="")
+    chosen = [made.features for made in (make(seed=1), make(seed=1), make(seed=2))]
+    assert chosen[0] is not None
+    np.testing.assert_array_equal(chosen[0], chosen[1])
+    assert not np.array_equal(chosen[0], chosen[2])  # type: ignore[arg-type] # there are features
+    assert make(seed=2).description.seed == 2
+
+
+def test_the_rows_that_are_kept_come_from_the_whole_set() -> None:
+    rows = np.arange(2 * KEPT_ROWS, dtype=np.float64)[:, None]
+    made = make_reference("a", rows, None, extractor="e", weights_sha256="", dataset="d", sha256="")
+    assert made.features is not None
+    assert 0.4 < (made.features > KEPT_ROWS).mean() < 0.6
+
+
+def test_a_reference_is_on_the_disk_before_it_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[bytes] = []
+    path = tmp_path / "mnist-test.safetensors"
+
+    def fsync(descriptor: int) -> None:
+        if not path.exists():
+            kept.append(os.pread(descriptor, 1 << 20, 0))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    save_reference(reference(), tmp_path)
+    assert set(kept) == {path.read_bytes()}

@@ -9,8 +9,9 @@ from service.evaluation.figures.data import Figures, Projection
 from service.evaluation.figures.files import FigureFiles
 from service.evaluation.queue.database import EVALUATIONS, Database
 from service.evaluation.queue.jobs import Jobs
-from service.evaluation.queue.uploads import STALE_S, Uploads
+from service.evaluation.queue.uploads import Uploads
 from service.evaluation.retention import DAY_S, Retention
+from service.files import STALE_S
 from service.settings import Settings
 
 

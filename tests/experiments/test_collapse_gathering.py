@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from experiments.collapse.correlation import FEWEST, correlate
-from experiments.collapse.digits import CLASSIFIER, Judge
+from experiments.collapse.digits import EXTRACTOR, NAMERS, Judge
 from experiments.collapse.gathering import coverage_of, gather, read_ended
 from experiments.collapse.record import Digits, Measurement, Record, Spread
 from experiments.collapse.sheets import PANEL, draw_sheet
@@ -70,12 +70,13 @@ def write_history(state: Path, name: str, rows: list[Row]) -> None:
 class Looking:
     """Sees the same in everybody's images, and remembers whose it looked at."""
 
-    def __init__(self) -> None:
+    def __init__(self, seen_by: str = "") -> None:
         self.looked: list[str] = []
+        self.seen_by = seen_by
 
     async def look(self, model: Model) -> Digits:
         self.looked.append(model.id)
-        return SEEN
+        return SEEN.model_copy(update={"seen_by": self.seen_by})
 
 
 async def gathered(store: Path, state: Path, known: Record, eye: Looking) -> dict[str, Measurement]:
@@ -166,15 +167,30 @@ async def test_a_sheet_shows_who_is_trained_and_who_is_not(tmp_path: Path) -> No
     assert empty.mean() < 100
 
 
-async def test_digits_are_named_by_a_classifier_and_compared_with_real_ones(tmp_path: Path) -> None:
+async def test_what_other_eyes_saw_is_looked_at_again(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    make(store, "gan-mnist", card_of(stack=1))
+    first = await gathered(store, tmp_path, {}, Looking("one net"))
+    eye = Looking("another net")
+    second = await gathered(store, tmp_path, first, eye)
+    assert eye.looked == ["gan-mnist"]
+    assert second["gan-mnist"].digits is not None
+    assert second["gan-mnist"].digits.seen_by == "another net"
+
+
+async def test_digits_are_named_by_classifiers_and_compared_with_real_ones_by_another(tmp_path: Path) -> None:
     folder = make(tmp_path, "gan-mnist", card_of(stack=1))
-    (tmp_path / CLASSIFIER).symlink_to(SHIPPED / CLASSIFIER)
+    for name in (EXTRACTOR, *NAMERS):
+        (tmp_path / name).symlink_to(SHIPPED / name)
+    assert EXTRACTOR not in NAMERS
     store = ModelStore(tmp_path)
     real = np.random.default_rng(0).integers(0, 256, (400, 28, 28, 1), dtype=np.uint8)
     async with LocalEngine(store) as engine:
-        judge = await Judge.beside(real, store.get(CLASSIFIER), engine)
+        judge = await Judge.beside(real, store.get(EXTRACTOR), [store.get(name) for name in NAMERS], engine)
         found = await judge.look(Model(folder), count=64)
     assert len(found.shares) == 10
     assert sum(found.shares) == pytest.approx(1)
     assert found.fid > found.floor > 0
     assert found.one_nn_generated > 0.5
+    assert found.confident_real == 0.0, "nobody is confident of noise"
+    assert found.seen_by == judge.seen_by

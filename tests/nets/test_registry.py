@@ -3,14 +3,19 @@ from typing import Any
 
 import pytest
 import torch
+from registering import classes_in, file_of, left_out
 from torch import Tensor, nn
 
+from service import nets
 from service.errors import InvalidManifest, UntrustedWeights
 from service.nets.layers import layer_table
 from service.nets.registry import NETS, build_net
 from service.nets.weights import load_weights, save_weights
+from service.settings import Settings
+from service.store import Manifest, Model
+from service.training.train import example_of as item_of
 
-# How a net is built, and what one item looks like to it, where that is not the default and a 1×32×32 image.
+# How a net is built, and what one item looks like to it, where that is not as its first manifest says.
 SMALL: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "alexnet": (
         {"size": 32, "stem": (5, 1, 2), "widths": (8, 8, 8, 8, 8), "dense": (16, 16), "classes": 10},
@@ -50,29 +55,50 @@ SEE_NEIGHBOURS = {
 }  # what it is for; no such net is ever served
 
 
+def manifest_of(name: str) -> Manifest:
+    """The first manifest of the store that names a net; the test fails where there is none."""
+    models = [Model(path.parent) for path in sorted(Settings().shipped_models_dir.glob("*/model.toml"))]
+    named = [model.manifest for model in models if model.manifest.net == name]
+    if not named:
+        pytest.fail(
+            f"no models_store/<id>/model.toml has net = {name!r}, so that nobody can train or serve it; write one, or "
+            "for a net that is only used beside others a line in SMALL of tests/nets/test_registry.py"
+        )
+    return named[0]
+
+
 def small(name: str) -> nn.Module:
-    return build_net(name, SMALL[name][0] if name in SMALL else {})
+    return build_net(name, SMALL[name][0] if name in SMALL else manifest_of(name).options)
 
 
 def example_of(name: str, rows: int) -> Tensor:
-    return torch.randn(rows, *(SMALL[name][1] if name in SMALL else (1, 32, 32)))
+    return torch.randn(rows, *(SMALL[name][1] if name in SMALL else item_of(manifest_of(name)).shape[1:]))
 
 
 @pytest.fixture(params=NETS)
 def name(request: pytest.FixtureRequest) -> str:
+    torch.manual_seed(0)
     return str(request.param)
 
 
+def test_every_net_is_in_the_registry() -> None:
+    defined = [net for net in classes_in(nets, nn.Module) if hasattr(net, "features") and hasattr(net, "head")]
+    assert not (told := left_out(defined, NETS, "NETS")), told
+
+
 def test_a_net_is_its_head_after_its_features(name: str) -> None:
+    where = f"{file_of(NETS[name])}: {NETS[name].__name__}"
+    assert hasattr(NETS[name], "features"), f"{where} needs features(x), of which extractors and /explain make use"
+    assert hasattr(NETS[name], "head"), f"{where} needs head(features), the rest of forward(x)"
     net = small(name).eval()
     x = example_of(name, 3)
     features, head = net.get_submodule("").features, net.get_submodule("").head
-    assert isinstance(net, nn.Module)
     torch.testing.assert_close(net(x), head(features(x)))  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("name", [name for name in NETS if name not in SEE_NEIGHBOURS])
 def test_a_row_does_not_depend_on_its_neighbours(name: str) -> None:
+    torch.manual_seed(0)
     net = small(name).eval()
     x = example_of(name, 4)
     torch.testing.assert_close(net(x)[1:2], net(x[1:2]), rtol=1e-4, atol=1e-5)
@@ -81,7 +107,8 @@ def test_a_row_does_not_depend_on_its_neighbours(name: str) -> None:
 def test_every_parameter_appears_in_the_layer_table(name: str) -> None:
     net = small(name)
     rows = layer_table(net, example_of(name, 1))
-    assert sum(row.parameters for row in rows) == sum(parameter.numel() for parameter in net.parameters())
+    missing = sum(parameter.numel() for parameter in net.parameters()) - sum(row.parameters for row in rows)
+    assert not missing, f"{missing} parameters of {name} lie in no module without children, where layers are counted"
     assert net.training
 
 

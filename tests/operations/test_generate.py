@@ -6,20 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from doubles import FakeEngine, add_model, add_several
-from numpy.typing import NDArray
 
 from service.errors import DeadlineExceeded, InvalidRequest, ModelFailed, Overloaded
 from service.nets.registry import build_net
 from service.operations.generate import (
-    AHEAD,
     INTERACTIVE_COUNT,
-    PLAIN,
     RANDOM_SEED_LIMIT,
     Sampling,
     Way,
+    gather_samples,
     sample_images,
 )
-from service.runtime.calls import Array, Call, EngineClient, Lane
+from service.runtime.calls import PARTS_AHEAD, Array, Call, Lane
 from service.runtime.in_process import LocalEngine
 from service.schemas import GenerateRequest
 from service.store import Model, ModelStore
@@ -50,20 +48,16 @@ def generator(models_dir: Path, store: ModelStore) -> Model:
     return store.get("dcgan")
 
 
-async def sample(engine: EngineClient, model: Model, *, seed: int, count: int, way: Way = PLAIN) -> NDArray[np.uint8]:
-    return np.concatenate([block async for block in sample_images(engine, model, seed=seed, count=count, way=way)])
-
-
 async def test_image_i_of_a_seed_is_the_same_whatever_the_count_and_the_company(
     engine: LocalEngine, generator: Model
 ) -> None:
-    whole = await sample(engine, generator, seed=7, count=INTERACTIVE_COUNT + 10)  # on the bulk lane
+    whole = await gather_samples(engine, generator, seed=7, count=INTERACTIVE_COUNT + 10)  # on the bulk lane
     assert whole.shape == (INTERACTIVE_COUNT + 10, 28, 28, 1)
     counts = (1, 15, 17, 30)  # they fit into the queue together
-    together = await asyncio.gather(*(sample(engine, generator, seed=7, count=count) for count in counts))
+    together = await asyncio.gather(*(gather_samples(engine, generator, seed=7, count=count) for count in counts))
     for count, images in zip(counts, together, strict=True):
         assert images.tobytes() == whole[:count].tobytes()
-    other = await sample(engine, generator, seed=8, count=40)
+    other = await gather_samples(engine, generator, seed=8, count=40)
     assert other.tobytes() != whole[:40].tobytes()
 
 
@@ -101,25 +95,25 @@ class Counting(FakeEngine):
 
 async def test_few_blocks_are_asked_for_ahead_and_many_images_go_on_the_bulk_lane(store: ModelStore) -> None:
     few, many = Counting(), Counting()
-    await sample(few, store.get("doodle"), seed=0, count=INTERACTIVE_COUNT)
-    await sample(many, store.get("doodle"), seed=0, count=INTERACTIVE_COUNT + 1)
+    await gather_samples(few, store.get("doodle"), seed=0, count=INTERACTIVE_COUNT)
+    await gather_samples(many, store.get("doodle"), seed=0, count=INTERACTIVE_COUNT + 1)
     assert {lane for _, lane, *_ in few.calls} == {Lane.INTERACTIVE}
     assert {lane for _, lane, *_ in many.calls} == {Lane.BULK}
-    assert max(few.most, many.most) <= AHEAD + 1
+    assert max(few.most, many.most) <= PARTS_AHEAD + 1
 
 
 async def test_a_full_queue_refuses_the_first_block_and_makes_the_others_wait(store: ModelStore) -> None:
     engine = Counting(full_after=2, room_after=3)
-    assert len(await sample(engine, store.get("doodle"), seed=0, count=20)) == 20
+    assert len(await gather_samples(engine, store.get("doodle"), seed=0, count=20)) == 20
     assert engine.refused == 3
     with pytest.raises(Overloaded):
-        await sample(Counting(full_after=0, room_after=1), store.get("doodle"), seed=0, count=20)
+        await gather_samples(Counting(full_after=0, room_after=1), store.get("doodle"), seed=0, count=20)
 
 
 @pytest.mark.parametrize("error", [ModelFailed("no"), DeadlineExceeded("late")])
 async def test_what_the_engine_met_is_raised(store: ModelStore, error: Exception) -> None:
     with pytest.raises(type(error)):
-        await sample(FakeEngine(error), store.get("doodle"), seed=0, count=20)
+        await gather_samples(FakeEngine(error), store.get("doodle"), seed=0, count=20)
 
 
 async def test_nothing_goes_on_when_the_images_are_not_wanted_any_more(store: ModelStore) -> None:
@@ -129,7 +123,7 @@ async def test_nothing_goes_on_when_the_images_are_not_wanted_any_more(store: Mo
         break
     await blocks.aclose()
     assert engine.open == 0
-    assert len(engine.calls) <= AHEAD + 2
+    assert len(engine.calls) <= PARTS_AHEAD + 2
 
 
 @pytest.fixture
@@ -144,27 +138,27 @@ async def test_a_chosen_generator_draws_its_own_and_the_others_are_drawn_evenly(
     engine: LocalEngine, several: ModelStore, name: str
 ) -> None:
     model = several.get(name)
-    mixed = await sample(engine, model, seed=1, count=60)
+    mixed = await gather_samples(engine, model, seed=1, count=60)
     chosen = [
-        await sample(engine, model, seed=1, count=60, way=Way(generator=place))
+        await gather_samples(engine, model, seed=1, count=60, way=Way(generator=place))
         for place in range(model.manifest.generators)
     ]
     drew = np.array([[np.array_equal(one, own[row]) for own in chosen] for row, one in enumerate(mixed)])
     assert (drew.sum(axis=1) == 1).all()  # each sample is that of exactly one generator
     assert drew.sum(axis=0).min() >= 5
-    again = await sample(engine, model, seed=1, count=11, way=Way(generator=1))
+    again = await gather_samples(engine, model, seed=1, count=11, way=Way(generator=1))
     assert again.tobytes() == chosen[1][:11].tobytes()
 
 
 async def test_a_path_begins_and_ends_with_samples_of_the_seed(engine: LocalEngine, several: ModelStore) -> None:
     for name in ("doodle", "dots"):
         model = several.get(name)
-        plain = await sample(engine, model, seed=4, count=6)
-        paths = await sample(engine, model, seed=4, count=15, way=Way(steps=5))
+        plain = await gather_samples(engine, model, seed=4, count=6)
+        paths = await gather_samples(engine, model, seed=4, count=15, way=Way(steps=5))
         rows = paths.reshape(3, 5, *paths.shape[1:])
         np.testing.assert_allclose(rows[:, 0], plain[0::2], rtol=0, atol=1e-6)
         np.testing.assert_allclose(rows[:, -1], plain[1::2], rtol=0, atol=1e-6)
-        assert (await sample(engine, model, seed=4, count=7, way=Way(steps=5))).tobytes() == paths[:7].tobytes()
+        assert (await gather_samples(engine, model, seed=4, count=7, way=Way(steps=5))).tobytes() == paths[:7].tobytes()
 
 
 @pytest.mark.parametrize(

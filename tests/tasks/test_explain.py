@@ -23,7 +23,7 @@ def lenet5() -> tuple[torch.nn.Module, Model, torch.Tensor]:
     model = ModelStore(Settings().shipped_models_dir).get("lenet5-mnist")
     net = build_net("lenet5")
     load_weights(net, model.weights)
-    pixels = Explain().prepare(SEVEN.read_bytes(), model.input, limit_pixels=10_000)
+    pixels = Explain().prepare(SEVEN.read_bytes(), model.input, limit_pixels=10_000).pixels
     return net.eval().requires_grad_(requires_grad=False), model, torch.from_numpy(pixels)
 
 
@@ -103,7 +103,7 @@ def test_what_there_is_not_is_refused(
 
 async def test_a_refusal_crosses_the_engine_as_it_is() -> None:
     store = ModelStore(Settings().shipped_models_dir)
-    pixels = Explain().prepare(SEVEN.read_bytes(), store.get("lenet5-mnist").input, limit_pixels=10_000)
+    pixels = Explain().prepare(SEVEN.read_bytes(), store.get("lenet5-mnist").input, limit_pixels=10_000).pixels
     async with LocalEngine(store, threads=1) as engine:
         options = (("layer", "C3"), ("method", "deconvnet"), ("unit", 16))
         with pytest.raises(InvalidRequest, match="unit: must be below 16"):

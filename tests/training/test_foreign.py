@@ -8,11 +8,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from service.datasets.fetch import OnDownload
 from service.errors import ConfigurationError, UntrustedWeights
 from service.nets.registry import build_net
 from service.nets.weights import load_weights
 from service.store import Card, Model, ModelStore
-from service.training.foreign import OnDownload, fetch
+from service.training.foreign import fetch
 
 MANIFEST = """
 net = "alexnet-owt"
@@ -164,6 +165,16 @@ def test_another_file_than_the_published_one_is_refused(tmp_path: Path, net: tor
     with pytest.raises(UntrustedWeights, match="it is not what was published"):
         bring(model_of(tmp_path, net, sha256="0123abcd"), tmp_path, publisher(published))
     assert not (tmp_path / "models").exists()
+    assert list((tmp_path / "downloads").iterdir()) == []
+
+
+def test_another_file_that_was_dropped_in_is_refused_and_left_alone(tmp_path: Path, net: torch.nn.Module) -> None:
+    dropped = tmp_path / "downloads" / "weights.safetensors"
+    dropped.parent.mkdir()
+    dropped.write_bytes(b"something else")
+    with pytest.raises(UntrustedWeights, match=f"{dropped} has sha256 .*; it is not what was published"):
+        bring(model_of(tmp_path, net, sha256="0123abcd"), tmp_path)
+    assert dropped.read_bytes() == b"something else"
 
 
 def test_a_net_of_another_count_is_refused(tmp_path: Path, net: torch.nn.Module, published: bytes) -> None:

@@ -38,7 +38,7 @@ CURVE_FEWEST = 16
 CURVE_PRODUCTS = 2_000_000_000
 """Multiplications that one size of the curve may take."""
 CURVE_NUMBERS = 4_000_000
-"""Real of the largest part that the curve takes into memory."""
+"""Numbers in the largest part that the curve takes into memory."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,6 +1,6 @@
 """What the page of an evaluation shows beside its numbers: points, shares, thumbnails, and the file that keeps them.
 
-An figure is for the eye: no number of a report depends on one, and a report whose figures are gone is still whole.
+A figure is for the eye: no number of a report depends on one, and a report whose figures are gone is still whole.
 """
 
 import io

@@ -1,13 +1,11 @@
 """Where the figures of finished evaluations are kept: a folder each in the state directory."""
 
-import os
 import shutil
-import time
 from collections.abc import Collection
 from pathlib import Path
 
 from service.evaluation.figures.data import FILE, Figures, pack, unpack
-from service.evaluation.queue.uploads import STALE_S
+from service.files import remove_stale, write_whole
 
 
 class FigureFiles:
@@ -20,9 +18,7 @@ class FigureFiles:
         """Keep the figures of a report, whole or not at all."""
         folder = self._root / report_id
         folder.mkdir(parents=True, exist_ok=True)
-        staged = folder / f".{FILE}.{os.getpid()}.staged"
-        staged.write_bytes(pack(figures))
-        staged.replace(folder / FILE)
+        write_whole(folder / FILE, pack(figures))
 
     def load(self, report_id: str) -> Figures | None:
         """The figures of a report; None where there are none, or none that can be read."""
@@ -43,10 +39,6 @@ class FigureFiles:
         return file.stat().st_size if file.is_file() else 0
 
     def sweep(self, wanted: Collection[str]) -> None:
-        """Delete what belongs to no `wanted` report and is old enough to belong to none that is being made."""
-        if not self._root.is_dir():
-            return
-        for folder in self._root.iterdir():
-            old = time.time() - folder.stat().st_mtime > STALE_S
-            if old and folder.name not in wanted:
-                shutil.rmtree(folder, ignore_errors=True)
+        """Delete the stale folders that belong to no `wanted` report."""
+        if self._root.is_dir():
+            remove_stale(folder for folder in self._root.iterdir() if folder.name not in wanted)

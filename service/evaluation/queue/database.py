@@ -75,7 +75,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection to ask. Raises DatabaseUnavailable."""
+        """A connection for queries. Raises DatabaseUnavailable."""
         with _answering(), self._engine.connect() as connection:
             yield connection
 

@@ -144,7 +144,7 @@ class Jobs:
             return None if row is None else _take(connection, row, owner, now)
 
     def holders(self) -> set[str]:
-        """Whoever works on an evaluation of this state directory."""
+        """The names of those who work on an evaluation of this state directory."""
         query = sa.select(_COLUMNS.owner).where(_COLUMNS.status == "running", _COLUMNS.home == self._home)
         with self._database.reading() as connection:
             return {owner for owner in connection.execute(query).scalars() if owner}
@@ -162,7 +162,7 @@ class Jobs:
     def finish(
         self, job: Job, owner: str, report: Mapping[str, Any], *, publish: Callable[[], object] | None = None
     ) -> bool:
-        """Put in the report; False, and nothing is written, when the claim is no longer `owner`'s.
+        """Store the report; False, and nothing is stored, when the claim is no longer `owner`'s.
 
         `publish` makes visible what lies outside the database: it is called while the claim is held, and must be quick
         and harmless to repeat.
@@ -173,7 +173,7 @@ class Jobs:
         return self._update_held(job, owner, publish, **values, ended=time.time(), inputs_sha256=inputs, owner=None)
 
     def fail(self, job: Job, owner: str, problem: Mapping[str, Any]) -> bool:
-        """Put in why there is no report; False when the claim is no longer `owner`'s."""
+        """Store why there is no report; False when the claim is no longer `owner`'s."""
         return self._update_held(job, owner, status="failed", ended=time.time(), problem=dict(problem), owner=None)
 
     def give_back(self, job: Job, owner: str) -> bool:

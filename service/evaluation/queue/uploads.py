@@ -3,15 +3,13 @@
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from service.evaluation.threads import Stop
+from service.files import remove_stale, show
 
-STALE_S = 3600.0
-"""A folder this old that belongs to no evaluation was left by a process that died."""
 RESERVED = ".reserved"
 ATTEMPT = "attempt-"
 
@@ -23,7 +21,7 @@ class Uploads:
         self._root = state / "uploads"
 
     def begin(self, job_id: str, *, expected_bytes: int = 0) -> Path:
-        """A new folder to receive files in; nobody else looks into it yet, but what it expects counts already."""
+        """A new folder to receive files in: nobody looks into it yet, but the bytes that it expects count already."""
         folder = self._root / f".{job_id}"
         folder.mkdir(parents=True)
         if expected_bytes:
@@ -32,10 +30,10 @@ class Uploads:
         return folder
 
     def commit(self, job_id: str) -> None:
-        """Make the received files the evaluation's own, all at once."""
+        """Make the received files the evaluation's own, all at once. Raises OSError."""
         receiving = self._root / f".{job_id}"
         (receiving / RESERVED).unlink(missing_ok=True)
-        receiving.rename(self._root / job_id)
+        show(receiving, self._root / job_id)
 
     def folder(self, job_id: str) -> Path:
         """The files of an accepted evaluation."""
@@ -43,9 +41,9 @@ class Uploads:
 
     @contextmanager
     def attempt(self, job_id: str) -> Iterator[Path]:
-        """An empty folder for one attempt at an evaluation, gone afterwards, in which no other attempt ever writes.
+        """An empty folder of its own for one attempt at an evaluation, deleted afterwards.
 
-        What attempts that died left there goes first.
+        What attempts that died have left is deleted first.
         """
         for left in self.folder(job_id).glob(f"{ATTEMPT}*"):
             shutil.rmtree(left, ignore_errors=True)
@@ -67,18 +65,18 @@ class Uploads:
         return sum(_size_of(folder) for folder in self._root.iterdir())
 
     def sweep(self, wanted: Collection[str], stop: Stop | None = None) -> None:
-        """Delete the folders that dead processes left: none of a `wanted` evaluation, and old enough to be nobody's.
+        """Delete the stale folders that processes which died have left, but none of a `wanted` evaluation.
 
         Raises Stopped between two of them.
         """
-        if not self._root.is_dir():
-            return
-        stop = stop or Stop()
+        if self._root.is_dir():
+            remove_stale(self._unwanted(wanted, stop or Stop()))
+
+    def _unwanted(self, wanted: Collection[str], stop: Stop) -> Iterator[Path]:
         for folder in self._root.iterdir():
             stop.check()
-            old = time.time() - folder.stat().st_mtime > STALE_S
-            if old and folder.name not in wanted:
-                shutil.rmtree(folder, ignore_errors=True)
+            if folder.name not in wanted:
+                yield folder
 
 
 def _size_of(folder: Path) -> int:

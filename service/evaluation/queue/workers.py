@@ -9,20 +9,15 @@ import os
 import secrets
 from pathlib import Path
 
+from service.files import write_first
+
 
 def home_of(state: Path) -> str:
     """The id of a state directory, written when it is first asked for: uploads are worked on where they lie."""
     file = state / "home"
     if not file.exists():
         state.mkdir(parents=True, exist_ok=True)
-        staged = state / f".home.{os.getpid()}.{secrets.token_hex(4)}"
-        staged.write_text(secrets.token_hex(8), "utf-8")
-        try:
-            os.link(staged, file)
-        except FileExistsError:
-            pass  # another process was first
-        finally:
-            staged.unlink()
+        write_first(file, secrets.token_hex(8).encode())
     return file.read_text("utf-8")
 
 
@@ -38,7 +33,7 @@ class Workers:
         return Worker(self._folder / f"{os.getpid()}-{secrets.token_hex(4)}")
 
     def is_gone(self, name: str) -> bool:
-        """Whether whoever had this name is dead or has left it."""
+        """Whether the evaluator of this name has died or given it up."""
         try:
             file = (self._folder / name).open("rb")
         except FileNotFoundError:

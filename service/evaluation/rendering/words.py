@@ -6,18 +6,6 @@ from collections.abc import Iterator
 from service.evaluation.report.schema import Check, MetricEntry, Report
 from service.metrics.registry import METRICS
 
-TITLES: dict[str, str] = {
-    "fid": "Fréchet distance",
-    "fid_infinity": "Fréchet distance, extrapolated",
-    "inception_score": "Inception Score",
-    "mode_score": "Mode Score",
-    "mmd": "Maximum mean discrepancy",
-    "kid": "Kernel distance",
-    "wasserstein": "Wasserstein distance",
-    "sliced_wasserstein": "Sliced Wasserstein distance",
-    "one_nn": "Nearest neighbour two-sample test",
-}
-"""Names that say more than the metric's own."""
 TYPOGRAPHY = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 SHOWN_APART = ("estimand", "p_value")
 """Details that have a place of their own."""
@@ -64,12 +52,12 @@ def floor_words(entry: MetricEntry) -> str:
 
 def title_of(metric: str) -> str:
     """A metric's name for people."""
-    return TITLES.get(metric, metric.replace("_", " ").capitalize())
+    return METRICS[metric].about.title if metric in METRICS else metric.replace("_", " ").capitalize()
 
 
 def direction_of(metric: str) -> str:
     """Which way a metric gets better; empty for one that is not known here."""
-    return f"{METRICS[metric].better} is better" if metric in METRICS else ""
+    return f"{METRICS[metric].about.better} is better" if metric in METRICS else ""
 
 
 def details_of(entry: MetricEntry) -> Iterator[tuple[str, str]]:
@@ -91,11 +79,13 @@ def headline(report: Report) -> str:
         return "Measured, not judged"
     total = len(report.verdict.checks)
     failed = sum(not check.passed for check in report.verdict.checks)
+    open_still = sum(check.outcome == "inconclusive" for check in report.verdict.checks)
+    doubt = f"; {'it is' if total == 1 else f'{open_still} of them'} inconclusive" if open_still else ""
     if not failed:
-        return "Passed: the check holds" if total == 1 else f"Passed: all {total} checks hold"
+        return f"Passed: {'the check holds' if total == 1 else f'all {total} checks hold'}{doubt}"
     if total == 1:
-        return "Failed: the check does not hold"
-    return f"Failed: {failed} of {total} checks {'does' if failed == 1 else 'do'} not hold"
+        return f"Failed: the check does not hold{doubt}"
+    return f"Failed: {failed} of {total} checks {'does' if failed == 1 else 'do'} not hold{doubt}"
 
 
 def subject(report: Report) -> str:
@@ -117,7 +107,8 @@ def outcome(check: Check) -> str:
     """What a check found, to as many digits as tell the value from its limit."""
     if check.value is None:
         return "the report has no such number"
-    found = f"it is {number(check.value, 6)}"
+    doubt = ", and its interval lies on both sides" if check.outcome == "inconclusive" else ""
+    found = f"it is {number(check.value, 6)}{doubt}"
     compared = check.baseline
     if compared is None:
         return found

@@ -1,8 +1,12 @@
 """The report of an evaluation: what was measured, on what, and what it means."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+from service.evaluation.report.scores import Scores
+from service.notebooks import Row, Shown
 
 TOTAL = "total"
 """The seconds of all steps together, among those of each."""
@@ -17,6 +21,7 @@ class GeneratedSet(_Written):
 
     count: int | None = Field(description="Samples measured; null for statistics, which do not say.")
     sha256: str = Field(description="Of the content: the same in any order and packing.")
+    understood: str | None = Field(None, description="What the file was taken for: its kind, its shape, its axes.")
 
 
 class ReferenceSet(_Written):
@@ -27,6 +32,7 @@ class ReferenceSet(_Written):
     count: int | None
     kept: int | None = Field(None, description="Samples of a stored reference whose features are kept.")
     sha256: str
+    understood: str | None = Field(None, description="What an uploaded file was taken for.")
 
 
 class Extraction(_Written):
@@ -40,11 +46,24 @@ class Extraction(_Written):
     device: str | None = Field(None, description="What the extractor ran on.")
 
 
+class Copies(_Written):
+    """How many generated samples are reference samples."""
+
+    exact: int | None = Field(description="The same pixels, or the same features; null where the reference says none.")
+    near: int | None = Field(
+        description="Beside them those whose features are those of a reference sample, or as good as that; null where"
+        " no features of the reference are kept."
+    )
+
+
 class NoiseFloor(_Written):
-    """What the metric reads on the reference alone: a score near it says nothing."""
+    """What the metric reads on real samples alone, at the sizes of this evaluation: a score near it says nothing."""
 
     value: FiniteFloat
-    sizes: tuple[int, ...] = Field(description="Samples in each of the parts compared.")
+    spread: FiniteFloat | None = Field(
+        None, description="Standard deviation from one set of real samples to the next; null in older reports."
+    )
+    sizes: tuple[int, ...] = Field(description="Samples that the value is for.")
     how: str
 
 
@@ -57,13 +76,17 @@ class MetricEntry(BaseModel):
     interval: tuple[FiniteFloat, FiniteFloat] | None
     interval_reason: str | None = Field(description="Why there is no interval.")
     level: float
-    estimand: str | None = Field(None, description="The number that the interval is to cover.")
-    standard_error: FiniteFloat | None = Field(None, description="Of the value; null without an interval.")
+    estimand: str | None = Field(description="The number that the interval is to cover; null without one.")
+    standard_error: FiniteFloat | None = Field(description="Of the value; null without an interval.")
     generated_error: FiniteFloat | None = Field(
-        None, description="Standard error with the reference held fixed: what evaluations on one reference differ by."
+        description="Standard error with the reference held fixed, by which evaluations on one reference differ; null "
+        "without an interval."
     )
     noise_floor: NoiseFloor | None
     noise_floor_reason: str | None = Field(description="Why there is no noise floor.")
+    times_floor: FiniteFloat | None = Field(
+        None, description="How many times the floor the value is; null where the score does not fall to 0."
+    )
 
     def number(self, part: str) -> float | None:
         """The number that a threshold names: the value for "", else a part; None where it is null."""
@@ -88,6 +111,12 @@ class Comparison(_Written):
     interval: tuple[FiniteFloat, FiniteFloat] | None = Field(
         description="Of the difference, the reference held fixed; null where one of the two scores has no interval."
     )
+    level: float | None = Field(
+        None, description="Of that interval: so high that all comparisons of a verdict together err in 5 % of cases."
+    )
+
+
+Outcome = Literal["passed", "failed", "inconclusive"]
 
 
 class Check(_Written):
@@ -96,18 +125,24 @@ class Check(_Written):
     threshold: str
     value: float | None = Field(description="Null where the report has no such number, which fails the check.")
     passed: bool
+    outcome: Outcome | None = Field(
+        None, description="`inconclusive` where the value's interval lies on both sides of the threshold."
+    )
     baseline: Comparison | None = Field(None, description="What the check compares with, if that is no number.")
 
 
 class Verdict(_Written):
-    """Whether every check held."""
+    """Whether every check held: by its value, unless the request says what counts where that is inconclusive."""
 
     passed: bool
+    outcome: Outcome | None = Field(
+        None, description="`failed` if one check surely fails, else `inconclusive` if one is; null in older reports."
+    )
     checks: tuple[Check, ...]
 
 
-class Report(_Written):
-    """A finished evaluation; nothing in it changes any more."""
+class Report(Scores, Shown, _Written):
+    """A finished evaluation; nothing in it changes any more. `report.fid` is `report.metrics["fid"].value`."""
 
     id: str
     status: Literal["finished"] = "finished"
@@ -117,6 +152,7 @@ class Report(_Written):
     features: Extraction
     metrics: dict[str, MetricEntry]
     options: dict[str, dict[str, Any]] = Field({}, description="What each metric was computed with.")
+    copies: Copies | None = Field(None, description="Generated samples that are copies of the reference's.")
     warnings: tuple[str, ...] = ()
     verdict: Verdict | None = Field(None, description="Null without thresholds and baseline.")
     timing: dict[str, float] = Field({}, description="Seconds of each step, some of which overlap, and of all.")
@@ -126,3 +162,23 @@ class Report(_Written):
         description="The earlier evaluation of the very same inputs whose numbers these are; null if computed anew.",
     )
     versions: dict[str, str] = Field({}, description="Of the service and of what it counts with.")
+
+    def rows(self) -> Sequence[Row]:
+        """One for each metric."""
+        return [
+            {
+                "metric": name,
+                "value": entry.value,
+                "interval": None if entry.interval is None else "{:.4g} … {:.4g}".format(*entry.interval),
+                "noise floor": None if entry.noise_floor is None else entry.noise_floor.value,
+            }
+            for name, entry in self.metrics.items()
+        ]
+
+    def brief(self) -> str:
+        """The values, of how many samples, and the verdict."""
+        values = ", ".join(f"{name} {entry.value:.4g}" for name, entry in self.metrics.items())
+        count = "statistics" if self.generated.count is None else f"{self.generated.count:,} samples"
+        verdict = "" if self.verdict is None else f", {'passed' if self.verdict.passed else 'failed'}"
+        warnings = f", warnings: {len(self.warnings)}" if self.warnings else ""
+        return f"{values} of {count} on {self.features.extractor}{verdict}{warnings}"

@@ -11,6 +11,8 @@ from service.imaging import Pixels
 
 Shape = tuple[int, int, int]
 
+SHAPES_NAMED = 3
+
 
 class Album:
     """Images uint8 (H, W, C), each of its own height and width, in an order that need not be that of the file."""
@@ -34,6 +36,7 @@ Images = Pixels | Album
 """Images uint8 (n, H, W, C) of one size, or of several."""
 
 
-def shape_words(shapes: Sequence[Shape]) -> str:
+def shape_words(shapes: Counter[Shape]) -> str:
     """The commonest shapes, for people."""
-    return ", ".join("×".join(map(str, shape)) for shape, _ in Counter(shapes).most_common(3))
+    named = ", ".join("×".join(map(str, shape)) for shape, _ in shapes.most_common(SHAPES_NAMED))
+    return named + (", …" if len(shapes) > SHAPES_NAMED else "")

@@ -1,94 +1,92 @@
 """An uploaded file, whatever it is called, as samples: images, features or statistics.
 
 Nothing is unpickled, nothing is written under a name that the file gives, nothing is unpacked past the limits, and the
-order of the samples is that of their hashes.
+order of the samples is that of their hashes. Every byte of the file is used, named as not used, or refused.
 """
 
-import tarfile
+import gzip
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from hashlib import sha256
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from zipfile import ZipFile, ZipInfo
 
-import numpy as np
-from numpy.typing import NDArray
-
-from service.errors import UnreadableArchive, UnreadableImage
-from service.evaluation.samples.album import Images
+from service.errors import InvalidSamples, UnreadableArchive, UnreadableImage
 from service.evaluation.samples.arrays import spool_array
 from service.evaluation.samples.decoding import in_order
-from service.evaluation.samples.limits import Budget, Entry, EntryDamaged, Limits, short
-from service.evaluation.samples.spool import Digests, Fitted, ImageShape, ImageSpool, digest, fit, ordered_copy
-from service.evaluation.samples.tars import DAMAGE as CUT_SHORT
-from service.evaluation.samples.tars import tar_entries
+from service.evaluation.samples.features import (
+    CERTAINTIES,
+    Arrays,
+    feature_samples,
+    statistics_samples,
+    with_statistics,
+)
+from service.evaluation.samples.image_arrays import image_samples
+from service.evaluation.samples.limits import Budget, Entry, EntryDamaged, Limits, pieces, short
+from service.evaluation.samples.reading import Fault, Reading, Samples, samples_of
+from service.evaluation.samples.spool import Fitted, ImageShape, fit
+from service.evaluation.samples.tars import BLOCK_BYTES, DAMAGE, is_tar, tar_entries
 from service.evaluation.samples.zips import members_of, opened_member, opened_zip, zip_entries
 from service.evaluation.threads import Stop, in_thread
-from service.imaging import Picture, read_picture
-from service.metrics.samples import check_features
-from service.metrics.statistics import Statistics
+from service.imaging import read_picture
 from service.settings import Settings
 from service.store import ImageInput
 
-Arrays = Mapping[str, NDArray[Any]]
-
 KINDS = "a zip, tar or tar.gz of images, or an npy or npz file"
-ARRAYS = ("features", "logits", "images", "arr_0", "mu", "sigma")
-FAULTS_NAMED = 3
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Samples:
-    """One side of an evaluation as it was sent: images, or features with or without logits, or statistics.
-
-    Statistics that were sent beside images stand for more samples than these.
-
-    images:  uint8 (n, height, width, channels) as the extractor wants them, mapped from a file; an album where it is
-             the extractor that resamples them and they have several sizes
-    features, logits: (n, d) and (n, classes)
-    count:   n; None for statistics
-    sha256:  of the content, the same for the same samples in any order and packing
-    """
-
-    count: int | None
-    sha256: str
-    images: Images | None = None
-    features: NDArray[Any] | None = None
-    logits: NDArray[Any] | None = None
-    statistics: Statistics | None = None
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """What the caller wants of one upload."""
-
-    working_dir: Path
-    shape: ImageShape
-    budget: Budget
-    skip_unreadable: bool
+STATISTICS = ("mu", "sigma")
+ARRAYS = ("features", *CERTAINTIES, "images", "arr_0", *STATISTICS)
+NAMED = 5
+"""Names that an error or a warning lists."""
+GZIP, NPY, ZIP = b"\x1f\x8b", b"\x93NUMPY", b"PK"
+SAVE_AS_ARRAY = "save the samples with np.savez(file, images=…) as uint8 (N, H, W, C), or features=… as (N, d)"
+PICKLE = "a Python pickle, which is never opened here"
+OTHER_KINDS = {
+    b"PAR1": "a Parquet table",
+    b"\x89HDF": "an HDF5 file",
+    b"\x80\x02": PICKLE,
+    b"\x80\x03": PICKLE,
+    b"\x80\x04": PICKLE,
+    b"\x80\x05": PICKLE,
+    b"BZh": "compressed by bzip2; a tar.gz is read",
+    b"\xfd7zXZ": "compressed by xz; a tar.gz is read",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd; a tar.gz is read",
+    b"7z\xbc\xaf": "a 7z archive; a zip is read",
+    b"Rar!": "a RAR archive; a zip is read",
+    b"\x89PNG": "one image; put the images into a zip or a tar",
+    b"\xff\xd8\xff": "one image; put the images into a zip or a tar",
+}
+"""What people send beside what is read, by how it begins."""
+IMAGE_SUFFIXES = frozenset(
+    {"", ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"}
+    | {".tif", ".tiff", ".webp"}
+)
+"""Of files that are taken for images: what they do not hold is an error."""
+ARRAY_SUFFIXES = frozenset({".npy", ".npz", ".parquet", ".pkl", ".pt", ".pth", ".safetensors"})
+"""Of files whose samples cannot be read where they lie: to pass them over would measure less than was sent."""
 
 
 async def read_samples(
-    upload: Path, working_dir: Path, spec: ImageInput, settings: Settings, *, skip_unreadable: bool
+    upload: Path, working_dir: Path, spec: ImageInput, settings: Settings, *, skip_unreadable: bool, whose: str = ""
 ) -> Samples:
     """The samples of an upload, which from now on lie in a new folder of `working_dir`.
 
-    Raises UnreadableArchive and InvalidSamples. Cancelled, it returns when nothing is written there any more.
+    Raises UnreadableArchive and InvalidSamples, which begin with whose samples they are. Cancelled, it returns when
+    nothing is written there any more.
     """
     folder = Path(tempfile.mkdtemp(prefix="samples-", dir=working_dir))
-    return await in_thread(
-        lambda stop: open_samples(
-            upload,
-            working_dir=folder,
-            shape=ImageShape.of(spec),
-            limits=Limits(settings.upload_limit_bytes, settings.image_limit_pixels),
-            skip_unreadable=skip_unreadable,
-            stop=stop,
+    try:
+        return await in_thread(
+            lambda stop: open_samples(
+                upload,
+                working_dir=folder,
+                shape=ImageShape.of(spec),
+                limits=Limits(settings.upload_limit_bytes, settings.image_limit_pixels),
+                skip_unreadable=skip_unreadable,
+                stop=stop,
+            )
         )
-    )
+    except (UnreadableArchive, InvalidSamples) as error:
+        raise type(error)(f"{whose}: {error.detail}" if whose else error.detail) from error
 
 
 def open_samples(
@@ -106,75 +104,89 @@ def open_samples(
     Raises UnreadableArchive, which names the file inside the archive unless `skip_unreadable` makes it a warning,
     InvalidSamples for statistics that are none and features that are not finite, and Stopped.
     """
-    reading = _Reading(working_dir, shape, Budget(limits, stop), skip_unreadable)
+    reading = Reading(working_dir, shape, Budget(limits, stop), skip_unreadable)
     with path.open("rb") as file:
-        start = file.read(tarfile.BLOCKSIZE)
-    if start.startswith(b"PK"):
+        start = file.read(BLOCK_BYTES)
+    if start.startswith(GZIP):
+        return _from_gzip(path, reading)
+    return _from_file(path, start, reading)
+
+
+def _from_file(path: Path, start: bytes, reading: Reading) -> Samples:
+    """The samples of a file that is not compressed as a whole."""
+    if start.startswith(ZIP):
         return _from_zip(path, reading)
-    if start.startswith(b"\x1f\x8b"):
-        return _from_entries(tar_entries(path, reading.budget, gzipped=True), reading)
-    if start.startswith(b"\x93NUMPY"):
+    if start.startswith(NPY):
         return _from_arrays(_npy(path, reading), reading)
-    if _is_tar(start):
-        return _from_entries(tar_entries(path, reading.budget, gzipped=False), reading)
-    raise UnreadableArchive(f"The file is {'not ' + KINDS if start else 'empty'}.")
+    if is_tar(start):
+        return _from_entries(tar_entries(path, reading.budget, gzipped=False), reading, "tar")
+    raise _unknown(start)
 
 
-def _is_tar(start: bytes) -> bool:
+def _from_gzip(path: Path, reading: Reading) -> Samples:
+    """A compressed tar as a stream; any other compressed file unpacked first."""
     try:
-        tarfile.TarInfo.frombuf(start, "utf-8", "surrogateescape")
-    except CUT_SHORT:
-        return False
-    return True
+        with gzip.open(path) as stream:
+            start = stream.read(BLOCK_BYTES)
+            if is_tar(start):
+                return _from_entries(tar_entries(path, reading.budget, gzipped=True), reading, "tar.gz")
+            if start.startswith(GZIP):
+                raise UnreadableArchive("The file is compressed by gzip twice; send it compressed once.")
+            unpacked = reading.working_dir / "unpacked"
+            with unpacked.open("wb") as file:
+                reading.budget.spend(len(start))
+                file.write(start)
+                file.writelines(pieces(stream, reading.budget))
+    except DAMAGE as error:
+        raise UnreadableArchive(f"The gzip file is damaged or cut short: {error}.") from error
+    return _from_file(unpacked, start, reading)
 
 
-def _from_zip(path: Path, reading: _Reading) -> Samples:
+def _unknown(start: bytes) -> UnreadableArchive:
+    for mark, words in OTHER_KINDS.items():
+        if start.startswith(mark):
+            return UnreadableArchive(f"The file is {words}. {KINDS[0].upper()}{KINDS[1:]} is read.")
+    return UnreadableArchive(f"The file is {'not ' + KINDS if start else 'empty'}.")
+
+
+def _from_zip(path: Path, reading: Reading) -> Samples:
     with opened_zip(path, reading.budget.limits) as archive:
         members = members_of(archive, reading.budget)
+        if any(member.filename.endswith("/data.pkl") for member in members):
+            raise UnreadableArchive(
+                f"The file is one of torch.save, whose pickles are never opened here; {SAVE_AS_ARRAY}."
+            )
         if members and all(member.filename.endswith(".npy") for member in members):
-            return _from_arrays(_npz(archive, members, reading), reading)
-        return _from_entries(zip_entries(archive, members, reading.budget), reading)
+            arrays = _npz(archive, members, reading)
+            unused = [member.filename.removesuffix(".npy") for member in members]
+            return _from_arrays(arrays, reading, [name for name in unused if name not in arrays])
+        return _from_entries(zip_entries(archive, members, reading.budget), reading, "zip")
 
 
-def _from_entries(entries: Iterable[Entry], reading: _Reading) -> Samples:
-    def read(entry: Entry) -> Fitted | str:
+def _from_entries(entries: Iterable[Entry], reading: Reading, kind: str) -> Samples:
+    def read(entry: Entry) -> Fitted | Fault:
+        if entry.fault:
+            return _fault(entry, entry.fault)
         try:
-            return fit(_picture(entry, reading.budget.limits), reading.shape)
+            picture = read_picture(entry.data, limit_pixels=reading.budget.limits.image_pixels)
         except UnreadableImage as error:
-            return f"{short(entry.name)}: {error.detail}"
+            return _fault(entry, error.detail)
+        return fit(picture, reading.shape, entry.name)
 
-    return _spooled(in_order(entries, read, size_of=lambda entry: len(entry.data)), reading)
-
-
-def _picture(entry: Entry, limits: Limits) -> Picture:
-    if entry.fault:
-        raise UnreadableImage(entry.fault)
-    return read_picture(entry.data, limit_pixels=limits.image_pixels)
+    images = in_order(entries, read, size_of=lambda entry: len(entry.data))
+    return samples_of(images, reading, f"a {kind} of {{count:,}} images of {{shape}}")
 
 
-def _spooled(images: Iterable[Fitted | str], reading: _Reading) -> Samples:
-    """The samples of images, some of which may be faults instead."""
-    faults: list[str] = []
-    with ImageSpool(reading.working_dir, reading.shape) as spool:
-        for image in images:
-            if isinstance(image, Fitted):
-                spool.add(image)
-            elif reading.skip_unreadable:
-                faults.append(image)
-            else:
-                raise UnreadableArchive(image)
-        pixels, count = spool.finish(reading.budget.stop), len(spool.digests)
-    skipped = (_skipped(faults, count + len(faults)),) if faults else ()
-    sha256_of_images = spool.digests.content_sha256("images")
-    return Samples(count, sha256_of_images, images=pixels, warnings=(*skipped, *spool.warnings))
+def _fault(entry: Entry, reason: str) -> Fault:
+    suffix = PurePosixPath(entry.name).suffix.lower()
+    if suffix in ARRAY_SUFFIXES:
+        return Fault(f"{short(entry.name)}: arrays inside an archive are not read; join them and {SAVE_AS_ARRAY}.")
+    if suffix not in IMAGE_SUFFIXES and not entry.fault:
+        return Fault(short(entry.name), foreign=True)
+    return Fault(f"{short(entry.name)}: {reason}")
 
 
-def _skipped(faults: list[str], files: int) -> str:
-    named = "; ".join(faults[:FAULTS_NAMED]) + ("; …" if len(faults) > FAULTS_NAMED else "")
-    return f"{len(faults):,} of {files:,} files could not be read and were skipped: {named}"
-
-
-def _npy(path: Path, reading: _Reading) -> Arrays:
+def _npy(path: Path, reading: Reading) -> Arrays:
     with path.open("rb") as stream:
         try:
             return {"arr_0": spool_array(stream, "arr_0", reading.working_dir / "arr_0.sent", reading.budget)}
@@ -182,90 +194,50 @@ def _npy(path: Path, reading: _Reading) -> Arrays:
             raise UnreadableArchive(f"The array is cut short: {error}.") from error
 
 
-def _npz(archive: ZipFile, members: list[ZipInfo], reading: _Reading) -> Arrays:
+def _npz(archive: ZipFile, members: list[ZipInfo], reading: Reading) -> Arrays:
+    """The arrays that are looked at. Raises UnreadableArchive, naming what there is, where there are none."""
     arrays = {}
     for member in members:
         name = member.filename.removesuffix(".npy")
         if name not in ARRAYS:
             continue
+        if name in arrays:
+            raise UnreadableArchive(f"The npz file holds two arrays called {name!r}.")
         try:
             with opened_member(archive, member) as stream:
                 arrays[name] = spool_array(stream, name, reading.working_dir / f"{name}.sent", reading.budget)
         except EntryDamaged as fault:
             raise UnreadableArchive(f"The array {name!r} cannot be read: {fault}") from fault
+    if not ({"images", "arr_0", "features"} & arrays.keys() or arrays.keys() >= set(STATISTICS)):
+        found = _listed([member.filename.removesuffix(".npy") for member in members])
+        raise UnreadableArchive(
+            "The npz file holds none of `images`, `arr_0`, `features`, or `mu` with `sigma`; it holds"
+            f" {found}. Name the array by what it is."
+        )
     return arrays
 
 
-def _from_arrays(arrays: Arrays, reading: _Reading) -> Samples:
+def _from_arrays(arrays: Arrays, reading: Reading, others: Iterable[str] = ()) -> Samples:
     """Features come before images; statistics beside images, as in guided-diffusion's reference batches, stay theirs.
 
-    What is left over is not looked at.
+    What is left over, here and among `others`, is named in a warning.
     """
-    images = arrays.get("images", arrays.get("arr_0"))
+    image_name = "images" if "images" in arrays else "arr_0"
+    has_statistics = arrays.keys() >= set(STATISTICS)
     if "features" in arrays:
-        return _features(arrays["features"], arrays.get("logits"), reading)
-    if images is not None:
-        return _with_statistics(_from_image_array(images, reading), arrays)
-    if "mu" in arrays and "sigma" in arrays:
-        return _statistics(arrays["mu"], arrays["sigma"])
-    raise UnreadableArchive("The npz file holds none of `images`, `arr_0`, `features`, or `mu` with `sigma`.")
+        used = {"features", *CERTAINTIES}
+        samples = feature_samples(arrays, reading)
+    elif image_name in arrays:
+        used = {image_name, *STATISTICS} if has_statistics else {image_name}
+        samples = image_samples(arrays[image_name], image_name, reading)
+        samples = with_statistics(samples, arrays) if has_statistics else samples
+    else:
+        used = set(STATISTICS)
+        samples = statistics_samples(*(arrays[name] for name in STATISTICS))
+    unused = [name for name in (*arrays, *others) if name not in used]
+    warnings = (f"Of the npz file {_listed(unused)} is not used.",) if unused else ()
+    return replace(samples, warnings=(*warnings, *samples.warnings))
 
 
-def _with_statistics(samples: Samples, arrays: Arrays) -> Samples:
-    if "mu" not in arrays or "sigma" not in arrays:
-        return samples
-    given = _statistics(arrays["mu"], arrays["sigma"])
-    content = sha256(f"images and statistics {samples.sha256} {given.sha256}".encode())
-    return replace(samples, statistics=given.statistics, sha256=content.hexdigest())
-
-
-def _from_image_array(images: NDArray[Any], reading: _Reading) -> Samples:
-    if images.ndim == 3:
-        images = images[..., None]
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
-        raise UnreadableArchive(
-            f"The array of images is {images.dtype} {images.shape}; uint8 (N, H, W), (N, H, W, 1) or (N, H, W, 3) "
-            "is read."
-        )
-    _, height, width, _ = images.shape
-    if height * width > reading.budget.limits.image_pixels:
-        raise UnreadableArchive(
-            f"The images are {height}×{width}; at most {reading.budget.limits.image_pixels:,} pixels are read."
-        )
-    fitted = in_order(
-        _rows(images, reading.budget.stop),
-        lambda pixels: fit(Picture(pixels), reading.shape),
-        size_of=lambda pixels: pixels.nbytes,
-    )
-    return _spooled(fitted, reading)
-
-
-def _features(features: NDArray[Any], logits: NDArray[Any] | None, reading: _Reading) -> Samples:
-    beside = features[:, :0] if logits is None and features.ndim == 2 else logits
-    if features.ndim != 2 or beside is None or beside.ndim != 2 or len(beside) != len(features):
-        shapes = features.shape if logits is None else (features.shape, logits.shape)
-        raise UnreadableArchive(f"Features (N, d), and logits (N, classes) if any, are read; the shapes are {shapes}.")
-    for rows, what in ((features, "uploaded"), (beside, "uploaded logits'")):
-        if rows.shape[1]:
-            check_features(rows, what, fewest=1)  # before they are ordered: the row that is named is the caller's
-    stop = reading.budget.stop
-    pairs = zip(_rows(features, stop), beside, strict=True)
-    digests = Digests(digest(np.concatenate(row, dtype=np.float64)) for row in pairs)
-    order = digests.order()
-    ordered = ordered_copy(features, order, reading.working_dir / "features.ordered", stop)
-    if logits is not None:
-        logits = ordered_copy(logits, order, reading.working_dir / "logits.ordered", stop)
-    sha = digests.content_sha256("features")
-    return Samples(len(features), sha, features=ordered, logits=logits, warnings=digests.warnings)
-
-
-def _rows(array: NDArray[Any], stop: Stop) -> Iterator[NDArray[Any]]:
-    for row in array:
-        stop.check()
-        yield row
-
-
-def _statistics(mu: NDArray[Any], sigma: NDArray[Any]) -> Samples:
-    statistics = Statistics.given(np.array(mu), np.array(sigma), "uploaded")
-    content = sha256(b"statistics" + statistics.mean.tobytes() + statistics.covariance.tobytes())
-    return Samples(None, content.hexdigest(), statistics=statistics)
+def _listed(names: list[str]) -> str:
+    return ", ".join(map(short, names[:NAMED])) + (", …" if len(names) > NAMED else "")

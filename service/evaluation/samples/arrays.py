@@ -56,6 +56,11 @@ def spool_array(stream: Stream, name: str, target: Path, budget: Budget) -> NDAr
         raise UnreadableArchive(f"The array {name!r} of shape {header.shape} is larger than an upload may unpack to.")
     with target.open("wb") as file:
         file.writelines(pieces(stream, budget, header.size_bytes))
+    if stream.read(1):
+        raise UnreadableArchive(
+            f"Behind the array {name!r} of shape {header.shape} more bytes follow: another array, or rows that its"
+            " header does not count. Save all samples as one array."
+        )
     order: Literal["F", "C"] = "F" if header.fortran else "C"
     array: NDArray[Any] = np.memmap(target, header.dtype, mode="r", shape=header.shape, order=order)
     return array

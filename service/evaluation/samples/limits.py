@@ -66,8 +66,11 @@ class Budget:
             raise UnreadableArchive(f"The archive has more than {self.limits.entries:,} entries.")
 
 
-def pieces(stream: Stream, budget: Budget, size: int | None = None) -> Iterator[bytes]:
-    """The stream's next `size` bytes, or all of them, in bounded pieces. Raises EOFError where there are fewer."""
+def pieces(stream: Stream, budget: Budget, size: int | None = None, *, may_end: bool = False) -> Iterator[bytes]:
+    """The stream's next `size` bytes, or all of them, in bounded pieces.
+
+    Raises EOFError where there are fewer, unless the stream may end there.
+    """
     left = size
     while left is None or left > 0:
         piece = stream.read(PIECE_BYTES if left is None else min(left, PIECE_BYTES))
@@ -76,7 +79,7 @@ def pieces(stream: Stream, budget: Budget, size: int | None = None) -> Iterator[
         budget.spend(len(piece))
         left = None if left is None else left - len(piece)
         yield piece
-    if left:
+    if left and not may_end:
         raise EOFError(f"{left:,} bytes are missing")
 
 

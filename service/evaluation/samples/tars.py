@@ -1,7 +1,8 @@
 """The files inside an uploaded tar or tar.gz, read as one stream.
 
-tarfile reads headers of any length in one piece and takes a damaged header for the end of the archive, which would
-measure fewer samples than were sent; here both are errors.
+tarfile reads headers of any length in one piece, takes a damaged header for the end of the archive and looks at nothing
+behind that end, which would measure fewer samples than were sent. Here damage is an error, archives that were joined
+are read one after the other, and a stream is read to its last byte, so that gzip's checksum counts.
 """
 
 import gzip
@@ -20,6 +21,15 @@ PASSED_OVER = (tarfile.XGLTYPE, tarfile.GNUTYPE_LONGLINK)
 DAMAGE = (tarfile.TarError, zlib.error, EOFError, OSError, ValueError)
 
 
+def is_tar(start: bytes) -> bool:
+    """Whether a file that begins like this, with at least a block, is a tar."""
+    try:
+        tarfile.TarInfo.frombuf(start[:BLOCK_BYTES], "utf-8", "surrogateescape")
+    except DAMAGE:
+        return False
+    return True
+
+
 def tar_entries(path: Path, budget: Budget, *, gzipped: bool) -> Iterator[Entry]:
     """Every file that counts, with its bytes or its fault. Raises UnreadableArchive where the archive is damaged."""
     with path.open("rb") as file:
@@ -31,10 +41,7 @@ def tar_entries(path: Path, budget: Budget, *, gzipped: bool) -> Iterator[Entry]
 
 def _entries(stream: Stream, budget: Budget) -> Iterator[Entry]:
     long_name = ""
-    while any(block := _exactly(stream, BLOCK_BYTES, budget)):
-        header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-        if header.size < 0:
-            raise ValueError("a header gives a negative size")
+    for header in _headers(stream, budget):
         if header.type in NAMES:
             long_name = _long_name(header, _payload(stream, header, budget, LONGEST_NAME_BYTES)) or long_name
             continue
@@ -45,6 +52,20 @@ def _entries(stream: Stream, budget: Budget) -> Iterator[Entry]:
                 yield _entry(stream, name, header, budget)
                 continue
         _pass_over(stream, header, budget)
+
+
+def _headers(stream: Stream, budget: Budget) -> Iterator[tarfile.TarInfo]:
+    """The headers up to the stream's end; whoever takes one has read what belongs to it before the next is read."""
+    ended = False
+    while block := b"".join(pieces(stream, budget, BLOCK_BYTES, may_end=True)):
+        if ended := not any(block):
+            continue  # the end of an archive, behind which another one may have been joined
+        header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        if header.size < 0:
+            raise ValueError("a header gives a negative size")
+        yield header
+    if not ended:
+        raise EOFError("its end mark is missing")
 
 
 def _entry(stream: Stream, name: str, header: tarfile.TarInfo, budget: Budget) -> Entry:

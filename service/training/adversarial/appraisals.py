@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -21,9 +21,11 @@ from service.metrics.metric import Side
 from service.metrics.mode_coverage import mode_coverage, reverse_kl
 from service.metrics.one_nn import OneNN
 from service.nets.registry import open_net
-from service.store import ImageOutput, Size
+from service.store import ImageOutput, Manifest, Model, Size
+from service.tasks.classify import Classify
 from service.tasks.features import Features
 from service.tasks.generate import latents
+from service.tasks.sureness import Real, mean_probabilities
 from service.training.adversarial.data import Images
 from service.training.adversarial.settling import settle
 from service.training.history import Row
@@ -46,6 +48,16 @@ class Appraised(BaseModel):
     reference: int = Field(5000, gt=1, description="The last so many training images, which samples are compared with.")
     held_out: bool = Field(default=True, description="Whether the generator does not learn from these images.")
     extractor: str | None = Field(None, description="The classifier of the store whose features are compared.")
+    named_by: tuple[str, ...] = Field(
+        (),
+        description="The classifiers of the store that name what is drawn, together, at the temperatures of their"
+        " cards; the extractor unless given.",
+    )
+
+    @property
+    def namers(self) -> tuple[str, ...]:
+        """The classifiers that name what is drawn."""
+        return self.named_by or (self.extractor or "",)
 
     @property
     def kept_from_training(self) -> int:
@@ -102,13 +114,14 @@ class ImageAppraiser:
         self.every = appraised.every
         self._painter = Painter(spec, appraised.samples, seed, run)
         self._look = Eye(appraised.extractor or "", spec.size, spec.channels, run)
-        self._real, _ = self._look(reference)
+        self._name = Namers(appraised.namers, spec.size, spec.channels, run)
+        self._real = self._look(reference)
         self._deviation = _deviation(reference)
 
     def measure(self, generator: nn.Module) -> Row:
         """FID, 1-NN, coverage of the classes and spread of a generator, which stays as it is."""
         pixels = self._painter.paint(generator)
-        features, probabilities = self._look(pixels)
+        features = self._look(pixels)
         count = min(len(features), len(self._real))
         nearest = OneNN().measure(Side(features=self._real[:count]), Side(features=features[:count]))
         return {
@@ -116,29 +129,29 @@ class ImageAppraiser:
             "one_nn_real": float(nearest.details["real"]),
             "one_nn_generated": float(nearest.details["generated"]),
             "spread": _deviation(pixels) / self._deviation,
-            **_coverage(probabilities),
+            **_coverage(self._name(pixels)),
         }
 
 
 class StackedAppraiser:
-    """A classifier names the digit of each channel; three names are a mode, covered by one sample.
+    """Classifiers name the digit of each channel; three names are a mode, covered by one sample.
 
-    Every sample counts, as in the literature (arXiv 1712.04086, section 4.2), whatever the classifier's confidence.
-    Raises InvalidManifest where the extractor cannot look at one channel.
+    Every sample counts, as in the literature (arXiv 1712.04086, section 4.2), whatever the classifiers' confidence.
+    Raises InvalidManifest where one of them cannot look at one channel.
     """
 
     def __init__(self, appraised: Appraised, spec: ImageOutput, stacked: Stacked, run: Run, *, seed: int) -> None:
         self.every = appraised.every
         self._modes, self._classes = stacked.modes, stacked.of.classes
         self._painter = Painter(spec, appraised.samples, seed, run)
-        self._look = Eye(appraised.extractor or "", spec.size, 1, run)
+        self._name = Namers(appraised.namers, spec.size, 1, run)
 
     def measure(self, generator: nn.Module) -> Row:
         """Modes covered, and the reverse KL of their shares."""
         pixels = self._painter.paint(generator)
         found = np.zeros(len(pixels), np.int64)
         for channel in range(pixels.shape[3]):
-            _, probabilities = self._look(np.ascontiguousarray(pixels[..., channel : channel + 1]))
+            probabilities = self._name(np.ascontiguousarray(pixels[..., channel : channel + 1]))
             found = self._classes * found + probabilities.argmax(axis=1)
         covered = float(len(np.unique(found)))
         return {"modes": covered, "all_modes": float(self._modes), "reverse_kl": reverse_kl(found, self._modes)}
@@ -182,38 +195,75 @@ def appraiser_of(appraised: Appraised | None, run: Run, *, seed: int, stack: int
 
 
 class Eye:
-    """A classifier of the store: pixels uint8 (n, H, W, C) to features (n, d) and probabilities (n, classes).
+    """A classifier of the store: pixels uint8 (n, H, W, C) to features (n, d).
 
     Raises InvalidManifest where it cannot look at images of this size and colour.
     """
 
     def __init__(self, model_id: str, size: Size, channels: int, run: Run) -> None:
-        try:
-            model = run.find(model_id)
-            self._manifest = model.manifest
-            if model.input.size != size or model.input.channels != channels:
-                raise InvalidManifest(f"[training] appraised: {model_id} looks at images of another size or colour.")
-            with torch.random.fork_rng(devices=[]):  # weights that are drawn and at once replaced
-                net = open_net(self._manifest.net, self._manifest.options, model.weights)
-        except (ModelNotFound, UntrustedWeights) as error:
-            raise InvalidManifest(
-                f"[training] appraised: the extractor {model_id!r} has no weights; `chapterhouse train` makes them."
-            ) from error
-        self._net = net.to(run.device)
+        model = _find(model_id, size, channels, run)
+        self._manifest, self._device = model.manifest, run.device
+        self._net = _open(model, run.device)
+
+    def __call__(self, pixels: Pixels) -> NDArray[np.float32]:
+        """What it sees in these pixels."""
+        return _in_blocks(lambda block: Features().forward(self._net, [block], self._manifest)[0], pixels, self._device)
+
+
+class Namers:
+    """Classifiers of the store: pixels uint8 (n, H, W, C) to the mean of their probabilities (n, classes).
+
+    Each is as sure as its card allows. Raises InvalidManifest where one cannot look at images of this size and colour.
+    """
+
+    def __init__(self, model_ids: Sequence[str], size: Size, channels: int, run: Run) -> None:
+        self._models = [_find(model_id, size, channels, run) for model_id in model_ids]
+        self._nets = [_open(model, run.device) for model in self._models]
         self._device = run.device
 
-    @torch.no_grad()
-    def __call__(self, pixels: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """What it sees in these pixels."""
-        parts = []
-        for start in range(0, len(pixels), BLOCK):
-            block = torch.from_numpy(pixels[start : start + BLOCK]).to(self._device)
-            parts.append([found.cpu().numpy() for found in Features().forward(self._net, [block], self._manifest)])
-        features, probabilities = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return features, probabilities
+    def __call__(self, pixels: Pixels) -> Real:
+        """The classes of these pixels."""
+        return mean_probabilities(
+            (self._logits(net, model.manifest, pixels), model.calibration)
+            for net, model in zip(self._nets, self._models, strict=True)
+        )
+
+    def _logits(self, net: nn.Module, manifest: Manifest, pixels: Pixels) -> NDArray[np.float32]:
+        return _in_blocks(lambda block: Classify().forward(net, [block], manifest)[0], pixels, self._device)
 
 
-def _coverage(probabilities: NDArray[np.float32]) -> Row:
+def _find(model_id: str, size: Size, channels: int, run: Run) -> Model:
+    try:
+        model = run.find(model_id)
+    except ModelNotFound as error:
+        raise _weightless(model_id) from error
+    if model.input.size != size or model.input.channels != channels:
+        raise InvalidManifest(f"[training] appraised: {model_id} looks at images of another size or colour.")
+    return model
+
+
+def _open(model: Model, device: torch.device) -> nn.Module:
+    try:
+        with torch.random.fork_rng(devices=[]):  # weights that are drawn and at once replaced
+            return open_net(model.manifest.net, model.manifest.options, model.weights).to(device)
+    except UntrustedWeights as error:
+        raise _weightless(model.id) from error
+
+
+def _weightless(model_id: str) -> InvalidManifest:
+    return InvalidManifest(
+        f"[training] appraised: the classifier {model_id!r} has no weights; `chapterhouse train` makes them."
+    )
+
+
+@torch.no_grad()
+def _in_blocks(see: Callable[[Tensor], Tensor], pixels: Pixels, device: torch.device) -> NDArray[np.float32]:
+    """What is seen of all pixels, a block at a time."""
+    blocks = (torch.from_numpy(pixels[start : start + BLOCK]).to(device) for start in range(0, len(pixels), BLOCK))
+    return np.concatenate([see(block).cpu().numpy() for block in blocks])
+
+
+def _coverage(probabilities: Real) -> Row:
     """Of probabilities (n, classes): classes covered, shares of the rarest, the commonest, the confident."""
     classes = probabilities.shape[1]
     likeliest, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)

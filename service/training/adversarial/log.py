@@ -1,4 +1,4 @@
-"""What is told of an adversarial training while it runs: history, metrics, warnings, curves and samples."""
+"""What an adversarial training reports while it runs: history, metrics, warnings, curves and samples."""
 
 import copy
 import math

@@ -7,6 +7,8 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from service.files import write_whole
+
 FILE = "recording.safetensors"
 MOMENTS = 60
 
@@ -37,7 +39,7 @@ class Recording:
         """Write what was kept."""
         steps = sorted(self._kept)
         tensors = {"step": torch.tensor(steps), "samples": torch.stack([self._kept[step] for step in steps])}
-        (folder / FILE).write_bytes(save(tensors))
+        write_whole(folder / FILE, save(tensors))
 
     def state_dict(self) -> dict[str, Any]:
         """What was kept so far."""

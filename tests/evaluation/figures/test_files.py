@@ -7,7 +7,7 @@ from evaluation.reporting import figures
 
 from service.evaluation.figures.data import FILE
 from service.evaluation.figures.files import FigureFiles
-from service.evaluation.queue.uploads import STALE_S
+from service.files import STALE_S
 
 
 @pytest.fixture
@@ -46,6 +46,7 @@ def test_what_nobody_wants_is_swept_when_it_is_old(figure_files: FigureFiles, tm
         figure_files.save(name, figures())
     old = time.time() - STALE_S - 60
     for name in ("wanted", "orphan"):
-        os.utime(tmp_path / "reports" / name, (old, old))
+        for path in (tmp_path / "reports" / name / FILE, tmp_path / "reports" / name):
+            os.utime(path, (old, old))
     figure_files.sweep({"wanted"})
     assert sorted(folder.name for folder in (tmp_path / "reports").iterdir()) == ["new", "wanted"]

@@ -1,3 +1,4 @@
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -36,4 +37,4 @@ def test_images_of_several_sizes_come_back_as_they_are_in_the_order_of_their_has
 
 
 def test_the_commonest_shapes_are_named() -> None:
-    assert shape_words([(2, 2, 1), (5, 5, 1), (5, 5, 1)]) == "5×5×1, 2×2×1"
+    assert shape_words(Counter([(2, 2, 1), (5, 5, 1), (5, 5, 1)])) == "5×5×1, 2×2×1"

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service.errors import InvalidSamples, UnreadableArchive
-from service.evaluation.samples.archives import Samples, open_samples
+from service.evaluation.samples.archives import open_samples
 from service.evaluation.samples.limits import Limits
+from service.evaluation.samples.reading import Samples
 from service.evaluation.samples.spool import ImageShape
 from service.evaluation.threads import Stop, Stopped
 from service.imaging import FRAMES
@@ -230,8 +231,9 @@ def test_a_bad_file_fails_the_set_by_name(tmp_path: Path, opened: Open) -> None:
             opened(upload)
         samples = opened(upload, skip_unreadable=True)
         assert samples.count == 3
-        assert samples.warnings[0].startswith("2 of 5 files could not be read and were skipped: 'bad.png': ")
-        assert "'notes.txt': " in samples.warnings[0]
+        passed_over, skipped = samples.warnings[:2]
+        assert passed_over == "1 file is no image by its name and was passed over: 'notes.txt'."
+        assert skipped.startswith("1 of 4 files could not be read and was skipped: 'bad.png': ")
 
 
 def test_a_set_of_nothing_but_bad_files_is_refused(tmp_path: Path, opened: Open) -> None:
@@ -265,7 +267,7 @@ def test_an_archive_inside_an_archive_is_a_file_that_is_no_image(tmp_path: Path,
     [
         (b"", "is empty"),
         (b"hello", "not a zip, tar or tar.gz of images, or an npy or npz file"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(600), "not a zip"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(600), "one image; put the images into a zip"),
         (bytes(1024), "not a zip"),
         (b"PK\x03\x04 and nothing more", "zip file is damaged"),
         (b"\x1f\x8b and nothing more", "damaged or cut short"),
@@ -348,7 +350,7 @@ def test_statistics_that_are_none_are_refused(tmp_path: Path, opened: Open) -> N
 @pytest.mark.parametrize(
     ("arrays", "sentence"),
     [
-        ({"images": np.zeros((2, 4, 4, 1))}, r"float64 \(2, 4, 4, 1\)"),
+        ({"images": np.full((2, 4, 4, 1), 256.0)}, r"float64 \(2, 4, 4, 1\), holds numbers from 256 to 256"),
         ({"images": np.zeros((2, 4, 4, 4), np.uint8)}, r"uint8 \(2, 4, 4, 4\)"),
         ({"arr_0": np.zeros((4, 4), np.uint8)}, r"uint8 \(4, 4\)"),
         ({"images": np.zeros((0, 4, 4, 1), np.uint8)}, "is empty"),

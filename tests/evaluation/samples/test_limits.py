@@ -15,8 +15,9 @@ import pytest
 from evaluation.packing import LIMITS, digits, npz, pngs, tarred, zipped
 
 from service.errors import UnreadableArchive
-from service.evaluation.samples.archives import Samples, open_samples
+from service.evaluation.samples.archives import open_samples
 from service.evaluation.samples.limits import Limits, is_clutter, short
+from service.evaluation.samples.reading import Samples
 from service.evaluation.samples.spool import ImageShape
 
 Open = Callable[..., Samples]

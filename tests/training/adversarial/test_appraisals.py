@@ -94,7 +94,7 @@ def test_a_generator_that_is_no_number_any_more_is_measured_without_a_crash(run:
     assert appraiser(run).measure(broken)["spread"] == 0
 
 
-def test_an_extractor_without_weights_says_how_to_make_them(run: Run) -> None:
+def test_a_classifier_without_weights_says_how_to_make_them(run: Run) -> None:
     run.find("eye").weights.unlink()
     with pytest.raises(InvalidManifest, match="'eye' has no weights; `chapterhouse train`"):
         appraiser(run)

@@ -15,6 +15,8 @@ class DRAGAN(GAN):
     The slope is that of the logit, not of the probability.
     """
 
+    title = "DRAGAN"
+
     penalty: float = Field(10.0, ge=0, description="λ.")
     slope: float = Field(1.0, ge=0, description="k.")
     spread: float = Field(0.5, ge=0, description="How far from the real samples, in deviations of the batch.")

@@ -18,6 +18,8 @@ class EBGAN(System):
     D(x) = ‖Dec(Enc(x)) − x‖₂ over all dimensions, so that margins are the paper's: 10 for MNIST.
     """
 
+    title = "EBGAN"
+
     margin: float = Field(10.0, gt=0, description="m: the energy from which on a fake sample is left alone.")
     pull_away: float = Field(0.1, ge=0, description="Weight of the pull-away term; 0 leaves it out.")
 

@@ -15,6 +15,7 @@ class GAN(System):
     With logits l: −log D = softplus(−l) and −log(1 − D) = softplus(l), which stay finite where D rounds to 0 or 1.
     """
 
+    title: ClassVar[str] = "GAN"
     labelled: ClassVar[bool] = True
 
     form: Literal["non-saturating", "minimax"] = "non-saturating"

@@ -18,6 +18,8 @@ class MADGAN(System):
     The discriminator answers with N + 1 logits, (n, N + 1); a latent's last number says which generator painted.
     """
 
+    title = "MAD-GAN"
+
     def discriminator_loss(self, step: Step) -> Tensor:
         """−E log D_real(x) − Σ_i E log D_i(G_i(z)): every generator counts as much as the data."""
         real, fake = step.judge_both()  # (n, N + 1)

@@ -12,6 +12,8 @@ class MinibatchDiscrimination(GAN):
     `matching` gives the generator the paper's other aim, the mean features of the data instead of the verdict.
     """
 
+    title = "minibatch discrimination"
+
     matching: bool = False
 
     def generator_loss(self, step: Step) -> Tensor:

@@ -15,6 +15,8 @@ class PacGAN(GAN):
     Its discriminator's `channels` are `packed` times those of one sample.
     """
 
+    title = "PacGAN"
+
     packed: int = Field(2, ge=1, description="Samples in a pack.")
 
     def discriminator_loss(self, step: Step) -> Tensor:

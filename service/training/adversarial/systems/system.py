@@ -14,6 +14,8 @@ class System(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    title: ClassVar[str]
+    """What papers call it."""
     labelled: ClassVar[bool] = False
     """Whether its discriminator is told which samples are real, so that `labels` mean something to it."""
 

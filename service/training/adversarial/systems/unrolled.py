@@ -21,6 +21,8 @@ class UnrolledGAN(GAN):
     discriminator itself is as before. All of them see the batch of the step.
     """
 
+    title = "Unrolled GAN"
+
     steps: int = Field(5, ge=0, description="K; none is GAN.")
 
     def generator_loss(self, step: Step) -> Tensor:

@@ -11,6 +11,8 @@ from service.training.adversarial.systems.system import System
 class WGAN(System):
     """A critic f whose mean difference on real and fake estimates their Wasserstein distance: no sigmoid, no log."""
 
+    title = "WGAN"
+
     clip: float = Field(0.01, gt=0)
 
     def discriminator_loss(self, step: Step) -> Tensor:

@@ -12,6 +12,8 @@ from service.training.adversarial.systems.wgan import estimate_distance
 class WGANGP(System):
     """WGAN whose critic is held to a slope of 1 between real and fake instead of being clipped."""
 
+    title = "WGAN-GP"
+
     penalty: float = Field(10.0, ge=0, description="λ.")
 
     def discriminator_loss(self, step: Step) -> Tensor:

@@ -1,0 +1,61 @@
+"""What a classifier's card says of its probabilities: the temperature, what it changes, and what is strange to it."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Method = Literal["distance", "energy"]
+METHODS: tuple[Method, ...] = ("distance", "energy")
+Table = tuple[tuple[float, ...], ...]
+
+
+class _Kept(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Change(_Kept):
+    """A number of the test set by the net's own probabilities, and by those at the temperature."""
+
+    before: float
+    after: float
+
+
+class Strangeness(_Kept):
+    """A number that is larger the less an image is like those of the model's dataset, from the logits z alone.
+
+    * energy: E = −T log Σ exp(z / T) (Liu et al. 2020, arXiv 2010.03759)
+    * distance: √ minₖ (z − mₖ)ᵀ P (z − mₖ), to the nearest class of training images, with the means m of the classes
+      and the inverse P of the covariance around them (Lee et al. 2018, arXiv 1807.03888, on the logits)
+    """
+
+    method: Method = Field(description="Which of the two: that with the larger mean of its AUROCs.")
+    limit: float = Field(description="What few of the test images exceed.")
+    share: float = Field(gt=0, lt=1, description="How few: the share of the test images beyond the limit.")
+    auroc: dict[Method, dict[str, float]] = Field(
+        description="By method and by what was shown: the chance that it is stranger than a test image."
+    )
+    means: Table = Field((), description="m, (classes, classes): a row a class.")
+    precision: Table = Field((), description="P, (classes, classes).")
+
+    @cached_property
+    def form(self) -> "tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]":
+        """P, −2 P m and mᵀ P m of the squared distance zᵀ P z − 2 zᵀ P m + mᵀ P m, made once."""
+        import numpy as np  # whoever only lists the store needs none
+
+        precision, means = np.array(self.precision), np.array(self.means)
+        return precision, -2.0 * precision @ means.T, np.einsum("ki,ij,kj->k", means, precision, means)
+
+
+class Calibration(_Kept):
+    """What turns a classifier's logits into probabilities that can be believed (Guo et al. 2017, arXiv 1706.04599)."""
+
+    temperature: float = Field(gt=0, description="What logits are divided by.")
+    how: str = Field(description="How the temperature was found.")
+    ece: Change = Field(description="Expected calibration error on the test set, in 15 bins of equal width.")
+    nll: Change = Field(description="Mean negative log-likelihood of the test set's labels, in nats.")
+    strangeness: Strangeness

@@ -1,0 +1,20 @@
+"""Image files to pixels and back: one decoder for every process, so that every process sees the same pixels."""
+
+from service.imaging.ink import as_light_ink
+from service.imaging.pixels import Filter, Pixels, conform, encode_png, tile
+from service.imaging.reading import DECODER, FRAMES, MEDIA_TYPES, Picture, decode, read_picture
+
+__all__ = [
+    "DECODER",
+    "FRAMES",
+    "MEDIA_TYPES",
+    "Filter",
+    "Picture",
+    "Pixels",
+    "as_light_ink",
+    "conform",
+    "decode",
+    "encode_png",
+    "read_picture",
+    "tile",
+]

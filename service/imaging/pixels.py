@@ -1,0 +1,84 @@
+"""Pixels in memory: their size and colour changed, tiled, and written as a PNG."""
+
+import io
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Pixels = NDArray[np.uint8]
+Filter = Literal["bicubic", "bilinear"]
+
+
+def conform(
+    image: Pixels,
+    *,
+    size: tuple[int, int],
+    channels: int,
+    shorter: int | None = None,
+    resampling: Filter = "bilinear",
+) -> Pixels:
+    """Pixels (H, W, `channels`) of height and width `size`.
+
+    With `shorter`, the image's shorter side is resized to that and the middle cut out; else the whole is squeezed.
+
+    Colour becomes grey by ITU-R 601 luma, grey is repeated into colour; another size is resized by Pillow's
+    antialiased filter of the name, which rounds to 8 bits. Pixels that already fit are returned as they are.
+    """
+    if image.shape[2] != channels:
+        image = _recolour(image, channels)
+    if image.shape[:2] == tuple(size):
+        return image
+    if shorter is not None:
+        return _middle(_resize(image, _with_shorter_side(image, shorter), resampling), size)
+    return _resize(image, size, resampling)
+
+
+def _with_shorter_side(image: Pixels, shorter: int) -> tuple[int, int]:
+    height, width = image.shape[:2]
+    return (shorter, shorter * width // height) if height <= width else (shorter * height // width, shorter)
+
+
+def _middle(image: Pixels, size: tuple[int, int]) -> Pixels:
+    """The middle of an image, of an odd gap by torchvision's rounding; black where it is smaller than `size`."""
+    height, width = size
+    missing = [max(0, wanted - there) for wanted, there in zip(size, image.shape, strict=False)]
+    if any(missing):
+        image = np.pad(image, [*((gap // 2, gap - gap // 2) for gap in missing), (0, 0)])
+    top, left = (round((there - wanted) / 2) for there, wanted in zip(image.shape, size, strict=False))
+    return np.ascontiguousarray(image[top : top + height, left : left + width])
+
+
+def _resize(image: Pixels, size: tuple[int, int], resampling: Filter) -> Pixels:
+    height, width = size
+    channels = image.shape[2]
+    flat = image[:, :, 0] if channels == 1 else image
+    resized = np.asarray(Image.fromarray(flat).resize((width, height), Image.Resampling[resampling.upper()]))
+    return resized.reshape(height, width, channels)
+
+
+def _recolour(image: Pixels, channels: int) -> Pixels:
+    if channels == 1:
+        return np.asarray(Image.fromarray(image).convert("L"))[:, :, None]
+    return np.repeat(image, channels, axis=2)
+
+
+def encode_png(image: Pixels) -> bytes:
+    """A PNG file of pixels (H, W, 1) or (H, W, 3)."""
+    stream = io.BytesIO()
+    Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(stream, "PNG", compress_level=1)
+    return stream.getvalue()
+
+
+def tile(images: Pixels, *, gap: int = 2, columns: int | None = None) -> Pixels:
+    """Images (N, H, W, C) as one grid on black, row by row, `gap` pixels apart; near-square unless told its columns."""
+    count, height, width, channels = images.shape
+    columns = columns or max(1, int(np.ceil(np.sqrt(count))))
+    rows = -(-count // columns)
+    grid = np.zeros((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), np.uint8)
+    for place, image in enumerate(images):
+        top = gap + (place // columns) * (height + gap)
+        left = gap + (place % columns) * (width + gap)
+        grid[top : top + height, left : left + width] = image
+    return grid

@@ -1,0 +1,252 @@
+"""Image files to pixels: what was done to an image for that is said with it, and what is damaged is refused.
+
+PNG of 8-bit grey or RGB goes through libspng (pyspng), JPEG through libjpeg-turbo (simplejpeg), everything else through
+Pillow; the first is exact, and the second equals Pillow's to the last bit. `benchmarks/decoders.py` holds the
+measurement behind the choice.
+"""
+
+import io
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyspng
+from PIL import Image, UnidentifiedImageError
+from PIL import __version__ as pillow_version
+from PIL.ImageFile import ImageFile
+
+from service.errors import UnreadableImage
+from service.imaging import jpeg, png
+from service.imaging.pixels import Pixels
+
+DECODER = f"libspng (pyspng), libjpeg-turbo (simplejpeg) and Pillow {pillow_version}"
+MEDIA_TYPES = frozenset(
+    {
+        "image/png",
+        "image/x-png",
+        "image/jpeg",
+        "image/jpg",
+        "image/pjpeg",
+        "image/webp",
+        "image/bmp",
+        "image/x-bmp",
+        "image/x-ms-bmp",
+        "image/gif",
+        "image/tiff",
+        "image/tif",
+        "image/x-tiff",
+        "image/x-portable-anymap",
+        "image/x-portable-graymap",
+        "image/x-portable-pixmap",
+        "image/x-portable-bitmap",
+    }
+)
+"""Names under which images are sent, also those that nobody registered; the bytes decide."""
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+_BITS_A_SAMPLE, _PHOTOMETRIC = 258, 262  # TIFF's tags
+_WHITE_IS_ZERO = 0
+_ORIENTATION = 0x0112
+_LEAST_HEADER_BYTES = 12
+DEEPEST_BITS, DEEP_WHITE = 16, 65535
+
+PALETTE = "had a palette, which was resolved"
+ALPHA = "were transparent in places and were laid over black"
+DEPTH = "had 16 bits a channel and were scaled to 8"
+INKS = "were in CMYK or another space than RGB and were converted to it"
+FRAMES = "had several frames, of which the first was taken"
+TURNED = "were turned upright, as the camera noted"
+REST = "had bytes behind the end of the image, which were not used"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """Pixels (H, W, 1) or (H, W, 3), and what had to be done to the image for that, in the words above.
+
+    opacity: uint8 (H, W) where it was transparent in places; the pixels lie over black
+    lowest, highest, white: the smallest and the largest number in it, and the one that stands for white
+    """
+
+    pixels: Pixels
+    alterations: tuple[str, ...] = ()
+    opacity: Pixels | None = None
+    extremes: tuple[int, int] | None = None
+    white: int = 255
+
+    @property
+    def lowest(self) -> int:
+        """The smallest number in the image, as it was stored."""
+        return int(self.pixels.min()) if self.extremes is None else self.extremes[0]
+
+    @property
+    def highest(self) -> int:
+        """The largest number in the image, as it was stored."""
+        return int(self.pixels.max()) if self.extremes is None else self.extremes[1]
+
+
+def decode(data: bytes, *, limit_pixels: int) -> Pixels:
+    """Pixels (H, W, 1) or (H, W, 3) of an image file, as `read_picture` finds them."""
+    return read_picture(data, limit_pixels=limit_pixels).pixels
+
+
+def read_picture(data: bytes, *, limit_pixels: int) -> Picture:
+    """An image file.
+
+    Palettes are resolved, alpha is laid over black, 16 bits are scaled to 8 (grey rounded, colour by its high byte),
+    other spaces become RGB, the first frame is taken and the orientation that a camera noted is applied. Raises
+    UnreadableImage for what is damaged, and, before decoding, where the header says that the image has more than
+    `limit_pixels`.
+    """
+    if not data:
+        raise UnreadableImage("The body is empty; send one image.")
+    if data.startswith(png.SIGNATURE):
+        return _read_png(data, limit_pixels)
+    if data.startswith(jpeg.START):
+        return _read_jpeg(data, limit_pixels)
+    return _read_any(data, limit_pixels, rest_bytes=_rest_bytes(data))
+
+
+def _refuse_large(width: int, height: int, limit_pixels: int) -> None:
+    if width * height > limit_pixels:
+        raise UnreadableImage(f"The image is {width}×{height}; at most {limit_pixels:,} pixels are decoded.")
+
+
+def _read_png(data: bytes, limit_pixels: int) -> Picture:
+    layout = png.layout_of(data)
+    _refuse_large(layout.width, layout.height, limit_pixels)
+    if not layout.is_plain:
+        return _read_any(data, limit_pixels, rest_bytes=layout.rest_bytes, depth=layout.depth)
+    try:
+        pixels: Pixels = pyspng.load(data)
+    except (RuntimeError, ValueError) as error:
+        raise UnreadableImage(f"The PNG is damaged: {str(error).rpartition(': ')[2]}.") from error
+    return Picture(pixels if pixels.ndim == 3 else pixels[:, :, None], (REST,) if layout.rest_bytes else ())
+
+
+def _read_jpeg(data: bytes, limit_pixels: int) -> Picture:
+    layout, rest = jpeg.layout_of(data), jpeg.rest_bytes(data)
+    if layout is None:
+        return _read_any(data, limit_pixels, rest_bytes=rest)
+    _refuse_large(layout.width, layout.height, limit_pixels)
+    pixels = jpeg.decode(data, layout)
+    if layout.space not in jpeg.COLOURS:
+        return _read_any(data, limit_pixels, rest_bytes=rest)  # inks, now known to be whole
+    orientation = _orientation_of(data, limit_pixels) if jpeg.EXIF in data else 1
+    done = {TURNED: orientation in range(2, 9), REST: rest > 0}
+    return Picture(_upright(pixels, orientation), _words(done))
+
+
+def _orientation_of(data: bytes, limit_pixels: int) -> int:
+    with _opened(data, limit_pixels) as image:
+        return int(image.getexif().get(_ORIENTATION, 1))
+
+
+def _read_any(data: bytes, limit_pixels: int, *, rest_bytes: int, depth: int | None = None) -> Picture:
+    with _opened(data, limit_pixels) as image:
+        rest_bytes = rest_bytes or _behind_raw_pixels(image, data)
+        bits = depth or _bits(image)
+        image.load()
+        orientation = image.getexif().get(_ORIENTATION, 1)
+        done = {
+            PALETTE: image.mode in ("P", "PA"),
+            DEPTH: bits > 8,
+            INKS: image.mode in ("CMYK", "LAB", "HSV", "YCbCr"),
+            FRAMES: getattr(image, "is_animated", False),
+            TURNED: orientation in range(2, 9),
+            REST: rest_bytes > 0,
+        }
+        is_deep = image.mode.startswith("I") or image.mode == "F"
+        found = _deep(image, bits) if is_deep else _shallow(image)
+    pixels = _upright(found.pixels, orientation)
+    opacity = None if found.opacity is None else _upright(found.opacity, orientation)
+    return replace(found, pixels=pixels, opacity=opacity, alterations=(*found.alterations, *_words(done)))
+
+
+def _shallow(image: Image.Image) -> Picture:
+    """An image of 8 bits a channel, or whose deeper colours Pillow has brought to that."""
+    wanted = "L" if image.mode in ("1", "L", "LA") else "RGB"
+    opacity = None
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        opacity = np.asarray(image)[:, :, 3]
+        image = _over_black(image)
+    pixels = np.asarray(image.convert(wanted))
+    pixels = pixels if pixels.ndim == 3 else pixels[:, :, None]
+    if opacity is None or opacity.min() == 255:
+        return Picture(pixels)
+    return Picture(pixels, (ALPHA,), opacity)
+
+
+def _deep(image: Image.Image, bits: int) -> Picture:
+    """16-bit grey, rounded to 8 bits as libpng's scaling does. Raises UnreadableImage for what is no 16-bit grey."""
+    values = np.asarray(image)
+    if values.dtype.kind == "f" or bits > DEEPEST_BITS or values.min() < 0 or values.max() > DEEP_WHITE:
+        raise UnreadableImage("The image's numbers are no grey of 8 or 16 bits; what is white is not known.")
+    if image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:  # type: ignore[attr-defined]
+        values = DEEP_WHITE - values  # Pillow turns only shallower ones
+    eight = (values.astype(np.float64) * (255.0 / DEEP_WHITE) + 0.5).clip(0, 255).astype(np.uint8)
+    return Picture(eight[:, :, None], (), None, (int(values.min()), int(values.max())), DEEP_WHITE)
+
+
+@contextmanager
+def _opened(data: bytes, limit_pixels: int) -> Iterator[ImageFile]:
+    """An image file that Pillow reads. Raises UnreadableImage for all that Pillow raises, also while it is read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the limit below is ours, and stricter than Pillow's warning
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            _refuse_large(*image.size, limit_pixels)
+            yield image
+    except UnidentifiedImageError as error:
+        raise UnreadableImage(f"The bytes are not one of the formats {', '.join(FORMATS)}.") from error
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError, struct.error) as error:
+        raise UnreadableImage(f"The image is damaged: {error}.") from error
+
+
+def _bits(image: Image.Image) -> int:
+    """Bits of one channel in a file that is no PNG; Pillow's mode tells them of grey only."""
+    if image.format == "TIFF":
+        return int(max(image.tag_v2.get(_BITS_A_SAMPLE, (1,))))  # type: ignore[attr-defined]
+    return 16 if image.mode.startswith("I") else 8
+
+
+def _rest_bytes(data: bytes) -> int:
+    """Bytes behind the size that the header of a WebP or a BMP states."""
+    stated = len(data)
+    if data.startswith(b"RIFF"):
+        stated = int.from_bytes(data[4:8], "little") + 8
+        stated += stated % 2
+    elif data.startswith(b"BM"):
+        stated = int.from_bytes(data[2:6], "little") or stated  # some writers leave it out
+    return max(0, len(data) - stated) if stated >= _LEAST_HEADER_BYTES else 0
+
+
+def _behind_raw_pixels(image: ImageFile, data: bytes) -> int:
+    """Bytes behind the pixels of a PPM, which nothing compresses."""
+    if image.format != "PPM" or len(image.tile) != 1 or image.tile[0].codec_name != "raw":
+        return 0
+    row_bytes = -(-image.width // 8) if image.mode == "1" else image.width * len(image.getbands())
+    row_bytes *= 2 if image.mode.startswith("I") else 1
+    end: int = image.tile[0].offset + row_bytes * image.height
+    return max(0, len(data) - end)
+
+
+def _over_black(image: Image.Image) -> Image.Image:
+    black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+    return Image.alpha_composite(black, image).convert("RGB")
+
+
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def _words(done: dict[str, bool]) -> tuple[str, ...]:
+    return tuple(words for words, was_done in done.items() if was_done)

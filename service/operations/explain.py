@@ -1,0 +1,109 @@
+"""What a classifier sees in an image, through any engine; and the request for it, understood."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from service.errors import InvalidRequest
+from service.runtime.calls import Array, Call, EngineClient
+from service.store import Model
+from service.tasks.classify import Prepared
+from service.tasks.explain import ARRAYS, Explain, Method
+
+ASKED: dict[Method, tuple[str, ...]] = {
+    "activations": ("layer", "unit"),
+    "deconvnet": ("layer", "unit"),
+    "filters": ("layer", "unit"),
+    "guided": ("layer", "unit"),
+    "occlusion": ("label", "square"),
+    "saliency": ("label",),
+}
+"""The options of each method."""
+LARGEST = 2**31 - 1
+"""Numbers have to cross the link; what a model has fewer of, the engine says."""
+LEAST = {"label": 0, "square": 1, "unit": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """A request for what a classifier sees in an image, understood."""
+
+    model: Model
+    task: Explain
+    as_is: bool = False
+    """Whether the image is taken as it is, not as the model's training images were drawn."""
+
+    @classmethod
+    def of(
+        cls,
+        model: Model,
+        method: Method = "saliency",
+        *,
+        layer: str | None = None,
+        unit: int | None = None,
+        label: int | None = None,
+        square: int | None = None,
+        as_is: bool = False,
+    ) -> Self:
+        """What is asked of this model; None where the net chooses. Raises InvalidRequest."""
+        if method not in ASKED:
+            raise InvalidRequest.of_field("method", f"must be one of {', '.join(ASKED)}")
+        _check_options(method, {"layer": layer, "unit": unit, "label": label, "square": square})
+        task = Explain(
+            method,
+            layer=layer or _usual_layer(model, method),
+            unit=-1 if unit is None else unit,
+            label=-1 if label is None else label,
+            square=square or 0,
+            temperature=model.calibration.temperature if model.calibration else 1.0,
+        )
+        return cls(model, task, as_is)
+
+    def prepare(self, data: bytes, *, limit_pixels: int) -> Prepared:
+        """One image file as pixels of the model's size; black where there is none and none is needed.
+
+        Raises UnreadableImage.
+        """
+        spec = self.model.input
+        if not data and self.task.method == "filters":
+            return Prepared(np.zeros((1, *spec.size, spec.channels), np.uint8))
+        return self.task.prepare(data, spec, limit_pixels=limit_pixels, as_is=self.as_is)
+
+    async def ask(
+        self, engine: EngineClient, image: Prepared, *, deadline: float | None = None, request_id: str = ""
+    ) -> dict[str, Array]:
+        """What the method answers about the image, by name.
+
+        Raises the ServiceError that the engine met.
+        """
+        call = Call(self.model.id, "explain", options=tuple(asdict(self.task).items()))
+        arrays = await engine.submit(call, [image.pixels], deadline=deadline, request_id=request_id)
+        return dict(zip(ARRAYS[self.task.method], (array[0] for array in arrays), strict=True))
+
+    def document(self, arrays: Mapping[str, Array], image: Prepared) -> dict[str, Any]:
+        """The members of the answer as JSON: which model and layer were asked, of what, and the arrays."""
+        asked = {"model": self.model.id, "version": self.model.version, "method": self.task.method}
+        plain = {name: array if np.ndim(array) == 0 else np.ascontiguousarray(array) for name, array in arrays.items()}
+        return {**asked, "layer": self.task.layer or None, "notes": image.notes, **plain}
+
+
+def _check_options(method: Method, given: Mapping[str, str | int | None]) -> None:
+    """Refuse options that the method would pass over, and numbers out of range. Raises InvalidRequest."""
+    errors = []
+    for name, value in given.items():
+        if value is not None and name not in ASKED[method]:
+            errors.append({"field": name, "message": f"{method} does not ask for it"})
+        elif isinstance(value, int) and not LEAST[name] <= value <= LARGEST:
+            errors.append({"field": name, "message": f"must be a whole number from {LEAST[name]} to {LARGEST}"})
+    if errors:
+        raise InvalidRequest("; ".join(f"{error['field']}: {error['message']}" for error in errors), errors=errors)
+
+
+def _usual_layer(model: Model, method: Method) -> str:
+    """The layer that is asked about where none is named, so that the answer can say which; the net's own choice."""
+    if "layer" not in ASKED[method] or model.card is None:
+        return ""
+    names = [layer.name for layer in model.card.layers if layer.parameters and len(layer.output) == 3]
+    return names[0 if method == "filters" else -1] if names else ""
