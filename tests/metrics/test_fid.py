@@ -180,9 +180,11 @@ def test_as_many_samples_as_dimensions_are_too_few_and_one_more_is_enough() -> N
 
 def test_the_floor_is_between_halves_that_have_no_sample_in_common() -> None:
     x = rows(60, 4, 1)
-    order = np.random.default_rng(3).permutation(60)
-    floor = FID().noise_floor(Side(features=x), Side(features=x), seed=3)
-    assert floor.value == pytest.approx(truth(x[order[:30]], x[order[30:]]), rel=1e-9)
+    orders = [np.random.default_rng(3 + place).permutation(60) for place in range(8)]
+    halves = [truth(x[order[:30]], x[order[30:]]) for order in orders]
+    floor = FID().noise_floor(Side(features=x), Side(features=rows(90, 4, 2)), seed=3)
+    assert floor.value == pytest.approx(np.mean(halves) * (1 / 60 + 1 / 90) / (1 / 30 + 1 / 30), rel=1e-9)
+    assert floor.spread == pytest.approx(np.std(halves, ddof=1) * (1 / 60 + 1 / 90) / (1 / 30 + 1 / 30), rel=1e-9)
 
 
 def test_the_interval_is_even_about_the_root_of_the_score() -> None:

@@ -16,7 +16,7 @@ def test_halves_have_no_row_in_common_and_are_drawn_by_their_seed() -> None:
 
 def test_a_metric_says_which_of_two_scores_is_the_better_one() -> None:
     higher = {"inception_score", "mode_score", "precision", "recall", "density", "coverage"}
-    assert {name: metric.better for name, metric in METRICS.items()} == {
+    assert {name: metric.about.better for name, metric in METRICS.items()} == {
         name: "nearer its ideal" if name == "one_nn" else "higher" if name in higher else "lower" for name in METRICS
     }
 
