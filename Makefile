@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test check format benchmark deployment clean
+.PHONY: run test check format benchmark deployment mutants clean
 
 run: .venv/.service ## Serve on http://127.0.0.1:8000; CHAPTERHOUSE_PORT moves it.
 	exec $(BIN)/chapterhouse serve
@@ -28,8 +28,11 @@ benchmark: .venv/.development ## Requests per second and latency, beside a plain
 deployment: .venv/.development ## Carry out the Dockerfile and the compose file without Docker.
 	$(BIN)/python -m deploy.native
 
+mutants: .venv/.mutants ## Put faults into the code, one at a time: docs/mutants.md must name all that no test notices.
+	$(BIN)/python tests/faults.py
+
 clean: ## Remove what the other commands made.
-	rm -rf .venv .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+	rm -rf .venv mutants .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
 
 .venv/.service: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -40,3 +43,8 @@ clean: ## Remove what the other commands made.
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@ .venv/.service
+
+.venv/.mutants: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[dev,mutants]'
+	touch $@ .venv/.development .venv/.service

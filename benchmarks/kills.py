@@ -11,8 +11,8 @@ import argparse
 import io
 import os
 import random
+import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -101,12 +101,22 @@ class Service:
 
     def everything(self) -> list[str]:
         """Every evaluation that was accepted, also those whose acceptance its caller never heard of."""
-        return [row["id"] for row in self._http.get("/evaluations", params={"limit": 1000}).json()["evaluations"]]
+        return [row["id"] for row in self._told("/evaluations", limit=1000)["evaluations"]]
 
     def references(self) -> dict[str, str]:
         """The stored references of the rounds, and what each holds."""
-        listed = self._http.get("/references").json()["references"]
+        listed = self._told("/references")["references"]
         return {row["name"]: f"{row['count']} {row['sha256']}" for row in listed if not row["shipped"]}
+
+    def _told(self, path: str, **parameters: int) -> dict[str, Any]:
+        """A document, asked for again where the front that was asked is killed."""
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            with suppress(httpx.TransportError):
+                document: dict[str, Any] = self._http.get(path, params=parameters).raise_for_status().json()
+                return document
+            assert time.monotonic() < until, f"{path} is not answered"
+            time.sleep(0.05)
 
     def kill(self, role: str) -> bool:
         """Kill a process of this role as the kernel would; whether there was one."""
@@ -187,21 +197,27 @@ def _packed(images: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
 @contextmanager
 def serving(directory: Path, **further: str) -> Iterator[tuple[str, int]]:
     """A service of its own on a free port, with `further` settings: its address and its supervisor's process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = {"CHAPTERHOUSE_PORT": str(port), "CHAPTERHOUSE_STATE_DIR": str(directory / "state"), **further}
+    settings = {"CHAPTERHOUSE_PORT": "0", "CHAPTERHOUSE_STATE_DIR": str(directory / "state"), **further}
     command = [sys.executable, "-m", "service", "serve"]
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(command, env={**os.environ, **settings}, stderr=log)
         try:
-            yield f"http://127.0.0.1:{port}", process.pid
+            yield _address(directory / "log"), process.pid
         except BaseException:
             print((directory / "log").read_text("utf-8")[-5000:], file=sys.stderr)
             raise
         finally:
             process.terminate()
             process.wait(PATIENCE_S)
+
+
+def _address(log: Path) -> str:
+    """Where a service says in its log that it serves."""
+    until = time.monotonic() + PATIENCE_S
+    while not (found := re.search(r"serving on (\S+)\n", log.read_text("utf-8"))):
+        assert time.monotonic() < until, "the service does not begin"
+        time.sleep(0.1)
+    return found[1]
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def _options(metrics: Sequence[Description]) -> Iterator[str]:
     yield f"|{'---|' * 4}"
     for metric in metrics:
         for option in metric.options:
-            default = "" if option.default is None else f"`{str(option.default).lower()}`"
+            default = f"`{option.written}`" if option.written else ""
             yield _row(f"`{metric.name}.{option.name}`", default, option.values, option.description)
 
 

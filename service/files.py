@@ -74,10 +74,14 @@ def stage(path: Path, data: bytes) -> Callable[[], Path]:
         staged.unlink(missing_ok=True)
         raise
 
+    shown = False
+
     def publish() -> Path:
+        nonlocal shown
         try:
-            if staged.exists():
+            if not shown:
                 show(staged, path)
+                shown = True
         finally:
             staged.unlink(missing_ok=True)
         return path

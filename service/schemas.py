@@ -8,6 +8,10 @@ SEED_LIMIT = 2**63 - 1
 SampleFormat = Literal["json", "npy", "npz", "png", "svg", "zip"]
 
 
+Inconclusive = Literal["fail", "pass"]
+"""What a check counts as that the samples do not decide."""
+
+
 class ModelSummary(BaseModel):
     """One row of `GET /models`."""
 
@@ -197,7 +201,12 @@ class EvaluationRequest(BaseModel):
     features: str | None = Field(
         None, description="The extractor that looks at the images; the reference's own, or the default one."
     )
-    thresholds: str | None = Field(None, description="What must hold, such as `fid<=30,inception_score>=8`.")
+    thresholds: str | None = Field(None, description="What must hold, such as `fid<=1.5,one_nn<=0.7`.")
+    inconclusive: Inconclusive | None = Field(
+        None,
+        description="What a check counts as whose interval lies on both sides of its threshold; its value decides"
+        " unless given.",
+    )
     baseline: str | None = Field(
         None,
         max_length=1000,

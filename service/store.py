@@ -387,7 +387,7 @@ class ModelStore:
 
 
 def write_card(card: Card, path: Path) -> None:
-    """Write `card.json`, a row of numbers a line, so that a reader sees the old one or the new one, not half of it."""
+    """Write `card.json`, a row of numbers on one line; a reader sees the old one or the new one, never half of it."""
     text = json.dumps(card.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
     text = _NUMBERS.sub(lambda row: f"[{' '.join(row[1].split())}]", text)
     write_whole(path, text.encode())

@@ -1,11 +1,15 @@
+import random
+import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from doubles import DOUBLES, Echo, Miscounting, Slow, add_doubles
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+from threadpoolctl import threadpool_limits
 
 from service.evaluation.pipeline import Bench
 from service.evaluation.queue.database import Database
@@ -16,9 +20,31 @@ from service.runtime.in_process import LocalEngine
 from service.settings import Settings
 from service.store import ModelStore
 
-settings.register_profile("house", deadline=None, max_examples=50)  # a test never asserts a time
+# A test never asserts a time, and is the same every time; `--hypothesis-profile=search` looks for what it has missed.
+untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("house", untimed, max_examples=50, derandomize=True)
+settings.register_profile("search", untimed, max_examples=1000)
 settings.load_profile("house")
-torch.set_num_threads(1)  # work is small here: on a busy machine several threads wait for each other most of the time
+# Work is small here: on a busy machine several threads wait for each other most of the time.
+torch.set_num_threads(1)
+threadpool_limits(1)
+
+
+def pytest_collectstart() -> None:
+    """Every file of tests draws the same numbers while it is read, whatever was read before."""
+    _seed()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Every test and its fixtures draw the same numbers, alone and after others."""
+    _seed()
+
+
+def _seed() -> None:
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 - what is drawn without a generator
+    torch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +94,15 @@ def sockets() -> Iterator[Path]:
     """A directory whose path is short enough for unix sockets."""
     with tempfile.TemporaryDirectory(prefix="ch-") as directory:
         yield Path(directory)
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port of this machine where nobody listens, nor can while the test runs."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        yield port
 
 
 @pytest.fixture

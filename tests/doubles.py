@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from waiting import PATIENCE_S
 
 from service.datasets.mackey_glass import mackey_glass
 from service.files import file_sha256
@@ -72,7 +73,7 @@ class Slow(Echo):
     def meet(self, firsts: list[int]) -> None:  # noqa: ARG002 - slow on everything
         """Wait for the test."""
         self.entered.set()
-        self.let_go.wait(60)
+        assert self.let_go.wait(PATIENCE_S), "nobody let it go"
 
 
 class Failing(Echo):

@@ -6,15 +6,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
+from waiting import PATIENCE_S, until
 
 USER = "chapterhouse"
-PATIENCE_S = 60.0
 
 
 def binaries() -> Path | None:
@@ -62,7 +61,7 @@ def running_postgres() -> Iterator[sa.URL]:
             **user,
         )
         url = sa.URL.create("postgresql+psycopg", USER, database="postgres", query={"host": str(folder)})
-        _wait(url, process)
+        until(lambda: _answers(url, process))
         yield url
     finally:
         if process is not None:
@@ -89,15 +88,13 @@ def _servant() -> pwd.struct_passwd | None:
         return None
 
 
-def _wait(url: sa.URL, process: "subprocess.Popen[bytes]") -> None:
-    engine, until = sa.create_engine(url), time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            engine.connect().close()
-        except sa.exc.OperationalError:
-            assert process.poll() is None, "PostgreSQL ended"
-            assert time.monotonic() < until, "PostgreSQL does not answer"
-            time.sleep(0.05)
-        else:
-            engine.dispose()
-            return
+def _answers(url: sa.URL, process: "subprocess.Popen[bytes]") -> bool:
+    assert process.poll() is None, "PostgreSQL ended"
+    engine = sa.create_engine(url)
+    try:
+        engine.connect().close()
+    except sa.exc.OperationalError:
+        return False
+    finally:
+        engine.dispose()
+    return True

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from waiting import PATIENCE_S, until
 
 from service.api.app import create_app
 from service.api.state import State
@@ -24,14 +25,16 @@ def running_service(settings: Settings, *, evaluating: bool = True) -> Iterator[
     listening = socket.create_server(("127.0.0.1", 0))
     loop = asyncio.new_event_loop()
     ready, over = threading.Event(), asyncio.Event()
-    thread = threading.Thread(target=_run, args=(loop, settings, listening, ready, over, evaluating))
+    thread = threading.Thread(target=_run, args=(loop, settings, listening, ready, over, evaluating), daemon=True)
     thread.start()
     try:
-        assert ready.wait(30)
+        until(lambda: ready.is_set() or not thread.is_alive())
+        assert ready.is_set(), "the service has not begun"
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
         loop.call_soon_threadsafe(over.set)
-        thread.join(30)
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive(), "the service has not ended"
         loop.close()
 
 

@@ -6,19 +6,16 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
 import httpx
 import pytest
 from doubles import add_model
+from waiting import PATIENCE_S, until
 
 from service.nets.registry import build_net
-
-PATIENCE_S = 120.0
-"""The longest wait for anything: far more than it takes, so that a slow machine fails nothing."""
 
 LENET5 = """
 net = "lenet5"
@@ -64,14 +61,6 @@ def add_untrained(layer: Path) -> None:
     add_model(layer, "dcgan-none", build_net("dcgan32-generator", {"latent": 16, "width": 4, "channels": 1}), DCGAN)
 
 
-def until(condition: Callable[[], object]) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-
-
 def is_alive(pid: int) -> bool:
     """Whether a process runs; one that is dead and not yet buried does not."""
     try:
@@ -112,7 +101,7 @@ class Service:
             self.process.wait(PATIENCE_S)
         finally:
             self.process.kill()
-            self.process.wait()
+            self.process.wait(PATIENCE_S)
 
     @property
     def log(self) -> str:
@@ -165,6 +154,6 @@ class Service:
         """Wait until so many children of this role run, none of them `pid`."""
         until(lambda: len(self.children(role)) == count and pid not in self.children(role))
 
-    def wait(self) -> int:
+    def exit_status(self) -> int:
         """The exit status, once it has ended."""
         return self.process.wait(PATIENCE_S)

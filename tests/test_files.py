@@ -163,6 +163,13 @@ def test_what_is_staged_is_shown_once_and_to_show_it_again_does_no_harm(folder: 
     assert [path.name for path in folder.iterdir()] == ["card"]
 
 
+def test_what_is_gone_before_it_is_shown_is_missed(folder: Path) -> None:
+    publish = stage(folder / "card", b"new")
+    next(folder.iterdir()).unlink()
+    with pytest.raises(FileNotFoundError):
+        publish()
+
+
 def test_what_dead_processes_left_goes_when_it_is_old(folder: Path) -> None:
     old, new, other = (staged_beside(folder / name) for name in ("a", "a", "b"))
     for path in (old, new, other, folder / "a"):
@@ -208,3 +215,20 @@ def test_stale_files_and_folders_go_and_what_is_gone_already_is_passed_over(tmp_
 def test_the_sha256_of_a_file_is_that_of_its_content(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(content)
     assert file_sha256(tmp_path / "a") == hashlib.sha256(content).hexdigest()
+
+
+def test_no_descriptor_is_left_open(folder: Path) -> None:
+    for name, write in WRITERS.items():
+        write(folder / name, b"data")
+    opened = [os.path.realpath(descriptor) for descriptor in Path("/proc/self/fd").iterdir()]
+    assert [path for path in opened if path.startswith(str(folder))] == []
+
+
+def test_what_was_just_shown_keeps_nothing_else_from_being_swept(folder: Path) -> None:
+    for number in range(10):
+        staged_beside(folder / f"shown{number}").symlink_to(folder / "nothing")  # gone when it is looked at
+        dead = staged_beside(folder / f"dead{number}")
+        dead.write_bytes(b"half")
+        age(dead)
+    sweep_staged(folder)
+    assert [path.name for path in folder.iterdir() if "dead" in path.name] == []

@@ -20,6 +20,7 @@ FILLERS = {"util", "utils", "helper", "helpers", "common", "base", "core", "mana
 FOLDERS = ("service", "tests", "benchmarks", "experiments", "deploy")
 PROGRAMS = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 MODULES = [path for path in PROGRAMS if path.is_relative_to(ROOT / "service")]
+TESTS = [path for path in PROGRAMS if path.is_relative_to(ROOT / "tests")]
 DASHBOARDS = ROOT / "deploy" / "grafana" / "dashboards"
 
 
@@ -67,6 +68,22 @@ def test_no_file_has_banners_or_promises(path: Path) -> None:
     assert not re.search(r"^\s*#\s*[-=#*~]{4,}", text, re.MULTILINE), f"{where} has a banner; take it out"
     promise = re.search(r"#.*\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b", text)
     assert not promise, f"{where} promises something: {promise and promise[0]}; do it, or take the line out"
+
+
+@pytest.mark.parametrize("path", [path for path in TESTS if path.name != "waiting.py"], ids=name_of)
+def test_no_test_sleeps_or_waits_for_ever(path: Path) -> None:
+    tree = ast.parse(path.read_text("utf-8"))
+    awaited = [node.value for node in ast.walk(tree) if isinstance(node, ast.Await)]  # these end with their test's time
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        said = ast.unparse(call)
+        assert said == "asyncio.sleep(0)" or not re.match(r"(time|asyncio)\.sleep\(", said), f"waiting.until: {said}"
+        assert call in awaited or not re.search(r"\.(wait|join)\(\)$", said), f"no limit: {said}"
+        assert not re.fullmatch(r"asyncio\.to_thread\([\w.]+\.(wait|join)\)", said), f"no limit: {said}"
+
+
+@pytest.mark.parametrize("path", TESTS, ids=name_of)
+def test_no_test_draws_anew_every_time(path: Path) -> None:
+    assert not re.search(r"\b(default_rng|Random|seed)\(\)", ast.unparse(ast.parse(path.read_text("utf-8"))))
 
 
 def instruments() -> dict[str, MetricWrapperBase]:

@@ -11,6 +11,7 @@ PROGRAM = Path(__file__).parents[1] / "benchmarks" / "kills.py"
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_every_accepted_evaluation_outlives_the_processes_that_are_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -22,7 +23,6 @@ def test_every_accepted_evaluation_outlives_the_processes_that_are_killed(
         [sys.executable, str(PROGRAM), "--rounds", "4", "--samples", "1500", "--seed", "2"],
         capture_output=True,
         text=True,
-        timeout=540,
         check=False,
     )
     assert told.returncode == 0, told.stdout + told.stderr

@@ -17,7 +17,7 @@ from service.cli.renderings import (
 )
 from service.cli.reporting import EXIT_RED, JSONOption, fail_clearly, print_json, print_table, say
 from service.errors import InvalidRequest
-from service.schemas import SEED_LIMIT, EvaluationRequest
+from service.schemas import SEED_LIMIT, EvaluationRequest, Inconclusive
 
 if TYPE_CHECKING:
     from service.evaluation.report.schema import Check, MetricEntry, Report
@@ -42,8 +42,12 @@ def evaluate(
     features: Annotated[
         str | None, typer.Option(help="The extractor that looks at the images; the reference's own unless given.")
     ] = None,
-    thresholds: Annotated[str | None, typer.Option(help="What must hold, such as 'fid<=30,mmd<=0.1'.")] = None,
+    thresholds: Annotated[str | None, typer.Option(help="What must hold, such as 'fid<=1,mmd<=0.01'.")] = None,
     fail_if: FailIfOption = None,
+    inconclusive: Annotated[
+        Inconclusive | None,
+        typer.Option(help="What a check counts as whose interval lies on both sides; its value decides unless given."),
+    ] = None,
     baseline: Annotated[
         str | None,
         typer.Option(
@@ -82,6 +86,7 @@ def evaluate(
         options=_options(option or []),
         features=features,
         thresholds=thresholds_of(thresholds, fail_if or ()),
+        inconclusive=inconclusive,
         baseline=_baseline(baseline, server),
         seed=seed,
         intervals=intervals,

@@ -54,8 +54,8 @@ def _facts(metric: "Description") -> "Iterator[tuple[str, str]]":
     yield "samples", metric.samples
     yield "use", metric.use
     for option in metric.options:
-        given = "none" if option.default is None else option.default
-        yield "option", f"{metric.name}.{option.name}: {option.description} {given} unless set; {option.values}."
+        default = f"{option.written} unless set" if option.written else "Not set by itself"
+        yield "option", f"{metric.name}.{option.name}: {option.description} {default}; {option.values}."
     for part, words in metric.parts.items():
         yield "part", f"{metric.name}.{part}: {words}"
     for part, words in metric.words.items():

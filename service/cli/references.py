@@ -32,7 +32,7 @@ def make(
     dataset: Annotated[str, typer.Option(help="The dataset whose test images it holds.")],
     features: Annotated[str, typer.Option(help="The extractor that looks at them.")],
 ) -> None:
-    """Extract the features of a dataset's test images and keep them with their statistics."""
+    """Extract the features of a dataset's test images, and what its training images score against them."""
     path = asyncio.run(_make(read_settings(), name, dataset, features))
     say(f"{name}  {path}")
 
@@ -45,7 +45,16 @@ async def _make(settings: Settings, name: str, dataset: str, features: str) -> s
 
     store = ModelStore.of(settings)
     extractor = store.extractor(features)
-    images = find_dataset(dataset).load(settings.data, "test").images
+    source = find_dataset(dataset)
+    images, others = (source.load(settings.data, part).images for part in ("test", "train"))
     async with LocalEngine(store) as engine:
-        reference = await reference_of_images(name, images, extractor, engine, dataset=f"{dataset} test")
+        reference = await reference_of_images(
+            name,
+            images,
+            extractor,
+            engine,
+            dataset=f"{dataset} test",
+            others=others,
+            others_are=f"{dataset} train",
+        )
     return str(save_reference(reference, settings.trained_models_dir / "references"))

@@ -40,7 +40,7 @@ def thresholds_of(thresholds: str | None, fail_if: Sequence[str]) -> str | None:
 def _negated(condition: str) -> str:
     found = _CONDITION.fullmatch(condition)
     if found is None:
-        raise InvalidRequest(f"--fail-if {condition!r}: write it as METRIC>LIMIT, such as fid>30.")
+        raise InvalidRequest(f"--fail-if {condition!r}: write it as METRIC>LIMIT, such as fid>1.")
     return f"{found[1]}{NEGATED[found[2]]}{found[3]}"
 
 

@@ -36,8 +36,7 @@ from service.store import Model, ModelStore
 Progress = Callable[[float], None]
 
 BASELINE = "baseline: "
-SHARE_OF_SETS = 0.9
-"""The sets' share of the progress that is reported; the rest is measuring."""
+SHARE_OF_SETS = 0.9  # of the progress that is reported; the rest is measuring
 FEATURES_WANTED = (
     "The stored reference holds features that were sent. Send features of the same kind (npz with `features`): "
     "nothing here makes such of images."
@@ -72,11 +71,6 @@ class Plan:
     def options(self) -> dict[str, dict[str, Any]]:
         """What each metric is computed with."""
         return {name: metric.model_dump(mode="json") for name, metric in self.metrics.items()}
-
-    @property
-    def sees_order(self) -> bool:
-        """Whether a score depends on the order in which the samples were sent."""
-        return any(metric.sees_order for metric in self.metrics.values())
 
     @property
     def wants_features(self) -> bool:
@@ -157,8 +151,8 @@ class _Evaluation:
     async def run(self, report_id: str, generated: Path, reference: Path | None) -> Report:
         sent = await self._open(generated, "generated")
         self._shares = dict.fromkeys(("generated", "reference") if reference else ("generated",), 0.0)
-        # A set is extracted once it is whole, for its last file decides the order; meanwhile the other set is read.
-        judging = asyncio.create_task(self._side(sent, "generated"))
+        # While a reference that was sent is read the engines work; against a stored one nothing is begun in vain.
+        judging = asyncio.create_task(self._side(sent, "generated")) if reference else None
         try:
             real = None if reference is None else await self._open(reference, "reference")
             reference_set, kept = await in_thread(lambda _: self._reference_set(real))
@@ -166,10 +160,14 @@ class _Evaluation:
             if earlier := await self._measured_before(sent, real):
                 return self._reuse(earlier, report_id)
             side = kept or await self._side(real, "reference")
-            judged = await judging
+            judged = await (judging or self._side(sent, "generated"))
         finally:
-            judging.cancel()
-            await asyncio.gather(judging, return_exceptions=True)
+            if judging is not None:
+                judging.cancel()
+                await asyncio.gather(judging, return_exceptions=True)
+        # An extractor that was not loaded has said by now where it runs.
+        if earlier := await self._measured_before(sent, real):
+            return self._reuse(earlier, report_id)
         extraction = self._extraction(judged, side)
         measured = await self._measure(Lot(judged, sent.images), Lot(side, real.images if real else None))
         return Report(
@@ -180,6 +178,7 @@ class _Evaluation:
             features=extraction,
             metrics=measured.metrics,
             options={name: options for name, options in self._plan.options.items() if name in measured.metrics},
+            copies=measured.copies,
             warnings=(
                 *self._warnings["generated"],
                 *self._warnings["reference"],
@@ -250,11 +249,11 @@ class _Evaluation:
 
     def _verdict(self, metrics: Mapping[str, MetricEntry]) -> Verdict | None:
         baseline = self._plan.baseline
-        return apply_thresholds(self._plan.thresholds, metrics, () if baseline is None else compare(baseline, metrics))
+        compared = () if baseline is None else compare(baseline, metrics)
+        return apply_thresholds(self._plan.thresholds, metrics, compared, inconclusive=self._request.inconclusive)
 
     def _unlike(self, metrics: Collection[str]) -> tuple[str, ...]:
-        baseline = self._plan.baseline
-        return () if baseline is None else unlike(baseline, metrics, VERSIONS)
+        return unlike(self._plan.baseline, metrics, VERSIONS) if self._plan.baseline else ()
 
     def _check_baseline(self, reference: ReferenceSet) -> None:
         """Refuse to be compared with what measured something else. Raises NotComparable."""
@@ -280,6 +279,7 @@ class _Evaluation:
             if extractor.weights_sha256 is None or held is None:
                 return None
             device = held.device.partition(":")[0]
+        sees_order = any(metric.sees_order for metric in self._plan.metrics.values())
         return sha256_of(
             generated=sent.sha256,
             reference=real.sha256 if real else self._plan.stored and self._plan.stored.model_dump(mode="json"),
@@ -292,7 +292,7 @@ class _Evaluation:
             warnings=[*sent.warnings, *(real.warnings if real else ())],
             versions=VERSIONS,
             decoder=DECODER,
-            order=[samples.order_sha256 for samples in (sent, real) if samples] if self._plan.sees_order else None,
+            order=[samples.order_sha256 for samples in (sent, real) if samples] if sees_order else None,
         )
 
     def _reference_set(self, sent: Samples | None) -> tuple[ReferenceSet, Side | None]:
@@ -351,7 +351,7 @@ class _Evaluation:
             )
         statistics, said = beside_images(samples, features.shape[1], self._plan.extractor.id)
         self._warnings[whose] += [f"{whose}: {sentence}" for sentence in said]
-        return Side(features, probabilities, statistics, samples.as_sent)
+        return Side(features, probabilities, statistics, samples.as_sent, samples.digests)
 
     def _advance(self, whose: str, share: float) -> None:
         """Report the progress of the sets, each an equal part of it."""

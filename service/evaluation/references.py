@@ -1,7 +1,8 @@
 """Stored references: what was extracted from a real set once, so that only generated samples are uploaded.
 
 A reference is one safetensors file: `mu` and `sigma` of all samples in float64, the `features` and `probabilities` of
-at most 2,000 of them in half precision where they are known, and a description that names the extractor's weights.
+at most 2,000 of them in half precision where they are known, `digests` of all, and a description that names the
+extractor's weights.
 """
 
 import json
@@ -19,6 +20,7 @@ from safetensors.numpy import save
 
 from service.errors import InvalidManifest, InvalidRequest, InvalidSamples, ReferenceNotFound, ReferenceShipped
 from service.files import stage, sweep_staged
+from service.metrics.floor import FloorLaw
 from service.metrics.metric import Side
 from service.metrics.samples import check_features, checked_probabilities
 from service.metrics.statistics import Statistics, statistics_of
@@ -29,7 +31,7 @@ CALLER = "caller"
 """The extractor of features that were sent."""
 KEPT_ROWS = 2000
 SUFFIX = ".safetensors"
-ROWS = ("features", "probabilities")
+ROWS = ("features", "probabilities", "digests")
 DESCRIPTION = "reference"  # one key, because safetensors writes several in no fixed order
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
@@ -47,6 +49,7 @@ class Description(BaseModel):
     dim: int = Field(ge=1, description="Length of one feature vector.")
     count: int | None = Field(ge=2, description="Samples behind `mu` and `sigma`; null where only these were sent.")
     seed: int = Field(description="Seed that chose the rows which were kept.")
+    floors: dict[str, FloorLaw] = Field({}, description="What other real samples score against these, by metric.")
 
     def check_extractor(self, extractor: str, weights_sha256: str | None) -> None:
         """Refuse features of another extractor, or of other weights where these are named. Raises ReferenceNotFound."""
@@ -66,11 +69,14 @@ class Reference:
     statistics: Statistics
     features: NDArray[Any] | None
     probabilities: NDArray[Any] | None
+    digests: NDArray[np.uint8] | None = None
 
     @property
     def side(self) -> Side:
         """What the metrics see."""
-        return Side(features=self.features, probabilities=self.probabilities, statistics=self.statistics)
+        return Side(
+            self.features, self.probabilities, self.statistics, digests=self.digests, floors=self.description.floors
+        )
 
 
 def make_reference(
@@ -83,6 +89,7 @@ def make_reference(
     dataset: str,
     sha256: str,
     statistics: Statistics | None = None,
+    digests: NDArray[np.uint8] | None = None,
     seed: int = 0,
 ) -> Reference:
     """A reference of features (n, d) and probabilities (n, classes), both in the order of the samples' hashes.
@@ -106,7 +113,7 @@ def make_reference(
         count=statistics.count,
         seed=seed,
     )
-    return Reference(description, statistics, *kept)
+    return Reference(description, statistics, *kept, digests)
 
 
 def _kept_rows(
@@ -169,7 +176,7 @@ class References:
 
     def summary(self, name: str) -> ReferenceSummary:
         """A reference as `GET /references` lists it. Raises ReferenceNotFound, InvalidManifest."""
-        described = self.describe(name).model_dump(exclude={"seed"})
+        described = self.describe(name).model_dump(exclude={"seed", "floors"})
         return ReferenceSummary.model_validate({**described, "shipped": self._find(name).parent != self._folders[0]})
 
     def check_free(self, name: str) -> None:
@@ -212,7 +219,7 @@ class References:
             except (SafetensorError, TypeError) as error:
                 raise InvalidManifest(f"{path}: {error}") from error
         statistics = Statistics(arrays["mu"], arrays["sigma"], description.count)
-        return Reference(description, statistics, arrays.get("features"), arrays.get("probabilities"))
+        return Reference(description, statistics, *(arrays.get(name) for name in ROWS))
 
     def _find(self, name: str) -> Path:
         if _NAME.fullmatch(name):

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,21 @@ from service.evaluation.samples.archives import open_samples, read_samples
 from service.evaluation.samples.limits import Limits
 from service.evaluation.samples.reading import Samples
 from service.evaluation.samples.spool import ImageShape
-from service.evaluation.threads import in_thread
+from service.evaluation.threads import Stop, in_thread
 from service.imaging import Pixels
-from service.metrics.samples import softmax
+from service.metrics.floor import FloorLaw
+from service.metrics.metric import Side
+from service.metrics.registry import build_metric
+from service.metrics.samples import Rows, softmax
 from service.runtime.calls import EngineClient
 from service.schemas import ReferenceRequest, ReferenceSummary
 from service.store import Model
+
+FLOOR_METRICS = ("fid", "kid", "mmd", "precision", "recall", "memorisation")
+"""Those whose floor a stored reference keeps, with the usual options: of the others it is no law in 1/n."""
+FLOOR_SIZES = (500, 1000, 2000, 5000, 10_000)
+FLOOR_SETS = 10
+"""Disjoint sets of each size, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +71,24 @@ async def store_reference(
     else:
         reference = await in_thread(lambda _: _of_features(request, samples, extractor))
     publish = await in_thread(lambda _: bench.references.stage(reference))
-    described = reference.description.model_dump(exclude={"seed"})
+    described = reference.description.model_dump(exclude={"seed", "floors"})
     return StoredReference(ReferenceSummary.model_validate({**described, "shipped": False}), publish)
 
 
 async def reference_of_images(
-    name: str, images: Pixels, extractor: Model, engine: EngineClient, *, dataset: str
+    name: str,
+    images: Pixels,
+    extractor: Model,
+    engine: EngineClient,
+    *,
+    dataset: str,
+    others: Pixels | None = None,
+    others_are: str = "",
 ) -> Reference:
-    """The reference of images uint8 (n, H, W, C) that are here already, read and ordered as an upload would be."""
+    """The reference of images uint8 (n, H, W, C) that are here already, read and ordered as an upload would be.
+
+    With other real images of the same kind, of what scores these reach against it at several sizes.
+    """
     with tempfile.TemporaryDirectory() as directory:
         upload, working_dir = Path(directory) / "images.npy", Path(directory) / "samples"
         working_dir.mkdir()
@@ -79,7 +98,7 @@ async def reference_of_images(
         samples = open_samples(upload, working_dir=working_dir, shape=shape, limits=limits)
         assert samples.images is not None
         features, probabilities = await extract_features(engine, extractor, samples.images)
-    return make_reference(
+    reference = make_reference(
         name,
         features,
         probabilities,
@@ -87,7 +106,29 @@ async def reference_of_images(
         weights_sha256=extractor.weights_sha256 or "",
         dataset=dataset,
         sha256=samples.sha256,
+        digests=samples.digests,
     )
+    if others is None:
+        return reference
+    seen, _ = await extract_features(engine, extractor, others)
+    laws = await in_thread(lambda stop: floors_of(reference.side, seen, others_are, stop=stop))
+    return replace(reference, description=reference.description.model_copy(update={"floors": laws}))
+
+
+def floors_of(
+    reference: Side, features: Rows, on: str, *, seed: int = 0, stop: Stop | None = None
+) -> dict[str, FloorLaw]:
+    """What features (n, d) of other real samples score against a reference, in disjoint sets of several sizes."""
+    metrics = {name: build_metric(name) for name in FLOOR_METRICS}
+    order = np.random.default_rng(seed).permutation(len(features))
+    scores: dict[str, dict[int, list[float]]] = {name: {} for name in metrics}
+    for size in (size for size in FLOOR_SIZES if 2 * size <= len(features)):
+        for start in range(0, min(len(features) - size + 1, FLOOR_SETS * size), size):
+            side = Side(features[np.sort(order[start : start + size])])
+            for name, metric in metrics.items():
+                (stop or Stop()).check()
+                scores[name].setdefault(size, []).append(metric.measure(reference, side).value)
+    return {name: FloorLaw.of(found, on) for name, found in scores.items() if len(found) > 1}
 
 
 def _of_images(
@@ -108,6 +149,7 @@ def _of_images(
         weights_sha256=extractor.weights_sha256 or "",
         dataset=request.dataset,
         sha256=samples.sha256,
+        digests=samples.digests,
         statistics=given,
         seed=request.seed,
     )
@@ -123,6 +165,7 @@ def _of_features(request: ReferenceRequest, samples: Samples, extractor: Model) 
         weights_sha256=(extractor.weights_sha256 or "") if request.features else "",
         dataset=request.dataset,
         sha256=samples.sha256,
+        digests=samples.digests,
         statistics=samples.statistics,
         seed=request.seed,
     )

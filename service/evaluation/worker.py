@@ -26,10 +26,12 @@ log = logging.getLogger(__name__)
 
 POLL_S = 0.1
 RENEW_S = 1.0
-ENGINE_TRIES = 5
+ENGINE_TRIES = 8
 """How often an evaluation is tried while no engine answers, before it fails."""
 ENGINE_PATIENCE_S = 2.0
-"""Pause before it is tried again, and before a database that did not answer is asked again."""
+"""Pause before it is tried again, each twice as long as the last: an engine may take minutes to come back."""
+DATABASE_PATIENCE_S = 2.0
+"""Pause before a database that did not answer is asked again."""
 SWEEP_S = 60.0
 MOST_ENDING = 2
 """Abandoned evaluations, at most, whose step under way cannot be interrupted, beside the one at work."""
@@ -123,7 +125,7 @@ class Evaluator:
             except DatabaseUnavailable:
                 if self.stopping.is_set() or time.monotonic() > until:
                     raise
-            await self._pause(ENGINE_PATIENCE_S)
+            await self._pause(DATABASE_PATIENCE_S)
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -208,11 +210,11 @@ class Evaluator:
 
     async def _evaluate(self, job: Job, on_progress: Progress) -> Outcome:
         begin = self._keep if job.kind == JobKind.REFERENCE else self._measure
-        for _ in range(ENGINE_TRIES - 1):
+        for tried in range(ENGINE_TRIES - 1):
             try:
                 return await begin(job, on_progress)
             except EngineUnavailable:
-                await asyncio.sleep(ENGINE_PATIENCE_S)
+                await asyncio.sleep(ENGINE_PATIENCE_S * 2**tried)
         return await begin(job, on_progress)
 
     async def _measure(self, job: Job, on_progress: Progress) -> Outcome:

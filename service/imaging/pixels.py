@@ -41,12 +41,12 @@ def _with_shorter_side(image: Pixels, shorter: int) -> tuple[int, int]:
 
 
 def _middle(image: Pixels, size: tuple[int, int]) -> Pixels:
-    """The middle of an image; black where it is smaller than `size`."""
+    """The middle of an image, of an odd gap by torchvision's rounding; black where it is smaller than `size`."""
     height, width = size
     missing = [max(0, wanted - there) for wanted, there in zip(size, image.shape, strict=False)]
     if any(missing):
         image = np.pad(image, [*((gap // 2, gap - gap // 2) for gap in missing), (0, 0)])
-    top, left = ((there - wanted + 1) // 2 for there, wanted in zip(image.shape, size, strict=False))
+    top, left = (round((there - wanted) / 2) for there, wanted in zip(image.shape, size, strict=False))
     return np.ascontiguousarray(image[top : top + height, left : left + width])
 
 

@@ -20,6 +20,13 @@ class Option:
     values: str
     description: str
 
+    @property
+    def written(self) -> str:
+        """The default as a request would write it; empty where there is none."""
+        if self.default is None:
+            return ""
+        return str(self.default).lower() if isinstance(self.default, bool) else str(self.default)
+
 
 @dataclass(frozen=True, slots=True)
 class Description:

@@ -7,10 +7,10 @@ The squared distance, as pytorch-fid prints it. It is biased upwards: two draws 
 
 import numpy as np
 
-from service.errors import InvalidSamples
 from service.metrics.fid_variance import fid_variances
+from service.metrics.floor import Floor
 from service.metrics.frechet import Distance, Gaussian, distance, gaussian_of, root_of
-from service.metrics.metric import NOT_ASKED, About, Floor, Metric, RowNumbers, Score, Side
+from service.metrics.metric import NOT_ASKED, About, Metric, RowNumbers, Score, Side
 from service.metrics.samples import BLOCK_ROWS, Rows, check_pair
 from service.metrics.statistics import Moments, Statistics
 from service.metrics.uncertainty import EXPECTATION, Interval
@@ -55,28 +55,35 @@ class FID(Metric):
         interval = _interval(found, real, generated) if intervals else NOT_ASKED
         return _score(found, interval)
 
+    falls = True
+
+    def parts_tell_nothing(self, real: Side, generated: Side, part: int) -> str | None:
+        """Below as many samples as dimensions the bias is no longer one that falls as 1/n."""
+        d = 0 if real.features is None else real.features.shape[1]
+        fewest = min(part, *(count for count in (generated.count, real.count) if count is not None))
+        if fewest > d:
+            return None
+        return f"{fewest:,} samples for {d:,} dimensions are too few to tell what real ones would score at these sizes"
+
+    def between_halves(self, real: Side, generated: Side, seed: int) -> float:  # noqa: ARG002
+        """The distance of two parts of the features, read block by block: they may be more than memory holds."""
+        assert real.features is not None, "asked of features only"
+        first, second = real.rows_of_halves(seed)
+        return distance(_part_of(real.features, first), _part_of(real.features, second)).value
+
     def noise_floor(self, real: Side, generated: Side, *, seed: int) -> Floor:
-        """Halves of the reference's features, or the mean over Gaussian draws where only statistics are known."""
+        """From parts of the reference's features, or the mean over Gaussian draws where only statistics are known."""
         if real.features is not None:
-            return _floor_of_halves(real, real.features, seed)
+            return super().noise_floor(real, generated, seed=seed)
         if real.statistics is None:
             return super().noise_floor(real, generated, seed=seed)
         if generated.count is None:
             return Floor(None, (), "neither side says how many samples it has")
         draws = _draws(real.statistics, generated.count, seed)
         values = [distance(real.statistics, draw).value for draw in draws]
+        spread = float(np.std(values, ddof=1))
         how = f"mean over {DRAWS} seeded draws from the Gaussian of the reference's statistics"
-        return Floor(float(np.mean(values)), (generated.count,), how)
-
-
-def _floor_of_halves(real: Side, features: Rows, seed: int) -> Floor:
-    """The distance of two halves of the features, which are read block by block: they may be more than memory holds."""
-    first, second = real.rows_of_halves(seed)
-    try:
-        value = distance(_part_of(features, first), _part_of(features, second)).value
-    except InvalidSamples as error:
-        return Floor(None, (), error.detail)
-    return Floor(value, (len(first), len(second)), "between two disjoint random halves of the reference")
+        return Floor(float(np.mean(values)), (generated.count,), how, spread)
 
 
 def _part_of(features: Rows, rows: RowNumbers) -> Gaussian:

@@ -13,7 +13,8 @@ import numpy as np
 from pydantic import Field
 
 from service.errors import InvalidSamples
-from service.metrics.metric import NOT_ASKED, About, Floor, Metric, RowNumbers, Score, Side
+from service.metrics.floor import Floor
+from service.metrics.metric import NOT_ASKED, About, Metric, RowNumbers, Score, Side
 from service.metrics.samples import Real, Rows, checked_probabilities
 from service.metrics.uncertainty import EXPECTATION, Interval, Variances, jackknife_variance
 

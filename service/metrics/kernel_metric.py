@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from service.errors import InvalidSamples
 from service.metrics.kernels import Discrepancy, Kernel, discrepancies
-from service.metrics.metric import Floor, Metric, Side, lacks_features
+from service.metrics.metric import Metric, Side, lacks_features
 
 
 class KernelMetric(Metric):
@@ -19,11 +19,13 @@ class KernelMetric(Metric):
     def kernel_for(self, real: Side) -> Kernel | None:
         """The kernel, which may depend on the reference; None where its means over whole sets are not asked for."""
 
-    def noise_floor(self, real: Side, generated: Side, *, seed: int) -> Floor:
+    falls = True
+
+    def between_halves(self, real: Side, generated: Side, seed: int) -> float:
         """The score between halves, which those who share the sets share, too."""
         if real.features is not None:
             share(*real.halves(seed), _sharing(real, generated))
-        return super().noise_floor(real, generated, seed=seed)
+        return super().between_halves(real, generated, seed)
 
 
 def share(real: Side, generated: Side, metrics: Iterable[Metric]) -> None:

@@ -4,10 +4,12 @@
 
 Such a sample is closer to a real one than any real one is: a copy with noise. `authenticity`, which other tools
 print in per cent as AuthPct, is one minus it. A perfect generator has about a third to a half, because its samples are
-as close as real ones are; compare with the noise floor. Of several nearest x, each counts its fraction.
+as close as real ones are; compare with the noise floor. Of several nearest x, each counts its fraction. What is known
+to be an exact copy of any reference sample, also of one whose features are not kept, counts as one.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.metrics.balls import NEIGHBOURS, lacks_neighbours
 from service.metrics.metric import NOT_ASKED, About, Metric, Score, Side
@@ -40,17 +42,19 @@ class Memorisation(Metric):
     def measure(self, real: Side, generated: Side, *, intervals: bool = False, seed: int = 0) -> Score:  # noqa: ARG002
         """The share, with a jackknife on the fixed graph of neighbours."""
         around = neighbourhood(real, generated, NEIGHBOURS)
-        value, variances = _share(around)
+        value, variances = _share(around, generated.copied)
         interval = variances.interval_of_share(value, EXPECTATION) if intervals else NOT_ASKED
         return Score(value, {"authenticity": 1 - value}, interval=interval)
 
 
-def _share(around: Neighbourhood) -> tuple[float, Variances]:
+def _share(around: Neighbourhood, known: NDArray[np.bool_] | None) -> tuple[float, Variances]:
     """The share, and its variance: of the real samples half the jackknife, since memory is an affair of two of them."""
     nearest, weights = around.to_real, around.real.points.counts
     close = nearest.squares[nearest.of] <= around.real.alone[nearest.to]
     copied = np.bincount(nearest.of, weights=weights[nearest.to] * close) / nearest.weighted(weights)
     counts = around.generated.points.counts
+    if known is not None:
+        copied[around.generated.points.of_sample[known]] = 1.0  # of whatever reference sample, kept or not
     m, n = counts.sum(), around.real.points.total
     value = float(counts @ copied / m)
     own = float(counts @ np.square(copied - value)) / m**2

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from service.errors import InvalidSamples
+from service.metrics.floor import MOST_IN_PART, Floor, FloorLaw, floor_of_parts, repeats_of
 from service.metrics.samples import Rows, take
 from service.metrics.statistics import Statistics
 from service.metrics.uncertainty import Interval
@@ -36,15 +37,6 @@ class Score:
     """The interval, or why there is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Floor:
-    """What a metric reads on the reference alone; without a value, `how` is the reason."""
-
-    value: float | None
-    sizes: tuple[int, ...]
-    how: str
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Side:
     """What is known of one side: features (n, d), probabilities (n, classes), statistics, or several of them."""
@@ -54,6 +46,12 @@ class Side:
     statistics: Statistics | None = None
     as_sent: RowNumbers | None = None
     """The rows in the order of whoever sent them, for metrics that cut a set in parts by it; None: as they lie."""
+    digests: NDArray[np.uint8] | None = None
+    """A digest (n, 16) of each sample, of a stored reference of all samples, in any order."""
+    floors: Mapping[str, FloorLaw] | None = None
+    """Of a stored reference, what real samples score against it, by metric."""
+    copied: NDArray[np.bool_] | None = None
+    """Of a generated set, which samples (n,) are exact copies of the reference's, as far as digests tell."""
     _remembered: dict[Hashable, Future[Any]] = field(default_factory=dict, init=False, repr=False)
     _lock: Lock = field(default_factory=Lock, init=False, repr=False)
 
@@ -91,7 +89,10 @@ class Side:
         return answer.result()
 
     def halves(self, seed: int) -> tuple[Self, Self]:
-        """Two disjoint random parts of n // 2 rows each. Raises InvalidSamples where no rows are known."""
+        """Two disjoint random parts of equally many rows, at most half of all.
+
+        Raises InvalidSamples where no rows are known.
+        """
         return self.remember(("halves", seed), lambda: self._halves(seed))
 
     def _halves(self, seed: int) -> tuple[Self, Self]:
@@ -103,7 +104,7 @@ class Side:
         known = [rows for rows in (self.features, self.probabilities) if rows is not None]
         if not known:
             raise InvalidSamples("the reference is known by its statistics only")
-        half = len(known[0]) // 2
+        half = min(len(known[0]) // 2, MOST_IN_PART)
         order = np.random.default_rng(seed).permutation(len(known[0]))
         return np.sort(order[:half]), np.sort(order[half : 2 * half])
 
@@ -158,16 +159,30 @@ class Metric(BaseModel):
         The seed moves nothing but p-values.
         """
 
-    def noise_floor(self, real: Side, generated: Side, *, seed: int) -> Floor:  # noqa: ARG002 - others need its size
-        """The score between two disjoint random halves of the reference."""
+    falls: ClassVar[bool] = False
+    """Whether the score of real samples falls to 0 as 1/n with the number of samples."""
+
+    def noise_floor(self, real: Side, generated: Side, *, seed: int) -> Floor:
+        """What real samples score, from pairs of disjoint random parts of the reference."""
         try:
-            first, second = real.halves(seed)
-            value = self.measure(first, second).value
+            if reason := self.parts_tell_nothing(real, generated, len(real.rows_of_halves(seed)[0])):
+                return Floor(None, (), reason)
+            rows = real.features if real.features is not None else real.probabilities
+            repeats = repeats_of(*rows.shape) if rows is not None else 0
+            values = [self.between_halves(real, generated, seed + place) for place in range(repeats)]
         except InvalidSamples as error:
             return Floor(None, (), error.detail)
-        return Floor(
-            value, (first.count or 0, second.count or 0), "between two disjoint random halves of the reference"
-        )
+        part = len(real.rows_of_halves(seed)[0])
+        return floor_of_parts(values, part, (generated.count, real.count) if self.falls else None)
+
+    def parts_tell_nothing(self, real: Side, generated: Side, part: int) -> str | None:  # noqa: ARG002
+        """Why parts of so many samples do not tell what whole sets would score; None where they do."""
+        return None
+
+    def between_halves(self, real: Side, generated: Side, seed: int) -> float:  # noqa: ARG002 - others share with it
+        """The score between two disjoint random parts of the reference. Raises InvalidSamples."""
+        first, second = real.halves(seed)
+        return self.measure(first, second).value
 
 
 def lacks_features(real: Side, generated: Side) -> str | None:

@@ -38,7 +38,7 @@ METRICS: dict[str, type[Metric]] = {
     "coverage": Coverage,
     "memorisation": Memorisation,
 }
-DEFAULT_METRICS: tuple[str, ...] = ("fid", "kid", "mmd", "one_nn", "precision", "recall")
+DEFAULT_METRICS: tuple[str, ...] = ("fid", "kid", "mmd", "one_nn", "precision", "recall", "memorisation")
 
 
 def metric_type(name: str) -> type[Metric]:

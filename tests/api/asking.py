@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 
 import httpx
 from starlette.types import Message
+from waiting import PATIENCE_S
 
 from service.api.gate import Application
 
 PROBLEM = "application/problem+json"
+PATIENT = {"prefer": f"wait={PATIENCE_S:.0f}"}
+"""What every client here sends: on a slow machine the default wait of `/evaluate` can be too short."""
 
 
 @dataclass
@@ -21,6 +24,11 @@ class Caller:
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     sent: list[Message] = field(default_factory=list)
     taken: int = 0
+
+    @property
+    def body(self) -> bytes:
+        """What has been answered so far, without the headers."""
+        return b"".join(message.get("body", b"") for message in self.sent)
 
     async def receive(self) -> Message:
         """The next piece; after the last, the news that the caller hung up."""
@@ -57,7 +65,7 @@ class Caller:
 def connect(app: Application, *, host: str = "127.0.0.1") -> httpx.AsyncClient:
     """A client of the application that comes from `host` and sees its failures as answers."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(host, 1))
-    return httpx.AsyncClient(transport=transport, base_url="http://chapterhouse")
+    return httpx.AsyncClient(transport=transport, base_url="http://chapterhouse", headers=PATIENT)
 
 
 def assert_problem(reply: httpx.Response, status: int, detail: str = "") -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
+from api.asking import PATIENT
 
 from service.api.app import create_app
 from service.api.gate import Application
@@ -26,7 +27,7 @@ async def asking(state: State) -> AsyncIterator[tuple[httpx.AsyncClient, Applica
     """A client of an application over this state, and the application."""
     app = create_app(state)
     transport = httpx.ASGITransport(app, client=("127.0.0.1", 1))
-    async with httpx.AsyncClient(transport=transport, base_url="http://chapterhouse") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://chapterhouse", headers=PATIENT) as client:
         yield client, app
 
 

@@ -10,6 +10,7 @@ import pytest
 from api.asking import Caller, assert_problem, connect, in_pieces
 from doubles import BAD, FakeEngine, Slow, Unanswering, echoed, images, likely, worked_on
 from PIL import Image
+from waiting import eventually
 
 from service.api.classify import OPENAPI
 from service.api.gate import Application
@@ -176,7 +177,7 @@ async def test_a_full_queue_is_told_at_once_and_when_to_come_again(
     client: httpx.AsyncClient, engine: LocalEngine
 ) -> None:
     held = asyncio.create_task(client.post("/classify?model=slow", content=picture(250), headers=PNG))
-    await asyncio.to_thread(Slow.entered.wait, 60)
+    await eventually(Slow.entered.is_set)
     waiting = asyncio.create_task(engine.submit(Call("slow", "classify"), [images(*range(1, 65))]))
     await asyncio.sleep(0)
     refused = await client.post("/classify?model=slow", content=picture(251), headers=PNG)
@@ -225,13 +226,10 @@ async def test_a_bug_answers_500_without_its_words(make_app: MakeApp, caplog: py
 
 async def test_a_deadline_reaches_the_engine_and_late_work_is_not_done(client: httpx.AsyncClient) -> None:
     held = asyncio.create_task(client.post("/classify?model=slow", content=picture(250), headers=PNG))
-    await asyncio.to_thread(Slow.entered.wait, 60)
-    late = asyncio.create_task(
-        client.post("/classify?model=slow", content=picture(1), headers={**PNG, "x-deadline-ms": "1"})
-    )
-    await asyncio.sleep(0.05)
+    await eventually(Slow.entered.is_set)
+    late = await client.post("/classify?model=slow", content=picture(1), headers={**PNG, "x-deadline-ms": "1"})
     Slow.let_go.set()
-    assert_problem(await late, 504, "The deadline passed before there was an answer")
+    assert_problem(late, 504, "The deadline passed before there was an answer")
     assert (await held).status_code == 200
     assert worked_on() == [[250]]
 

@@ -8,7 +8,9 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from api.asking import connect
 from evaluation.packing import digits, npz, pngs, zipped
+from waiting import eventually
 
 from service.api.app import create_app
 from service.api.gate import Application
@@ -32,8 +34,7 @@ def app(state: State) -> Application:
 
 @pytest.fixture
 async def client(app: Application) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app, client=("127.0.0.1", 1))
-    async with httpx.AsyncClient(transport=transport, base_url="http://chapterhouse") as client:
+    async with connect(app) as client:
         yield client
 
 
@@ -99,8 +100,7 @@ async def test_an_accepted_evaluation_is_found_by_an_evaluator_that_starts_later
     running = Evaluator(bench, state.jobs, state.uploads, Instruments())
     task = asyncio.create_task(running.run())
     job_id = reply.json()["id"]
-    while not state.jobs.get(job_id).is_over:  # noqa: ASYNC110 - it ends in a database
-        await asyncio.sleep(0.01)
+    await eventually(lambda: state.jobs.get(job_id).is_over)
     running.stopping.set()
     await task
     assert (await client.get(f"/evaluations/{job_id}")).json()["status"] == "finished"
@@ -269,8 +269,7 @@ async def test_draining_ends_the_wait_but_not_the_evaluation(
     app: Application, client: httpx.AsyncClient, files: dict[str, bytes], state: State
 ) -> None:
     posted = asyncio.create_task(client.post("/evaluate", files=files))
-    while not state.jobs.waiting():  # noqa: ASYNC110 - it appears in a database
-        await asyncio.sleep(0.01)
+    await eventually(state.jobs.waiting)
     app.gate.draining = True
     reply = await posted
     assert reply.status_code == 202

@@ -5,6 +5,7 @@ import httpx
 import pytest
 from api.asking import Caller, assert_problem, connect
 from doubles import FakeEngine, Unanswering, echoed, images
+from waiting import eventually
 
 from service.api.gate import Application
 from service.imaging import encode_png
@@ -89,8 +90,7 @@ async def test_a_front_with_too_much_open_refuses_work_and_still_tells_about_its
     engine = Unanswering()
     app = make_app(engine, queue_limit=3)
     asking = [asyncio.create_task(Caller([PICTURE]).ask(app, "POST", "/classify")) for _ in range(3)]
-    while app.gate.open < 3:  # noqa: ASYNC110 - the gate counts, and tells nobody
-        await asyncio.sleep(0)
+    await eventually(lambda: app.gate.open == 3)  # the gate counts, and tells nobody
     async with connect(app) as client:
         refused = await client.post("/classify", content=PICTURE)
         assert_problem(refused, 429, "3 requests are open here")

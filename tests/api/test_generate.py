@@ -338,8 +338,6 @@ async def test_a_download_that_is_broken_off_stops_the_drawing(make_app: MakeApp
     await engine.under_way.wait()
     caller.gone.set()
     await asking
-    asked = len(engine.calls)
-    assert asked < 1000
-    await asyncio.sleep(0.02)
-    assert len(engine.calls) == asked
+    assert len(engine.calls) < 1000
+    assert len(asyncio.all_tasks()) == 1  # nobody is left who could ask for more
     assert app.gate.open == 0

@@ -1,14 +1,17 @@
 import errno
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from api.evaluating import asking, evaluating, state_over
-from doubles import add_card
+from doubles import Echo, add_card
 from evaluation.packing import digits, npz
 
 from service.errors import DatabaseUnavailable
 from service.evaluation.pipeline import Bench
+from service.runtime.in_process import LocalEngine
 from service.settings import Settings
+from service.store import ModelStore
 
 
 @pytest.fixture
@@ -32,7 +35,9 @@ async def test_the_very_same_inputs_are_not_computed_again(
         first = (await client.post("/evaluate", files=files, data={"metrics": "fid"})).json()
         sent = {**files, "generated": repacked.read_bytes()}
         again = {"metrics": "fid", "thresholds": "fid<=0"}
+        seen = len(Echo.forwarded)
         second = (await client.post("/evaluate", files=sent, data={"metrics": "fid"})).json()
+        seen_again = len(Echo.forwarded) - seen
         judged = (await client.post("/evaluate", files=sent, data=again)).json()
         other = (await client.post("/evaluate", files=sent, data={"metrics": "fid", "seed": "1"})).json()
         state.jobs.remove(first["id"])
@@ -43,11 +48,47 @@ async def test_the_very_same_inputs_are_not_computed_again(
     assert second["reused"] == first["id"]
     assert second["id"] != first["id"]
     assert second["metrics"] == first["metrics"] == judged["metrics"] == anew["metrics"]
-    assert "extract_generated" not in second["timing"]
+    assert {"extract_reference", "measure", "fid"}.isdisjoint(second["timing"])
+    assert seen_again <= 20 / 4  # blocks of the samples alone, and only while the reference is read
     assert judged["reused"] == second["id"]
     assert judged["verdict"]["passed"] is False
     assert second["verdict"] is None
     assert first["inputs_sha256"] == second["inputs_sha256"] != other["inputs_sha256"]
+
+
+async def test_against_a_stored_reference_the_very_same_samples_are_not_even_looked_at(
+    bench: Bench, files: dict[str, bytes]
+) -> None:
+    add_card(bench.settings.shipped_models_dir / "echo")
+    state = state_over(bench)
+    made = {"generated": files["generated"]}
+    fields = {"metrics": "fid", "reference_name": "mine"}
+    async with asking(state) as (client, _), evaluating(state):
+        await client.put("/references/mine", files={"reference": files["reference"]})
+        first = (await client.post("/evaluate", files=made, data=fields)).json()
+        seen = list(Echo.forwarded)
+        second = (await client.post("/evaluate", files=made, data=fields)).json()
+    assert second["reused"] == first["id"]
+    assert Echo.forwarded == seen
+
+
+async def test_inputs_of_an_extractor_that_has_still_to_be_loaded_are_known_again(
+    bench: Bench, files: dict[str, bytes], store: ModelStore
+) -> None:
+    add_card(bench.settings.shipped_models_dir / "echo")
+    made = {"generated": files["generated"]}
+    fields = {"metrics": "fid", "reference_name": "mine"}
+    state = state_over(bench)
+    async with asking(state) as (client, _), evaluating(state):
+        await client.put("/references/mine", files={"reference": files["reference"]})
+        first = (await client.post("/evaluate", files=made, data=fields)).json()
+    async with LocalEngine(store, threads=1) as fresh:
+        state = state_over(replace(bench, engine=fresh))
+        async with asking(state) as (client, _), evaluating(state):
+            second = (await client.post("/evaluate", files=made, data=fields)).json()
+    assert second["reused"] == first["id"]
+    assert "extract_generated" in second["timing"]
+    assert "measure" not in second["timing"]
 
 
 async def test_an_evaluation_is_compared_with_its_baseline(bench: Bench, files: dict[str, bytes]) -> None:

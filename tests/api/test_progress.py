@@ -5,10 +5,13 @@ from typing import Any
 
 import httpx
 import pytest
+from api.asking import Caller
 from api.evaluating import asking, evaluating, state_over
 from evaluation.packing import digits, npz
+from waiting import eventually
 
 from service.api import progress
+from service.api.gate import Application
 from service.api.state import State
 from service.evaluation.pipeline import Bench
 
@@ -32,6 +35,12 @@ async def accepted(client: httpx.AsyncClient, files: dict[str, bytes]) -> str:
     return str(reply.json()["id"])
 
 
+def follow(app: Application, name: str) -> tuple[Caller, "asyncio.Task[None]"]:
+    """A caller that follows an evaluation, and its request, which ends with the stream."""
+    caller = Caller()
+    return caller, asyncio.create_task(caller.ask(app, "GET", f"/evaluations/{name}/events"))
+
+
 def events_of(text: str) -> list[Event]:
     """Id, kind and data of each event of a stream; comments and `retry` are passed over, as browsers do."""
     events = []
@@ -43,16 +52,18 @@ def events_of(text: str) -> list[Event]:
 
 
 async def test_an_evaluation_is_followed_to_its_end(state: State, files: dict[str, bytes]) -> None:
-    async with asking(state) as (client, _):
+    async with asking(state) as (client, app):
         name = await accepted(client, files)
-        following = asyncio.create_task(client.get(f"/evaluations/{name}/events"))
-        await asyncio.sleep(2 * progress.POLL_S)
+        caller, following = follow(app, name)
+        await eventually(lambda: b"queued" in caller.body)
         async with evaluating(state):
-            reply = await following
-        assert reply.headers["content-type"].startswith("text/event-stream")
-        assert reply.headers["cache-control"] == "no-store"
-        assert reply.text.startswith(f"retry: {progress.RETRY_MS}\n\n")
-        events = events_of(reply.text)
+            await following
+        headers = httpx.Headers(caller.sent[0]["headers"])
+        assert headers["content-type"].startswith("text/event-stream")
+        assert headers["cache-control"] == "no-store"
+        text = caller.body.decode()
+        assert text.startswith(f"retry: {progress.RETRY_MS}\n\n")
+        events = events_of(text)
         assert [kind for _, kind, _ in events[-1:]] == ["end"]
         assert {kind for _, kind, _ in events[:-1]} == {"progress"}
         assert (events[0][2]["status"], events[-1][2]["status"]) == ("queued", "finished")
@@ -85,19 +96,19 @@ async def test_a_silent_stream_is_kept_alive(
     monkeypatch.setattr(progress, "POLL_S", 0.01)
     async with asking(state) as (client, app):
         name = await accepted(client, files)
-        following = asyncio.create_task(client.get(f"/evaluations/{name}/events"))
-        await asyncio.sleep(0.2)
+        caller, following = follow(app, name)
+        await eventually(lambda: b": still there\n\n" in caller.body)
         app.gate.draining = True
-        reply = await following
-    assert reply.text.count(": still there\n\n") >= 1
-    assert len(events_of(reply.text)) == 1
+        await following
+    assert len(events_of(caller.body.decode())) == 1
 
 
 async def test_a_stream_ends_where_its_evaluation_is_removed(state: State, files: dict[str, bytes]) -> None:
-    async with asking(state) as (client, _):
+    async with asking(state) as (client, app):
         name = await accepted(client, files)
-        following = asyncio.create_task(client.get(f"/evaluations/{name}/events"))
-        await asyncio.sleep(progress.POLL_S)
+        caller, following = follow(app, name)
+        await eventually(lambda: b"queued" in caller.body)
         state.jobs.remove(name)
         state.jobs.remove(name)
-        assert len(events_of((await following).text)) <= 2
+        await following
+        assert len(events_of(caller.body.decode())) <= 2

@@ -1,4 +1,3 @@
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -6,6 +5,7 @@ import pytest
 from api.evaluating import asking, evaluating, state_over
 from doubles import add_card
 from evaluation.packing import digits, npz, pngs, zipped
+from waiting import eventually
 
 from service.api.state import State
 from service.evaluation.pipeline import Bench
@@ -58,8 +58,8 @@ async def test_without_waiting_the_answer_says_where_to_ask(state: State, files:
         assert (reply.json()["kind"], reply.json()["status"]) == ("reference", "queued")
         assert (await client.get("/references")).json() == {"references": []}
         async with evaluating(state):
-            while not (found := await client.get(reply.headers["location"])).json()["ended"]:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+            await eventually(lambda: state.jobs.get(reply.json()["id"]).is_over)
+        found = await client.get(reply.headers["location"])
         assert (found.json()["kind"], found.json()["status"]) == ("reference", "finished")
         assert state.references.names() == ["mine"]
         assert list((state.settings.state / "uploads").iterdir()) == []

@@ -16,7 +16,7 @@ HEAVY = ("fastapi", "httpx", "numpy", "PIL", "rich", "sqlalchemy", "torch", "uvi
 def test_the_commands_are_those_of_the_readme() -> None:
     shown = CliRunner().invoke(app, ["--help"]).stdout
     single = ("serve", "train", "evaluate", "generate", "classify", "forecast", "bench")
-    for name in (*single, "models", "data", "references"):
+    for name in (*single, "models", "metrics", "data", "references"):
         assert f" {name} " in shown
 
 

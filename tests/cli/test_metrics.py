@@ -13,7 +13,8 @@ def test_every_metric_is_listed_with_what_has_to_be_known(run: Run) -> None:
         assert all(f"{name}.{part}: " in shown for part in (*metric.about.parts, *metric.about.words))
     assert shown.count("measured unless others are named") == len(DEFAULT_METRICS)
     assert "  better    nearer its ideal\n" in shown
-    assert "mmd.sigma: Bandwidth instead of the rule. none unless set; above 0." in shown
+    assert "mmd.sigma: Bandwidth instead of the rule. Not set by itself; above 0." in shown
+    assert "inception_score.shuffle: Shuffle the rows before they are split. true unless set; true or false." in shown
 
 
 def test_only_those_that_are_named_are_shown(run: Run) -> None:

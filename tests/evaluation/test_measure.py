@@ -1,16 +1,17 @@
-import time
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import get_ident
 
 import numpy as np
 import pytest
+from waiting import until
 
 from service.errors import InvalidRequest, InvalidSamples
 from service.evaluation import measure as module
 from service.evaluation.measure import choose_metrics, measure, side_of
 from service.evaluation.samples.reading import Samples
 from service.evaluation.threads import Stop, Stopped
-from service.metrics.metric import Floor, Metric, Score, Side
+from service.metrics.floor import Floor
+from service.metrics.metric import Metric, Score, Side
 from service.metrics.registry import DEFAULT_METRICS, METRICS
 from service.metrics.statistics import Statistics, statistics_of
 from service.metrics.uncertainty import LEVEL
@@ -86,14 +87,18 @@ def test_a_stored_reference_is_measured_by_its_statistics_and_floored_by_its_fea
     entry = measure(generated, stored, choose_metrics(["fid"])).metrics["fid"]
     assert entry.value == measure(generated, whole, choose_metrics(["fid"])).metrics["fid"].value
     assert entry.noise_floor is not None
-    assert entry.noise_floor.sizes == (20, 20)
+    assert entry.noise_floor.sizes == (100, 500)
+    assert "20 samples each" in entry.noise_floor.how
+    assert entry.times_floor == entry.value / entry.noise_floor.value
 
 
 def test_a_floor_that_cannot_be_read_has_its_reason() -> None:
     tiny = side(3, 1)
     entry = measure(side(50, 2), tiny, choose_metrics(["fid"])).metrics["fid"]
     assert entry.noise_floor is None
-    assert entry.noise_floor_reason == "The reference set has 1 sample(s); at least 2 are needed."
+    assert entry.noise_floor_reason == (
+        "1 samples for 6 dimensions are too few to tell what real ones would score at these sizes"
+    )
 
 
 def test_warnings_of_the_metrics_are_collected() -> None:
@@ -175,21 +180,27 @@ def test_metrics_side_by_side_are_those_one_after_the_other(monkeypatch: pytest.
     assert alone.warnings == together.warnings
 
 
+class _Key:
+    """Remembers the threads that look it up."""
+
+    def __init__(self) -> None:
+        self.looked_up_by: set[int] = set()
+
+    def __hash__(self) -> int:
+        self.looked_up_by.add(get_ident())
+        return id(self)
+
+
 def test_what_several_metrics_need_is_computed_once_whoever_asks_first() -> None:
-    shared, asked = side(5, 1), []
-    begun = Barrier(2)
+    shared, key, asked = side(5, 1), _Key(), []
 
     def compute() -> int:
         asked.append(1)
-        time.sleep(0.05)  # as long as the other takes to ask
+        until(lambda: len(key.looked_up_by) == 2)
         return len(asked)
 
-    def ask() -> int:
-        begun.wait()
-        return shared.remember("key", compute)
-
     with ThreadPoolExecutor(2) as pool:
-        assert [future.result() for future in [pool.submit(ask) for _ in range(2)]] == [1, 1]
+        assert list(pool.map(lambda _: shared.remember(key, compute), range(2))) == [1, 1]
     assert asked == [1]
 
 

@@ -1,3 +1,4 @@
+import os
 import struct
 from functools import partial
 from pathlib import Path
@@ -170,3 +171,42 @@ def test_a_reference_may_be_known_by_less_than_features_and_probabilities(tmp_pa
         assert loaded.side.count == (None if name == "statistics" else 30)
     with pytest.raises(InvalidSamples, match="needs features or statistics"):
         make("nothing", None, None)
+
+
+@pytest.mark.parametrize(("offset", "kept"), [(10.0, np.float16), (100.0, np.float32)])
+def test_a_hundredth_of_a_columns_spread_may_be_lost_to_half_precision_and_no_more(offset: float, kept: type) -> None:
+    rows = np.random.default_rng(0).standard_normal((200, 6)).astype(np.float32)
+    rows[:, 3] += offset  # half precision steps by 2⁻⁷ between 8 and 16, by 2⁻⁴ between 64 and 128
+    made = make_reference("a", rows, None, extractor="e", weights_sha256="", dataset="d", sha256="")
+    assert made.features is not None
+    assert made.features.dtype == kept
+
+
+def test_the_seed_chooses_the_rows_that_are_kept() -> None:
+    rows = np.arange(2 * KEPT_ROWS, dtype=np.float64)[:, None]
+    make = partial(make_reference, "a", rows, None, extractor="e", weights_sha256="", dataset="d", sha256="")
+    chosen = [made.features for made in (make(seed=1), make(seed=1), make(seed=2))]
+    assert chosen[0] is not None
+    np.testing.assert_array_equal(chosen[0], chosen[1])
+    assert not np.array_equal(chosen[0], chosen[2])  # type: ignore[arg-type] # there are features
+    assert make(seed=2).description.seed == 2
+
+
+def test_the_rows_that_are_kept_come_from_the_whole_set() -> None:
+    rows = np.arange(2 * KEPT_ROWS, dtype=np.float64)[:, None]
+    made = make_reference("a", rows, None, extractor="e", weights_sha256="", dataset="d", sha256="")
+    assert made.features is not None
+    assert 0.4 < (made.features > KEPT_ROWS).mean() < 0.6
+
+
+def test_a_reference_is_on_the_disk_before_it_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[bytes] = []
+    path = tmp_path / "mnist-test.safetensors"
+
+    def fsync(descriptor: int) -> None:
+        if not path.exists():
+            kept.append(os.pread(descriptor, 1 << 20, 0))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    save_reference(reference(), tmp_path)
+    assert set(kept) == {path.read_bytes()}

@@ -4,6 +4,7 @@ import asyncio
 import threading
 
 import pytest
+from waiting import eventually
 
 from service.evaluation.threads import Stop, Stopped, in_thread
 
@@ -27,7 +28,7 @@ async def test_whoever_cancels_a_step_gets_the_word_back_when_it_has_ended() -> 
             raise
 
     waiting = asyncio.create_task(in_thread(step))
-    await asyncio.to_thread(begun.wait)
+    await eventually(begun.is_set)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting

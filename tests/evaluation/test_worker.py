@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from doubles import FakeEngine, Unanswering
 from evaluation.packing import digits, npz
+from waiting import PATIENCE_S, eventually
 
 from service.errors import DatabaseUnavailable, EngineUnavailable
 from service.evaluation import pipeline
@@ -60,13 +61,8 @@ async def running(bench: Bench, jobs: Jobs, uploads: Uploads) -> AsyncIterator[E
     await task
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    while not holds():  # noqa: ASYNC110 - what is waited for happens in a database or on a disk
-        await asyncio.sleep(0.01)
-
-
 async def until_over(jobs: Jobs, job_id: str) -> Job:
-    await until(lambda: jobs.get(job_id).is_over)
+    await eventually(lambda: jobs.get(job_id).is_over)
     return jobs.get(job_id)
 
 
@@ -77,7 +73,7 @@ async def test_an_evaluation_becomes_a_report_and_its_upload_goes(jobs: Jobs, up
     assert job.report is not None
     assert job.report["id"] == "a"
     assert job.report["metrics"]["fid"]["value"] > 0
-    await until(lambda: not uploads.folder("a").exists())
+    await eventually(lambda: not uploads.folder("a").exists())
 
 
 @pytest.mark.usefixtures("running")
@@ -141,7 +137,7 @@ async def test_the_next_evaluation_does_not_wait_for_the_last_step_of_a_cancelle
     async def stuck(*arguments: Any, report_id: str, **options: Any) -> Report:
         def step(_: Stop) -> None:
             entered.set()
-            assert released.wait(30)
+            assert released.wait(PATIENCE_S)
 
         if report_id == "a":
             await in_thread(step)
@@ -149,13 +145,13 @@ async def test_the_next_evaluation_does_not_wait_for_the_last_step_of_a_cancelle
 
     monkeypatch.setattr(module, "evaluate", stuck)
     accept(jobs, uploads, "a")
-    await asyncio.to_thread(entered.wait, 30)
+    await eventually(entered.is_set)
     jobs.remove("a")
     accept(jobs, uploads, "b", metrics=["fid"])
     assert (await until_over(jobs, "b")).status == "finished"
     assert uploads.folder("a").exists()
     released.set()
-    await until(lambda: not uploads.folder("a").exists())
+    await eventually(lambda: not uploads.folder("a").exists())
     assert jobs.get("a").status == "cancelled"
 
 
@@ -198,14 +194,22 @@ async def test_without_an_engine_an_evaluation_is_begun_again_and_then_fails(
 
 
 async def test_what_a_killed_evaluator_held_is_begun_again_at_once(
-    bench: Bench, jobs: Jobs, uploads: Uploads, service_settings: Settings
+    bench: Bench, jobs: Jobs, uploads: Uploads, service_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accept(jobs, uploads, "a", metrics=["fid"])
     dead = Workers(service_settings.state).enter()
     assert jobs.claim(dead.name) is not None
+    looked, claim = 0, jobs.claim
+
+    def look(owner: str) -> Job | None:
+        nonlocal looked
+        looked += 1
+        return claim(owner)
+
+    monkeypatch.setattr(jobs, "claim", look)
     evaluator = evaluator_of(bench, jobs, uploads)
     task = asyncio.create_task(evaluator.run())
-    await asyncio.sleep(0.3)
+    await eventually(lambda: looked > 2)
     assert jobs.get("a").attempt == 1  # its holder lives, and may be slow
     dead.leave()  # as its death would
     job = await until_over(jobs, "a")
@@ -219,8 +223,12 @@ async def test_what_a_killed_evaluator_held_is_begun_again_at_once(
 async def test_a_database_that_is_away_for_a_moment_ends_nothing(
     bench: Bench, jobs: Jobs, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "ENGINE_PATIENCE_S", 0.01)
-    away = dict.fromkeys(("holders", "claim", "renew", "finish"), 2)
+    monkeypatch.setattr(module, "DATABASE_PATIENCE_S", 0.01)
+    away, evaluate = dict.fromkeys(("holders", "claim", "renew", "finish"), 2), pipeline.evaluate
+
+    async def unhurried(*arguments: Any, **options: Any) -> Report:
+        await eventually(lambda: away["renew"] <= 0)
+        return await evaluate(*arguments, **options)
 
     def stumbling(name: str) -> Callable[..., object]:
         method = getattr(jobs, name)
@@ -234,6 +242,7 @@ async def test_a_database_that_is_away_for_a_moment_ends_nothing(
         return ask
 
     accept(jobs, uploads, "a", metrics=["fid"])
+    monkeypatch.setattr(module, "evaluate", unhurried)
     for name in away:
         monkeypatch.setattr(jobs, name, stumbling(name))
     evaluator = evaluator_of(bench, jobs, uploads)
@@ -248,7 +257,7 @@ async def test_a_database_that_is_away_for_a_moment_ends_nothing(
 async def test_when_the_database_stays_away_the_evaluator_ends_and_keeps_the_upload(
     bench: Bench, jobs: Jobs, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "ENGINE_PATIENCE_S", 0.01)
+    monkeypatch.setattr(module, "DATABASE_PATIENCE_S", 0.01)
     monkeypatch.setattr(leases, "LEASE_S", 0.1)
 
     def finish(*_: object, **_options: object) -> bool:

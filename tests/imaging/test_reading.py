@@ -358,3 +358,19 @@ def test_the_opacity_of_what_is_transparent_is_kept() -> None:
 def test_a_png_of_endless_empty_chunks_is_refused() -> None:
     with pytest.raises(UnreadableImage, match="more than 65,536 chunks"):
         decode(grey_png(before=chunk(b"teXt", b"") * (1 << 16)), limit_pixels=LIMIT)
+
+
+@pytest.mark.parametrize(("side", "first"), [(8, 2), (9, 2), (10, 3), (11, 4), (12, 4)])
+def test_of_an_odd_gap_the_crop_leaves_what_torchvision_leaves(side: int, first: int) -> None:
+    # int(round(gap / 2)), half to even, for gaps of 4 to 8: the published nets were measured on those pixels
+    tall = np.repeat(2 * np.arange(side, dtype=np.uint8), 4).reshape(side, 4, 1)
+    for image, axis in ((tall, 0), (tall.swapaxes(0, 1), 1)):
+        found = conform(np.ascontiguousarray(image), size=(4, 4), channels=1, shorter=4)
+        assert found.shape == (4, 4, 1)
+        assert np.take(found, 0, axis=1 - axis).ravel().tolist() == [2 * (first + place) for place in range(4)]
+
+
+def test_of_an_odd_gap_a_frame_of_black_is_the_wider_one_below_and_to_the_right() -> None:
+    found = conform(np.full((4, 4, 1), 9, np.uint8), size=(7, 9), channels=1, shorter=4)
+    rows, columns = (np.nonzero(found[:, :, 0].any(axis=axis))[0].tolist() for axis in (1, 0))
+    assert (rows, columns) == ([1, 2, 3, 4], [2, 3, 4, 5])

@@ -106,7 +106,7 @@ def test_fid_is_symmetric_and_blind_to_shifts_rotations_and_order(
 def test_the_floor_is_taken_between_halves_of_the_reference() -> None:
     x = rows(101, 4, 1)
     floor = FID().noise_floor(Side(features=x, statistics=statistics_of(x)), Side(features=x), seed=3)
-    assert floor.sizes == (50, 50)
+    assert floor.sizes == (101, 101)
     assert floor.value is not None
     assert 0 < floor.value < 1
     assert floor == FID().noise_floor(Side(features=x), Side(features=x), seed=3)
@@ -137,3 +137,36 @@ def test_without_counts_there_is_no_floor_but_a_reason() -> None:
 
 def test_a_side_without_features_and_statistics_is_named() -> None:
     assert FID().lacks(Side(), Side(features=rows(2, 2, 0))) == "features or statistics; the reference has neither"
+
+
+def test_the_floor_of_a_gaussian_that_is_off_centre_and_no_ball_is_that_of_its_eigenvalues() -> None:
+    rotation = np.linalg.qr(rows(32, 32, 5))[0]
+    λ = np.linspace(0.1, 4.0, 32)
+    covariance = (rotation * λ) @ rotation.T
+    reference = Side(statistics=Statistics(np.full(32, 7.0), (covariance + covariance.T) / 2))
+    floor = FID().noise_floor(reference, Side(features=rows(1500, 32, 1)), seed=0)
+    # to first order the means cost tr Σ / n, and an error Δ of the covariance ½ Σ Δ_ij² / (λ_i + λ_j), of which
+    # E Δ_ij² = λ_i λ_j / n, and twice that where i = j
+    errors = np.outer(λ, λ) * (1 + np.eye(32)) / np.add.outer(λ, λ)
+    assert floor.value == pytest.approx((λ.sum() + errors.sum() / 2) / 1500, rel=0.1)
+
+
+@pytest.mark.parametrize("count", [5, 40])
+def test_where_a_gaussian_lies_does_not_move_its_floor(count: int) -> None:
+    generated = Side(features=rows(count, 16, 1))
+    near, far = (
+        FID().noise_floor(Side(statistics=Statistics(np.full(16, mean), np.eye(16))), generated, seed=0)
+        for mean in (0.0, 30.0)
+    )
+    assert near.value == pytest.approx(far.value, rel=1e-9)
+
+
+def test_the_floor_is_the_mean_over_three_draws_of_which_each_has_the_generated_sets_size() -> None:
+    d, n, seeds = 2, 300, 400
+    reference = Side(statistics=Statistics(np.zeros(d), np.eye(d)))
+    generated = Side(features=rows(n, d, 1))
+    floors = [FID().noise_floor(reference, generated, seed=seed).value or 0.0 for seed in range(seeds)]
+    drawn = [statistics_of(rows(n, d, 10_000 + seed)) for seed in range(seeds)]
+    single = [frechet_distance(Statistics(np.zeros(d), np.eye(d)), draw).value for draw in drawn]
+    assert np.mean(floors) == pytest.approx(np.mean(single), rel=0.1)
+    assert np.var(floors) == pytest.approx(np.var(single) / 3, rel=0.3)

@@ -50,3 +50,22 @@ def test_the_variance_is_that_of_the_u_statistic() -> None:
         values.append(sums.mmd2())
         variances.append((found.real or 0) + found.generated)
     assert float(np.mean(variances)) == pytest.approx(float(np.var(values)), rel=0.25)
+
+
+def test_subsets_are_drawn_without_replacement() -> None:
+    x, y = rows(40, 3, 1), rows(40, 3, 2, 1.5)
+    score = KID(subsets=3, subset_size=40).measure(Side(features=x), Side(features=y))
+    assert score.value == pytest.approx(truth(x, y), rel=1e-10)  # each of them holds all samples
+    assert score.details["std"] == pytest.approx(0, abs=1e-12)
+
+
+def test_subsets_are_those_of_torch_fidelity_and_their_spread_is_divided_by_their_number() -> None:
+    x, y = rows(60, 4, 1), rows(50, 4, 2, 1.5)
+    rng, values = np.random.RandomState(2020), []
+    for _ in range(3):  # torch-fidelity draws of its first input, the generated samples, first
+        of_y = rng.choice(50, 20, replace=False)
+        values.append(truth(x[rng.choice(60, 20, replace=False)], y[of_y]))
+    score = KID(subsets=3, subset_size=20).measure(Side(features=x), Side(features=y))
+    mean = sum(values) / 3
+    assert score.value == pytest.approx(mean, rel=1e-10)
+    assert score.details["std"] == pytest.approx((sum((value - mean) ** 2 for value in values) / 3) ** 0.5, rel=1e-10)

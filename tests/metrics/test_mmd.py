@@ -114,7 +114,7 @@ def test_the_floor_of_copies_is_a_reason() -> None:
 def test_the_floor_of_a_reference_lies_about_zero() -> None:
     reference = Side(features=rows(400, 5, 1))
     floor = MMD().noise_floor(reference, reference, seed=0)
-    assert floor.sizes == (200, 200)
+    assert floor.sizes == (400, 400)
     assert floor.value == pytest.approx(0, abs=0.02)
 
 

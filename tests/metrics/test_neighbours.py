@@ -1,5 +1,6 @@
 """The tiled computation against the definitions, on sets without ties, with copies, and on a lattice full of ties."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -139,3 +140,40 @@ def test_sets_without_a_k_th_neighbour_are_refused_before_anything_is_computed(n
     assert build_metric(name).lacks(enough, few) == "more than 5 samples of each side; the generated set has 5"
     assert build_metric(name).lacks(few, enough) == "more than 5 samples of each side; the reference has 5"
     assert build_metric(name).lacks(enough, enough) is None
+
+
+def on_a_shell(sign: int) -> Real:
+    """Whole numbers about a far point, in directions that mirror each other: ties but for a unit here and there.
+
+    To exchange the first two numbers or the last two is as far, in one set, as to turn the last one's sign, in another:
+    (b − c)² + (c − b)² = (2 c)².
+    """
+    directions = [
+        np.array(signs) * order
+        for order in itertools.permutations((1_531_405, 965_707, 400_009))
+        for signs in itertools.product((-1, 1), repeat=3)
+        if np.prod(signs) == sign
+    ]
+    units = np.random.default_rng(2 + sign).integers(-1, 2, (len(directions), 3))
+    return np.asarray(directions + units + 2.0**22)
+
+
+def in_far_heaps(seed: int) -> Real:
+    """A lattice full of ties in two heaps, so far apart that double precision rounds their products to hundreds."""
+    rng = np.random.default_rng(seed)
+    return np.asarray(rng.integers(0, 4, (50, 3)) + rng.choice([-(2.0**30), 2.0**30], (50, 1)))
+
+
+@pytest.mark.parametrize(
+    ("draw", "kind"), [(on_a_shell, np.float32), (on_a_shell, np.float64), (in_far_heaps, np.float64)]
+)
+def test_near_ties_far_from_the_origin_are_told_apart(
+    draw: Callable[[int], Real], kind: type[np.floating[Any]]
+) -> None:
+    x, y = draw(1), draw(-1 if draw is on_a_shell else 2)
+    expected = definitions(x, y, 2)
+    real, generated = Side(features=x.astype(kind)), Side(features=y.astype(kind))
+    for name in METRICS:
+        options = {"k": 2} if name in {"precision", "recall", "density", "coverage"} else {}
+        found = build_metric(name, options).measure(real, generated)
+        assert found.value == pytest.approx(expected[name], abs=1e-12), name

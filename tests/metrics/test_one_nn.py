@@ -4,6 +4,7 @@ from numpy.typing import NDArray
 
 from service.metrics.metric import Side
 from service.metrics.one_nn import OneNN
+from service.metrics.uncertainty import Interval
 
 Real = NDArray[np.float64]
 
@@ -87,3 +88,57 @@ def test_halves_of_unequal_sets_that_are_apart_hide_nothing() -> None:
     score = OneNN().measure(rows(300, 8, 1), apart)
     assert (score.details["real"], score.details["generated"]) == (1, 1)
     assert score.warnings == ()
+
+
+def halves_that_differ(units: int, of_each: int) -> tuple[Side, Side]:
+    """Units far apart on a line: so many of two generated samples between two real ones, and else pairs of one each.
+
+    All real samples lie nearest to a generated one, and so do all generated ones but for those of the first units.
+    """
+    places = 100.0 * np.arange(of_each)
+    between, single = places[:units], places[units : of_each - units]
+    real = np.concatenate([between, between + 2.5, single])[:, None]
+    return Side(features=real), Side(features=np.concatenate([between + 1.0, between + 1.5, single + 1.0])[:, None])
+
+
+@pytest.mark.parametrize(("of_each", "silent", "said"), [(100, 0.48, 0.52), (64, 0.6, 0.65), (400, 0.29, 0.31)])
+def test_halves_are_warned_of_from_three_tenths_on_and_from_five_times_one_over_the_root_of_their_size(
+    of_each: int, silent: float, said: float
+) -> None:
+    for apart in (silent, said):
+        units = round(apart * of_each / 2)
+        score = OneNN().measure(*halves_that_differ(units, of_each))
+        assert score.details["real"] == 0
+        assert score.details["generated"] == pytest.approx(2 * units / of_each)
+        assert bool(score.warnings) is (apart == said)
+
+
+def test_the_smaller_set_says_how_far_halves_may_differ() -> None:
+    # 50 pairs of real samples, about 30 of them four generated ones each; the other 180 generated ones in pairs
+    pair, about = np.array([[0.0, 0.0], [0.1, 0.0]]), np.array([[0.0, 1.0], [0.0, -1.0], [-1.0, 0.0], [1.1, 0.0]])
+    places = 100.0 * np.arange(50)[:, None, None] * [1.0, 0.0]
+    line = np.stack([1e4 + 100.0 * np.arange(90).repeat(2), np.tile([0.0, 0.1], 90)], axis=1)
+    real = Side(features=(places + pair).reshape(-1, 2))
+    generated = Side(features=np.concatenate([(places[:30] + about).reshape(-1, 2), line]))
+    score = OneNN().measure(real, generated)
+    assert (score.details["real"], score.details["generated"]) == (1, 0.6)
+    assert score.warnings == ()  # 300 samples a side would make 0.4 a difference, 100 do not
+
+
+def test_samples_depend_on_each_other_where_one_is_the_others_nearest_or_they_share_one() -> None:
+    real, generated = rows(40, 2, 1), rows(30, 2, 2, 1.2)
+    assert real.features is not None
+    assert generated.features is not None
+    z = np.concatenate([real.features, generated.features])
+    apart = np.square(z[:, None] - z[None]).sum(axis=2)
+    np.fill_diagonal(apart, np.inf)
+    nearest, is_real = apart.argmin(axis=1), np.arange(70) < 40
+    e = (is_real == is_real[nearest]).astype(float)
+    e[is_real] -= e[is_real].mean()
+    e[~is_real] -= e[~is_real].mean()
+    joined = np.eye(70, dtype=bool) | (nearest[:, None] == nearest) | (nearest[:, None] == np.arange(70))
+    caused = np.where(joined | joined.T, np.outer(e, e), 0.0).sum(axis=1)
+    interval = OneNN().measure(real, generated, intervals=True).interval
+    assert isinstance(interval, Interval)
+    assert interval.generated_error == pytest.approx(np.sqrt(caused[~is_real].sum()) / 70, rel=1e-12)
+    assert interval.standard_error == pytest.approx(np.sqrt(caused.sum()) / 70, rel=1e-12)

@@ -5,7 +5,14 @@ import pytest
 
 from service.metrics.fid import FID
 from service.metrics.metric import Side
-from service.metrics.uncertainty import Interval, Variances, tail_index, tail_of
+from service.metrics.uncertainty import (
+    Interval,
+    Variances,
+    influence_variance,
+    permutation_p_value,
+    tail_index,
+    tail_of,
+)
 
 
 @pytest.mark.parametrize("index", [1.0, 2.0, 4.0])
@@ -48,3 +55,22 @@ def test_fid_of_heavy_tails_has_a_reason_and_of_rectified_features_an_interval()
     assert isinstance(found, str)
     assert "few samples far out" in found
     assert isinstance(FID().measure(rectified(1), rectified(2), intervals=True).interval, Interval)
+
+
+@pytest.mark.parametrize(("n", "tail"), [(100, 10), (200, 10), (400, 20), (1019, 50)])
+def test_the_tail_index_is_hills_from_the_twentieth_part_that_is_furthest_out_and_from_ten_at_least(
+    n: int, tail: int
+) -> None:
+    above = np.concatenate([np.full(tail, np.e**2), [1.0], np.full(n // 3, 0.5)])
+    contributions = 40.0 + np.append(above, np.zeros(n - len(above)))  # more than half of them are 40
+    assert tail_index(contributions) == pytest.approx(0.5)  # of the tail each lies e² times as far out as the next one
+    assert tail_index(-contributions[::-1]) == pytest.approx(0.5)
+
+
+def test_the_variance_by_influence_is_the_spread_of_single_samples_over_their_number() -> None:
+    assert influence_variance(np.array([1.0, 2.0, 4.0, 9.0])) == pytest.approx((9 + 4 + 0 + 25) / 3 / 4)
+
+
+def test_permutations_that_score_the_same_but_for_rounding_count_as_equal() -> None:
+    assert permutation_p_value(0.3, np.array([0.1 + 0.2, 0.3 - 1e-15, 0.2, 0.1])) == 3 / 5
+    assert permutation_p_value(0.0, np.zeros(9)) == 1

@@ -9,9 +9,10 @@ from scipy.optimize import linprog
 
 from service.errors import InvalidSamples
 from service.metrics import transport as module
-from service.metrics.metric import Side
+from service.metrics.metric import Metric, Side
 from service.metrics.sliced_wasserstein import SlicedWasserstein
 from service.metrics.transport import Plan, transport
+from service.metrics.uncertainty import Interval
 from service.metrics.wasserstein import Wasserstein, wasserstein
 
 Real = NDArray[np.float64]
@@ -85,3 +86,27 @@ def test_sliced_is_no_more_than_exact_and_blind_to_blocks(monkeypatch: pytest.Mo
     assert again.value == pytest.approx(score.value, rel=1e-12)
     other = SlicedWasserstein(projection_seed=1).measure(Side(features=x), Side(features=y))
     assert other.value != score.value
+
+
+def test_potentials_lie_halfway_between_the_two_extreme_ones() -> None:
+    # −3, 5 and 100 go to −4, 0 and 102, which costs 1, 5 and 2. As −3 is only 3 from 0, f₁ ≤ f₂ + 3 − 5 is all that
+    # binds: the largest f that is nowhere above 0 is (−2, 0, 0), the least that is nowhere below it (0, 2, 0).
+    f = np.array([-1.0, 1.0, 0.0])
+    g = np.array([1.0, 5.0, 2.0]) - f
+    real, generated = Side(features=np.array([[-3.0], [5.0], [100.0]])), Side(features=np.array([[-4.0], [0], [102]]))
+    interval = Wasserstein().measure(real, generated, intervals=True).interval
+    assert isinstance(interval, Interval)
+    assert interval.generated_error == pytest.approx((g.var(ddof=1) / 3) ** 0.5)
+    assert interval.standard_error == pytest.approx(((f.var(ddof=1) + g.var(ddof=1)) / 3) ** 0.5)
+
+
+@pytest.mark.parametrize("metric", [Wasserstein(), SlicedWasserstein(projections=3)])
+def test_a_set_that_does_not_vary_causes_no_variance(metric: Metric) -> None:
+    varied, constant = Side(features=np.array([[1.0], [2.0], [4.0], [9.0]])), Side(features=np.zeros((4, 1)))
+    spread = ((9 + 4 + 0 + 25) / 3 / 4) ** 0.5  # of the distances 1, 2, 4 and 9
+    for real, generated, caused in ((varied, constant, 0.0), (constant, varied, spread)):
+        score = metric.measure(real, generated, intervals=True)
+        assert score.value == pytest.approx(4)
+        assert isinstance(score.interval, Interval)
+        assert score.interval.generated_error == pytest.approx(caused, abs=1e-12)
+        assert score.interval.standard_error == pytest.approx(spread)

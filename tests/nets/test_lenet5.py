@@ -1,9 +1,11 @@
+from hashlib import sha256
+
 import pytest
 import torch
 
 from service.nets.activations import squash
 from service.nets.layers import count_macs, count_parameters, layer_table
-from service.nets.lenet5 import C3_INPUTS, LeNet5, SparseConv2d, SubSampling, digit_codes
+from service.nets.lenet5 import LeNet5, SparseConv2d, SubSampling, digit_codes
 
 ONE = torch.zeros(1, 1, 32, 32)
 
@@ -39,13 +41,24 @@ def test_each_layer_has_the_papers_size_and_receptive_field() -> None:
     assert [row.receptive_field for row in rows.values()] == [5, 6, 14, 16, 32, 32, 32]
 
 
+# Table I as the paper prints it: a row for each map of S2, a column for each map of C3.
+TABLE_ONE = """
+X . . . X X X . . X X X X . X X
+X X . . . X X X . . X X X X . X
+X X X . . . X X X . . X . X X X
+. X X X . . X X X X . . X . X X
+. . X X X . . X X X X . X X . X
+. . . X X X . . X X X X . X X X
+"""
+
+
 def test_c3_is_connected_as_table_one_says() -> None:
-    assert sum(map(len, C3_INPUTS)) == 60
-    layer = SparseConv2d(C3_INPUTS, 5)
+    printed = [[cell == "X" for cell in line.split()] for line in TABLE_ONE.strip().splitlines()]
+    layer = LeNet5().C3
     x = torch.zeros(1, 6, 5, 5, requires_grad=True)
-    for place, maps in enumerate(C3_INPUTS):
+    for place in range(16):
         (seen,) = torch.autograd.grad(layer(x)[0, place].sum(), x)
-        assert tuple(seen[0].abs().sum(dim=(1, 2)).nonzero().flatten().tolist()) == maps
+        assert (seen[0].abs().sum(dim=(1, 2)) > 0).tolist() == [row[place] for row in printed]
 
 
 def test_sparse_convolution_is_the_sum_over_its_connections() -> None:
@@ -94,3 +107,28 @@ def test_the_output_is_minus_the_squared_distance_to_each_code() -> None:
 def test_weights_are_drawn_within_the_papers_bounds(name: str, bound: float) -> None:
     weight = LeNet5().get_parameter(f"{name}.weight")
     assert 0.9 * bound < weight.abs().max() <= bound
+
+
+TWO_AND_FOUR = """
+..###.. ....#..
+.#...#. ...##..
+#.....# ...##..
+......# ..#.#..
+......# .#..#..
+.....#. .#..#..
+....#.. #...#..
+...#... #######
+..#.... ....#..
+.#..... ....#..
+#...... ....#..
+####### ....#..
+"""
+CODES_SHA256 = "d3f549401bafe63cae57645dea344ae09e028c059fd7fdca1841e3d859839165"
+
+
+def test_the_codes_are_the_drawings_that_stored_weights_were_trained_to_show() -> None:
+    inked = digit_codes().view(10, 12, 7) > 0
+    for digit, column in ((2, 0), (4, 1)):
+        drawn = [line.split()[column] for line in TWO_AND_FOUR.strip().splitlines()]
+        assert inked[digit].tolist() == [[pixel == "#" for pixel in row] for row in drawn]
+    assert sha256(inked.numpy().tobytes()).hexdigest() == CODES_SHA256

@@ -11,7 +11,8 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from serving import PATIENCE_S, Service, is_alive, until
+from serving import Service, is_alive
+from waiting import PATIENCE_S, until
 
 from service.errors import ConfigurationError
 from service.imaging import encode_png
@@ -68,12 +69,15 @@ def test_a_running_supervisor_holds_nothing_of_its_childrens_work(service: Servi
 
 @pytest.mark.slow
 def test_metrics_of_one_front_count_for_all_processes(service: Service) -> None:
-    before = httpx.get(f"{service.url}/metrics", timeout=PATIENCE_S).text
-    assert {classify(service.url).status_code for _ in range(30)} == {200}
-    after = [httpx.get(f"{service.url}/metrics", timeout=PATIENCE_S).text for _ in range(4)]
+    def told() -> str:
+        return httpx.get(f"{service.url}/metrics", timeout=PATIENCE_S).text
+
     answered = 'chapterhouse_requests_total{code="200",endpoint="/classify"}'
     rows = 'chapterhouse_batch_rows_sum{model="lenet5-none"}'
-    for text in after:
+    before = told()
+    assert {classify(service.url).status_code for _ in range(30)} == {200}
+    until(lambda: sum_of(told(), answered) - sum_of(before, answered) == 30)  # an answer is counted once it is sent
+    for text in (told() for _ in range(4)):
         assert sum_of(text, answered) - sum_of(before, answered) == 30
         assert sum_of(text, rows) - sum_of(before, rows) == 30
         for role, count in (("front", 2), ("engine", 1), ("evaluator", 1)):
@@ -85,7 +89,7 @@ def test_metrics_of_one_front_count_for_all_processes(service: Service) -> None:
 def test_an_engine_killed_under_load_leaves_no_request_without_an_answer(service: Service) -> None:
     over = threading.Event()
     statuses: list[Counter[int]] = []
-    load = threading.Thread(target=lambda: statuses.append(asyncio.run(ask_until(service.url, over, 16))))
+    load = threading.Thread(target=lambda: statuses.append(asyncio.run(ask_until(service.url, over, 16))), daemon=True)
     load.start()
     try:
         for _ in range(2):
@@ -94,7 +98,7 @@ def test_an_engine_killed_under_load_leaves_no_request_without_an_answer(service
             service.wait_until_ready()
     finally:
         over.set()
-        load.join()
+        load.join(PATIENCE_S)
     [ended] = statuses
     assert set(ended) <= {200, 503}, ended
     assert ended[200] > 0
@@ -135,7 +139,7 @@ def test_an_evaluator_that_is_killed_comes_back(service: Service) -> None:
 def test_a_second_service_on_the_port_says_so_and_ends(service: Service, tmp_path: Path) -> None:
     port = int(service.url.rpartition(":")[2])
     with Service(tmp_path, PORT=port) as second:
-        assert second.wait() == 2
+        assert second.exit_status() == 2
         assert f"chapterhouse: Cannot listen on 127.0.0.1:{port}: Address already in use" in second.log
         assert "Is another service running there?" in second.log
         assert "Traceback" not in second.log
@@ -157,7 +161,7 @@ def test_a_body_over_the_limit_is_refused_while_it_is_still_being_sent(service: 
 
 @pytest.mark.slow
 def test_sigterm_finishes_what_is_open_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    with Service(tmp_path, FRONTS=2) as service:
+    with Service(tmp_path, FRONTS=2, DRAIN_TIMEOUT_S=PATIENCE_S) as service:
         service.wait_until_ready()
         family = [pid for role in ("front", "engine", "evaluator") for pid in service.children(role)]
         assert len(family) == 4
@@ -169,7 +173,7 @@ def test_sigterm_finishes_what_is_open_and_leaves_nothing_behind(tmp_path: Path)
             whole = b"".join([first, *pieces])
         with np.load(io.BytesIO(whole)) as arrays:
             assert arrays["images"].shape == (5_000, 28, 28, 1)
-        assert service.wait() == 0
+        assert service.exit_status() == 0
         until(lambda: not any(map(is_alive, family)))
         assert "Traceback" not in service.log
 
@@ -211,7 +215,7 @@ def test_a_setting_that_cannot_be_ends_it_with_a_sentence(
     tmp_path: Path, settings: dict[str, str], sentence: str
 ) -> None:
     with Service(tmp_path, **settings) as service:
-        assert service.wait() == 2
+        assert service.exit_status() == 2
         assert sentence in service.log
         assert "chapterhouse: " in service.log
         assert "Traceback" not in service.log

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from doubles import CLASSIFIER, Echo, add_card, add_model
 
 from service.errors import ConfigurationError, InvalidManifest, UntrustedWeights
@@ -47,3 +48,12 @@ def test_a_batch_is_its_shares_in_order_and_zeros_after_them() -> None:
     batch = Batch(Call("m", "v"), [Share(works[0], 1, 3), Share(works[1], 0, 1)], 4)
     [gathered] = gather(batch)
     np.testing.assert_array_equal(gathered, [[7, 7], [7, 7], [8, 8], [0, 0]])
+
+
+def test_a_device_is_lost_by_an_error_of_its_accelerator_and_by_no_other() -> None:
+    device = Device("cpu", threads=1)
+    assert not device.is_lost(torch.AcceleratorError("an illegal memory access was encountered"))
+    device._device = torch.device("cuda")  # a device that need not be there to be asked
+    assert device.is_lost(torch.AcceleratorError("an illegal memory access was encountered"))
+    assert not device.is_lost(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    device.close()

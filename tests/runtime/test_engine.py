@@ -16,6 +16,7 @@ from doubles import (
     likely,
     worked_on,
 )
+from waiting import eventually
 
 from service.errors import (
     DeadlineExceeded,
@@ -48,7 +49,7 @@ def start(engine: LocalEngine, call: Call, *firsts: int, lane: Lane = Lane.INTER
 async def hold(engine: LocalEngine) -> "asyncio.Task[Array]":
     """Put one image into the slow model and wait until the device is busy with it."""
     held = start(engine, SLOW, 250)
-    await asyncio.to_thread(Slow.entered.wait, 60)
+    await eventually(Slow.entered.is_set)
     return held
 
 
@@ -329,7 +330,7 @@ async def test_an_engine_that_stops_finishes_what_it_has(store: ModelStore) -> N
         held = await hold(engine)
         waiting = [start(engine, SLOW, 1), start(engine, ECHO, 2), start(engine, ECHO, 3, lane=Lane.BULK)]
         await turns()
-        asyncio.get_running_loop().call_later(0.05, Slow.let_go.set)
+        asyncio.get_running_loop().call_soon(Slow.let_go.set)  # it stops by then
     answers = await asyncio.gather(held, *waiting)
     np.testing.assert_allclose(np.concatenate(answers), echoed(250, 1, 2, 3), atol=1e-6)
     with pytest.raises(EngineUnavailable):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from doubles import BAD, echoed, images, likely
 from runtime.behind import Answering
+from waiting import eventually
 
 from service.errors import DeadlineExceeded, EngineUnavailable, ModelFailed, Overloaded
 from service.runtime.calls import Call, EngineClient, Lane
@@ -18,6 +19,7 @@ from service.runtime.engine import Engine
 from service.runtime.in_process import LocalEngine
 from service.runtime.listener import Listener
 from service.runtime.pool import EnginePool
+from service.runtime.work import Work
 from service.store import ModelStore
 from service.telemetry.instruments import Instruments
 
@@ -95,22 +97,35 @@ async def test_across_a_socket(store: ModelStore, sockets: Path) -> None:
     await engine.stop()
 
 
+class Shaky(Answering):
+    """Hangs up on every third submission, and on all that it has not answered by then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.listener: Listener | None = None
+        self.hung_up = 0
+
+    def enqueue(self, work: Work) -> None:
+        if len(self.works) % 3 < 2:
+            super().enqueue(work)
+            return
+        self.works.append(work)
+        self.hung_up += 1
+        assert self.listener is not None
+        for connection in list(self.listener.connections):
+            connection.close()
+
+
 async def test_while_one_engine_of_two_hangs_up_again_and_again(sockets: Path) -> None:
-    listeners = [Listener(Answering()), Listener(Answering())]
+    shaky = Shaky()
+    listeners = [Listener(Answering()), Listener(shaky)]
+    shaky.listener = listeners[1]
     paths = [sockets / "steady.sock", sockets / "shaky.sock"]
     for listener, path in zip(listeners, paths, strict=True):
         await listener.listen(path)
     pool = EnginePool(paths)
     await pool.start()
-    over = asyncio.Event()
-
-    async def shake() -> None:
-        while not over.is_set():
-            for connection in list(listeners[1].connections):
-                connection.close()
-            await asyncio.sleep(0.005)
-
-    shaking = asyncio.create_task(shake())
+    await eventually(lambda: len(pool._links) == 2)
     answered = 0
     arrays = [np.full((1, 3), number) for number in range(500)]
     for start in range(0, 500, 50):
@@ -121,9 +136,8 @@ async def test_while_one_engine_of_two_hangs_up_again_and_again(sockets: Path) -
         for array, end in zip(several, ends, strict=True):
             assert isinstance(end, EngineUnavailable) or end[0].tolist() == array.tolist()  # type: ignore[index]
         answered += sum(isinstance(end, list) for end in ends)  # the others were lost twice
-    over.set()
     assert answered
-    await shaking
+    assert shaky.hung_up > 1
     await pool.stop()
     for listener in listeners:
         await listener.close()

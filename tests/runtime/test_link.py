@@ -141,3 +141,13 @@ async def test_a_stream_that_is_not_ours_is_hung_up_on(sockets: Path) -> None:
         writer.close()
         await writer.wait_closed()
         assert link.outstanding == 0
+
+
+async def test_what_was_answered_is_forgotten_and_not_cancelled_when_its_caller_hangs_up(sockets: Path) -> None:
+    async with linked(behind := Answering(), sockets) as (link, listener):
+        await submit(link, np.zeros(1))
+        link.close()
+        while listener.connections:  # noqa: ASYNC110 - the listener tells nobody
+            await asyncio.sleep(0)
+        assert len(behind.works) == 1
+        assert behind.cancelled == []

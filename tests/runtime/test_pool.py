@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from doubles import BAD, add_doubles, echoed, images
 from runtime.behind import Answering, Behind
+from waiting import PATIENCE_S, eventually
 
 from service.errors import EngineUnavailable, ModelFailed
 from service.runtime.calls import Call, LoadedModel
@@ -27,8 +28,7 @@ async def listening(behind: Behind, path: Path) -> Listener:
 
 
 async def connected(pool: EnginePool, count: int) -> None:
-    while len(pool._links) < count:  # noqa: ASYNC110 - the pool has no word for it, its users need none
-        await asyncio.sleep(0.005)
+    await eventually(lambda: len(pool._links) >= count)  # the pool has no word for it, its users need none
 
 
 class Dying(Behind):
@@ -181,15 +181,32 @@ async def test_a_model_that_kills_its_engine_fails_its_callers_and_nobody_later(
         await pool.submit(Call("failing", "classify"), [images(BAD)])
     with pytest.raises(EngineUnavailable):
         await pool.submit(Call("crashing", "classify"), [images(BAD)])
-    assert await asyncio.to_thread(engine.wait) == -9
+    assert await asyncio.to_thread(engine.wait, PATIENCE_S) == -9
     engine = start()
     await connected(pool, 1)
     [echo] = await pool.submit(Call("crashing", "classify"), [images(8)])
     np.testing.assert_allclose(echo, echoed(8), atol=1e-6)
     await pool.stop()
     engine.terminate()
-    assert await asyncio.to_thread(engine.wait) == 0
+    assert await asyncio.to_thread(engine.wait, PATIENCE_S) == 0
     engine = start()
     os.close(write)
     os.close(read)
-    assert await asyncio.to_thread(engine.wait) == 1
+    assert await asyncio.to_thread(engine.wait, PATIENCE_S) == 1
+
+
+async def test_that_an_engine_was_lost_is_told_at_once(sockets: Path) -> None:
+    listener = await listening(Behind(held={"echo": LoadedModel("1", "ready", "cpu")}), sockets / "0.sock")
+    pool = EnginePool([sockets / "0.sock"])
+    told = asyncio.Event()
+    pool.on_status = told.set
+    await pool.start()
+    await asyncio.wait_for(told.wait(), PATIENCE_S)
+    assert pool.models().keys() == {"echo"}
+    [link] = pool._links
+    told.clear()
+    await listener.close()
+    await asyncio.wait_for(link.closed.wait(), PATIENCE_S)
+    assert told.is_set()
+    assert pool.models() == {}
+    await pool.stop()

@@ -147,3 +147,7 @@ def test_every_row_is_taken_once_and_none_of_what_was_discarded_before(
     for place, work in enumerate(works):
         rows = before[place] if work in unwanted else work.rows
         assert taken[place] == list(range(rows))
+
+
+def test_a_queue_is_as_long_as_both_its_lanes() -> None:
+    assert len(queue_of(work_of(2)[0], work_of(3, lane=Lane.BULK)[0])) == 5

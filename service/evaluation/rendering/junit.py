@@ -35,7 +35,9 @@ def _case(suite: Element, check: Check, report: Report) -> None:
     seconds = f"{report.timing.get(metric, 0.0):.3f}"
     described = {"classname": f"{SUITE}.{metric}", "name": check.threshold, "time": seconds}
     case = SubElement(suite, "testcase", {name: _clean(value) for name, value in described.items()})
-    if not check.passed:
+    if check.passed:
+        SubElement(case, "system-out").text = _clean(f"{check.threshold} holds: {outcome(check)}")
+    else:
         sentence = _clean(f"{check.threshold} does not hold: {outcome(check)}")
         SubElement(case, "failure", {"type": "threshold", "message": sentence}).text = sentence
 

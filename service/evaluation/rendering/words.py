@@ -79,11 +79,13 @@ def headline(report: Report) -> str:
         return "Measured, not judged"
     total = len(report.verdict.checks)
     failed = sum(not check.passed for check in report.verdict.checks)
+    open_still = sum(check.outcome == "inconclusive" for check in report.verdict.checks)
+    doubt = f"; {'it is' if total == 1 else f'{open_still} of them'} inconclusive" if open_still else ""
     if not failed:
-        return "Passed: the check holds" if total == 1 else f"Passed: all {total} checks hold"
+        return f"Passed: {'the check holds' if total == 1 else f'all {total} checks hold'}{doubt}"
     if total == 1:
-        return "Failed: the check does not hold"
-    return f"Failed: {failed} of {total} checks {'does' if failed == 1 else 'do'} not hold"
+        return f"Failed: the check does not hold{doubt}"
+    return f"Failed: {failed} of {total} checks {'does' if failed == 1 else 'do'} not hold{doubt}"
 
 
 def subject(report: Report) -> str:
@@ -105,7 +107,8 @@ def outcome(check: Check) -> str:
     """What a check found, to as many digits as tell the value from its limit."""
     if check.value is None:
         return "the report has no such number"
-    found = f"it is {number(check.value, 6)}"
+    doubt = ", and its interval lies on both sides" if check.outcome == "inconclusive" else ""
+    found = f"it is {number(check.value, 6)}{doubt}"
     compared = check.baseline
     if compared is None:
         return found

@@ -5,6 +5,9 @@ cancels: the difference varies by the two generated sets alone, which were drawn
 
     d ± z √(s²new + s²old),   s = standard error with the reference held fixed
 
+Of m metrics each is given 5 %/m (Bonferroni), so that all together call a generator worse than itself in 5 % of cases
+at most, however the metrics depend on each other.
+
 A metric is worse where this whole interval lies on the worse side of zero; one with an ideal, where it is further from
 it by more than half the interval. Where a metric has no interval there is nothing to weigh the difference with, and any
 step to the worse side, beyond rounding, is one too many.
@@ -12,13 +15,15 @@ step to the worse side, beyond rounding, is one too many.
 
 import math
 from collections.abc import Collection, Mapping
+from statistics import NormalDist
 from typing import Any
 
 from service.errors import NotComparable
 from service.evaluation.report.schema import Check, Comparison, MetricEntry, Report
 from service.metrics.registry import metric_type
 
-QUANTILE = 1.959963984540054  # of the normal distribution, for the level of 0.95
+ERRORS = 0.05
+"""How often a generator may be called worse than itself, by all metrics together."""
 ROUNDING = 1e-9
 EVEN = 0.5  # the ideal of reports that do not say theirs
 
@@ -59,7 +64,9 @@ def check_reference(baseline: Report, sha256: str, name: str | None) -> None:
 
 def compare(baseline: Report, entries: Mapping[str, MetricEntry]) -> tuple[Check, ...]:
     """A check for each metric that both have. Raises NotComparable where there is none: nothing would be judged."""
-    checks = tuple(_check(name, entry, baseline) for name, entry in entries.items() if name in baseline.metrics)
+    shared = [name for name in entries if name in baseline.metrics]
+    level = 1 - ERRORS / max(1, len(shared))
+    checks = tuple(_check(name, entries[name], baseline, level) for name in shared)
     if not checks:
         raise NotComparable(
             f"The baseline {baseline.id} has {', '.join(baseline.metrics)}; of these samples {', '.join(entries)} can "
@@ -87,15 +94,25 @@ def unlike(baseline: Report, entries: Collection[str], versions: Mapping[str, st
     return tuple(said)
 
 
-def _check(name: str, now: MetricEntry, baseline: Report) -> Check:
+def _check(name: str, now: MetricEntry, baseline: Report, level: float) -> Check:
     then = baseline.metrics[name]
     difference = now.value - then.value
-    interval = _interval(difference, now, then)
+    interval = _interval(difference, now, then, level)
     worse = _badness(name, now) - _badness(name, then)
     doubt = ROUNDING * max(abs(now.value), abs(then.value)) if interval is None else (interval[1] - interval[0]) / 2
-    compared = Comparison(evaluation=baseline.id, value=then.value, difference=difference, interval=interval)
+    compared = Comparison(
+        evaluation=baseline.id,
+        value=then.value,
+        difference=difference,
+        interval=interval,
+        level=None if interval is None else level,
+    )
     return Check(
-        threshold=f"{name} not worse than {baseline.id}", value=now.value, passed=worse <= doubt, baseline=compared
+        threshold=f"{name} not worse than {baseline.id}",
+        value=now.value,
+        passed=worse <= doubt,
+        outcome="passed" if worse <= doubt else "failed",
+        baseline=compared,
     )
 
 
@@ -107,11 +124,11 @@ def _badness(name: str, entry: MetricEntry) -> float:
     return entry.value if better == "lower" else -entry.value
 
 
-def _interval(difference: float, now: MetricEntry, then: MetricEntry) -> tuple[float, float] | None:
+def _interval(difference: float, now: MetricEntry, then: MetricEntry, level: float) -> tuple[float, float] | None:
     errors = [now.generated_error, then.generated_error]
     if errors[0] is None or errors[1] is None:
         return None
-    reach = QUANTILE * math.hypot(errors[0], errors[1])
+    reach = NormalDist().inv_cdf((1 + level) / 2) * math.hypot(errors[0], errors[1])
     return difference - reach, difference + reach
 
 

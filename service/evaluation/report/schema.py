@@ -42,11 +42,24 @@ class Extraction(_Written):
     device: str | None = Field(None, description="What the extractor ran on.")
 
 
+class Copies(_Written):
+    """How many generated samples are reference samples."""
+
+    exact: int | None = Field(description="The same pixels, or the same features; null where the reference says none.")
+    near: int | None = Field(
+        description="Beside them those whose features are those of a reference sample, or as good as that; null where"
+        " no features of the reference are kept."
+    )
+
+
 class NoiseFloor(_Written):
-    """What the metric reads on the reference alone: a score near it says nothing."""
+    """What the metric reads on real samples alone, at the sizes of this evaluation: a score near it says nothing."""
 
     value: FiniteFloat
-    sizes: tuple[int, ...] = Field(description="Samples in each of the parts compared.")
+    spread: FiniteFloat | None = Field(
+        None, description="Standard deviation from one set of real samples to the next; null in older reports."
+    )
+    sizes: tuple[int, ...] = Field(description="Samples that the value is for.")
     how: str
 
 
@@ -66,6 +79,9 @@ class MetricEntry(BaseModel):
     )
     noise_floor: NoiseFloor | None
     noise_floor_reason: str | None = Field(description="Why there is no noise floor.")
+    times_floor: FiniteFloat | None = Field(
+        None, description="How many times the floor the value is; null where the score does not fall to 0."
+    )
 
     def number(self, part: str) -> float | None:
         """The number that a threshold names: the value for "", else a part; None where it is null."""
@@ -90,6 +106,12 @@ class Comparison(_Written):
     interval: tuple[FiniteFloat, FiniteFloat] | None = Field(
         description="Of the difference, the reference held fixed; null where one of the two scores has no interval."
     )
+    level: float | None = Field(
+        None, description="Of that interval: so high that all comparisons of a verdict together err in 5 % of cases."
+    )
+
+
+Outcome = Literal["passed", "failed", "inconclusive"]
 
 
 class Check(_Written):
@@ -98,13 +120,19 @@ class Check(_Written):
     threshold: str
     value: float | None = Field(description="Null where the report has no such number, which fails the check.")
     passed: bool
+    outcome: Outcome | None = Field(
+        None, description="`inconclusive` where the value's interval lies on both sides of the threshold."
+    )
     baseline: Comparison | None = Field(None, description="What the check compares with, if that is no number.")
 
 
 class Verdict(_Written):
-    """Whether every check held."""
+    """Whether every check held: by its value, unless the request says what counts where that is inconclusive."""
 
     passed: bool
+    outcome: Outcome | None = Field(
+        None, description="`failed` if one check surely fails, else `inconclusive` if one is; null in older reports."
+    )
     checks: tuple[Check, ...]
 
 
@@ -119,6 +147,7 @@ class Report(_Written):
     features: Extraction
     metrics: dict[str, MetricEntry]
     options: dict[str, dict[str, Any]] = Field({}, description="What each metric was computed with.")
+    copies: Copies | None = Field(None, description="Generated samples that are copies of the reference's.")
     warnings: tuple[str, ...] = ()
     verdict: Verdict | None = Field(None, description="Null without thresholds and baseline.")
     timing: dict[str, float] = Field({}, description="Seconds of each step, some of which overlap, and of all.")

@@ -1,4 +1,4 @@
-"""Thresholds such as `fid<=30,inception_score.std<=1`: read when they arrive, applied when the scores are there."""
+"""Thresholds such as `fid<=1,inception_score.std<=1`: read when they arrive, applied when the scores are there."""
 
 import math
 import operator
@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from service.errors import InvalidRequest
-from service.evaluation.report.schema import Check, MetricEntry, Verdict
+from service.evaluation.report.schema import Check, MetricEntry, Outcome, Verdict
 from service.metrics.registry import METRICS
+from service.schemas import Inconclusive
 
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -52,22 +53,37 @@ def parse_thresholds(text: str, measured: Collection[str]) -> tuple[Threshold, .
 
 
 def apply_thresholds(
-    thresholds: Sequence[Threshold], metrics: Mapping[str, MetricEntry], compared: Sequence[Check] = ()
+    thresholds: Sequence[Threshold],
+    metrics: Mapping[str, MetricEntry],
+    compared: Sequence[Check] = (),
+    *,
+    inconclusive: Inconclusive | None = None,
 ) -> Verdict | None:
     """The verdict, with the checks against a baseline after those of the thresholds; None without any.
 
-    A number that the report has as null fails its check.
+    A number that the report has as null fails its check. A check whose value's interval lies on both sides of the
+    threshold is inconclusive; what that counts as the caller may say, else the value decides.
     """
-    checks = (*(_check(threshold, metrics[threshold.metric]) for threshold in thresholds), *compared)
+    judged = (_check(threshold, metrics[threshold.metric], inconclusive) for threshold in thresholds)
+    checks = (*judged, *compared)
     if not checks:
         return None
-    return Verdict(passed=all(check.passed for check in checks), checks=checks)
+    outcomes = {check.outcome for check in checks}
+    return Verdict(
+        passed=all(check.passed for check in checks),
+        outcome="failed" if "failed" in outcomes else "inconclusive" if "inconclusive" in outcomes else "passed",
+        checks=checks,
+    )
 
 
-def _check(threshold: Threshold, entry: MetricEntry) -> Check:
+def _check(threshold: Threshold, entry: MetricEntry, inconclusive: Inconclusive | None) -> Check:
     value = entry.number(threshold.part)
     passed = value is not None and OPERATORS[threshold.comparison](value, threshold.limit)
-    return Check(threshold=threshold.text, value=value, passed=passed)
+    outcome: Outcome = "passed" if passed else "failed"
+    if not threshold.part and entry.interval is not None and entry.interval[0] < threshold.limit < entry.interval[1]:
+        outcome = "inconclusive"
+        passed = passed if inconclusive is None else inconclusive == "pass"
+    return Check(threshold=threshold.text, value=value, passed=passed, outcome=outcome)
 
 
 def _parse(word: str, measured: Collection[str]) -> Threshold:

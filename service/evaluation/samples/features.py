@@ -68,9 +68,16 @@ def feature_samples(arrays: Arrays, reading: Reading) -> Samples:
         logits=ordered.get("logits"),
         probabilities=ordered.get("probabilities"),
         as_sent=rank,
+        digests=_digests_of(ordered["features"]),
         understood=" with ".join(words),
         warnings=(*warnings, *found.warnings),
     )
+
+
+def _digests_of(features: NDArray[Any]) -> NDArray[np.uint8]:
+    """Of each row alone (n, 16), whatever lies beside it."""
+    joined = b"".join(digest(row.astype(np.float64)) for row in features)
+    return np.frombuffer(joined, np.uint8).reshape(len(features), -1)
 
 
 def _check_certainty(name: str, rows: NDArray[Any]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from service.metrics.statistics import Statistics
 FAULTS_NAMED = 3
 
 RowNumbers = NDArray[np.intp]
+Digested = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,6 +32,7 @@ class Samples:
     features, logits, probabilities: (n, d) and (n, classes), of the last two at most one
     count:   n; None for statistics
     sha256:  of the content, the same for the same samples in any order and packing
+    digests: uint8 (n, 16) of what each sample is, its pixels or its features; of equal samples equal
     as_sent: the rows in the caller's order: an archive's by name, as Python sorts strings, an array's as they lie
     understood: what the file was taken for, in words
     """
@@ -43,6 +45,7 @@ class Samples:
     probabilities: NDArray[Any] | None = None
     statistics: Statistics | None = None
     as_sent: RowNumbers | None = None
+    digests: Digested | None = None
     understood: str = ""
     warnings: tuple[str, ...] = ()
 
@@ -95,6 +98,7 @@ def samples_of(images: Iterable[Fitted | Fault], reading: Reading, understood: s
         spool.digests.content_sha256("images"),
         images=pixels,
         as_sent=spool.as_sent(),
+        digests=spool.digests.ordered(),
         understood=understood.format(count=count, shape=spool.shape_words),
         warnings=(*_passed_over(foreign), *_skipped(faults, count + len(faults)), *spool.warnings),
     )

@@ -166,15 +166,18 @@ class Digests:
         high, low = np.frombuffer(bytes(self._joined), ">u8").reshape(-1, 2).T
         return np.lexsort((low, high))
 
+    def ordered(self) -> NDArray[np.uint8]:
+        """All of them (n, 16), sorted."""
+        return np.frombuffer(bytes(self._joined), np.uint8).reshape(-1, DIGEST_BYTES)[self.order()]
+
     def content_sha256(self, kind: str) -> str:
         """The sha256 of a set of this kind: the same whatever the order, the packing and the names of its files."""
-        rows = np.frombuffer(bytes(self._joined), np.uint8).reshape(-1, DIGEST_BYTES)
-        return sha256(kind.encode() + rows[self.order()].tobytes()).hexdigest()
+        return sha256(kind.encode() + self.ordered().tobytes()).hexdigest()
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """A sentence where samples are exact copies of others."""
-        rows = np.frombuffer(bytes(self._joined), np.uint8).reshape(-1, DIGEST_BYTES)[self.order()]
+        rows = self.ordered()
         copies = int((rows[1:] == rows[:-1]).all(axis=1).sum())
         return (f"{copies:,} of {len(rows):,} samples are exact copies of others.",) if copies else ()
 

@@ -1,11 +1,11 @@
 import threading
-import time
 
 import pytest
+from waiting import PATIENCE_S
 
 from service.errors import EvaluationNotFound
 from service.evaluation.queue import jobs as module
-from service.evaluation.queue.database import Database
+from service.evaluation.queue.database import EVALUATIONS, Database
 from service.evaluation.queue.jobs import ATTEMPTS_LIMIT, JobKind, Jobs
 from service.evaluation.queue.migrations import migrate
 
@@ -73,7 +73,6 @@ def test_the_oldest_evaluation_is_claimed_first(jobs: Jobs) -> None:
 def test_what_a_dead_evaluator_held_is_another_ones_when_its_lease_runs_out(jobs: Jobs) -> None:
     jobs.accept("a", {})
     first = jobs.claim("one")
-    time.sleep(0.01)
     second = jobs.claim("two")
     assert first is not None
     assert second is not None
@@ -87,7 +86,6 @@ def test_an_evaluation_that_kills_its_evaluator_every_time_is_failed_with_the_re
     jobs.accept("a", {})
     for _ in range(ATTEMPTS_LIMIT):
         assert jobs.claim("one") is not None
-        time.sleep(0.01)
     assert jobs.claim("one") is None
     job = jobs.get("a")
     assert job.status == "failed"
@@ -136,11 +134,11 @@ def test_many_evaluators_claim_every_evaluation_once(database: Database) -> None
             if job := mine.claim(owner):
                 claimed.append(job.id)
 
-    threads = [threading.Thread(target=claim, args=(str(owner),)) for owner in range(6)]
+    threads = [threading.Thread(target=claim, args=(str(owner),), daemon=True) for owner in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(PATIENCE_S)
     assert sorted(claimed) == [f"{name:02}" for name in range(24)]
 
 
@@ -214,3 +212,64 @@ def test_only_what_is_over_can_be_forgotten(jobs: Jobs) -> None:
     jobs.forget(["a", "b"])
     assert jobs.ids() == jobs.ids("queued", "running") == {"b"}
     assert jobs.ids("finished") == set()
+
+
+def test_a_claim_that_is_renewed_is_nobody_elses(jobs: Jobs) -> None:
+    jobs.accept("a", {})
+    job = jobs.claim("one")
+    assert job is not None
+    assert jobs.renew(job, "one", 0.5)
+    assert jobs.claim("two") is None
+
+
+def test_renewing_prolongs_a_lease_that_would_have_run_out(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs.accept("a", {})
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "LEASE_S", -1.0)
+        job = jobs.claim("one")
+    assert job is not None
+    assert jobs.renew(job, "one", 0.5)
+    assert jobs.claim("two") is None
+
+
+def test_an_evaluator_that_claims_again_does_not_end_its_earlier_attempt(jobs: Jobs) -> None:
+    jobs.accept("a", {})
+    first = jobs.claim("one")
+    jobs.release("one")
+    second = jobs.claim("one")
+    assert first is not None
+    assert second is not None
+    assert not jobs.renew(first, "one", 0.9)
+    assert not jobs.fail(first, "one", {"title": "no"})
+    assert not jobs.give_back(first, "one")
+    assert not jobs.finish(first, "one", {"fid": 1})
+    assert (jobs.get("a").status, jobs.get("a").progress, jobs.get("a").attempt) == ("running", 0.0, 2)
+    assert jobs.finish(second, "one", {"fid": 2})
+
+
+def test_the_dead_of_another_state_directory_release_nothing_here(database: Database) -> None:
+    here, there = Jobs(database, home="here"), Jobs(database, home="there")
+    here.accept("a", {})
+    assert here.claim("one") is not None
+    there.release("one")
+    assert here.claim("two") is None
+    here.release("one")
+    assert here.claim("two") is not None
+
+
+def test_rows_of_the_first_version_which_name_no_home_are_anybodys(database: Database) -> None:
+    jobs = Jobs(database, home="here")
+    jobs.accept("a", {})
+    with database.writing() as connection:
+        connection.execute(EVALUATIONS.update().values(home=None))
+    assert jobs.claim("one") is not None
+
+
+def test_only_a_report_that_was_finished_is_given_again(jobs: Jobs, database: Database) -> None:
+    jobs.accept("a", {})
+    job = jobs.claim("one")
+    assert job is not None
+    jobs.finish(job, "one", {"id": "a", "inputs_sha256": "x"})
+    with database.writing() as connection:
+        connection.execute(EVALUATIONS.update().values(status="cancelled"))
+    assert jobs.finished_like("x") is None

@@ -4,6 +4,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from waiting import PATIENCE_S
+
 from service.evaluation.queue.workers import Workers, home_of
 
 HOLD = """
@@ -44,6 +46,6 @@ def test_a_process_that_is_killed_is_gone_at_once(tmp_path: Path) -> None:
         name = process.stdout.readline().strip()
         assert not Workers(tmp_path).is_gone(name)
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.wait(PATIENCE_S)
     assert Workers(tmp_path).is_gone(name)
     assert list((tmp_path / "evaluators").iterdir()) == []

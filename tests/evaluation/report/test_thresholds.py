@@ -3,6 +3,8 @@ import pytest
 from service.errors import InvalidRequest
 from service.evaluation.report.schema import MetricEntry, NoiseFloor
 from service.evaluation.report.thresholds import apply_thresholds, parse_thresholds
+from service.metrics import registry
+from service.schemas import Inconclusive
 
 MEASURED = ("fid", "inception_score")
 
@@ -104,3 +106,60 @@ def test_every_wrong_threshold_is_named_at_once() -> None:
         parse_thresholds("fidd<=30,fid<=30,fid.sdt>1", MEASURED)
     assert refused.value.errors is not None
     assert [error["message"].split(":")[0] for error in refused.value.errors] == ["'fidd<=30'", "'fid.sdt>1'"]
+
+
+def sure_to_a_tenth(value: float) -> MetricEntry:
+    return entry(value).model_copy(update={"interval": (0.9 * value, 1.1 * value), "interval_reason": None})
+
+
+@pytest.mark.parametrize(
+    ("limit", "asked", "passed", "outcome"),
+    [
+        (13.0, None, True, "inconclusive"),
+        (12.0, None, False, "inconclusive"),
+        (12.0, "pass", True, "inconclusive"),
+        (13.0, "fail", False, "inconclusive"),
+        (20.0, "fail", True, "passed"),
+        (1.0, "pass", False, "failed"),
+    ],
+)
+def test_a_threshold_inside_the_interval_is_inconclusive(
+    limit: float, asked: Inconclusive | None, outcome: str, *, passed: bool
+) -> None:
+    metrics = {"fid": sure_to_a_tenth(12.3456)}
+    verdict = apply_thresholds(parse_thresholds(f"fid<={limit}", metrics), metrics, inconclusive=asked)
+    assert verdict is not None
+    assert (verdict.passed, verdict.outcome) == (passed, outcome)
+    assert [check.outcome for check in verdict.checks] == [outcome]
+
+
+def test_one_sure_failure_is_a_failure() -> None:
+    metrics = {"fid": sure_to_a_tenth(12.3456), "kid": sure_to_a_tenth(5.0)}
+    verdict = apply_thresholds(parse_thresholds("fid<=12,kid<=1", metrics), metrics)
+    assert verdict is not None
+    assert verdict.outcome == "failed"
+
+
+def test_a_refusal_says_of_each_threshold_what_is_wrong_and_what_there_is() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        parse_thresholds("fid,fidd<=30,fid.sdt>1", MEASURED)
+    messages = [
+        "'fid': write it as metric<=30, metric.part>=0.5, with one of <=, <, >=, >",
+        f"'fidd<=30': there is no metric 'fidd'; there are {', '.join(registry.METRICS)}",
+        "'fid.sdt>1': fid has no part 'sdt'; it has "
+        + ", ".join(
+            (*registry.METRICS["fid"].about.parts, "interval.low", "interval.high", "standard_error", "noise_floor")
+        ),
+    ]
+    assert refused.value.errors == [{"field": "thresholds", "message": message} for message in messages]
+    assert refused.value.detail == "; ".join(messages) + "."
+
+
+@pytest.mark.parametrize("text", ["f" * 150, "," * 150])
+def test_a_refusal_repeats_a_hundred_letters_at_most(text: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        parse_thresholds(text, MEASURED)
+    assert refused.value.errors is not None
+    [error] = refused.value.errors
+    assert error["field"] == "thresholds"
+    assert error["message"].startswith(f"{text[:100]!r}: ")

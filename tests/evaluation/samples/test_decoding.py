@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from waiting import PATIENCE_S
 
 from service.errors import UnreadableArchive
 from service.evaluation.samples import decoding
@@ -16,7 +17,7 @@ def test_results_come_in_the_order_of_the_items_whichever_is_done_first(monkeypa
 
     def work(item: int) -> int:
         if item == 0:
-            assert later_is_done.wait(30)
+            assert later_is_done.wait(PATIENCE_S)
         if item == 2 * LOT_ITEMS - 1:
             later_is_done.set()
         return item * item

@@ -32,7 +32,8 @@ class Line(nn.Module):
         return scores
 
 
-REAL, FAKE = torch.tensor([0.5, -1.0, 2.0]), torch.tensor([-0.5, 1.5])
+# Their means differ: softplus(x) − softplus(−x) = x, so that with equal ones a sum of losses cannot tell who is real.
+REAL, FAKE = torch.tensor([0.5, -1.0, 2.0]), torch.tensor([-0.5, -1.5])
 
 
 def step(real: Tensor = REAL, fake: Tensor = FAKE) -> Step:

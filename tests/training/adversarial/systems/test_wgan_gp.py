@@ -64,3 +64,13 @@ def test_the_generator_raises_the_critics_mean() -> None:
     fake = torch.randn(5, 2)
     loss = WGANGP().generator_loss(Step(Line(1.0, 2.0), fake, fake))
     torch.testing.assert_close(loss.detach(), -(fake @ torch.tensor([1.0, 2.0])).mean())
+
+
+def test_the_slope_is_held_at_one_between_real_and_fake_samples() -> None:
+    critic = Line(1.0, 0.0)
+    WGANGP().discriminator_loss(Step(critic, torch.full((50, 2), 8.0), torch.zeros(50, 2)))
+    of_real, of_fake, between = critic.shown
+    assert (of_real.mean().item(), of_fake.mean().item()) == (8, 0)
+    assert between.mean().item() == pytest.approx(4, abs=1.5)
+    assert between.min() >= 0
+    assert between.max() < 8

@@ -1,0 +1,75 @@
+"""Generated samples that are reference samples: exact copies by their digests, near ones by their distances.
+
+A set that was copied from the reference scores as well as real samples do, and better than any generator.
+"""
+
+from collections.abc import Iterator
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.evaluation.report.schema import Copies
+from service.metrics.balls import NEIGHBOURS
+from service.metrics.metric import Side
+from service.metrics.neighbours import neighbourhood
+from service.metrics.samples import Rows
+
+Digested = NDArray[np.uint8]
+
+NEAR = 1e-3
+"""A near copy is closer to a reference sample than this share of the median distance between reference samples and
+their nearest others."""
+
+
+def exact_copies(generated: Side, reference: Side) -> NDArray[np.bool_] | None:
+    """Which generated samples (n,) have a digest of the reference's; None where one side has none."""
+    if generated.digests is None or reference.digests is None:
+        return None
+    return _shared(generated.digests, reference.digests)
+
+
+def count_copies(generated: Side, reference: Side, *, by_distance: bool) -> Copies:
+    """The copies among generated samples, as far as digests and features tell; near ones also by their distances."""
+    exact = None if generated.copied is None else int(generated.copied.sum())
+    if reference.features is None or generated.features is None:
+        return Copies(exact=exact, near=None)
+    near = _shared(_halves(generated.features), _halves(reference.features))
+    if by_distance:
+        around = neighbourhood(reference, generated, NEIGHBOURS)
+        spacing = np.median(around.real.alone)  # squared, as all distances here
+        near |= (around.to_real.squares <= NEAR**2 * spacing)[around.generated.points.of_sample]
+    if generated.copied is not None:
+        near &= ~generated.copied
+    return Copies(exact=exact, near=int(near.sum()))
+
+
+def _shared(rows: Digested, among: Digested) -> NDArray[np.bool_]:
+    """Which rows of bytes (n, b) are among others (m, b)."""
+    if rows.shape[1] != among.shape[1]:
+        return np.zeros(len(rows), bool)
+    whole = f"V{rows.shape[1]}"
+    of_rows, of_others = (np.ascontiguousarray(side).view(whole).ravel() for side in (rows, among))
+    found: NDArray[np.bool_] = np.isin(of_rows, of_others)
+    return found
+
+
+def _halves(features: Rows) -> Digested:
+    """A digest (n, 16) of each row in half precision, as stored references keep it."""
+    with np.errstate(over="ignore"):
+        joined = b"".join(blake2b((row.astype(np.float16) + 0).tobytes(), digest_size=16).digest() for row in features)
+    return np.frombuffer(joined, np.uint8).reshape(len(features), -1)
+
+
+def warnings_of(copies: Copies, count: int) -> Iterator[str]:
+    """What the reader of the scores has to know."""
+    if copies.exact:
+        yield (
+            f"{copies.exact:,} of {count:,} generated samples are exact copies of reference samples: the scores are"
+            " those of copies, not of a generator."
+        )
+    if copies.near:
+        yield (
+            f"{copies.near:,} of {count:,} generated samples are nearly copies of reference samples: closer to one than"
+            f" {NEAR:g} of the distance between neighbours there."
+        )
