@@ -35,6 +35,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 FROM interpreter AS wheel
 WORKDIR /build
 COPY pyproject.toml README.md LICENSE ./
+COPY chapterhouse chapterhouse
 COPY service service
 COPY models_store models_store
 RUN --mount=type=cache,target=/root/.cache/pip \

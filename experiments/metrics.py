@@ -10,10 +10,10 @@ import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from service.evaluation.measure import FEWEST_WITH_INTERVAL
 from service.evaluation.report.thresholds import EVERY_METRICS_PARTS
 from service.metrics.description import Description, describe
 from service.metrics.registry import METRICS
+from service.metrics.uncertainty import FEWEST_WITH_INTERVAL
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "metrics.md"
 COMMAND = "python -m experiments.metrics"

@@ -1,18 +1,26 @@
 """The shapes of what goes over HTTP, shared by the service, its client and its documentation."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from service.notebooks import Row, Shown
+from service.problem import Problem
+
 SEED_LIMIT = 2**63 - 1
+SHOWN = 8
+"""Of many answers, those that a short line tells."""
 SampleFormat = Literal["json", "npy", "npz", "png", "svg", "zip"]
+Point = tuple[float | None, float | None]
+"""Null for what is no finite number."""
 
 
 Inconclusive = Literal["fail", "pass"]
 """What a check counts as that the samples do not decide."""
 
 
-class ModelSummary(BaseModel):
+class ModelSummary(Shown, BaseModel):
     """One row of `GET /models`."""
 
     id: str
@@ -34,6 +42,15 @@ class ModelSummary(BaseModel):
     macs: int | None = Field(description="Multiply-accumulates of one item.")
     scores: dict[str, Any]
     loaded: bool = Field(description="Whether an engine holds it, warm.")
+
+    def rows(self) -> Sequence[Row]:
+        """One."""
+        scores = ", ".join(f"{name} {score['value']:.4g}" for name, score in self.scores.items())
+        return [{"model": self.id, "task": self.task, "what": self.summary, "scores": scores, "loaded": self.loaded}]
+
+    def brief(self) -> str:
+        """Its id and what it does."""
+        return f"{self.id} {self.version}: {self.task}"
 
 
 class ModelList(BaseModel):
@@ -68,10 +85,10 @@ class Prediction(BaseModel):
         "null where the model is not calibrated.",
     )
     notes: tuple[str, ...] = Field((), description="What there is to know about this image, in words.")
-    error: dict[str, Any] | None = Field(None, description="Problem details.")
+    error: Problem | None = Field(None, description="Why it cannot be read; there are no labels then.")
 
 
-class Classification(BaseModel):
+class Classification(Shown, BaseModel):
     """What `POST /classify` answers."""
 
     model: str
@@ -83,6 +100,47 @@ class Classification(BaseModel):
         None, description="What the strangeness of 5 % of the model's own test images exceeds."
     )
     predictions: tuple[Prediction, ...]
+
+    def rows(self) -> Sequence[Row]:
+        """One for each label, or what kept an image from being read."""
+        found: list[Row] = []
+        for place, prediction in enumerate(self.predictions):
+            name = prediction.name or place
+            if prediction.error is not None:
+                found.append({"image": name, "label": prediction.error.get("detail"), "probability": None})
+            found += [
+                {"image": name, "label": label.label, "probability": label.probability} for label in prediction.labels
+            ]
+        return found
+
+    def brief(self) -> str:
+        """The likeliest label of each image, of the first few."""
+        likeliest = [prediction.labels[0].label if prediction.labels else "?" for prediction in self.predictions]
+        return f"{', '.join(likeliest[:SHOWN])}{', …' if len(likeliest) > SHOWN else ''}; {self.model} {self.version}"
+
+
+class Explanation(BaseModel):
+    """What `POST /explain` answers as JSON: the arrays of its method, and none of another's."""
+
+    model: str
+    version: str
+    method: str
+    layer: str | None = Field(description="The layer that was asked; null where the method asks none.")
+    notes: tuple[str, ...] = Field((), description="What there is to know about this image, in words.")
+    maps: list[list[list[float]]] = Field([], description="activations: the layer's maps, K×h×w.")
+    kernels: list[list[list[list[float]]]] = Field([], description="filters: the layer's kernels, K×C×kh×kw.")
+    projections: list[list[list[list[float]]]] = Field(
+        [], description="deconvnet, guided: the strongest maps sent back to pixels, U×C×H×W."
+    )
+    units: list[int] = Field([], description="deconvnet, guided: which maps these are.")
+    strengths: list[float] = Field([], description="deconvnet, guided: how strong each is.")
+    probabilities: list[list[float]] = Field(
+        [], description="occlusion: of the label, behind each place of the square, h×w."
+    )
+    square: int | None = Field(None, description="occlusion: the square's side in pixels.")
+    slopes: list[list[float]] = Field([], description="saliency: what each pixel changes of the label's logit, H×W.")
+    label: int | None = Field(None, description="occlusion, saliency: the label's index.")
+    probability: float | None = Field(None, description="occlusion, saliency: of the label, in the whole image.")
 
 
 class Interpolation(BaseModel):
@@ -127,6 +185,17 @@ class GenerateRequest(BaseModel):
     )
 
 
+class PointsReply(BaseModel):
+    """What `POST /generate` answers as JSON: points in the plane."""
+
+    model: str
+    version: str
+    seed: int
+    modes: list[tuple[float, float]] = Field(description="Where the data's own points gather.")
+    deviation: float | None = Field(description="Standard deviation of the data around each mode.")
+    points: list[Point]
+
+
 class RecordingReply(BaseModel):
     """What `GET /models/{id}/recording` answers."""
 
@@ -135,9 +204,7 @@ class RecordingReply(BaseModel):
     modes: list[tuple[float, float]] = Field(description="Where the data's own points gather.")
     deviation: float | None = Field(description="Standard deviation of the data around each mode.")
     steps: list[int] = Field(description="The iterations that were looked at.")
-    samples: list[list[tuple[float | None, float | None]]] = Field(
-        description="At each of them the points of the same latents."
-    )
+    samples: list[list[Point]] = Field(description="At each of them the points of the same latents.")
 
 
 Table = Annotated[
@@ -175,7 +242,7 @@ class Interval(BaseModel):
     high: list[Any]
 
 
-class ForecastReply(BaseModel):
+class ForecastReply(Shown, BaseModel):
     """What `POST /forecast` answers."""
 
     model: str
@@ -184,6 +251,20 @@ class ForecastReply(BaseModel):
     forecast: list[Any] = Field(description="Time first, channels second; flat where the history was.")
     interval: Interval | None = Field(description="None where the history is too short to measure it.")
     warnings: list[str]
+
+    def rows(self) -> Sequence[Row]:
+        """One for each step."""
+        ends = {} if self.interval is None else {"low": self.interval.low, "high": self.interval.high}
+        columns = {"forecast": self.forecast, **ends}
+        return [
+            {"step": step + 1, **{name: values[step] for name, values in columns.items()}}
+            for step in range(len(self.forecast))
+        ]
+
+    def brief(self) -> str:
+        """How many steps, by which model."""
+        level = "" if self.interval is None else f" with intervals of {self.interval.level:.0%}"
+        return f"{len(self.forecast):,} steps{level}; {self.model} {self.version}"
 
 
 class EvaluationRequest(BaseModel):
@@ -219,7 +300,7 @@ class EvaluationRequest(BaseModel):
     )
 
 
-class EvaluationState(BaseModel):
+class EvaluationState(Shown, BaseModel):
     """Where an evaluation stands: what `202` and `GET /evaluations` tell."""
 
     id: str
@@ -230,7 +311,17 @@ class EvaluationState(BaseModel):
     progress: float = Field(description="0 to 1.")
     created: str = Field(description="ISO 8601, UTC.")
     ended: str | None
-    problem: dict[str, Any] | None = Field(description="Why it failed: problem details.")
+    problem: Problem | None = Field(description="Why it failed.")
+
+    def rows(self) -> Sequence[Row]:
+        """One."""
+        problem = self.problem["detail"] if self.problem else None
+        told = {"evaluation": self.id, "kind": self.kind, "status": self.status, "progress": f"{self.progress:.0%}"}
+        return [{**told, "created": self.created, "ended": self.ended, "problem": problem}]
+
+    def brief(self) -> str:
+        """How far it is."""
+        return f"{self.id}: {self.status}, {self.progress:.0%}"
 
 
 class EvaluationList(BaseModel):
@@ -257,7 +348,7 @@ class ReferenceRequest(BaseModel):
     )
 
 
-class ReferenceSummary(BaseModel):
+class ReferenceSummary(Shown, BaseModel):
     """One row of `GET /references`."""
 
     name: str
@@ -269,8 +360,30 @@ class ReferenceSummary(BaseModel):
     sha256: str
     shipped: bool = Field(description="Whether it came with the store, and cannot be removed.")
 
+    def rows(self) -> Sequence[Row]:
+        """One."""
+        told = {"reference": self.name, "samples": self.count, "of": self.dataset, "features": self.dim}
+        return [{**told, "extractor": f"{self.extractor} {self.weights_sha256[:12]}".strip()}]
+
+    def brief(self) -> str:
+        """Its name and what made it."""
+        return f"{self.name}: {self.dataset} seen by {self.extractor}"
+
 
 class ReferenceList(BaseModel):
     """What `GET /references` answers."""
 
     references: list[ReferenceSummary]
+
+
+class Liveness(BaseModel):
+    """What `GET /health/live` answers."""
+
+    status: Literal["live"]
+
+
+class Readiness(BaseModel):
+    """What `GET /health/ready` answers."""
+
+    status: Literal["ready"]
+    models: list[str] = Field(description="The models that are warm.")

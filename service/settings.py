@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.errors import ConfigurationError
@@ -81,6 +81,9 @@ class Settings(BaseSettings):
         0.0, ge=0, description="Seconds from SIGTERM to closing the listener, for load balancers to notice."
     )
     drain_timeout_s: float = Field(30.0, ge=0, description="Longest wait for work in progress at shutdown.")
+    token: SecretStr = Field(
+        SecretStr(""), description="What clients send as `Authorization: Bearer …`, to a service that asks for a key."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe level logged.")
 
     @field_validator("preload", mode="before")
@@ -122,6 +125,15 @@ class Settings(BaseSettings):
     def reference_dirs(self) -> tuple[Path, Path]:
         """Where references are kept: the state directory's, which win, and the shipped ones."""
         return self.state / "references", self.shipped_models_dir / "references"
+
+    @property
+    def default_models(self) -> tuple[tuple[str, str, str], ...]:
+        """What answers where no model is named: the setting, its model, and the task that the model has to have."""
+        return (
+            ("default_classifier", self.default_classifier, "classify"),
+            ("default_generator", self.default_generator, "generate"),
+            ("default_forecaster", self.default_forecaster, "forecast"),
+        )
 
     @property
     def wanted_models(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Self
 
 import httpx
 import pytest
-from doubles import add_model
+from doubles import add_forecaster, add_model
 from waiting import PATIENCE_S, until
 
 from service.nets.registry import build_net
@@ -55,10 +55,11 @@ block = 16
 
 
 def add_untrained(layer: Path) -> None:
-    """Write `lenet5-none`, `lenet5-other` and `dcgan-none` into a layer of a store."""
+    """Write `lenet5-none`, `lenet5-other`, `dcgan-none` and the forecaster `murmur` into a layer of a store."""
     add_model(layer, "lenet5-none", build_net("lenet5"), LENET5)
     add_model(layer, "lenet5-other", build_net("lenet5"), LENET5)
     add_model(layer, "dcgan-none", build_net("dcgan32-generator", {"latent": 16, "width": 4, "channels": 1}), DCGAN)
+    add_forecaster(layer)
 
 
 def is_alive(pid: int) -> bool:
@@ -79,6 +80,7 @@ class Service:
             "STATE_DIR": folder / "state",
             "DEFAULT_CLASSIFIER": "lenet5-none",
             "DEFAULT_GENERATOR": "dcgan-none",
+            "DEFAULT_FORECASTER": "murmur",
             "PORT": 0,
             "FRONTS": 1,
             "THREADS": 1,

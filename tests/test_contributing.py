@@ -248,6 +248,17 @@ DOCUMENT = (
 )
 UNSAID = (
     Omission(
+        ", route_class=Endpoint",
+        "tests/api/test_openapi.py::test_every_route_is_of_the_one_kind",
+        "service.api.labels: make its router with `route_class=Endpoint` (service/api/routes.py)",
+    ),
+    Omission(
+        r"    model_config = ConfigDict\(json_schema_extra.*?\n\n",
+        "tests/api/test_openapi.py::test_every_operation_has_examples_and_they_are_what_it_says",
+        "application/json of list_labels has no example: give it `examples` where it is declared, or "
+        "service/api/examples.py a line",
+    ),
+    Omission(
         r"    about = About\(.*?^    \)\n\n",
         "tests/metrics/test_registry.py::test_a_metric_says_what_has_to_be_known_before_it_is_chosen[confidence]",
         "service/metrics/confidence.py: Confidence says nothing about itself; give it an `about = About(...)` as FID "

@@ -16,8 +16,9 @@ def test_every_accepted_evaluation_outlives_the_processes_that_are_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_untrained(tmp_path)
-    given = {"DEFAULT_CLASSIFIER": "lenet5-none", "DEFAULT_GENERATOR": "dcgan-none", "FRONTS": "1", "THREADS": "1"}
-    for name, value in {**given, "MODELS_DIR": str(tmp_path), "DEVICES": "cpu"}.items():
+    defaults = {"CLASSIFIER": "lenet5-none", "GENERATOR": "dcgan-none", "FORECASTER": "murmur"}
+    given = {f"DEFAULT_{name}": model for name, model in defaults.items()}
+    for name, value in {**given, "FRONTS": "1", "THREADS": "1", "MODELS_DIR": str(tmp_path), "DEVICES": "cpu"}.items():
         monkeypatch.setenv(f"CHAPTERHOUSE_{name}", value)
     told = subprocess.run(
         [sys.executable, str(PROGRAM), "--rounds", "4", "--samples", "1500", "--seed", "2"],

@@ -23,6 +23,13 @@ def test_what_is_wanted_is_the_defaults_and_what_is_preloaded() -> None:
     assert settings.wanted_models == ("a", "b", "c")
 
 
+def test_every_default_model_has_a_task_by_which_it_is_checked() -> None:
+    settings = Settings(default_classifier="a", default_generator="b", default_forecaster="c")
+    named = {name: getattr(settings, name) for name in Settings.model_fields if name.startswith("default_")}
+    assert {setting: model for setting, model, _ in settings.default_models} == named
+    assert len({task for _, _, task in settings.default_models}) == len(named)
+
+
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError):
         Settings().port = 1  # type: ignore[misc]

@@ -4,9 +4,9 @@ import asyncio
 from typing import Any
 
 import orjson
-from fastapi import Request, Response
+from fastapi import Response
 
-from service.api.negotiation import choose
+from service.api.openapi import TEXT
 from service.api.progress import progress_of
 from service.evaluation.figures.files import FigureFiles
 from service.evaluation.queue.jobs import Job, JobKind
@@ -14,18 +14,17 @@ from service.evaluation.rendering.formats import FORMATS, HTML, JSON
 from service.evaluation.rendering.html import render_state
 from service.evaluation.report.schema import Report
 
-FORMS: dict[str, Any] = {"content": {media_type: {} for media_type in FORMATS}}
-"""An answer in each of these forms, for the documentation."""
+REPORT: dict[str, Any] = {
+    "model": Report,
+    "content": {media_type: {} if media_type == JSON else TEXT for media_type in FORMATS},
+    "description": "The report, in the form that `Accept` chooses.",
+}
+"""What the document says of a report."""
 SECURITY = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'",
     "x-content-type-options": "nosniff",
 }
 """A page shows what clients sent; it runs nothing and loads nothing."""
-
-
-def media_type_for(request: Request) -> str:
-    """The form in which the caller wants a report. Raises NotAcceptable."""
-    return choose(",".join(request.headers.getlist("accept")), tuple(FORMATS))
 
 
 async def answer(

@@ -1,13 +1,12 @@
 """The application: gate, routes and errors over an engine client, wherever the engines run."""
 
-from typing import Any
-
-from fastapi import APIRouter, Request, Response
-from starlette.routing import Route
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
 
 from service import __version__
 from service.api import (
     classify,
+    documentation,
     evaluate,
     explain,
     forecast,
@@ -20,10 +19,13 @@ from service.api import (
 )
 from service.api.classify import ClassifyPath
 from service.api.gate import Application, Gate
+from service.api.openapi import TAGS, refusals
 from service.api.problems import install_handlers
 from service.api.state import State
+from service.errors import InvalidRequest
 
 ROUTERS: tuple[APIRouter, ...] = (
+    classify.router,
     generate.router,
     explain.router,
     forecast.router,
@@ -33,8 +35,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     models.router,
     recordings.router,
     health.router,
+    documentation.router,
 )
-HOT_PATHS: dict[str, dict[str, Any]] = {"/classify": classify.OPENAPI}
 
 
 def create_app(state: State) -> Application:
@@ -44,18 +46,21 @@ def create_app(state: State) -> Application:
         version=__version__,
         summary="The classic networks of deep learning's textbook chapters, served and measured.",
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        openapi_tags=TAGS,
+        responses=refusals(InvalidRequest),  # FastAPI would describe a shape of its own
+        openapi_url=None,  # the document and its pages are routes like others: documentation.py
+        generate_unique_id_function=_name_of,
+        separate_input_output_schemas=False,  # one name for a thing, whichever way it goes
     )
     app.state.shared = state
     app.gate = Gate(state.settings, state.instruments)
     app.gate.hot_paths["POST", "/classify"] = ClassifyPath(state.settings, state.store, state.engines)
-    app.hot_documents = HOT_PATHS
-    app.router.routes += [Route(path, _answered_at_the_gate, methods=["POST"]) for path in HOT_PATHS]
     install_handlers(app)
     for router in ROUTERS:
         app.include_router(router)
     return app
 
 
-async def _answered_at_the_gate(_request: Request) -> Response:
-    """Stands for a hot path among the routes, so that other methods than the gate's get 405."""
-    raise NotImplementedError
+def _name_of(route: APIRoute) -> str:
+    """The id of a route's operation, by which generated clients call it: its function's name."""
+    return route.name

@@ -6,18 +6,20 @@ from typing import Any, Protocol
 
 import orjson
 from fastapi import Request, Response
-from fastapi.routing import APIRoute
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.types import Receive
 
 from service.api.gate import CallerGone
+from service.api.openapi import BINARY
 from service.api.state import state_of
 from service.errors import BodyTooLarge, InvalidRequest, UnsupportedMediaType
 from service.imaging import MEDIA_TYPES
 
 IMAGE_BODY_TYPES = frozenset({b"", b"application/octet-stream", *(name.encode() for name in MEDIA_TYPES)})
 """The types of a body that is one image; its bytes say which kind of image."""
+IMAGE_BODY: dict[str, Any] = dict.fromkeys((*sorted(MEDIA_TYPES), "application/octet-stream"), BINARY)
+"""What the document says of such a body."""
 PART_HEADER_LIMIT = 8192
 PARTS_LIMIT = 4096
 
@@ -63,18 +65,12 @@ class JSONRequest(Request):
         return self._document
 
 
-class JSONRoute(APIRoute):
-    """A route that reads JSON and refuses what is too long (413), of another type (415) or no JSON (422)."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """FastAPI's own handler, given a body that has been read."""
-        handler = super().get_route_handler()
-        return handler if self.body_field is None else _reading_json(handler)
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-def _reading_json(
-    handler: Callable[[Request], Coroutine[Any, Any, Response]],
-) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+def reading_json(handler: Handler) -> Handler:
+    """A handler given a body of JSON: within the limit (413), of no other type (415), and well formed (422)."""
+
     async def handle(request: Request) -> Response:
         limit = state_of(request).settings.body_limit_bytes
         length = request.headers.get("content-length", "").encode("latin-1")

@@ -3,103 +3,92 @@
 import io
 import re
 from functools import lru_cache
-from typing import Any, NamedTuple
-from urllib.parse import parse_qsl
+from typing import Annotated, Any, NamedTuple
 
 import orjson
-from fastapi import Response
+from fastapi import APIRouter, Query, Response
 
-from service.api.bodies import IMAGE_BODY_TYPES, Part, Sink, boundary_of, chunks, read_body, read_form
+from service.api.bodies import IMAGE_BODY, IMAGE_BODY_TYPES, Part, Sink, boundary_of, chunks, read_body, read_form
+from service.api.deadlines import Deadline
 from service.api.gate import Exchange, Watch
-from service.api.problems import PROBLEM_RESPONSES
-from service.errors import InvalidRequest, UnsupportedMediaType
+from service.api.models import headers_of
+from service.api.negotiation import JSON, choose
+from service.api.openapi import BINARY, OF_MODEL, refusals
+from service.api.queries import read_query
+from service.api.routes import Endpoint
+from service.errors import (
+    BodyTooLarge,
+    EngineUnavailable,
+    InvalidRequest,
+    ModelFailed,
+    ModelNotFound,
+    UnreadableImage,
+    UnsupportedMediaType,
+    WrongTask,
+)
 from service.operations.classify import TOP_K_DEFAULT, TOP_K_LIMIT, Labelling, check_top_k
 from service.runtime.calls import EngineClient
+from service.schemas import Classification
 from service.settings import Settings
 from service.store import Model, ModelStore
 
-OPENAPI: dict[str, Any] = {
-    "post": {
-        "tags": ["models"],
-        "summary": "Classify",
-        "description": "The likeliest labels of one image (raw body) or of each image of a form, in the order sent.",
-        "operationId": "classify",
-        "parameters": [
-            {
-                "name": "model",
-                "in": "query",
-                "schema": {"type": "string"},
-                "description": "A model of task `classify`; the default classifier unless given.",
-            },
-            {
-                "name": "top_k",
-                "in": "query",
-                "schema": {"type": "integer", "minimum": 1, "maximum": TOP_K_LIMIT, "default": TOP_K_DEFAULT},
-            },
-            {
-                "name": "X-Deadline-Ms",
-                "in": "header",
-                "schema": {"type": "number"},
-                "description": "Work that would answer later is dropped (504).",
-            },
-        ],
-        "requestBody": {
-            "required": True,
-            "content": {
-                "image/*": {"schema": {"type": "string", "format": "binary"}},
-                "multipart/form-data": {
-                    "schema": {
-                        "type": "object",
-                        "properties": {"image": {"type": "array", "items": {"type": "string", "format": "binary"}}},
-                    }
-                },
-            },
-        },
-        "responses": {
-            "200": {
-                "description": "Labels, likeliest first; an unreadable image of a form has an `error` in its place.",
-                "content": {
-                    "application/json": {
-                        "example": {
-                            "model": "lenet5-mnist",
-                            "version": "0123456789ab",
-                            "calibrated": True,
-                            "strangeness_limit": 5.58,
-                            "predictions": [
-                                {
-                                    "name": None,
-                                    "labels": [{"label": "7", "index": 7, "probability": 0.99}],
-                                    "strangeness": 1.85,
-                                    "notes": [],
-                                }
-                            ],
-                        }
-                    }
-                },
-            },
-            **{str(code): answer for code, answer in PROBLEM_RESPONSES.items()},
-        },
+router = APIRouter(tags=["models"], route_class=Endpoint)
+
+FORM: dict[str, Any] = {
+    "schema": {
+        "type": "object",
+        "description": "Any number of images, whatever their fields are called.",
+        "properties": {"image": {"type": "array", "items": BINARY["schema"]}},
+        "additionalProperties": BINARY["schema"],
     }
+}
+CLASSIFICATION: dict[str, Any] = {
+    "model": Classification,
+    "description": "Labels, likeliest first; an unreadable image of a form has an `error` in its place.",
+    "headers": OF_MODEL,
 }
 
 
-class Query(NamedTuple):
-    """The query string of a request."""
+@router.post(
+    "/classify",
+    summary="Classify",
+    response_class=Response,
+    responses={
+        200: CLASSIFICATION,
+        **refusals(ModelNotFound, WrongTask, BodyTooLarge, UnsupportedMediaType, UnreadableImage),
+        **refusals(ModelFailed, EngineUnavailable),
+    },
+    openapi_extra={"requestBody": {"required": True, "content": {**IMAGE_BODY, "multipart/form-data": FORM}}},
+)
+async def classify(
+    model: Annotated[
+        str | None,
+        Query(
+            description="A model of task `classify`; the default classifier unless given.", examples=["lenet5-mnist"]
+        ),
+    ] = None,
+    top_k: Annotated[
+        int, Query(ge=1, le=TOP_K_LIMIT, description="How many labels of each image, at most.", examples=[3])
+    ] = TOP_K_DEFAULT,
+) -> Response:
+    """The likeliest labels of one image (raw body) or of each image of a form, in the order sent."""
+    raise NotImplementedError  # ClassifyPath answers at the gate: this declares and describes what it does
+
+
+class Asked(NamedTuple):
+    """What the query string asks."""
 
     model: str | None
     top_k: int
 
 
 @lru_cache(maxsize=1024)
-def parse_query(text: bytes) -> Query:
+def parse_query(text: bytes) -> Asked:
     """The query string's fields. Raises InvalidRequest."""
-    fields = dict(parse_qsl(text.decode("latin-1"), keep_blank_values=True))
-    unknown = fields.keys() - {"model", "top_k"}
-    if unknown:
-        raise InvalidRequest(f"/classify has no parameter {', '.join(sorted(unknown))}; it has model and top_k.")
+    fields = read_query("/classify", text, Asked._fields)
     top_k = fields.get("top_k", str(TOP_K_DEFAULT))
     whole = re.fullmatch("[0-9]{1,9}", top_k) is not None
-    return Query(fields.get("model"), check_top_k(int(top_k) if whole else 0))
+    return Asked(fields.get("model"), check_top_k(int(top_k) if whole else 0))
 
 
 class Picture(io.BytesIO):
@@ -124,12 +113,19 @@ class ClassifyPath:
     async def __call__(self, exchange: Exchange) -> Response:
         """Answer one request. Raises ServiceError."""
         query = parse_query(exchange.scope["query_string"])
+        choose(exchange.headers.get(b"accept", b"").decode("latin-1"), (JSON,))
+        deadline = Deadline(exchange.headers.get(b"x-deadline-ms"))
+        if deadline.at is None:
+            return await self._answer(exchange, query, None)
+        async with deadline.kept():
+            return await self._answer(exchange, query, deadline.at)
+
+    async def _answer(self, exchange: Exchange, query: Asked, deadline: float | None) -> Response:
         model = self._store.get(query.model or self._settings.default_classifier, task="classify")
-        deadline = exchange.deadline()
         labelling = await self._understand(exchange, model, query.top_k)
         with Watch(exchange.receive):
             answer = await labelling.ask(self._engine, deadline=deadline, request_id=exchange.request_id)
-        return Response(orjson.dumps(answer), media_type="application/json")
+        return Response(orjson.dumps(answer), media_type=JSON, headers=headers_of(model))
 
     async def _understand(self, exchange: Exchange, model: Model, top_k: int) -> Labelling:
         """The request that a body makes, raw or as a form. Raises ServiceError."""

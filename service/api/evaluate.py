@@ -8,59 +8,69 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import ValidationError
 
 from service.api.access import LoopbackOnly
-from service.api.answers import FORMS, answer, media_type_for
-from service.api.jobs import Form, accept, missing_file, until_over
-from service.api.problems import PROBLEM_RESPONSES, PROBLEM_TYPE, validation_problem
-from service.api.progress import progress_of
-from service.api.state import StateDep
+from service.api.answers import REPORT, answer
+from service.api.jobs import Form, WaitDep, accept, missing_file, until_over
+from service.api.negotiation import JSON, MediaType
+from service.api.openapi import TEXT, form_of, headers, refusals
+from service.api.problems import PROBLEM_TYPE, validation_problem
+from service.api.progress import EvaluationId, progress_of
+from service.api.routes import Endpoint
+from service.api.state import State, StateDep
+from service.errors import (
+    BodyTooLarge,
+    DatabaseUnavailable,
+    DiskFull,
+    EvaluationNotFound,
+    Forbidden,
+    InvalidSamples,
+    ModelFailed,
+    ModelNotFound,
+    NotComparable,
+    PackageMissing,
+    ReferenceNotFound,
+    UnreadableArchive,
+    UnsupportedMediaType,
+    WrongTask,
+)
 from service.evaluation.pipeline import plan
 from service.evaluation.queue.jobs import Job, JobKind
+from service.evaluation.rendering.formats import HTML
 from service.evaluation.report.schema import Report
 from service.schemas import EvaluationList, EvaluationRequest, EvaluationState
 
-router = APIRouter(tags=["evaluation"], responses=PROBLEM_RESPONSES)
+router = APIRouter(tags=["evaluation"], route_class=Endpoint)
 
-FILES = ("generated", "reference")
-
-FORM: dict[str, Any] = {
-    "required": True,
-    "content": {
-        "multipart/form-data": {
-            "schema": {
-                "type": "object",
-                "required": ["generated"],
-                "properties": {
-                    "generated": {"type": "string", "format": "binary", "description": "The samples to judge."},
-                    "reference": {
-                        "type": "string",
-                        "format": "binary",
-                        "description": "Real samples, instead of `reference_name`.",
-                    },
-                    **EvaluationRequest.model_json_schema()["properties"],
-                },
-            }
-        }
-    },
+FILES = {"generated": "The samples to judge.", "reference": "Real samples, instead of `reference_name`."}
+FORM = form_of(FILES, EvaluationRequest, passed_over={"options"})
+"""Options of a metric are fields of their own, such as `mmd.sigma`."""
+STATE = {
+    "model": EvaluationState,
+    "content": {JSON: {}, HTML: TEXT},
+    "description": "Not over yet; `Location` says where to ask.",
+    "headers": headers("Location", "Retry-After"),
 }
 
 
 @router.post(
     "/evaluate",
     summary="Measure a set of samples",
-    response_model=Report,
+    response_class=Response,
     responses={
-        200: FORMS,
-        202: {"model": EvaluationState, "description": "Not over yet; `Location` says where to ask."},
+        200: {**REPORT, "headers": headers("Location")},
+        202: STATE,
+        **refusals(ModelNotFound, ReferenceNotFound, EvaluationNotFound, WrongTask, NotComparable),
+        **refusals(BodyTooLarge, UnsupportedMediaType, UnreadableArchive, InvalidSamples),
+        **refusals(ModelFailed, PackageMissing, DatabaseUnavailable, DiskFull),
     },
     openapi_extra={"requestBody": FORM},
 )
-async def evaluate(request: Request, state: StateDep) -> Response:
+async def evaluate(request: Request, state: StateDep, media_type: MediaType, wait_s: WaitDep) -> Response:
     """Compare generated samples with real ones: zip, tar(.gz), npy, npz, or npz statistics.
 
     Waits for the report as long as `Prefer: wait=N` says (30 s unless given), then answers 202; the evaluation goes on
-    either way, also when the caller hangs up. `Accept` chooses the form of the report.
+    either way, also when the caller hangs up. `X-Deadline-Ms` ends an upload with 504 and a wait with 202. `Accept`
+    chooses the form of the report, and options of a metric are fields such as `mmd.sigma`.
     """
-    media_type = media_type_for(request)
 
     async def check(form: Form) -> EvaluationRequest:
         if "generated" not in form.files:
@@ -70,7 +80,7 @@ async def evaluate(request: Request, state: StateDep) -> Response:
         return asked
 
     job_id = await accept(request, state, check, files=FILES, kind=JobKind.EVALUATION)
-    job = await until_over(request, state, job_id)
+    job = await until_over(request, state, job_id, wait_s=wait_s)
     if job.status == "finished":
         return await answer(job, media_type, state.figure_files, headers=_headers(job))
     if job.problem is not None:
@@ -78,8 +88,15 @@ async def evaluate(request: Request, state: StateDep) -> Response:
     return await answer(job, media_type, state.figure_files, status=202, headers={**_headers(job), "retry-after": "1"})
 
 
-@router.get("/evaluations", summary="List evaluations")
-async def list_evaluations(state: StateDep, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> EvaluationList:
+@router.get(
+    "/evaluations",
+    summary="List evaluations",
+    response_description="How each of them stands, newest first.",
+    responses=refusals(DatabaseUnavailable),
+)
+async def list_evaluations(
+    state: StateDep, limit: Annotated[int, Query(ge=1, le=1000, description="How many, at most.", examples=[10])] = 100
+) -> EvaluationList:
     """The evaluations accepted last, newest first."""
     return EvaluationList(evaluations=[progress_of(job) for job in await asyncio.to_thread(state.jobs.latest, limit)])
 
@@ -87,22 +104,33 @@ async def list_evaluations(state: StateDep, limit: Annotated[int, Query(ge=1, le
 @router.get(
     "/evaluations/{evaluation_id}",
     summary="One evaluation",
-    response_model=Report | EvaluationState,
-    responses={200: FORMS},
+    response_class=Response,
+    responses={200: {**REPORT, "model": Report | EvaluationState}, **refusals(EvaluationNotFound, DatabaseUnavailable)},
 )
-async def show_evaluation(evaluation_id: str, request: Request, state: StateDep) -> Response:
+async def show_evaluation(evaluation_id: EvaluationId, state: StateDep, media_type: MediaType) -> Response:
     """The report of a finished evaluation in the form that `Accept` chooses; how far any other is, or why it failed."""
-    media_type = media_type_for(request)
     return await answer(await asyncio.to_thread(state.jobs.get, evaluation_id), media_type, state.figure_files)
 
 
-@router.delete("/evaluations/{evaluation_id}", summary="Cancel or remove", status_code=204, response_class=Response)
-async def remove_evaluation(evaluation_id: str, state: StateDep, _local: LoopbackOnly) -> None:
+@router.delete(
+    "/evaluations/{evaluation_id}",
+    summary="Cancel or remove",
+    status_code=204,
+    response_class=Response,
+    response_description="It is cancelled, or gone.",
+    responses=refusals(Forbidden, EvaluationNotFound, DatabaseUnavailable),
+)
+async def remove_evaluation(evaluation_id: EvaluationId, state: StateDep, _local: LoopbackOnly) -> None:
     """Cancel an evaluation that is not over; remove one that is, with its report."""
-    was = await asyncio.to_thread(state.jobs.remove, evaluation_id)
+    await asyncio.to_thread(_remove, state, evaluation_id)
+
+
+def _remove(state: State, evaluation_id: str) -> None:
+    """All of it, also where the caller's deadline passes meanwhile."""
+    was = state.jobs.remove(evaluation_id)
     if was != "running":  # else the evaluator that works in that folder removes it, within a second or so
-        await asyncio.to_thread(state.uploads.discard, evaluation_id)
-    await asyncio.to_thread(state.figure_files.discard, evaluation_id)
+        state.uploads.discard(evaluation_id)
+    state.figure_files.discard(evaluation_id)
 
 
 def _checked(fields: dict[str, str]) -> EvaluationRequest:

@@ -5,20 +5,37 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 
-from service.api.bodies import IMAGE_BODY_TYPES, read_body
-from service.api.gate import Watch, deadline_of
-from service.api.problems import PROBLEM_RESPONSES
+from service.api.bodies import IMAGE_BODY, IMAGE_BODY_TYPES, read_body
+from service.api.deadlines import DeadlineDep
+from service.api.gate import Watch
+from service.api.models import headers_of
+from service.api.negotiation import JSON, MediaType
+from service.api.openapi import BINARY, OF_MODEL, refusals
+from service.api.routes import Endpoint
 from service.api.state import State, StateDep
 from service.drawing.explanation import draw_explanation
-from service.errors import UnsupportedMediaType
+from service.errors import (
+    BodyTooLarge,
+    EngineUnavailable,
+    ModelFailed,
+    ModelNotFound,
+    UnreadableImage,
+    UnsupportedMediaType,
+    WrongTask,
+)
 from service.imaging import encode_png
 from service.operations.explain import LARGEST, Inspection
+from service.schemas import Explanation
 from service.tasks.explain import Method
 
-router = APIRouter(tags=["models"], responses=PROBLEM_RESPONSES)
+router = APIRouter(tags=["models"], route_class=Endpoint)
 
-IMAGE_BODY: dict[str, Any] = {
-    "requestBody": {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}
+PNG = "image/png"
+EXPLANATION: dict[str, Any] = {
+    "model": Explanation,
+    "content": {PNG: BINARY, JSON: {}},
+    "description": "The image and what the method answered beside it; or the arrays themselves.",
+    "headers": OF_MODEL,
 }
 
 
@@ -26,26 +43,40 @@ IMAGE_BODY: dict[str, Any] = {
     "/explain",
     summary="Explain",
     response_class=Response,
-    responses={200: {"content": {"image/png": {}, "application/json": {}}}},
-    openapi_extra=IMAGE_BODY,
+    responses={
+        200: EXPLANATION,
+        **refusals(ModelNotFound, WrongTask, BodyTooLarge, UnsupportedMediaType, UnreadableImage),
+        **refusals(ModelFailed, EngineUnavailable),
+    },
+    openapi_extra={"requestBody": {"required": False, "content": IMAGE_BODY}},
 )
 async def explain(
     request: Request,
     state: StateDep,
-    model: Annotated[str | None, Query(description="A classifier; the default one unless given.")] = None,
-    method: Annotated[Method, Query(description="What is asked.")] = "saliency",
+    kind: MediaType,
+    deadline: DeadlineDep,
+    model: Annotated[
+        str | None, Query(description="A classifier; the default one unless given.", examples=["lenet5-mnist"])
+    ] = None,
+    method: Annotated[Method, Query(description="What is asked.", examples=["occlusion"])] = "saliency",
     layer: Annotated[
-        str | None, Query(description="As `GET /models/{id}` names it; the last with maps, of filters the first.")
+        str | None,
+        Query(description="As `GET /models/{id}` names it; the last with maps, of filters the first.", examples=["C3"]),
     ] = None,
     unit: Annotated[
-        int | None, Query(ge=0, le=LARGEST, description="One map of the layer; the strongest, or all.")
+        int | None, Query(ge=0, le=LARGEST, description="One map of the layer; the strongest, or all.", examples=[0])
     ] = None,
     label: Annotated[
-        int | None, Query(ge=0, le=LARGEST, description="A label's index; the likeliest unless given.")
+        int | None, Query(ge=0, le=LARGEST, description="A label's index; the likeliest unless given.", examples=[7])
     ] = None,
     square: Annotated[
         int | None,
-        Query(ge=1, le=LARGEST, description="Side in pixels of what occludes; a third of the image's unless given."),
+        Query(
+            ge=1,
+            le=LARGEST,
+            description="Side in pixels of what occludes; a third of the image's unless given.",
+            examples=[9],
+        ),
     ] = None,
 ) -> Response:
     """What a net sees in one image (raw body): a PNG beside the image, or `application/json` with the arrays.
@@ -58,15 +89,14 @@ async def explain(
     chosen = state.store.get(model or state.settings.default_classifier, task="classify")
     inspection = Inspection.of(chosen, method, layer=layer, unit=unit, label=label, square=square)
     image = inspection.prepare(await _read(request, state), limit_pixels=state.settings.image_limit_pixels)
-    deadline = deadline_of(request.headers.get("x-deadline-ms"))
     with Watch(request.receive):
-        arrays = await inspection.ask(state.engines, image, deadline=deadline, request_id=request.state.request_id)
-    headers = {"x-model": chosen.id, "x-model-version": chosen.version}
-    if "application/json" not in request.headers.get("accept", ""):
+        arrays = await inspection.ask(state.engines, image, deadline=deadline.at, request_id=request.state.request_id)
+    headers = headers_of(chosen)
+    if kind == PNG:
         picture = encode_png(draw_explanation(method, list(arrays.values()), image.pixels[0]))
-        return Response(picture, media_type="image/png", headers=headers)
+        return Response(picture, media_type=PNG, headers=headers)
     content = orjson.dumps(inspection.document(arrays, image), option=orjson.OPT_SERIALIZE_NUMPY)
-    return Response(content, media_type="application/json", headers=headers)
+    return Response(content, media_type=JSON, headers=headers)
 
 
 async def _read(request: Request, state: State) -> bytes:

@@ -1,51 +1,74 @@
 """`POST /forecast`: how a series goes on, by a trained model or by one fitted to it; long horizons stream."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
-from service.api.bodies import JSONRoute
-from service.api.gate import Watch, deadline_of
-from service.api.negotiation import choose
-from service.api.problems import PROBLEM_RESPONSES
+from service.api.deadlines import DeadlineDep
+from service.api.gate import Watch
+from service.api.models import headers_of
+from service.api.negotiation import JSON, MediaType
+from service.api.openapi import OF_MODEL, TEXT, refusals
+from service.api.routes import Endpoint
 from service.api.state import StateDep
 from service.drawing.forecast import draw_forecast
+from service.errors import (
+    BodyTooLarge,
+    EngineUnavailable,
+    InvalidSeries,
+    ModelFailed,
+    ModelNotFound,
+    UnsupportedMediaType,
+    WrongTask,
+)
 from service.operations.forecast import BLOCK_STEPS, Block, ForecastDocument, Question
 from service.schemas import ForecastReply, ForecastRequest
 
-router = APIRouter(tags=["models"], responses=PROBLEM_RESPONSES, route_class=JSONRoute)
+router = APIRouter(tags=["models"], route_class=Endpoint)
 
-JSON, SVG = "application/json", "image/svg+xml"
+SVG = "image/svg+xml"
+FORECAST: dict[str, Any] = {
+    "model": ForecastReply,
+    "content": {JSON: {}, SVG: TEXT},
+    "description": "The next steps and the interval around them, as numbers or drawn behind the history.",
+    "headers": OF_MODEL,
+}
 
 
 @router.post(
     "/forecast",
     summary="Continue a series",
     response_class=Response,
-    responses={200: {"model": ForecastReply, "content": {SVG: {"schema": {"type": "string"}}}}},
+    responses={
+        200: FORECAST,
+        **refusals(ModelNotFound, WrongTask, BodyTooLarge, UnsupportedMediaType, InvalidSeries),
+        **refusals(ModelFailed, EngineUnavailable),
+    },
 )
-async def forecast(body: ForecastRequest, request: Request, state: StateDep) -> Response:
+async def forecast(
+    body: ForecastRequest, request: Request, state: StateDep, kind: MediaType, deadline: DeadlineDep
+) -> Response:
     """Continue `history` for `horizon` steps, with an interval from the errors of forecasts of its own past.
 
     With `fit`, the model's reservoir is given a readout for this history, of any number of channels. With
     `Accept: image/svg+xml` the answer is a drawing.
     """
-    kind = choose(",".join(request.headers.getlist("accept")), (JSON, SVG))
     model = state.store.get(body.model or state.settings.default_forecaster, task="forecast")
     question = Question.of(body, model, limit=state.settings.forecast_limit)
-    deadline = deadline_of(request.headers.get("x-deadline-ms"))
-    blocks = question.ask(state.engines, deadline=deadline, request_id=request.state.request_id)
+    headers = headers_of(model)
+    blocks = question.ask(state.engines, deadline=deadline.at, request_id=request.state.request_id)
     document = ForecastDocument(question)
     with Watch(request.receive):
         first = document.add(await anext(blocks))
     if kind == SVG:
         async for block in blocks:
             document.add(block)
-        return Response(_drawn(question, document), media_type=SVG)
+        return Response(_drawn(question, document), media_type=SVG, headers=headers)
     if question.horizon <= BLOCK_STEPS:
-        return Response(first + document.finish(), media_type=JSON)
-    return StreamingResponse(_streamed(document, first, blocks), media_type=JSON)
+        return Response(first + document.finish(), media_type=JSON, headers=headers)
+    return StreamingResponse(_streamed(document, first, blocks), media_type=JSON, headers=headers)
 
 
 async def _streamed(document: ForecastDocument, first: bytes, blocks: AsyncIterator[Block]) -> AsyncIterator[bytes]:

@@ -9,7 +9,7 @@ import itertools
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from fastapi import FastAPI, Response
 from starlette.types import Message, Receive, Scope, Send
 
+from service.api.openapi import completed
 from service.api.problems import problem_response
 from service.errors import Draining, InvalidRequest, Overloaded, ServiceError
 from service.settings import Settings
@@ -41,10 +42,6 @@ class Exchange:
     receive: Receive
     request_id: str
     headers: dict[bytes, bytes]
-
-    def deadline(self) -> float | None:
-        """When the caller's `X-Deadline-Ms` passes, in seconds of `time.monotonic`. Raises InvalidRequest."""
-        return deadline_of(self.headers.get(b"x-deadline-ms"))
 
 
 HotPath = Callable[[Exchange], Awaitable[Response]]
@@ -135,13 +132,12 @@ class Application(FastAPI):
     """FastAPI behind a gate."""
 
     gate: Gate
-    hot_documents: Mapping[str, dict[str, Any]]
 
     def openapi(self) -> dict[str, Any]:
-        """The document of FastAPI's routes and, beside them, of the hot paths."""
-        document = super().openapi()
-        document["paths"] |= self.hot_documents
-        return document
+        """The document of all routes, made once."""
+        if self.openapi_schema is None:
+            self.openapi_schema = completed(super().openapi())
+        return self.openapi_schema
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

@@ -3,32 +3,54 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, closing
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from prometheus_client import Counter
 
-from service.api.bodies import JSONRoute
-from service.api.gate import Watch, deadline_of
-from service.api.negotiation import choose
-from service.api.problems import PROBLEM_RESPONSES
+from service.api.deadlines import DeadlineDep
+from service.api.gate import Watch
+from service.api.models import headers_of
+from service.api.negotiation import JSON, kind_for
+from service.api.openapi import BINARY, OF_MODEL, TEXT, headers, refusals
+from service.api.routes import Endpoint
 from service.api.state import StateDep
+from service.errors import (
+    BodyTooLarge,
+    EngineUnavailable,
+    ModelFailed,
+    ModelNotFound,
+    UnsupportedMediaType,
+    WrongTask,
+)
 from service.operations.generate import Sampling, formats_of
 from service.packing.formats import IMAGES, POINTS
 from service.packing.stream import Samples, Stream
-from service.schemas import GenerateRequest
+from service.schemas import GenerateRequest, PointsReply
 from service.store import Model
 
-router = APIRouter(tags=["models"], responses=PROBLEM_RESPONSES, route_class=JSONRoute)
+router = APIRouter(tags=["models"], route_class=Endpoint)
+
+KINDS = dict.fromkeys(form.media_type for form in (*IMAGES.values(), *POINTS.values()))
+SAMPLES: dict[str, Any] = {
+    "model": PointsReply,
+    "content": {kind: {JSON: {}, "image/svg+xml": TEXT}.get(kind, BINARY) for kind in KINDS},
+    "description": "The samples, in the format that `format` or `Accept` chooses.",
+    "headers": {**OF_MODEL, **headers("X-Seed", "X-Count", "Content-Disposition")},
+}
 
 
 @router.post(
     "/generate",
     summary="Generate samples",
     response_class=Response,
-    responses={200: {"content": {form.media_type: {} for form in (*IMAGES.values(), *POINTS.values())}}},
+    responses={
+        200: SAMPLES,
+        **refusals(ModelNotFound, WrongTask, BodyTooLarge, UnsupportedMediaType, ModelFailed, EngineUnavailable),
+    },
 )
-async def generate(body: GenerateRequest, request: Request, state: StateDep) -> Response:
+async def generate(body: GenerateRequest, request: Request, state: StateDep, deadline: DeadlineDep) -> Response:
     """Draw `count` samples. The header `X-Seed` names the seed, so that any answer can be had again.
 
     Generators of images answer with a grid, PNG files or an array; those of points in the plane with JSON, a plot or an
@@ -37,8 +59,7 @@ async def generate(body: GenerateRequest, request: Request, state: StateDep) -> 
     model = state.store.get(body.model or state.settings.default_generator, task="generate")
     accepted = None if body.format else _accepted(request, model)
     sampling = Sampling.of(body, model, limit=state.settings.generate_limit, format_name=accepted)
-    deadline = deadline_of(request.headers.get("x-deadline-ms"))
-    blocks = sampling.blocks(state.engines, deadline=deadline, request_id=request.state.request_id)
+    blocks = sampling.blocks(state.engines, deadline=deadline.at, request_id=request.state.request_id)
     stream = sampling.format.stream(sampling.contents())
     with Watch(request.receive):
         first = await anext(blocks)
@@ -52,16 +73,15 @@ async def generate(body: GenerateRequest, request: Request, state: StateDep) -> 
 def _accepted(request: Request, model: Model) -> str:
     """The format that the caller's `Accept` prefers. Raises NotAcceptable."""
     by_type = {form.media_type: name for name, form in formats_of(model).items()}
-    return by_type[choose(",".join(request.headers.getlist("accept")), tuple(by_type))]
+    return by_type[kind_for(request, tuple(by_type))]
 
 
 def _headers(sampling: Sampling) -> dict[str, str]:
     model = sampling.model
-    told = {"x-seed": sampling.seed, "x-count": sampling.count, "x-model": model.id, "x-model-version": model.version}
-    headers = {name: str(value) for name, value in told.items()}
+    told = {**headers_of(model), "x-seed": str(sampling.seed), "x-count": str(sampling.count)}
     if not sampling.format.shown:
-        headers["content-disposition"] = f'attachment; filename="{model.id}-{sampling.seed}.{sampling.suffix}"'
-    return headers
+        told["content-disposition"] = f'attachment; filename="{model.id}-{sampling.seed}.{sampling.suffix}"'
+    return told
 
 
 async def _packed(

@@ -1,23 +1,34 @@
 """`/health/live`, `/health/ready` and `/metrics`: what orchestrators and Prometheus ask."""
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated
 
-from service.api.problems import PROBLEM_RESPONSES
+from fastapi import APIRouter, Query, Request, Response
+
+from service.api.openapi import TEXT, refusals
+from service.api.routes import Endpoint
 from service.api.state import StateDep
 from service.errors import Draining, NotReady
+from service.schemas import Liveness, Readiness
 from service.telemetry.instruments import EXPOSITION_TYPE
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(tags=["operations"], route_class=Endpoint)
+
+EXPOSITION = {"content": {EXPOSITION_TYPE.partition(";")[0]: TEXT}, "description": "One line for each sample."}
 
 
-@router.get("/health/live", summary="Liveness")
-async def live() -> dict[str, str]:
+@router.get("/health/live", summary="Liveness", response_description="It answers.")
+async def live() -> Liveness:
     """200 while this front answers at all."""
-    return {"status": "live"}
+    return Liveness(status="live")
 
 
-@router.get("/health/ready", summary="Readiness", responses=PROBLEM_RESPONSES)
-async def ready(request: Request, state: StateDep) -> dict[str, object]:
+@router.get(
+    "/health/ready",
+    summary="Readiness",
+    response_description="It is ready for work.",
+    responses=refusals(NotReady, Draining),
+)
+async def ready(request: Request, state: StateDep) -> Readiness:
     """200 when every wanted model is loaded and warm; 503 before that, and from SIGTERM on."""
     if request.app.gate.draining:
         raise Draining("This instance is shutting down.")
@@ -25,11 +36,23 @@ async def ready(request: Request, state: StateDep) -> dict[str, object]:
     missing = [name for name in state.settings.wanted_models if name not in held or held[name].state != "ready"]
     if missing:
         raise NotReady(f"Not warm yet: {', '.join(missing)}.")
-    return {"status": "ready", "models": sorted(name for name, loaded in held.items() if loaded.state == "ready")}
+    warm = sorted(name for name, loaded in held.items() if loaded.state == "ready")
+    return Readiness(status="ready", models=warm)
 
 
-@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
-async def metrics(request: Request, state: StateDep) -> Response:
+@router.get("/metrics", summary="Prometheus metrics", response_class=Response, responses={200: EXPOSITION})
+async def metrics(
+    request: Request,
+    state: StateDep,
+    names: Annotated[
+        list[str] | None,
+        Query(
+            alias="name[]",
+            description="Only samples of these names; all unless given.",
+            examples=[["chapterhouse_requests_total"]],
+        ),
+    ] = None,
+) -> Response:
     """The instruments of all processes, in Prometheus's text format."""
-    text = request.app.gate.instruments.exposition(state.metrics_dir)
+    text = request.app.gate.instruments.exposition(state.metrics_dir, names)
     return Response(text, headers={"content-type": EXPOSITION_TYPE})

@@ -9,12 +9,13 @@ import time
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Depends, Header, Request
 from pydantic import BaseModel
 
 from service.api.bodies import Part, Sink, boundary_of, chunks, read_form
+from service.api.deadlines import deadline_within
 from service.api.state import State
 from service.errors import BodyTooLarge, DiskFull, InvalidRequest, Overloaded
 from service.evaluation.queue.jobs import Job, JobKind
@@ -56,14 +57,15 @@ Check = Callable[[Form], Awaitable[BaseModel]]
 async def accept(request: Request, state: State, check: Check, *, files: Collection[str], kind: JobKind) -> str:
     """Receive a form, check it, and queue the request that `check` makes of it; the job's id.
 
-    Raises what reading and checking raise, Overloaded where uploads already fill their share of the disk, and DiskFull;
-    nothing is left behind then.
+    Raises what reading and checking raise, DeadlineExceeded while they last, Overloaded where uploads already fill
+    their share of the disk, and DiskFull; nothing is left behind then.
     """
     job_id = secrets.token_hex(8)
     folder = state.uploads.begin(job_id, expected_bytes=_length_of(request))
     try:
         await asyncio.to_thread(_check_room, state)
         asked = await check(await _receive(request, state, folder, files))
+        deadline_within(request).lift()
         await asyncio.to_thread(_check_room, state)
         await in_thread(lambda _: state.uploads.commit(job_id))
         await asyncio.to_thread(state.jobs.accept, job_id, asked.model_dump(mode="json"), kind)
@@ -75,9 +77,10 @@ async def accept(request: Request, state: State, check: Check, *, files: Collect
     return job_id
 
 
-async def until_over(request: Request, state: State, job_id: str) -> Job:
-    """The job, once it is over, the caller has waited long enough, or this front is told to stop."""
-    until = time.monotonic() + _wait_of(request.headers.get("prefer", ""))
+async def until_over(request: Request, state: State, job_id: str, *, wait_s: float) -> Job:
+    """The job, once it is over, the caller has waited long enough or has a deadline, or this front is told to stop."""
+    until = time.monotonic() + wait_s
+    until = min(until, deadline_within(request).at or until)
     while True:
         job = await asyncio.to_thread(state.jobs.get, job_id)
         if job.is_over or time.monotonic() >= until or request.app.gate.draining:
@@ -126,7 +129,20 @@ def _length_of(request: Request) -> int:
     return int(length) if length.isascii() and length.isdigit() and len(length) < 16 else 0
 
 
-def _wait_of(prefer: str) -> float:
-    """The seconds that a `Prefer` header (RFC 7240) asks to wait; other preferences are passed over."""
+def wait_of(
+    prefer: Annotated[
+        str,
+        Header(
+            alias="Prefer",
+            description=f"`wait=N` (RFC 7240): seconds to wait for the end before 202, at most {WAIT_LIMIT_S:.0f}; "
+            f"{WAIT_DEFAULT_S:.0f} unless given.",
+            examples=["wait=60"],
+        ),
+    ] = "",
+) -> float:
+    """The seconds that a `Prefer` header asks to wait; other preferences are passed over."""
     found = _WAIT.search(prefer)
     return min(float(found[1]), WAIT_LIMIT_S) if found else WAIT_DEFAULT_S
+
+
+WaitDep = Annotated[float, Depends(wait_of)]

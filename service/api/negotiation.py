@@ -3,8 +3,13 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
 
 from service.errors import NotAcceptable
+
+JSON = "application/json"
 
 _ELEMENT = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
 _PARAMETER = re.compile(r'(?:[^;"]|"(?:[^"\\]|\\.)*")+')
@@ -29,6 +34,20 @@ class MediaRange:
         if self.subkind != "*" or self.kind not in (kind, "*"):
             return -1
         return 0 if self.kind == "*" else 1
+
+
+def kind_for(request: Request, offered: Sequence[str]) -> str:
+    """The media type of `offered` that this request's caller wants most. Raises NotAcceptable."""
+    return choose(",".join(request.headers.getlist("accept")), offered)
+
+
+def kind_within(request: Request) -> str:
+    """The media type of those its route offers that this request's caller wants most."""
+    kind: str = request.state.media_type
+    return kind
+
+
+MediaType = Annotated[str, Depends(kind_within)]
 
 
 def choose(accept: str, offered: Sequence[str]) -> str:

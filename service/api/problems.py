@@ -14,10 +14,6 @@ from service.errors import InvalidRequest, ServiceError
 log = logging.getLogger(__name__)
 
 PROBLEM_TYPE = "application/problem+json"
-PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
-    "4XX": {"description": "The request cannot be answered: problem details.", "content": {PROBLEM_TYPE: {}}},
-    "5XX": {"description": "The service cannot answer: problem details.", "content": {PROBLEM_TYPE: {}}},
-}
 
 
 def problem_response(error: ServiceError) -> Response:

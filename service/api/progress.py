@@ -6,17 +6,27 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Header, Path, Request, Response
 from fastapi.responses import StreamingResponse
 
-from service.api.problems import PROBLEM_RESPONSES
+from service.api.openapi import TEXT, refusals
+from service.api.routes import Endpoint
 from service.api.state import State, StateDep
 from service.errors import DatabaseUnavailable, EvaluationNotFound
 from service.evaluation.queue.jobs import Job
 from service.schemas import EvaluationState
 
-router = APIRouter(tags=["evaluation"], responses=PROBLEM_RESPONSES)
+router = APIRouter(tags=["evaluation"], route_class=Endpoint)
 
+EvaluationId = Annotated[
+    str, Path(description="An evaluation, as `POST /evaluate` names it.", examples=["874ee9faa285da0a"])
+]
+LastEventId = Annotated[
+    str,
+    Header(
+        alias="Last-Event-ID", description="The last event that the caller has seen.", examples=["running-1-0.4000"]
+    ),
+]
 POLL_S = 0.2
 KEEP_ALIVE_S = 15.0
 """Proxies close a connection that is silent for 30 or 60 seconds."""
@@ -45,12 +55,16 @@ def progress_of(job: Job) -> EvaluationState:
     summary="Follow an evaluation",
     response_class=StreamingResponse,
     responses={
-        200: {"content": {EVENT_STREAM: {}}, "description": "`progress` events and one `end`; the data are its state."},
+        200: {
+            "content": {EVENT_STREAM: TEXT},
+            "description": "`progress` events and one `end`, each with its state.",
+        },
         204: {"description": "`Last-Event-ID` is that of the end: there is nothing more to tell."},
+        **refusals(EvaluationNotFound, DatabaseUnavailable),
     },
 )
 async def follow_evaluation(
-    evaluation_id: str, request: Request, state: StateDep, last_event_id: Annotated[str, Header()] = ""
+    evaluation_id: EvaluationId, request: Request, state: StateDep, last_event_id: LastEventId = ""
 ) -> Response:
     """Server-sent events: `progress` whenever something has changed, `end` when the evaluation is over.
 

@@ -8,24 +8,27 @@ from fastapi import APIRouter, Response
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from service.api.problems import PROBLEM_RESPONSES
+from service.api.models import ModelId, headers_of
+from service.api.negotiation import JSON
+from service.api.openapi import OF_MODEL, refusals
+from service.api.routes import Endpoint
 from service.api.state import StateDep
-from service.errors import InvalidManifest, RecordingNotFound
+from service.errors import InvalidManifest, ModelNotFound, RecordingNotFound, WrongTask
 from service.schemas import RecordingReply
 from service.store import Model
 
-router = APIRouter(tags=["models"], responses=PROBLEM_RESPONSES)
+router = APIRouter(tags=["models"], route_class=Endpoint)
 
-JSON = "application/json"
+RECORDING = {"model": RecordingReply, "description": "The recorded samples.", "headers": OF_MODEL}
 
 
 @router.get(
     "/models/{model_id}/recording",
     summary="A recorded training",
     response_class=Response,
-    responses={200: {"model": RecordingReply}},
+    responses={200: RECORDING, **refusals(ModelNotFound, RecordingNotFound, WrongTask)},
 )
-async def show_recording(model_id: str, state: StateDep) -> Response:
+async def show_recording(model_id: ModelId, state: StateDep) -> Response:
     """The samples of the same latents at some moments of the training, with the modes of the data where they are known.
 
     Null stands for what was no finite number, where a training diverged.
@@ -33,7 +36,7 @@ async def show_recording(model_id: str, state: StateDep) -> Response:
     model = state.store.get(model_id, task="generate")
     if not model.recording.is_file():
         raise RecordingNotFound(f"No training of {model_id} was recorded.")
-    return Response(await asyncio.to_thread(_document, model), media_type=JSON)
+    return Response(await asyncio.to_thread(_document, model), media_type=JSON, headers=headers_of(model))
 
 
 def _document(model: Model) -> bytes:

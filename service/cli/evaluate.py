@@ -1,6 +1,5 @@
 """`chapterhouse evaluate`: how good generated samples are, and whether they are good enough."""
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +16,7 @@ from service.cli.renderings import (
 )
 from service.cli.reporting import EXIT_RED, JSONOption, fail_clearly, print_json, print_table, say
 from service.errors import InvalidRequest
-from service.schemas import SEED_LIMIT, EvaluationRequest, Inconclusive
+from service.schemas import SEED_LIMIT, Inconclusive
 
 if TYPE_CHECKING:
     from service.evaluation.report.schema import Check, MetricEntry, Report
@@ -75,29 +74,29 @@ def evaluate(
 
     Exits 0 when the verdict is green or none was asked for, 1 when it is red, 2 when it could not be reached.
     """
-    from service.cli.folders import as_file
     from service.cli.progress import Meter
 
     if (reference is None) == (reference_name is None):
         raise InvalidRequest("Give REFERENCE or --reference-name NAME, and not both.")
-    request = EvaluationRequest(
-        reference_name=reference_name,
-        metrics=None if metrics is None else tuple(word.strip() for word in metrics.split(",") if word.strip()),
-        options=_options(option or []),
-        features=features,
-        thresholds=thresholds_of(thresholds, fail_if or ()),
-        inconclusive=inconclusive,
-        baseline=_baseline(baseline, server),
-        seed=seed,
-        intervals=intervals,
-        skip_unreadable=skip_unreadable,
-    )
-    with tempfile.TemporaryDirectory(prefix="chapterhouse-") as directory:
-        sent = as_file(generated, Path(directory) / "generated.zip")
-        compared = None if reference is None else as_file(reference, Path(directory) / "reference.zip")
-        with place_of(server) as place, Meter("evaluate") as meter:
-            report = place.evaluate(sent, request, reference=compared, wait_s=wait, on_progress=meter.show_share)
-            write_renderings(report, place, markdown=markdown, junit=junit, html=html)
+    compared = reference_name if reference is None else reference
+    assert compared is not None
+    with place_of(server) as place, Meter("evaluate") as meter:
+        report = place.evaluate(
+            generated,
+            compared,
+            metrics=metrics,
+            options=_options(option or []),
+            features=features,
+            thresholds=thresholds_of(thresholds, fail_if or ()),
+            inconclusive=inconclusive,
+            baseline=_baseline(baseline, server),
+            seed=seed,
+            intervals=intervals,
+            skip_unreadable=skip_unreadable,
+            wait_s=wait,
+            on_progress=meter.show_share,
+        )
+        write_renderings(report, place, markdown=markdown, junit=junit, html=html)
     if as_json:
         print_json(report.model_dump(mode="json"))
     else:

@@ -8,7 +8,6 @@ import typer
 
 from service.cli.places import ServerOption, place_of
 from service.cli.reporting import JSONOption, complain, fail_clearly, print_json, say
-from service.schemas import ForecastRequest
 
 if TYPE_CHECKING:
     from service.schemas import ForecastReply
@@ -32,16 +31,9 @@ def forecast(
     """Print the next steps as CSV: for every channel its value and both ends of its interval; warnings on stderr."""
     from service.datasets.series_files import read_series
 
-    request = ForecastRequest(
-        model=model,
-        history=read_series(series).tolist(),
-        horizon=horizon,
-        fit=fit,
-        inputs=None if inputs is None else read_series(inputs).tolist(),
-        level=level,
-    )
+    history, known = read_series(series), None if inputs is None else read_series(inputs)
     with place_of(server) as place:
-        answer = place.forecast(request)
+        answer = place.forecast(history, horizon, model=model, fit=fit, inputs=known, level=level)
     for warning in answer.warnings:
         complain(f"{series}: {warning}")
     if as_json:

@@ -10,7 +10,7 @@ from service.cli.places import ServerOption, place_of
 from service.cli.reporting import fail_clearly, say
 from service.errors import InvalidRequest
 from service.files import written_whole
-from service.schemas import SEED_LIMIT, GenerateRequest, Interpolation, SampleFormat
+from service.schemas import SEED_LIMIT, SampleFormat
 
 FORMATS: dict[str, SampleFormat] = {f".{name}": name for name in get_args(SampleFormat)}
 
@@ -55,16 +55,16 @@ def generate(
 
     if output.suffix.lower() not in FORMATS:
         raise InvalidRequest(f"{output} ends in none of {', '.join(FORMATS)}, which say what to write.")
-    request = GenerateRequest(
-        model=model,
-        count=count,
-        seed=seed,
-        format=FORMATS[output.suffix.lower()],
-        interpolate=None if interpolate is None else Interpolation(steps=interpolate),
-        generator=generator,
-    )
     with place_of(server) as place, written_whole(output) as file, Meter(output.name) as meter:
-        drawn = place.generate(request, _Metered(file, meter.show_bytes))
+        drawn = place.generate_into(
+            _Metered(file, meter.show_bytes),
+            model,
+            format=FORMATS[output.suffix.lower()],
+            count=count,
+            seed=seed,
+            interpolate=interpolate,
+            generator=generator,
+        )
     samples = "1 sample" if drawn.count == 1 else f"{drawn.count:,} samples"
     say(f"{output}  {samples} of {drawn.model} {drawn.version}, seed {drawn.seed}")
 

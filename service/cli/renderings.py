@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.places import Place
 from service.errors import InvalidRequest
 
 if TYPE_CHECKING:
+    from service.cli.places import Place
     from service.evaluation.report.schema import Report
 
 FailIfOption = Annotated[
@@ -45,7 +45,12 @@ def _negated(condition: str) -> str:
 
 
 def write_renderings(
-    report: "Report", place: Place, *, markdown: Path | None = None, junit: Path | None = None, html: Path | None = None
+    report: "Report",
+    place: "Place",
+    *,
+    markdown: Path | None = None,
+    junit: Path | None = None,
+    html: Path | None = None,
 ) -> None:
     """Write those forms of the report that have a file."""
     from service.evaluation.rendering.junit import render_junit

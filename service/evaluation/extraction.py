@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from service.evaluation.samples.album import Album, Images
 from service.evaluation.samples.reading import Samples
 from service.imaging import Pixels
+from service.metrics.metric import Side
 from service.metrics.statistics import Statistics
 from service.resampling import resample
 from service.runtime.calls import Array, Call, EngineClient, Lane, submit_patiently
@@ -31,7 +32,7 @@ async def extract_features(
     images: Images,
     *,
     folder: Path | None = None,
-    on_progress: Callable[[float], None] = lambda _: None,
+    on_progress: Callable[[float], object] = lambda _: None,
 ) -> tuple[Rows, Rows | None]:
     """Features (n, d) and class probabilities (n, classes), if the model knows any, of images fitted to its shape.
 
@@ -61,6 +62,23 @@ async def extract_features(
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
     return sink.finish()
+
+
+async def side_of_images(
+    engine: EngineClient,
+    model: Model,
+    samples: Samples,
+    *,
+    folder: Path | None = None,
+    on_progress: Callable[[float], object] = lambda _: None,
+) -> Side:
+    """What the metrics see of images: their features, and the statistics sent beside them that can be of such."""
+    assert samples.images is not None
+    features, probabilities = await extract_features(
+        engine, model, samples.images, folder=folder, on_progress=on_progress
+    )
+    statistics, _ = beside_images(samples, features.shape[1], model.id)
+    return Side(features, probabilities, statistics, samples.as_sent, samples.digests)
 
 
 def block_of(images: Images, start: int, stop: int, spec: ImageInput) -> tuple[str, Array]:

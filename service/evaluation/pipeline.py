@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from service import __version__
-from service.errors import InvalidRequest, InvalidSamples, UnreadableArchive
-from service.evaluation.extraction import beside_images, extract_features
+from service.errors import InvalidRequest, InvalidSamples
+from service.evaluation.extraction import beside_images, side_of_images
 from service.evaluation.figures.compute import Lot, compute_figures
 from service.evaluation.figures.data import Figures
 from service.evaluation.measure import Measurement, choose_metrics, measure, side_of
@@ -33,7 +33,7 @@ from service.schemas import EvaluationRequest
 from service.settings import Settings
 from service.store import Model, ModelStore
 
-Progress = Callable[[float], None]
+Progress = Callable[[float], object]
 
 BASELINE = "baseline: "
 SHARE_OF_SETS = 0.9  # of the progress that is reported; the rest is measuring
@@ -108,16 +108,17 @@ async def evaluate(
     bench: Bench,
     *,
     report_id: str,
-    generated: Path,
-    reference: Path | None,
+    generated: Path | Samples,
+    reference: Path | Samples | None,
     working_dir: Path,
     on_progress: Progress = lambda _: None,
     on_figures: Callable[[Figures], None] | None = None,
 ) -> Report:
     """The report on the samples in `generated`, compared with those in `reference` or with the stored ones.
 
-    `working_dir` must exist and outlive the call. `on_figures` is given the figures, unless the numbers are
-    those of an earlier evaluation. Raises the ServiceError that ends the evaluation.
+    Either is a file, or was read before, for the extractor of the plan. `working_dir` must exist and outlive the call.
+    `on_figures` is given the figures, unless the numbers are those of an earlier evaluation. Raises the ServiceError
+    that ends the evaluation.
     """
     chosen = await asyncio.to_thread(plan, request, bench, has_file=reference is not None)
     evaluation = _Evaluation(request, bench, chosen, working_dir, on_progress, on_figures)
@@ -148,7 +149,7 @@ class _Evaluation:
         self._began = time.perf_counter()
         self._warnings: dict[str, list[str]] = {"generated": [], "reference": []}
 
-    async def run(self, report_id: str, generated: Path, reference: Path | None) -> Report:
+    async def run(self, report_id: str, generated: Path | Samples, reference: Path | Samples | None) -> Report:
         sent = await self._open(generated, "generated")
         self._shares = dict.fromkeys(("generated", "reference") if reference else ("generated",), 0.0)
         # While a reference that was sent is read the engines work; against a stored one nothing is begun in vain.
@@ -315,18 +316,8 @@ class _Evaluation:
         )
         return described, kept.side
 
-    async def _open(self, upload: Path, whose: str) -> Samples:
-        with self._timed(f"read_{whose}"):
-            try:
-                samples = await read_samples(
-                    upload,
-                    self._working_dir,
-                    self._plan.extractor.input,
-                    self._bench.settings,
-                    skip_unreadable=self._request.skip_unreadable,
-                )
-            except (UnreadableArchive, InvalidSamples) as error:  # it does not know which of the uploads it was
-                raise type(error)(f"{whose}: {error.detail}") from error
+    async def _open(self, given: Path | Samples, whose: str) -> Samples:
+        samples = given if isinstance(given, Samples) else await self._read(given, whose)
         prefix = "" if whose == "generated" else f"{whose}: "
         self._warnings[whose] += [f"{prefix}{warning}" for warning in samples.warnings]
         if samples.images is not None:
@@ -335,23 +326,38 @@ class _Evaluation:
             self._extracted.add(whose)
         return samples
 
+    async def _read(self, upload: Path, whose: str) -> Samples:
+        with self._timed(f"read_{whose}"):
+            return await read_samples(
+                upload,
+                self._working_dir,
+                self._plan.extractor.input,
+                self._bench.settings,
+                skip_unreadable=self._request.skip_unreadable,
+                whose=whose,
+            )
+
     async def _side(self, samples: Samples | None, whose: str) -> Side:
         """What the metrics see of one set: its images through the extractor, anything else as it was sent."""
         assert samples is not None
         if samples.images is None:
             self._advance(whose, 1.0)
-            return side_of(samples, whose)
+            return samples.side or side_of(samples, whose)
+        side = samples.side or await self._extract(samples, whose)
+        self._advance(whose, 1.0)
+        _, said = beside_images(samples, side.dimensions, self._plan.extractor.id)
+        self._warnings[whose] += [f"{whose}: {sentence}" for sentence in said]
+        return side
+
+    async def _extract(self, samples: Samples, whose: str) -> Side:
         with self._timed(f"extract_{whose}"):
-            features, probabilities = await extract_features(
+            return await side_of_images(
                 self._bench.engine,
                 self._plan.extractor,
-                samples.images,
+                samples,
                 folder=self._working_dir,
                 on_progress=lambda share: self._advance(whose, share),
             )
-        statistics, said = beside_images(samples, features.shape[1], self._plan.extractor.id)
-        self._warnings[whose] += [f"{whose}: {sentence}" for sentence in said]
-        return Side(features, probabilities, statistics, samples.as_sent, samples.digests)
 
     def _advance(self, whose: str, share: float) -> None:
         """Report the progress of the sets, each an equal part of it."""
@@ -360,8 +366,8 @@ class _Evaluation:
 
     def _extraction(self, judged: Side, reference: Side) -> Extraction:
         """Name what made the features. Raises InvalidSamples where the two sides were made by different means."""
-        dim = _dimensions(judged)
-        check_dimensions(_dimensions(reference), dim)
+        dim = judged.dimensions
+        check_dimensions(reference.dimensions, dim)
         extractor = self._extractor()
         if extractor is None:
             return Extraction(extractor=CALLER, dim=dim)
@@ -390,11 +396,3 @@ class _Evaluation:
         began = time.perf_counter()
         yield
         self._seconds[step] = time.perf_counter() - began
-
-
-def _dimensions(side: Side) -> int:
-    if side.features is not None:
-        return int(side.features.shape[1])
-    if side.statistics is not None:
-        return len(side.statistics.mean)
-    raise InvalidSamples("There is nothing to measure.")

@@ -120,7 +120,7 @@ def _score(found: Distance, interval: Interval | str) -> Score:
         "covariance_part": found.covariance_part,
         "rank": found.rank,
     }
-    return Score(found.value, details, _warnings(found.real, found.generated, found.rank), interval)
+    return Score(found.value, details, _warnings(found.real, found.generated, found.rank), interval=interval)
 
 
 def _interval(found: Distance, real: Side, generated: Side) -> Interval | str:

@@ -80,7 +80,7 @@ class FIDInfinity(Metric):
         }
         warnings = (f"fid_infinity: {STEEP}.",) if _is_steep(reference, generated.features) else ()
         interval = _interval(value, whole, reference, generated.features) if intervals else NOT_ASKED
-        return Score(value, details, warnings, interval)
+        return Score(value, details, warnings, interval=interval)
 
 
 def _distance(real: Rows | Statistics, generated: Rows) -> Distance:

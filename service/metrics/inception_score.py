@@ -8,6 +8,7 @@ times too low without it. For the same logits in the same order the number is to
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from pydantic import Field
@@ -52,7 +53,7 @@ class InceptionScore(Metric):
         order = generated.sent_order(len(generated.probabilities))
         score = self._score(generated.probabilities, "generated", order)
         interval = self._interval(score.value, generated.probabilities, order) if intervals else NOT_ASKED
-        return Score(score.value, score.details, score.warnings, interval)
+        return replace(score, interval=interval)
 
     def noise_floor(self, real: Side, generated: Side, *, seed: int) -> Floor:  # noqa: ARG002
         """The score of the reference's own probabilities: what real samples reach, not a lower bound."""
@@ -110,7 +111,8 @@ def inception_score(
         "on the number of splits."
     )
     details = {"std": float(np.std(scores)), "splits": splits}
-    return Score(float(np.mean(scores)), details, (few,) if n // splits < classes else ())
+    warnings = (few,) if n // splits < classes else ()
+    return Score(float(np.mean(scores)), details, warnings, interval=NOT_ASKED)
 
 
 def _parts(p: Real, splits: int, shuffle_seed: int | None, order: RowNumbers | None) -> Iterator[Real]:

@@ -15,7 +15,7 @@ from service.errors import InvalidSamples
 from service.metrics.floor import MOST_IN_PART, Floor, FloorLaw, floor_of_parts, repeats_of
 from service.metrics.samples import Rows, take
 from service.metrics.statistics import Statistics
-from service.metrics.uncertainty import Interval
+from service.metrics.uncertainty import FEW, FEWEST_WITH_INTERVAL, Interval
 
 Detail = str | int | float
 Better = Literal["lower", "higher", "nearer its ideal"]
@@ -33,8 +33,11 @@ class Score:
     value: float
     details: Mapping[str, Detail] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
-    interval: Interval | str = NOT_ASKED
-    """The interval, or why there is none."""
+    interval: Interval | str = field(kw_only=True)
+    """The interval, or why there is none: no metric can leave it out."""
+
+    def __float__(self) -> float:
+        return self.value
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,6 +90,15 @@ class Side:
                 answer.set_exception(error)
                 raise
         return answer.result()
+
+    @property
+    def dimensions(self) -> int:
+        """Of a feature vector. Raises InvalidSamples where nothing is known of any."""
+        if self.features is not None:
+            return int(self.features.shape[1])
+        if self.statistics is not None:
+            return len(self.statistics.mean)
+        raise InvalidSamples("There is nothing to measure.")
 
     def halves(self, seed: int) -> tuple[Self, Self]:
         """Two disjoint random parts of equally many rows, at most half of all.
@@ -183,6 +195,14 @@ class Metric(BaseModel):
         """The score between two disjoint random parts of the reference. Raises InvalidSamples."""
         first, second = real.halves(seed)
         return self.measure(first, second).value
+
+
+def interval_of(score: Score, *sides: Side) -> Interval | str:
+    """A score's interval, or why there is none; that of a side with too few samples is none."""
+    known = [rows for side in sides for rows in (side.features, side.probabilities) if rows is not None]
+    if isinstance(score.interval, Interval) and any(len(rows) < FEWEST_WITH_INTERVAL for rows in known):
+        return FEW
+    return score.interval
 
 
 def lacks_features(real: Side, generated: Side) -> str | None:

@@ -18,7 +18,7 @@ from service.metrics.distances import TILE_ROWS, centre_of, norms_of, squared_di
 from service.metrics.kernel_interval import kernel_interval
 from service.metrics.kernel_metric import KernelMetric, sums_of
 from service.metrics.kernels import Gaussian, Kernel, Polynomial, RationalQuadratic, discrepancy, matrix
-from service.metrics.metric import About, Detail, Score, Side
+from service.metrics.metric import NOT_ASKED, About, Detail, Score, Side
 from service.metrics.samples import Real, Rows, check_features, check_pair
 from service.metrics.uncertainty import EXPECTATION, POPULATION, permutation_p_value
 
@@ -75,7 +75,7 @@ class MMD(KernelMetric):
         value = sums.mmd2(unbiased=self.estimator == "unbiased")
         details = {"root": float(np.sqrt(max(value, 0.0))), "estimator": self.estimator, **described}
         if not intervals:
-            return Score(value, details)
+            return Score(value, details, interval=NOT_ASKED)
         details["p_value"] = _p_value(real.features, generated.features, kernel, self.permutations, seed)
         return Score(value, details, interval=kernel_interval(sums, value, self._estimand(described)))
 

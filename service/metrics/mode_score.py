@@ -8,6 +8,7 @@ it is often copied, the two terms cancel and the Inception Score itself is left;
 that one side lacks altogether makes the second divergence infinite and the score 0, which is warned of.
 """
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -57,7 +58,7 @@ class ModeScore(Metric):
             return score
         variances = _variances(real.probabilities, generated.probabilities, self.variant)
         interval = variances.interval(score.value, EXPECTATION, lowest=0.0)
-        return Score(score.value, score.details, score.warnings, interval)
+        return replace(score, interval=interval)
 
 
 def mode_score(real: Rows, generated: Rows, *, variant: Variant = "survey") -> Score:
@@ -70,7 +71,7 @@ def mode_score(real: Rows, generated: Rows, *, variant: Variant = "survey") -> S
     value = float(_formula(_negative_entropies(p).mean(), p.mean(axis=0), r.mean(axis=0), variant))
     lacking = "reference" if variant == "survey" else "generated set"
     warnings = (f"mode_score: the {lacking} lacks a class that the other side has, which makes the score 0.",)
-    return Score(value, {"variant": variant}, warnings if value == 0 else (), NOT_ASKED)
+    return Score(value, {"variant": variant}, warnings if value == 0 else (), interval=NOT_ASKED)
 
 
 def _checked(real: Rows, generated: Rows) -> tuple[Real, Real]:

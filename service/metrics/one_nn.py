@@ -16,7 +16,7 @@ from pydantic import Field
 
 from service.metrics.balls import NEIGHBOURS, lacks_neighbours
 from service.metrics.distances import Index
-from service.metrics.metric import About, Metric, Score, Side
+from service.metrics.metric import NOT_ASKED, About, Metric, Score, Side
 from service.metrics.neighbours import Nearest, Neighbourhood, Within, neighbourhood
 from service.metrics.samples import Real
 from service.metrics.uncertainty import EXPECTATION, Variances, permutation_p_value
@@ -69,10 +69,10 @@ class OneNN(Metric):
         }
         warnings = _warnings(accuracies, ideals, min(n, m))
         if not intervals:
-            return Score(value, details, warnings)
+            return Score(value, details, warnings, interval=NOT_ASKED)
         details["p_value"] = _p_value(value, around, self.permutations, seed)
         interval = _variances(halves).interval_of_share(value, EXPECTATION)
-        return Score(value, details, warnings, interval)
+        return Score(value, details, warnings, interval=interval)
 
 
 def ideal_halves(n: int, m: int) -> tuple[float, float]:

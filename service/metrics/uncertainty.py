@@ -15,6 +15,10 @@ from service.metrics.samples import Real
 LEVEL = 0.95
 QUANTILE = 1.959963984540054  # of the normal distribution, for LEVEL
 
+FEWEST_WITH_INTERVAL = 10
+"""Samples a side. At 2 against 100 nominal 95 % intervals of FID held 72 % and those of KID 9 %, at 4 85 and 81 %."""
+FEW = f"a side has fewer than {FEWEST_WITH_INTERVAL} samples, which do not tell how far others would scatter"
+
 EXPECTATION = "the expectation of this estimator at these sample sizes"
 POPULATION = "the value between the two populations"
 FIXED_REFERENCE = "; the reference is taken as fixed"

@@ -163,14 +163,15 @@ class Supervisor:
             database.close()
 
     def _check_wanted(self) -> set[str]:
-        store = ModelStore.of(self._settings)
-        defaults = [(self._settings.default_classifier, "classify"), (self._settings.default_generator, "generate")]
-        for model_id, task in [*defaults, *((model_id, None) for model_id in self._settings.preload)]:
+        """The models to load at once. Raises ConfigurationError for a setting that names none of the store's."""
+        store, settings = ModelStore.of(self._settings), self._settings
+        preloaded = (("preload", model_id, None) for model_id in settings.preload)
+        for setting, model_id, task in (*settings.default_models, *preloaded):
             try:
                 store.get(model_id, task=task)
             except (ModelNotFound, WrongTask) as error:
-                raise ConfigurationError(f"{error.detail} The settings want it loaded.") from error
-        return set(self._settings.wanted_models)
+                raise ConfigurationError(f"CHAPTERHOUSE_{setting.upper()}: {error.detail}") from error
+        return set(settings.wanted_models)
 
     async def run(self) -> int:
         """Serve until SIGTERM or Ctrl-C; the exit status."""

@@ -12,6 +12,7 @@ from service.errors import ConfigurationError, UntrustedWeights
 from service.files import file_sha256
 from service.nets.folding import fold
 from service.nets.registry import open_net
+from service.runtime.arithmetic import compute_exactly
 from service.runtime.calls import Array
 from service.runtime.queues import Batch
 from service.store import Model
@@ -27,7 +28,10 @@ def available_devices(wanted: str) -> list[str]:
 
 
 class Device:
-    """A torch device, used from one thread, in float32 as it is written: no TF32, no autotuning."""
+    """A torch device, used from one thread, which has `threads` of the processor's cores to itself.
+
+    Making one sets torch to compute exactly, for all of the process.
+    """
 
     def __init__(self, name: str, *, threads: int = 0) -> None:
         try:
@@ -37,11 +41,8 @@ class Device:
             raise ConfigurationError(f"There is no device {name!r}: {error}") from error
         self.name = name
         self.thread = ThreadPoolExecutor(1, thread_name_prefix=f"device-{name}")
-        torch.set_num_threads(threads or os.cpu_count() or 1)
-        torch.backends.cuda.matmul.allow_tf32 = False
-        torch.backends.cudnn.allow_tf32 = False
-        torch.backends.cudnn.benchmark = False
-        torch.backends.cudnn.deterministic = True
+        self.thread.submit(torch.set_num_threads, threads or os.cpu_count() or 1).result()
+        compute_exactly()
 
     def place(self, model: Model) -> nn.Module:
         """The model's net with its weights, on the device, ready to infer. Raises UntrustedWeights, InvalidManifest."""

@@ -3,6 +3,7 @@
 All processes write to one directory (prometheus-client's multiprocess mode), so a scrape of any front answers for all.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from prometheus_client import (
@@ -121,13 +122,16 @@ class Instruments:
         for value in values:
             counter.labels(value)
 
-    def exposition(self, directory: Path | None) -> bytes:
-        """The text that Prometheus scrapes: of all processes that share `directory`, or of this one."""
-        if directory is None:
-            return generate_latest(self.registry)
-        shared = CollectorRegistry()
-        multiprocess.MultiProcessCollector(shared, path=str(directory))  # type: ignore[no-untyped-call]
-        return generate_latest(shared)
+    def exposition(self, directory: Path | None, names: Sequence[str] | None = None) -> bytes:
+        """The text that Prometheus scrapes: of all processes that share `directory`, or of this one.
+
+        With `names`, only the samples that are called so.
+        """
+        registry = self.registry
+        if directory is not None:
+            registry = CollectorRegistry(support_collectors_without_names=True)
+            multiprocess.MultiProcessCollector(registry, path=str(directory))  # type: ignore[no-untyped-call]
+        return generate_latest(registry.restricted_registry(names) if names else registry)
 
 
 def forget_process(pid: int, directory: Path) -> None:

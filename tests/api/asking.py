@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import httpx
+from api.describing import assert_described, document_of
 from starlette.types import Message
 from waiting import PATIENCE_S
 
@@ -62,10 +63,16 @@ class Caller:
         await app(scope, self.receive, self.send)
 
 
-def connect(app: Application, *, host: str = "127.0.0.1") -> httpx.AsyncClient:
-    """A client of the application that comes from `host` and sees its failures as answers."""
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(host, 1))
-    return httpx.AsyncClient(transport=transport, base_url="http://chapterhouse", headers=PATIENT)
+def connect(app: Application, *, host: str = "127.0.0.1", raise_app_exceptions: bool = False) -> httpx.AsyncClient:
+    """A client of the application that comes from `host`, sees its failures as answers, and reads the document."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=raise_app_exceptions, client=(host, 1))
+
+    async def check(reply: httpx.Response) -> None:
+        await reply.aread()
+        assert_described(reply, document_of(app))
+
+    hooks = {"response": [check]}
+    return httpx.AsyncClient(transport=transport, base_url="http://chapterhouse", headers=PATIENT, event_hooks=hooks)
 
 
 def assert_problem(reply: httpx.Response, status: int, detail: str = "") -> None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
-from api.asking import PATIENT
+from api.asking import connect
 
 from service.api.app import create_app
 from service.api.gate import Application
@@ -26,8 +26,7 @@ def state_over(bench: Bench, **changed: object) -> State:
 async def asking(state: State) -> AsyncIterator[tuple[httpx.AsyncClient, Application]]:
     """A client of an application over this state, and the application."""
     app = create_app(state)
-    transport = httpx.ASGITransport(app, client=("127.0.0.1", 1))
-    async with httpx.AsyncClient(transport=transport, base_url="http://chapterhouse", headers=PATIENT) as client:
+    async with connect(app, raise_app_exceptions=True) as client:
         yield client, app
 
 

@@ -14,7 +14,7 @@ from evaluation.packing import digits, npz
 from starlette.types import Message
 
 from service.api.gate import Application, CallerGone, Watch
-from service.api.jobs import WAIT_DEFAULT_S, WAIT_LIMIT_S, _wait_of
+from service.api.jobs import WAIT_DEFAULT_S, WAIT_LIMIT_S, wait_of
 from service.errors import DatabaseUnavailable, Overloaded
 from service.evaluation.pipeline import Bench
 from service.evaluation.queue.jobs import Job
@@ -183,7 +183,7 @@ async def test_a_caller_that_may_wait_long_is_let_go_as_soon_as_the_service_shut
     ],
 )
 def test_a_caller_waits_as_long_as_it_prefers_and_never_longer_than_anybody_may(prefer: str, seconds: float) -> None:
-    assert _wait_of(prefer) == seconds
+    assert wait_of(prefer) == seconds
 
 
 async def test_an_upload_that_says_it_is_too_much_for_the_disks_share_is_refused_unread(bench: Bench) -> None:

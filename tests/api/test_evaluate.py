@@ -34,7 +34,7 @@ def app(state: State) -> Application:
 
 @pytest.fixture
 async def client(app: Application) -> AsyncIterator[httpx.AsyncClient]:
-    async with connect(app) as client:
+    async with connect(app, raise_app_exceptions=True) as client:
         yield client
 
 

@@ -136,7 +136,7 @@ class _Infinite(Metric):
         return None
 
     def measure(self, real: Side, generated: Side, *, intervals: bool = False, seed: int = 0) -> Score:  # noqa: ARG002
-        return Score(np.inf)
+        return Score(np.inf, interval="none")
 
     def noise_floor(self, real: Side, generated: Side, *, seed: int) -> Floor:  # noqa: ARG002
         return Floor(None, (), "none")

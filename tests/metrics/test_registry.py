@@ -107,6 +107,11 @@ def test_a_metric_has_an_interval_about_its_value_or_a_reason_and_the_same_value
     assert bare.interval == NOT_ASKED
 
 
+def test_a_score_says_of_its_interval_that_it_is_there_or_why_not() -> None:
+    with pytest.raises(TypeError, match="interval"):
+        Score(1.0)  # type: ignore[call-arg] # which is what this is about
+
+
 @every_metric
 def test_a_metric_of_a_set_and_itself_is_a_number(name: str) -> None:
     score = build_metric(name).measure(side(60, 1), side(60, 1), intervals=True)

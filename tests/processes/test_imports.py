@@ -24,7 +24,7 @@ def loaded_by(modules: str) -> set[str]:
         ("service.processes.front, service.tasks.registry, service.runtime.pool", (*NETS, SUPERVISOR, "alembic")),
         ("service.processes.engine", (*HTTP, *DATABASE, SUPERVISOR)),
         ("service.processes.evaluator", (*NETS, *HTTP, SUPERVISOR, "alembic")),
-        ("service.client", (*NETS, *HTTP, *DATABASE[:2], "scipy", "PIL")),
+        ("service.client.blocking", (*NETS, *HTTP, *DATABASE[:2], "scipy", "PIL")),
         ("service.__main__", (*NETS, *HTTP, *DATABASE, SUPERVISOR, "numpy")),
     ],
     ids=["supervisor", "front", "engine", "evaluator", "client", "main"],

@@ -49,10 +49,10 @@ def render_html(report: Report, figures: Figures | None = None) -> str:
 def render_state(state: EvaluationState) -> str:
     """The page of an evaluation without a report; while it is not over it asks again by itself."""
     waits = state.status in ("queued", "running")
-    problem = state.problem or {}
-    sentence = f"{state.progress:.0%} done" if waits else str(problem.get("detail") or "There is no report.")
+    failure, detail = (state.problem["title"], state.problem["detail"]) if state.problem else ("", "")
+    sentence = f"{state.progress:.0%} done" if waits else detail or "There is no report."
     title = {"queued": "Waiting", "running": "Measuring", "cancelled": "Cancelled"}.get(
-        state.status, str(problem.get("title") or state.status.capitalize())
+        state.status, failure or state.status.capitalize()
     )
     body = (
         f'<header class="{"measured" if waits else "failed"}"><p class="over">Chapterhouse · evaluation '

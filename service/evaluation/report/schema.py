@@ -1,8 +1,12 @@
 """The report of an evaluation: what was measured, on what, and what it means."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+from service.evaluation.report.scores import Scores
+from service.notebooks import Row, Shown
 
 TOTAL = "total"
 """The seconds of all steps together, among those of each."""
@@ -72,10 +76,11 @@ class MetricEntry(BaseModel):
     interval: tuple[FiniteFloat, FiniteFloat] | None
     interval_reason: str | None = Field(description="Why there is no interval.")
     level: float
-    estimand: str | None = Field(None, description="The number that the interval is to cover.")
-    standard_error: FiniteFloat | None = Field(None, description="Of the value; null without an interval.")
+    estimand: str | None = Field(description="The number that the interval is to cover; null without one.")
+    standard_error: FiniteFloat | None = Field(description="Of the value; null without an interval.")
     generated_error: FiniteFloat | None = Field(
-        None, description="Standard error with the reference held fixed: what evaluations on one reference differ by."
+        description="Standard error with the reference held fixed, by which evaluations on one reference differ; null "
+        "without an interval."
     )
     noise_floor: NoiseFloor | None
     noise_floor_reason: str | None = Field(description="Why there is no noise floor.")
@@ -136,8 +141,8 @@ class Verdict(_Written):
     checks: tuple[Check, ...]
 
 
-class Report(_Written):
-    """A finished evaluation; nothing in it changes any more."""
+class Report(Scores, Shown, _Written):
+    """A finished evaluation; nothing in it changes any more. `report.fid` is `report.metrics["fid"].value`."""
 
     id: str
     status: Literal["finished"] = "finished"
@@ -157,3 +162,23 @@ class Report(_Written):
         description="The earlier evaluation of the very same inputs whose numbers these are; null if computed anew.",
     )
     versions: dict[str, str] = Field({}, description="Of the service and of what it counts with.")
+
+    def rows(self) -> Sequence[Row]:
+        """One for each metric."""
+        return [
+            {
+                "metric": name,
+                "value": entry.value,
+                "interval": None if entry.interval is None else "{:.4g} … {:.4g}".format(*entry.interval),
+                "noise floor": None if entry.noise_floor is None else entry.noise_floor.value,
+            }
+            for name, entry in self.metrics.items()
+        ]
+
+    def brief(self) -> str:
+        """The values, of how many samples, and the verdict."""
+        values = ", ".join(f"{name} {entry.value:.4g}" for name, entry in self.metrics.items())
+        count = "statistics" if self.generated.count is None else f"{self.generated.count:,} samples"
+        verdict = "" if self.verdict is None else f", {'passed' if self.verdict.passed else 'failed'}"
+        warnings = f", warnings: {len(self.warnings)}" if self.warnings else ""
+        return f"{values} of {count} on {self.features.extractor}{verdict}{warnings}"

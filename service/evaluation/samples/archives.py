@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from zipfile import ZipFile, ZipInfo
 
-from service.errors import UnreadableArchive, UnreadableImage
+from service.errors import InvalidSamples, UnreadableArchive, UnreadableImage
 from service.evaluation.samples.arrays import spool_array
 from service.evaluation.samples.decoding import in_order
 from service.evaluation.samples.features import (
@@ -66,23 +66,27 @@ ARRAY_SUFFIXES = frozenset({".npy", ".npz", ".parquet", ".pkl", ".pt", ".pth", "
 
 
 async def read_samples(
-    upload: Path, working_dir: Path, spec: ImageInput, settings: Settings, *, skip_unreadable: bool
+    upload: Path, working_dir: Path, spec: ImageInput, settings: Settings, *, skip_unreadable: bool, whose: str = ""
 ) -> Samples:
     """The samples of an upload, which from now on lie in a new folder of `working_dir`.
 
-    Raises UnreadableArchive and InvalidSamples. Cancelled, it returns when nothing is written there any more.
+    Raises UnreadableArchive and InvalidSamples, which begin with whose samples they are. Cancelled, it returns when
+    nothing is written there any more.
     """
     folder = Path(tempfile.mkdtemp(prefix="samples-", dir=working_dir))
-    return await in_thread(
-        lambda stop: open_samples(
-            upload,
-            working_dir=folder,
-            shape=ImageShape.of(spec),
-            limits=Limits(settings.upload_limit_bytes, settings.image_limit_pixels),
-            skip_unreadable=skip_unreadable,
-            stop=stop,
+    try:
+        return await in_thread(
+            lambda stop: open_samples(
+                upload,
+                working_dir=folder,
+                shape=ImageShape.of(spec),
+                limits=Limits(settings.upload_limit_bytes, settings.image_limit_pixels),
+                skip_unreadable=skip_unreadable,
+                stop=stop,
+            )
         )
-    )
+    except (UnreadableArchive, InvalidSamples) as error:
+        raise type(error)(f"{whose}: {error.detail}" if whose else error.detail) from error
 
 
 def open_samples(

@@ -1,7 +1,7 @@
 """One upload while it is read: what the caller wants of it, and what it comes to."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from service.errors import UnreadableArchive
 from service.evaluation.samples.album import Images
 from service.evaluation.samples.limits import Budget
 from service.evaluation.samples.spool import Fitted, ImageShape, ImageSpool
+from service.metrics.metric import Side
 from service.metrics.statistics import Statistics
 
 FAULTS_NAMED = 3
@@ -35,6 +36,7 @@ class Samples:
     digests: uint8 (n, 16) of what each sample is, its pixels or its features; of equal samples equal
     as_sent: the rows in the caller's order: an archive's by name, as Python sorts strings, an array's as they lie
     understood: what the file was taken for, in words
+    side:    what the metrics see of them, where that is known already
     """
 
     count: int | None
@@ -48,6 +50,7 @@ class Samples:
     digests: Digested | None = None
     understood: str = ""
     warnings: tuple[str, ...] = ()
+    side: Side | None = None
 
     @property
     def order_sha256(self) -> str | None:
@@ -92,15 +95,21 @@ def samples_of(images: Iterable[Fitted | Fault], reading: Reading, understood: s
                 raise UnreadableArchive(f"{image.words} To measure the other files, set skip_unreadable.")
         if not len(spool.digests):
             raise UnreadableArchive(f"The file holds no image{_named(foreign + faults)}.")
-        pixels, count = spool.finish(reading.budget.stop), len(spool.digests)
+        samples = spooled_samples(spool, spool.finish(reading.budget.stop), understood)
+    said = (*_passed_over(foreign), *_skipped(faults, len(spool.digests) + len(faults)))
+    return replace(samples, warnings=(*said, *samples.warnings))
+
+
+def spooled_samples(spool: ImageSpool, images: Images, understood: str) -> Samples:
+    """The samples of a spool, whose images these are, ordered."""
     return Samples(
-        count,
+        len(images),
         spool.digests.content_sha256("images"),
-        images=pixels,
+        images=images,
         as_sent=spool.as_sent(),
         digests=spool.digests.ordered(),
-        understood=understood.format(count=count, shape=spool.shape_words),
-        warnings=(*_passed_over(foreign), *_skipped(faults, count + len(faults)), *spool.warnings),
+        understood=understood.format(count=len(images), shape=spool.shape_words),
+        warnings=spool.warnings,
     )
 
 

@@ -68,6 +68,20 @@ def fit(picture: Picture, shape: ImageShape, name: str = "") -> Fitted:
     return Fitted(np.ascontiguousarray(fitted), digest(pixels), tuple(alterations), extremes, pixels.shape, name)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Spooled:
+    """What a spool took, in the order in which it came, and what it noted of it."""
+
+    pixels: NDArray[np.uint8]
+    """Those of all images, one after the other."""
+    digests: bytes
+    shapes: list[Shape]
+    names: list[str]
+    stored_shapes: Counter[Shape]
+    alterations: Counter[str]
+    extremes: dict[int, tuple[int, int]]
+
+
 class ImageSpool:
     """Images on their way into a file of pixels, in hash order."""
 
@@ -97,27 +111,63 @@ class ImageSpool:
         self._names.append(image.name)
         self._stored_shapes[image.shape] += 1
         low, high, white = image.extremes
-        lowest, highest = self._extremes.get(white, (low, high))
-        self._extremes[white] = min(low, lowest), max(high, highest)
+        self._widen(white, low, high)
         shape = image.pixels.shape
         self._shapes.append(self._known_shapes.setdefault(shape, shape))  # one object a shape, however many images
         self._file.write(image.pixels.data)
 
+    def content(self) -> Spooled:
+        """All that was taken so far, for another spool; the pixels are mapped from the file."""
+        self._file.flush()
+        return Spooled(
+            np.memmap(self._arrived, np.uint8, mode="r") if self._shapes else np.zeros(0, np.uint8),
+            self.digests.joined,
+            list(self._shapes),
+            list(self._names),
+            Counter(self._stored_shapes),
+            Counter(self._alterations),
+            dict(self._extremes),
+        )
+
+    def extend(self, content: Spooled) -> None:
+        """Take all that another spool took, in its order."""
+        self._file.write(content.pixels.data)
+        self.digests.add(content.digests)
+        self._shapes += [self._known_shapes.setdefault(shape, shape) for shape in content.shapes]
+        self._names += content.names
+        self._stored_shapes.update(content.stored_shapes)
+        self._alterations.update(content.alterations)
+        for white, (lowest, highest) in content.extremes.items():
+            self._widen(white, lowest, highest)
+
+    def _widen(self, white: int, low: int, high: int) -> None:
+        lowest, highest = self._extremes.get(white, (low, high))
+        self._extremes[white] = min(low, lowest), max(high, highest)
+
     def finish(self, stop: Stop) -> Images:
-        """All images, ordered.
+        """All images, ordered; none is taken after them.
 
         Raises InvalidSamples where they differ in size and may not.
         """
+        images = self.images(stop)
         self._file.close()
+        if not isinstance(images, Album):
+            self._arrived.unlink()
+        return images
+
+    def images(self, stop: Stop) -> Images:
+        """The images so far, of which there has to be one, ordered. They are good until this is asked again.
+
+        Raises InvalidSamples where they differ in size and may not.
+        """
+        self._file.flush()
         if len(self._known_shapes) > 1:
             if self._shape.channels is None:
                 found = shape_words(Counter(self._shapes))
                 raise InvalidSamples(f"Images of one size are compared; these are {found}.")
             return Album(self._arrived, self._shapes, self.digests.order())
         arrived = np.memmap(self._arrived, np.uint8, mode="r", shape=(len(self.digests), *self._shapes[0]))
-        ordered = ordered_copy(arrived, self.digests.order(), self._ordered, stop)
-        self._arrived.unlink()
-        return ordered
+        return ordered_copy(arrived, self.digests.order(), self._ordered, stop)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -158,8 +208,13 @@ class Digests:
         return len(self._joined) // DIGEST_BYTES
 
     def add(self, found: bytes) -> None:
-        """Take one more."""
+        """Take one more, or several that are joined."""
         self._joined += found
+
+    @property
+    def joined(self) -> bytes:
+        """All of them, one after the other."""
+        return bytes(self._joined)
 
     def order(self) -> NDArray[np.intp]:
         """The permutation that sorts the samples by their digests."""

@@ -17,6 +17,9 @@ def entry(value: float, **details: float) -> MetricEntry:
             "interval": None,
             "interval_reason": "not estimated",
             "level": 0.95,
+            "estimand": None,
+            "standard_error": None,
+            "generated_error": None,
             "noise_floor": NoiseFloor(value=1.5, sizes=(10, 10), how="between halves"),
             "noise_floor_reason": None,
         }

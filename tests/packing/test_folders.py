@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from service.cli.folders import as_file
 from service.errors import InvalidRequest
+from service.packing.folders import as_file
 
 
 def test_a_file_is_sent_as_it_is(tmp_path: Path) -> None:

@@ -1,0 +1,168 @@
+"""The OpenAPI document: what FastAPI knows of the routes, and what holds for every one of them."""
+
+from collections.abc import Collection, Iterator, Mapping
+from itertools import chain
+from typing import Any
+
+from pydantic import BaseModel
+
+from service.api.examples import FORMS, SCHEMAS, TEXTS
+from service.api.problems import PROBLEM_TYPE
+from service.errors import (
+    DeadlineExceeded,
+    Draining,
+    InvalidRequest,
+    NotAcceptable,
+    Overloaded,
+    ServiceError,
+    error_types,
+)
+
+Document = dict[str, Any]
+FORM = "multipart/form-data"
+ERRORS = "400"
+"""The first status of an answer that is no success."""
+
+BINARY: Document = {"schema": {"type": "string", "format": "binary"}}
+TEXT: Document = {"schema": {"type": "string"}}
+TAGS = [
+    {"name": "models", "description": "What the networks do, and which of them there are."},
+    {"name": "evaluation", "description": "How good generated samples are, and what they are compared with."},
+    {"name": "operations", "description": "What orchestrators and Prometheus ask."},
+]
+PARAMETER_HEADERS: Document = {
+    "X-Deadline-Ms": {
+        "name": "X-Deadline-Ms",
+        "in": "header",
+        "schema": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1e9},
+        "description": "Milliseconds after which no answer is wanted any more: work that would answer later is "
+        "dropped (504). An answer that has begun goes on.",
+        "example": 2000,
+    },
+    "X-Request-Id": {
+        "name": "X-Request-Id",
+        "in": "header",
+        "schema": {"type": "string"},
+        "description": "What the answer and the log call this request; made up unless given.",
+        "example": "build-4711",
+    },
+}
+ANSWER_HEADERS: Document = {
+    "Content-Disposition": {"description": "The name of the file.", "schema": {"type": "string"}},
+    "Location": {"description": "Where to ask for it.", "schema": {"type": "string", "format": "uri-reference"}},
+    "Retry-After": {"description": "Seconds after which to ask again.", "schema": {"type": "integer", "minimum": 0}},
+    "X-Count": {"description": "How many samples there are.", "schema": {"type": "integer", "minimum": 1}},
+    "X-Model": {"description": "The model that answered.", "schema": {"type": "string"}},
+    "X-Model-Version": {
+        "description": "The first digits of its weights' sha256.",
+        "schema": {"type": "string"},
+    },
+    "X-Request-Id": {"description": "The request's, or a new one.", "schema": {"type": "string"}},
+    "X-Seed": {"description": "The seed, with which the same samples are drawn again.", "schema": {"type": "integer"}},
+}
+
+
+def headers(*names: str) -> Document:
+    """These headers of an answer, as the document refers to them."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+OF_MODEL = headers("X-Model", "X-Model-Version")
+"""The headers of every answer that a model gave."""
+
+
+def form_of(files: Mapping[str, str], fields: type[BaseModel], *, passed_over: Collection[str] = ()) -> Document:
+    """A form of these files, the first of which is needed, and what they are; with a request's fields beside them."""
+    described = fields.model_json_schema()["properties"].items()
+    schema: Document = {
+        "type": "object",
+        "required": [next(iter(files))],
+        "properties": {
+            **{name: {**BINARY["schema"], "description": what} for name, what in files.items()},
+            **{name: _as_sent(field) for name, field in described if name not in passed_over},
+        },
+    }
+    return {"required": True, "content": {FORM: {"schema": schema}}}
+
+
+def _as_sent(field: Document) -> Document:
+    """A field of a form: never null, and a list is words with commas between them."""
+    [kind] = [kind for kind in field.get("anyOf", [field]) if kind.get("type") != "null"]
+    told = {name: field[name] for name in ("default", "description") if field.get(name) is not None}
+    return {**({"type": "string"} if kind["type"] == "array" else kind), **told}
+
+
+def refusals(*kinds: type[ServiceError]) -> dict[int | str, Document]:
+    """What a route's `responses` say of these errors: the kinds of one status together."""
+    by_status: dict[int | str, Document] = {}
+    for kind in kinds:
+        _add_refusal(by_status.setdefault(int(kind.status), {}), kind)
+    return by_status
+
+
+def completed(document: Document) -> Document:
+    """FastAPI's document with the errors, headers and examples of every operation. Changes it in place."""
+    for method, operation in _operations(document):
+        every = [{"$ref": f"#/components/parameters/{name}"} for name in PARAMETER_HEADERS]
+        operation["parameters"] = [*operation.get("parameters", ()), *every]
+        _add_refusals(operation["responses"], method)
+        _add_examples(operation)
+        operation["responses"] = {
+            status: {**answer, "headers": {**answer.get("headers", {}), **headers("X-Request-Id")}}
+            for status, answer in sorted(operation["responses"].items())
+        }
+    kinds = {name: kind for name, kind in error_types().items() if kind.__module__ == ServiceError.__module__}
+    document["components"] |= {
+        "examples": {name: {"summary": kind.title, "value": _shown(kind)} for name, kind in kinds.items()},
+        "headers": ANSWER_HEADERS,
+        "parameters": PARAMETER_HEADERS,
+    }
+    return document
+
+
+def _operations(document: Document) -> Iterator[tuple[str, Document]]:
+    for verbs in document["paths"].values():
+        yield from verbs.items()
+
+
+def _add_refusal(answer: Document, kind: type[ServiceError]) -> None:
+    """Let an answer's description tell of this kind, too."""
+    problem = answer.setdefault("content", {}).setdefault(PROBLEM_TYPE, {})
+    problem["schema"] = {"$ref": "#/components/schemas/Problem"}
+    problem.setdefault("examples", {})[kind.__name__] = {"$ref": f"#/components/examples/{kind.__name__}"}
+    answer["description"] = " ".join(f"{error_types()[name].title}." for name in problem["examples"])
+    if kind.retry_after_s is not None:
+        answer["headers"] = {**answer.get("headers", {}), **headers("Retry-After")}
+
+
+def _add_refusals(responses: Document, method: str) -> None:
+    """The errors that any operation of this kind can meet, beside those that its route names."""
+    kinds: list[type[ServiceError]] = [InvalidRequest, DeadlineExceeded, ServiceError]
+    if any("content" in answer for status, answer in responses.items() if status < ERRORS):
+        kinds.append(NotAcceptable)
+    if method != "get":
+        kinds += [Overloaded, Draining]
+    for kind in kinds:
+        _add_refusal(responses.setdefault(str(int(kind.status)), {}), kind)
+
+
+def _shown(kind: type[ServiceError]) -> Mapping[str, object]:
+    """A problem of this kind: its detail says what such errors have in common."""
+    return kind((kind.__doc__ or "").partition("\n")[0]).problem()
+
+
+def _add_examples(operation: Document) -> None:
+    """An example of each body and answer that is known by its media type, operation or schema and has none yet."""
+    bodies = operation.get("requestBody", {}).get("content", {})
+    answers = [answer.get("content", {}) for status, answer in operation["responses"].items() if status < ERRORS]
+    for media_type, content in chain(bodies.items(), *(answer.items() for answer in answers)):
+        known = FORMS.get(operation["operationId"]) if media_type == FORM else TEXTS.get(media_type)
+        known = known or SCHEMAS.get(_component(content["schema"]))
+        if known is not None:
+            content.setdefault("example", known)
+
+
+def _component(schema: Document) -> str:
+    """The name of a schema, or of the first of several; empty for one without a name."""
+    reference: str = schema.get("anyOf", [schema])[0].get("$ref", "")
+    return reference.rpartition("/")[2]

@@ -1,0 +1,92 @@
+"""An engine that opens with the first work for it, and leaves torch as the program beside it wants it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from service.runtime.calls import Array, Call, Lane, LoadedModel
+from service.settings import Settings
+from service.store import ModelStore
+
+if TYPE_CHECKING:
+    from service.runtime.arithmetic import Exactly
+    from service.runtime.in_process import LocalEngine
+
+
+class _Opened(NamedTuple):
+    engine: "LocalEngine"
+    exactly: "Exactly"
+
+
+class LazyEngine:
+    """EngineClient, EngineControl and EngineStatus over the first device that a server would take.
+
+    It has as many threads as a server's, so that both give the same bits. Nothing is loaded before the first work, not
+    even torch. It belongs to the event loop that asks it first.
+    """
+
+    def __init__(self, settings: Settings, store: ModelStore) -> None:
+        self._settings = settings
+        self._store = store
+        self._one_opens = asyncio.Lock()
+        self._opened: _Opened | None = None
+
+    async def submit(
+        self,
+        call: Call,
+        arrays: Sequence[Array],
+        *,
+        lane: Lane = Lane.INTERACTIVE,
+        deadline: float | None = None,
+        request_id: str = "",
+    ) -> list[Array]:
+        """Arrays to arrays, as EngineClient promises."""
+        async with self._at_work() as engine:
+            return await engine.submit(call, arrays, lane=lane, deadline=deadline, request_id=request_id)
+
+    async def load(self, model_id: str) -> None:
+        """Load and warm a model."""
+        async with self._at_work() as engine:
+            await engine.load(model_id)
+
+    async def unload(self, model_id: str) -> None:
+        """Let go of a model."""
+        if self._opened is not None:
+            await self._opened.engine.unload(model_id)
+
+    def models(self) -> Mapping[str, LoadedModel]:
+        """The models held."""
+        return {} if self._opened is None else self._opened.engine.models()
+
+    async def close(self) -> None:
+        """Let go of the device once what waits for it is done; the next work opens it again."""
+        async with self._one_opens:
+            opened, self._opened = self._opened, None
+            if opened is not None:
+                await opened.engine.__aexit__(None, None, None)
+
+    @asynccontextmanager
+    async def _at_work(self) -> AsyncIterator["LocalEngine"]:
+        async with self._one_opens:
+            if self._opened is None:
+                made = await asyncio.to_thread(self._make)
+                await made.engine.__aenter__()
+                self._opened = made
+            engine, exactly = self._opened
+        with exactly:
+            yield engine
+
+    def _make(self) -> _Opened:
+        import torch
+
+        from service.runtime.arithmetic import Exactly
+        from service.runtime.devices import available_devices
+        from service.runtime.in_process import LocalEngine
+
+        threads, exactly = torch.get_num_threads(), Exactly()
+        with exactly:
+            device = available_devices(self._settings.devices)[0]
+            engine = LocalEngine(self._store, device=device, threads=self._settings.engine_threads)
+        torch.set_num_threads(threads)  # what threads that others make begin with
+        return _Opened(engine, exactly)

@@ -1,0 +1,210 @@
+"""What programs ask of models in this process: the methods of `client.models`, done here."""
+
+import asyncio
+import io
+from contextlib import aclosing, closing
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from service.batches import Layout, ValueRange
+from service.client.images import Image, Images, image_files, one_image
+from service.client.models import Output
+from service.client.requests import Series, forecast_request, generate_request
+from service.client.results import Drawn, Explained, ExplainedArrays, Generated
+from service.drawing.explanation import draw_explanation
+from service.errors import InvalidRequest
+from service.imaging import encode_png
+from service.local.engine import LazyEngine
+from service.notebooks import Listing
+from service.operations.classify import Labelling
+from service.operations.explain import Inspection
+from service.operations.forecast import ForecastDocument, Question
+from service.operations.generate import Sampling
+from service.operations.models import describe_model, describe_models
+from service.schemas import Classification, ForecastReply, ModelDetail, ModelSummary, SampleFormat
+from service.settings import Settings
+from service.store import ModelStore
+from service.tasks.classify import Prepared
+
+if TYPE_CHECKING:
+    from service.tasks.explain import Method
+
+
+class LocalModels:
+    """Models, and what they do with images, seeds and series. Methods raise the service's own errors."""
+
+    settings: Settings
+    _store: ModelStore
+    _engine: LazyEngine
+
+    async def models(self) -> Listing[ModelSummary]:
+        """The models of the store."""
+        return Listing(await asyncio.to_thread(describe_models, self._store, self._engine))
+
+    async def model(self, model_id: str) -> ModelDetail:
+        """One model with its card. Raises ModelNotFound."""
+        return describe_model(self._store, self._engine, model_id)
+
+    async def load(self, model_id: str) -> None:
+        """Load and warm a model; returns when it is ready. Raises ModelNotFound."""
+        self._store.get(model_id)
+        await self._engine.load(model_id)
+
+    async def unload(self, model_id: str) -> None:
+        """Let go of a model once what waits for it is done. Raises ModelNotFound."""
+        self._store.get(model_id)
+        await self._engine.unload(model_id)
+
+    async def classify(
+        self,
+        images: Images,
+        *,
+        model: str | None = None,
+        top_k: int = 5,
+        layout: Layout | None = None,
+        value_range: ValueRange | None = None,
+    ) -> Classification:
+        """The `top_k` likeliest labels of one image or several; the default classifier's unless `model` is named.
+
+        An image that cannot be read has an `error` in its place. `layout` and `value_range` describe arrays. Raises
+        InvalidRequest, InvalidSamples, ModelNotFound, WrongTask.
+        """
+        chosen = self._store.get(model or self.settings.default_classifier, task="classify")
+
+        def understand() -> Labelling:
+            files = image_files(images, layout=layout, value_range=value_range)
+            return Labelling.of(files, chosen, top_k=top_k, limit_pixels=self.settings.image_limit_pixels)
+
+        labelling = await asyncio.to_thread(understand)
+        if not labelling.names:
+            raise InvalidRequest("There is no image to classify.")
+        return Classification.model_validate(await labelling.ask(self._engine))
+
+    async def explain(
+        self,
+        image: Image | None = None,
+        *,
+        model: str | None = None,
+        method: "Method" = "saliency",
+        layer: str | None = None,
+        unit: int | None = None,
+        label: int | None = None,
+        square: int | None = None,
+        layout: Layout | None = None,
+        value_range: ValueRange | None = None,
+    ) -> Explained:
+        """What a classifier sees in an image, as a picture beside it; `filters` needs no image.
+
+        Raises InvalidRequest, InvalidSamples, UnreadableImage, ModelNotFound, WrongTask.
+        """
+        inspection = self._inspection(model, method, layer, unit, label, square)
+        prepared = self._prepared(inspection, image, layout, value_range)
+        arrays = await inspection.ask(self._engine, prepared)
+        picture = draw_explanation(method, list(arrays.values()), prepared.pixels[0])
+        return Explained(inspection.model.id, inspection.model.version, method, encode_png(picture))
+
+    async def explain_arrays(
+        self,
+        image: Image | None = None,
+        *,
+        model: str | None = None,
+        method: "Method" = "saliency",
+        layer: str | None = None,
+        unit: int | None = None,
+        label: int | None = None,
+        square: int | None = None,
+        layout: Layout | None = None,
+        value_range: ValueRange | None = None,
+    ) -> ExplainedArrays:
+        """The arrays behind `explain`'s picture, by name. Raises as it does."""
+        inspection = self._inspection(model, method, layer, unit, label, square)
+        prepared = self._prepared(inspection, image, layout, value_range)
+        arrays = await inspection.ask(self._engine, prepared)
+        named = {name: np.asarray(array) for name, array in arrays.items()}
+        asked, layer = inspection.model, inspection.task.layer or None
+        return ExplainedArrays(asked.id, asked.version, method, layer, named, tuple(prepared.notes))
+
+    async def forecast(
+        self,
+        history: Series,
+        horizon: int,
+        *,
+        model: str | None = None,
+        fit: bool = False,
+        inputs: Series | None = None,
+        level: float = 0.95,
+    ) -> ForecastReply:
+        """How a series goes on for `horizon` steps, with an interval that holds `level` of the values.
+
+        With `fit` the model's readout is fitted to this very history; `inputs` are known of every step of history and
+        horizon. Raises InvalidRequest, InvalidSeries, ModelNotFound, WrongTask.
+        """
+        request = forecast_request(history, horizon, model=model, fit=fit, inputs=inputs, level=level)
+        chosen = self._store.get(request.model or self.settings.default_forecaster, task="forecast")
+        question = Question.of(request, chosen, limit=self.settings.forecast_limit)
+        document = ForecastDocument(question)
+        pieces = [document.add(block) async for block in question.ask(self._engine)]
+        return ForecastReply.model_validate_json(b"".join([*pieces, document.finish()]))
+
+    async def generate(
+        self,
+        model: str | None = None,
+        *,
+        count: int | None = None,
+        seed: int | None = None,
+        interpolate: int | None = None,
+        generator: int | None = None,
+    ) -> Generated:
+        """Samples as an array; sample i of a seed is the same whatever the count.
+
+        `interpolate` draws paths of so many steps each; `generator` is the one that draws, of a model with several.
+        Raises InvalidRequest, ModelNotFound, WrongTask.
+        """
+        stream = io.BytesIO()
+        drawn = await self.generate_into(
+            stream, model, format="npy", count=count, seed=seed, interpolate=interpolate, generator=generator
+        )
+        return Generated.read(drawn, stream)
+
+    async def generate_into(
+        self,
+        output: Output,
+        model: str | None = None,
+        *,
+        format: SampleFormat | None = None,  # noqa: A002 - the request's own word
+        count: int | None = None,
+        seed: int | None = None,
+        interpolate: int | None = None,
+        generator: int | None = None,
+    ) -> Drawn:
+        """Draw samples into an open file as they come, in any format that the service writes. Raises as `generate`."""
+        request = generate_request(
+            model, count=count, seed=seed, format=format, interpolate=interpolate, generator=generator
+        )
+        chosen = self._store.get(request.model or self.settings.default_generator, task="generate")
+        sampling = Sampling.of(request, chosen)
+        with closing(sampling.format.stream(sampling.contents())) as stream:
+            async with aclosing(sampling.blocks(self._engine)) as blocks:
+                async for block in blocks:
+                    output.write(stream.add(block))
+            output.write(stream.finish())
+        return Drawn(chosen.id, chosen.version, sampling.seed, sampling.count)
+
+    def _inspection(
+        self,
+        model: str | None,
+        method: "Method",
+        layer: str | None,
+        unit: int | None,
+        label: int | None,
+        square: int | None,
+    ) -> Inspection:
+        chosen = self._store.get(model or self.settings.default_classifier, task="classify")
+        return Inspection.of(chosen, method, layer=layer, unit=unit, label=label, square=square)
+
+    def _prepared(
+        self, inspection: Inspection, image: Image | None, layout: Layout | None, value_range: ValueRange | None
+    ) -> Prepared:
+        data = one_image(image, layout=layout, value_range=value_range)
+        return inspection.prepare(data, limit_pixels=self.settings.image_limit_pixels)

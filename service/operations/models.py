@@ -1,0 +1,52 @@
+"""What is told of the store's models: what is written of each, and whether an engine holds it."""
+
+import logging
+from typing import Any
+
+from service.errors import InvalidManifest
+from service.runtime.calls import EngineStatus, LoadedModel
+from service.schemas import ModelDetail, ModelSummary
+from service.store import Model, ModelStore
+
+log = logging.getLogger(__name__)
+
+
+def describe_models(store: ModelStore, engines: EngineStatus) -> list[ModelSummary]:
+    """Every model that has weights; one whose files cannot be read is left out and logged."""
+    held, models = engines.models(), []
+    for name in store.ids():
+        try:
+            models.append(ModelSummary.model_validate(_summary(store.get(name), held.get(name))))
+        except InvalidManifest:
+            log.exception("%s is in the store and cannot be listed", name)
+    return models
+
+
+def describe_model(store: ModelStore, engines: EngineStatus, model_id: str) -> ModelDetail:
+    """One model, with its card. Raises ModelNotFound, InvalidManifest."""
+    model, held = store.get(model_id), engines.models().get(model_id)
+    card = model.card.model_dump(mode="json") if model.card else None
+    return ModelDetail.model_validate({**_summary(model, held), "net": model.manifest.net, "card": card})
+
+
+def _summary(model: Model, held: LoadedModel | None) -> dict[str, Any]:
+    manifest, card = model.manifest, model.card
+    return {
+        "id": model.id,
+        "task": manifest.task,
+        "version": model.version,
+        "chapter": manifest.chapter,
+        "paper": manifest.paper,
+        "summary": manifest.summary,
+        "dataset": manifest.dataset,
+        "input": manifest.input.model_dump() if manifest.input else None,
+        "output": manifest.output.model_dump() if manifest.output else None,
+        "points": manifest.points.model_dump() if manifest.points else None,
+        "generators": manifest.generators if manifest.task == "generate" else None,
+        "series": manifest.series.model_dump() if manifest.series else None,
+        "labels": list(manifest.labels),
+        "parameters": card.parameters if card else None,
+        "macs": card.macs if card else None,
+        "scores": {name: score.model_dump() for name, score in card.scores.items()} if card else {},
+        "loaded": held is not None and held.state == "ready",
+    }
