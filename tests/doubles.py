@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from waiting import PATIENCE_S
 
+from service.calibration import Calibration
 from service.datasets.mackey_glass import mackey_glass
 from service.files import file_sha256
 from service.nets.echo_state import EchoState
@@ -265,7 +266,7 @@ def add_several(layer: Path) -> None:
         add_model(layer, name, build_net(written["net"], written["options"]), manifest)
 
 
-def add_card(folder: Path, *, sha256: str | None = None) -> None:
+def add_card(folder: Path, *, sha256: str | None = None, calibration: Calibration | None = None) -> None:
     """Write a card for a model: with its weights' own sha256, unless another is given."""
     weights = folder / "weights.safetensors"
     card = Card(
@@ -280,6 +281,7 @@ def add_card(folder: Path, *, sha256: str | None = None) -> None:
         seconds=0.0,
         recipe={},
         scores={},
+        calibration=calibration,
     )
     write_card(card, folder / "card.json")
 
