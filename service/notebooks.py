@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 MOST_ROWS = 100
 Row = Mapping[str, object]
@@ -12,13 +12,18 @@ Row = Mapping[str, object]
 class Shown:
     """A result that knows its rows and how to be called in a few words."""
 
+    columns: ClassVar[tuple[str, ...]] = ()
+    """The attributes that stand in its row, where it has one."""
+    words: ClassVar[str] = ""
+    """What it is called, to be formatted with itself."""
+
     def rows(self) -> Sequence[Row]:
-        """The rows of its table; the headings are those of the first."""
-        raise NotImplementedError
+        """The rows of its table."""
+        return [{name: getattr(self, name) for name in self.columns}]
 
     def brief(self) -> str:
         """It, in a few words."""
-        raise NotImplementedError
+        return self.words.format(self)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.brief()})"
@@ -39,7 +44,7 @@ class Listing(list[ShownT]):
 
 def table_of(rows: Sequence[Row], *, caption: str = "") -> str:
     """An HTML table; what stands in it is text and nothing else."""
-    headings = list(rows[0]) if rows else []
+    headings = list(dict.fromkeys(heading for row in rows for heading in row))
     body = [_line("td", [row.get(heading) for heading in headings]) for row in rows[:MOST_ROWS]]
     if len(rows) > MOST_ROWS:
         body.append(f'<tr><td colspan="{len(headings)}">… {len(rows) - MOST_ROWS:,} more</td></tr>')

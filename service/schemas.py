@@ -1,7 +1,7 @@
 """The shapes of what goes over HTTP, shared by the service, its client and its documentation."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
@@ -23,6 +23,9 @@ Inconclusive = Literal["fail", "pass"]
 class ModelSummary(Shown, BaseModel):
     """One row of `GET /models`."""
 
+    columns: ClassVar = ("id", "task", "summary", "loaded")
+    words: ClassVar = "{0.id} {0.version}: {0.task}"
+
     id: str
     task: str
     version: str = Field(description="The first digits of the weights' sha256.")
@@ -42,15 +45,6 @@ class ModelSummary(Shown, BaseModel):
     macs: int | None = Field(description="Multiply-accumulates of one item.")
     scores: dict[str, Any]
     loaded: bool = Field(description="Whether an engine holds it, warm.")
-
-    def rows(self) -> Sequence[Row]:
-        """One."""
-        scores = ", ".join(f"{name} {score['value']:.4g}" for name, score in self.scores.items())
-        return [{"model": self.id, "task": self.task, "what": self.summary, "scores": scores, "loaded": self.loaded}]
-
-    def brief(self) -> str:
-        """Its id and what it does."""
-        return f"{self.id} {self.version}: {self.task}"
 
 
 class ModelList(BaseModel):
@@ -102,15 +96,14 @@ class Classification(Shown, BaseModel):
     predictions: tuple[Prediction, ...]
 
     def rows(self) -> Sequence[Row]:
-        """One for each label, or what kept an image from being read."""
+        """One for each label, for what kept an image from being read, and for each note."""
         found: list[Row] = []
         for place, prediction in enumerate(self.predictions):
-            name = prediction.name or place
+            image = {"image": prediction.name or place}
             if prediction.error is not None:
-                found.append({"image": name, "label": prediction.error.get("detail"), "probability": None})
-            found += [
-                {"image": name, "label": label.label, "probability": label.probability} for label in prediction.labels
-            ]
+                found.append({**image, "label": prediction.error["detail"]})
+            found += [{**image, "label": one.label, "probability": one.probability} for one in prediction.labels]
+            found += [{**image, "label": note} for note in prediction.notes]
         return found
 
     def brief(self) -> str:
@@ -303,6 +296,9 @@ class EvaluationRequest(BaseModel):
 class EvaluationState(Shown, BaseModel):
     """Where an evaluation stands: what `202` and `GET /evaluations` tell."""
 
+    columns: ClassVar = ("id", "kind", "status", "progress", "created", "ended")
+    words: ClassVar = "{0.id}: {0.status}, {0.progress:.0%}"
+
     id: str
     kind: Literal["evaluation", "reference"] = Field(
         "evaluation", description="What it ends in: a report, or a stored reference."
@@ -312,16 +308,6 @@ class EvaluationState(Shown, BaseModel):
     created: str = Field(description="ISO 8601, UTC.")
     ended: str | None
     problem: Problem | None = Field(description="Why it failed.")
-
-    def rows(self) -> Sequence[Row]:
-        """One."""
-        problem = self.problem["detail"] if self.problem else None
-        told = {"evaluation": self.id, "kind": self.kind, "status": self.status, "progress": f"{self.progress:.0%}"}
-        return [{**told, "created": self.created, "ended": self.ended, "problem": problem}]
-
-    def brief(self) -> str:
-        """How far it is."""
-        return f"{self.id}: {self.status}, {self.progress:.0%}"
 
 
 class EvaluationList(BaseModel):
@@ -351,6 +337,9 @@ class ReferenceRequest(BaseModel):
 class ReferenceSummary(Shown, BaseModel):
     """One row of `GET /references`."""
 
+    columns: ClassVar = ("name", "dataset", "count", "dim", "extractor")
+    words: ClassVar = "{0.name}: {0.dataset} seen by {0.extractor}"
+
     name: str
     dataset: str
     extractor: str = Field(description="A model's id, or `caller` for features that were sent without one.")
@@ -359,15 +348,6 @@ class ReferenceSummary(Shown, BaseModel):
     dim: int
     sha256: str
     shipped: bool = Field(description="Whether it came with the store, and cannot be removed.")
-
-    def rows(self) -> Sequence[Row]:
-        """One."""
-        told = {"reference": self.name, "samples": self.count, "of": self.dataset, "features": self.dim}
-        return [{**told, "extractor": f"{self.extractor} {self.weights_sha256[:12]}".strip()}]
-
-    def brief(self) -> str:
-        """Its name and what made it."""
-        return f"{self.name}: {self.dataset} seen by {self.extractor}"
 
 
 class ReferenceList(BaseModel):

@@ -12,7 +12,7 @@ from service import __version__
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-FOLDERS = ("benchmarks", "deploy", "docs", "experiments", "models_store", "service", "tests")
+FOLDERS = ("benchmarks", "chapterhouse", "deploy", "docs", "experiments", "models_store", "service", "tests")
 SOURCES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
 CHANGES = ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security", "For clients")
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]

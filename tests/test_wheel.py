@@ -47,6 +47,25 @@ def test_the_wheel_carries_the_models(commands: Path, elsewhere: Path) -> None:
     assert {model["id"] for model in json.loads(listed.stdout)["models"]} == shipped
 
 
+def test_programs_import_the_public_names_from_the_wheel(commands: Path, elsewhere: Path) -> None:
+    shutil.copy(CHECKOUT / "tests" / "data" / "seven.png", elsewhere)
+    program = """
+import sys
+from importlib.resources import files
+import chapterhouse
+assert "torch" not in sys.modules
+assert all((files(package) / "py.typed").is_file() for package in ("chapterhouse", "service"))
+names = [getattr(chapterhouse, name) for name in chapterhouse.__all__]
+with chapterhouse.Local() as local, chapterhouse.Evaluation("mnist-test", ["fid"], local=local) as evaluation:
+    evaluation.update(local.generate("gan-mnist", count=100, seed=0).samples)
+    print(local.classify("seven.png", top_k=1).predictions[0].labels[0].label, evaluation.compute().fid > 0)
+"""
+    ran = subprocess.run(
+        [commands / "python", "-c", program], cwd=elsewhere, check=True, capture_output=True, text=True
+    )
+    assert ran.stdout == "7 True\n"
+
+
 def test_the_wheel_serves_in_a_directory_without_a_checkout(commands: Path, elsewhere: Path) -> None:
     shutil.copy(CHECKOUT / "tests" / "data" / "seven.png", elsewhere)
     log = elsewhere / "service.log"

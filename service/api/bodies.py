@@ -16,9 +16,11 @@ from service.api.state import state_of
 from service.errors import BodyTooLarge, InvalidRequest, UnsupportedMediaType
 from service.imaging import MEDIA_TYPES
 
-IMAGE_BODY_TYPES = frozenset({b"", b"application/octet-stream", *(name.encode() for name in MEDIA_TYPES)})
+UNSAID = ("application/octet-stream", "binary/octet-stream")
+"""What clients call bytes of which they do not say what they are; the second is what object stores make of it."""
+IMAGE_BODY_TYPES = frozenset({b"", *(name.encode() for name in (*UNSAID, *MEDIA_TYPES))})
 """The types of a body that is one image; its bytes say which kind of image."""
-IMAGE_BODY: dict[str, Any] = dict.fromkeys((*sorted(MEDIA_TYPES), "application/octet-stream"), BINARY)
+IMAGE_BODY: dict[str, Any] = dict.fromkeys((*sorted(MEDIA_TYPES), *UNSAID), BINARY)
 """What the document says of such a body."""
 PART_HEADER_LIMIT = 8192
 PARTS_LIMIT = 4096

@@ -2,8 +2,9 @@
 
 import io
 import re
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Self, TypeAlias
 
 import orjson
 from fastapi import APIRouter, Query, Response
@@ -34,11 +35,18 @@ from service.store import Model, ModelStore
 
 router = APIRouter(tags=["models"], route_class=Endpoint)
 
+TRUTHS = {"true": True, "1": True, "false": False, "0": False}
+
 FORM: dict[str, Any] = {
     "schema": {
         "type": "object",
-        "description": "Any number of images, whatever their fields are called.",
-        "properties": {"image": {"type": "array", "items": BINARY["schema"]}},
+        "description": "Any number of images, whatever their fields are called, and what the query may name as well.",
+        "properties": {
+            "image": {"type": "array", "items": BINARY["schema"]},
+            "model": {"type": "string"},
+            "top_k": {"type": "integer"},
+            "as_is": {"type": "boolean"},
+        },
         "additionalProperties": BINARY["schema"],
     }
 }
@@ -70,25 +78,41 @@ async def classify(
     top_k: Annotated[
         int, Query(ge=1, le=TOP_K_LIMIT, description="How many labels of each image, at most.", examples=[3])
     ] = TOP_K_DEFAULT,
+    as_is: Annotated[  # noqa: FBT002 - a field of the query
+        bool,
+        Query(description="Take images as they are, not as the model's training images were drawn.", examples=[False]),
+    ] = False,
 ) -> Response:
     """The likeliest labels of one image (raw body) or of each image of a form, in the order sent."""
     raise NotImplementedError  # ClassifyPath answers at the gate: this declares and describes what it does
 
 
 class Asked(NamedTuple):
-    """What the query string asks."""
+    """What is asked of images, by the query string or by fields of the form."""
 
     model: str | None
     top_k: int
+    as_is: bool
+
+    @classmethod
+    def of(cls, fields: Mapping[str, str]) -> Self:
+        """What these fields ask. Raises InvalidRequest."""
+        top_k = fields.get("top_k", str(TOP_K_DEFAULT))
+        whole = re.fullmatch("[0-9]{1,9}", top_k) is not None
+        as_is = fields.get("as_is", "false").lower()
+        if as_is not in TRUTHS:
+            raise InvalidRequest.of_field("as_is", f"must be one of {', '.join(TRUTHS)}")
+        return cls(fields.get("model"), check_top_k(int(top_k) if whole else 0), TRUTHS[as_is])
 
 
 @lru_cache(maxsize=1024)
-def parse_query(text: bytes) -> Asked:
-    """The query string's fields. Raises InvalidRequest."""
+def parse_query(text: bytes) -> tuple[dict[str, str], Asked]:
+    """The query string's fields, and what they ask. Raises InvalidRequest."""
     fields = read_query("/classify", text, Asked._fields)
-    top_k = fields.get("top_k", str(TOP_K_DEFAULT))
-    whole = re.fullmatch("[0-9]{1,9}", top_k) is not None
-    return Asked(fields.get("model"), check_top_k(int(top_k) if whole else 0))
+    return fields, Asked.of(fields)
+
+
+ParsedQuery: TypeAlias = tuple[Mapping[str, str], Asked]
 
 
 class Picture(io.BytesIO):
@@ -120,40 +144,52 @@ class ClassifyPath:
         async with deadline.kept():
             return await self._answer(exchange, query, deadline.at)
 
-    async def _answer(self, exchange: Exchange, query: Asked, deadline: float | None) -> Response:
-        model = self._store.get(query.model or self._settings.default_classifier, task="classify")
-        labelling = await self._understand(exchange, model, query.top_k)
+    async def _answer(self, exchange: Exchange, query: ParsedQuery, deadline: float | None) -> Response:
+        labelling = await self._understand(exchange, *query)
+        model = labelling.model
         with Watch(exchange.receive):
             answer = await labelling.ask(self._engine, deadline=deadline, request_id=exchange.request_id)
         return Response(orjson.dumps(answer), media_type=JSON, headers=headers_of(model))
 
-    async def _understand(self, exchange: Exchange, model: Model, top_k: int) -> Labelling:
+    async def _understand(self, exchange: Exchange, fields: Mapping[str, str], asked: Asked) -> Labelling:
         """The request that a body makes, raw or as a form. Raises ServiceError."""
         content_type = exchange.headers.get(b"content-type", b"")
         kind = content_type.partition(b";")[0].strip().lower()
         limit_pixels = self._settings.image_limit_pixels
         if kind in IMAGE_BODY_TYPES:
+            model = self._find(asked)
             data = await self._read(exchange)
-            return Labelling.of_one(data, model, top_k=top_k, limit_pixels=limit_pixels)
+            return Labelling.of_one(data, model, top_k=asked.top_k, limit_pixels=limit_pixels, as_is=asked.as_is)
         if kind == b"multipart/form-data":
-            pictures = await self._read_form(exchange, content_type)
+            self._find(asked)  # what cannot be answered need not be read
+            pictures, sent = await self._read_form(exchange, content_type)
+            asked = Asked.of({**fields, **_beside(fields, sent)})
             images = ((picture.name, picture.getvalue()) for picture in pictures)
-            return Labelling.of(images, model, top_k=top_k, limit_pixels=limit_pixels)
+            return Labelling.of(
+                images, self._find(asked), top_k=asked.top_k, limit_pixels=limit_pixels, as_is=asked.as_is
+            )
         raise UnsupportedMediaType(
             f"{kind.decode('latin-1')} is not read here; send an image (image/png, image/jpeg, …) "
             "or a form (multipart/form-data) of images."
         )
 
+    def _find(self, asked: Asked) -> Model:
+        return self._store.get(asked.model or self._settings.default_classifier, task="classify")
+
     async def _read(self, exchange: Exchange) -> bytes:
         length = exchange.headers.get(b"content-length")
         return await read_body(exchange.receive, limit=self._settings.body_limit_bytes, content_length=length)
 
-    async def _read_form(self, exchange: Exchange, content_type: bytes) -> list[Picture]:
+    async def _read_form(self, exchange: Exchange, content_type: bytes) -> tuple[list[Picture], list[Picture]]:
+        """The images of a form, and the fields that are none. Raises InvalidRequest."""
         pictures: list[Picture] = []
+        fields: list[Picture] = []
 
         def open_part(part: Part) -> Sink:
-            pictures.append(Picture(part.filename or part.name))
-            return pictures[-1]
+            is_field = part.filename is None and part.name in Asked._fields
+            parts = fields if is_field else pictures
+            parts.append(Picture(part.filename or part.name))
+            return parts[-1]
 
         body = chunks(
             exchange.receive,
@@ -163,4 +199,17 @@ class ClassifyPath:
         await read_form(body, boundary_of(content_type), open_part)
         if not pictures:
             raise InvalidRequest("The form holds no image.")
-        return pictures
+        return pictures, fields
+
+
+def _beside(query: Mapping[str, str], sent: Sequence[Picture]) -> dict[str, str]:
+    """The fields of a form. Raises InvalidRequest for one that is given twice or is no text."""
+    fields: dict[str, str] = {}
+    for part in sent:
+        if part.name in fields or part.name in query:
+            raise InvalidRequest.of_field(part.name, "is given twice")
+        try:
+            fields[part.name] = part.getvalue().decode().strip()
+        except UnicodeDecodeError as error:
+            raise InvalidRequest.of_field(part.name, "is not UTF-8") from error
+    return fields

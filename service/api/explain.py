@@ -78,6 +78,10 @@ async def explain(
             examples=[9],
         ),
     ] = None,
+    as_is: Annotated[  # noqa: FBT002 - a field of the query
+        bool,
+        Query(description="Take the image as it is, not as the model's training images were drawn.", examples=[False]),
+    ] = False,
 ) -> Response:
     """What a net sees in one image (raw body): a PNG beside the image, or `application/json` with the arrays.
 
@@ -87,7 +91,7 @@ async def explain(
     `filters` needs no image.
     """
     chosen = state.store.get(model or state.settings.default_classifier, task="classify")
-    inspection = Inspection.of(chosen, method, layer=layer, unit=unit, label=label, square=square)
+    inspection = Inspection.of(chosen, method, layer=layer, unit=unit, label=label, square=square, as_is=as_is)
     image = inspection.prepare(await _read(request, state), limit_pixels=state.settings.image_limit_pixels)
     with Watch(request.receive):
         arrays = await inspection.ask(state.engines, image, deadline=deadline.at, request_id=request.state.request_id)

@@ -33,6 +33,7 @@ from service.evaluation.threads import in_thread
 from service.imaging import Picture
 from service.local.blocking import Local
 from service.local.spools import GENERATED, REFERENCE, Spools
+from service.schemas import Inconclusive
 
 Reference: TypeAlias = str | PathLike[str] | Array
 """A stored reference's name; the path of a file; real images."""
@@ -44,9 +45,8 @@ class Evaluation:
 
     `reference` is the name of a stored one, the Path of a file that `/evaluate` takes, or an array of real images;
     without it batches of real images come by `update(batch, real=True)`. Batches are uint8, or real numbers in
-    `value_range`, (0, 1) or (−1, 1); `layout` says NCHW or NHWC where the shape does not. `metrics`, `features`,
-    `options`, `thresholds`, `seed` and `intervals` mean what they mean to `/evaluate`. An engine is opened for it
-    unless `local` lends its own.
+    `value_range`, (0, 1) or (−1, 1); `layout` says NCHW or NHWC where the shape does not. The arguments from `metrics`
+    to `intervals` mean what they mean to `/evaluate`. An engine is opened for it unless `local` lends its own.
 
     Raises InvalidRequest, InvalidSamples, ModelNotFound, WrongTask and ReferenceNotFound.
     """
@@ -59,6 +59,7 @@ class Evaluation:
         *,
         options: Options | None = None,
         thresholds: str | None = None,
+        inconclusive: Inconclusive | None = None,
         seed: int = 0,
         intervals: bool = True,
         layout: Layout | None = None,
@@ -71,6 +72,7 @@ class Evaluation:
             options=options,
             features=features,
             thresholds=thresholds,
+            inconclusive=inconclusive,
             seed=seed,
             intervals=intervals,
         )

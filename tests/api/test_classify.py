@@ -115,7 +115,13 @@ def enormous_png() -> bytes:
         ("?model=..%2Fecho", "image/png", picture(1), 404, "There is no model"),
         (f"?model={'x' * 5000}", "image/png", picture(1), 404, "There is no model"),
         ("?model=doodle", "image/png", picture(1), 409, "doodle does generate, not classify"),
-        ("?modle=echo", "image/png", picture(1), 422, "/classify has no parameter modle; it has model and top_k."),
+        (
+            "?modle=echo",
+            "image/png",
+            picture(1),
+            422,
+            "/classify has no parameter modle; it has model, top_k and as_is.",
+        ),
         ("?model=echo&model=slow", "image/png", picture(1), 422, "model can be given only once."),
         ("?top_k=0", "image/png", picture(1), 422, "top_k: must be a whole number"),
         (f"?top_k={TOP_K_LIMIT + 1}", "image/png", picture(1), 422, "from 1 to 1000"),
@@ -289,3 +295,38 @@ async def test_the_gate_knows_the_parameters_that_the_route_declares(app: Applic
     described = document_of(app)["paths"]["/classify"]["post"]["parameters"]
     declared = {parameter["name"] for parameter in described if parameter.get("in") == "query"}
     assert declared == set(Asked._fields)
+
+
+@pytest.mark.parametrize("fields", [{"model": "slow", "top_k": "1"}, {"top_k": " 1 ", "as_is": "true"}])
+async def test_what_a_form_says_beside_its_images_counts(client: httpx.AsyncClient, fields: dict[str, str]) -> None:
+    Slow.let_go.set()
+    reply = await client.post("/classify", files=form(("a", picture(200))), data=fields)
+    assert reply.status_code == 200
+    body = reply.json()
+    assert body["model"] == fields.get("model", "echo")
+    assert [len(prediction["labels"]) for prediction in body["predictions"]] == [1]
+
+
+@pytest.mark.parametrize(
+    ("query", "fields", "words"),
+    [
+        ("?top_k=1", {"top_k": "2"}, "top_k: is given twice"),
+        ("", {"top_k": "many"}, "top_k: must be a whole number"),
+        ("", {"as_is": "perhaps"}, "as_is: must be one of true, 1, false, 0"),
+    ],
+)
+async def test_fields_of_a_form_that_ask_nothing_are_refused(
+    client: httpx.AsyncClient, query: str, fields: dict[str, str], words: str
+) -> None:
+    assert_problem(await client.post(f"/classify{query}", files=form(("a", picture(1))), data=fields), 422, words)
+
+
+async def test_what_was_done_to_an_image_is_said(client: httpx.AsyncClient) -> None:
+    stream = io.BytesIO()
+    Image.new("RGBA", (4, 2), (255, 0, 0, 100)).save(stream, "PNG")
+    reply = await client.post("/classify", content=stream.getvalue(), headers=PNG)
+    assert reply.json()["predictions"][0]["notes"] == [
+        "The image was transparent in places and was laid over black.",
+        "The image was resized from 2×4 to 2×2.",
+        "The image was converted to grey.",
+    ]

@@ -42,5 +42,5 @@ def test_a_device_counts_the_threads_of_its_own_thread_only() -> None:
     others: list[int] = []
     thread = threading.Thread(target=lambda: others.append(torch.get_num_threads()))
     thread.start()
-    thread.join()
+    thread.join(60)
     assert others == [before]
