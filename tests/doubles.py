@@ -295,8 +295,7 @@ def images(*firsts: int) -> NDArray[np.uint8]:
 
 def echoed(*firsts: int) -> NDArray[np.float32]:
     """What Echo answers to `images(*firsts)`: logits (n, 4)."""
-    logits: NDArray[np.float32] = (images(*firsts).reshape(len(firsts), 4) / 255 * 10).astype(np.float32)
-    return logits
+    return (images(*firsts).reshape(len(firsts), 4) / 255 * 10).astype(np.float32)
 
 
 def likely(*firsts: int) -> NDArray[np.float32]:
@@ -379,17 +378,17 @@ def split(items: Iterable[bytes], sizes: Sequence[int]) -> list[bytes]:
     whole = b"".join(items)
     pieces, start, turn = [], 0, 0
     while start < len(whole):
-        size = sizes[turn % len(sizes)]
-        pieces.append(whole[start : start + size])
-        start, turn = start + size, turn + 1
+        end, turn = start + sizes[turn % len(sizes)], turn + 1
+        pieces.append(whole[start:end])
+        start = end
     return pieces
 
 
 def main() -> None:
     """One engine process over a store of doubles."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--store", type=Path, required=True)
-    parser.add_argument("--socket", type=Path, required=True)
+    for name in ("--store", "--socket"):
+        parser.add_argument(name, type=Path, required=True)
     parser.add_argument("--parent-pipe", type=int, required=True)
     options = parser.parse_args()
     NETS.update(DOUBLES)
