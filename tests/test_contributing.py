@@ -253,7 +253,7 @@ UNSAID = (
         "service.api.labels: make its router with `route_class=Endpoint` (service/api/routes.py)",
     ),
     Omission(
-        r"    model_config = ConfigDict\(json_schema_extra.*?\n\n",
+        r"    model_config = ConfigDict\(\s*json_schema_extra.*?\n\n",
         "tests/api/test_openapi.py::test_every_operation_has_examples_and_they_are_what_it_says",
         "application/json of list_labels has no example: give it `examples` where it is declared, or "
         "service/api/examples.py a line",
