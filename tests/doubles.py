@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from waiting import PATIENCE_S
 
+from service.calibration import Calibration
 from service.datasets.mackey_glass import mackey_glass
 from service.files import file_sha256
 from service.nets.echo_state import EchoState
@@ -265,7 +266,7 @@ def add_several(layer: Path) -> None:
         add_model(layer, name, build_net(written["net"], written["options"]), manifest)
 
 
-def add_card(folder: Path, *, sha256: str | None = None) -> None:
+def add_card(folder: Path, *, sha256: str | None = None, calibration: Calibration | None = None) -> None:
     """Write a card for a model: with its weights' own sha256, unless another is given."""
     weights = folder / "weights.safetensors"
     card = Card(
@@ -280,6 +281,7 @@ def add_card(folder: Path, *, sha256: str | None = None) -> None:
         seconds=0.0,
         recipe={},
         scores={},
+        calibration=calibration,
     )
     write_card(card, folder / "card.json")
 
@@ -293,8 +295,7 @@ def images(*firsts: int) -> NDArray[np.uint8]:
 
 def echoed(*firsts: int) -> NDArray[np.float32]:
     """What Echo answers to `images(*firsts)`: logits (n, 4)."""
-    logits: NDArray[np.float32] = (images(*firsts).reshape(len(firsts), 4) / 255 * 10).astype(np.float32)
-    return logits
+    return (images(*firsts).reshape(len(firsts), 4) / 255 * 10).astype(np.float32)
 
 
 def likely(*firsts: int) -> NDArray[np.float32]:
@@ -377,17 +378,17 @@ def split(items: Iterable[bytes], sizes: Sequence[int]) -> list[bytes]:
     whole = b"".join(items)
     pieces, start, turn = [], 0, 0
     while start < len(whole):
-        size = sizes[turn % len(sizes)]
-        pieces.append(whole[start : start + size])
-        start, turn = start + size, turn + 1
+        end, turn = start + sizes[turn % len(sizes)], turn + 1
+        pieces.append(whole[start:end])
+        start = end
     return pieces
 
 
 def main() -> None:
     """One engine process over a store of doubles."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--store", type=Path, required=True)
-    parser.add_argument("--socket", type=Path, required=True)
+    for name in ("--store", "--socket"):
+        parser.add_argument(name, type=Path, required=True)
     parser.add_argument("--parent-pipe", type=int, required=True)
     options = parser.parse_args()
     NETS.update(DOUBLES)

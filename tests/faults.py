@@ -91,6 +91,7 @@ def main() -> int:
     options = parser.parse_args()
     if not options.go_on:
         shutil.rmtree(WORKSHOP, ignore_errors=True)
+    WORKSHOP.mkdir(exist_ok=True)  # before an interpreter looks for modules there, and never again if there is nothing
     names = [path.removesuffix(".py").replace("/", ".") + ".*" for path in options.paths]
     # The copy under test comes before an installed one.
     environment = {**os.environ, "PYTHONPATH": str(WORKSHOP)}

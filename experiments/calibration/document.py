@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from experiments.calibration.measuring import CONFIDENT, TEST
-from experiments.calibration.record import Record
+from experiments.calibration.record import Measurement, Record
 from service.calibration import METHODS
 from service.store import Model
 
@@ -24,14 +24,16 @@ ECE is the expected calibration error in 15 bins of equal width, NLL the mean ne
 the 10,000 test images, before → after. Where a net was as sure as it may be already, a temperature carried over from
 its twin can make it slightly worse, and the table says so.
 """
+BLIND = 0.7
+"""An AUROC below which nothing is told apart."""
 STRANGE = """## What is strange
 
 A temperature does not make a net unsure of what it has never seen. So each prediction has a `strangeness` beside its
 labels: the *energy* −T log Σ exp(z / T) of its logits z (Liu et al. 2020, arXiv 2010.03759), or the *distance* of z to
 the nearest class of training images with the covariance that all classes share (Lee et al. 2018, arXiv 1807.03888),
-whichever tells strange images better on average: one cannot be had for all, since the energy of a linear readout falls
-without end and a distance among ten logits says little where classes overlap. Beyond the card's limit, which 5 % of the
-test images exceed, the answer carries a note.
+whichever tells strange images better on average. Neither is best for all: the energy of a linear readout has no floor,
+so that it finds noise the most familiar of all, and a distance among ten logits says little where classes overlap.
+Beyond the card's limit, which 5 % of the test images exceed, the answer carries a note.
 
 AUROC: the chance that the image is stranger than a test image, 2,000 of each kind (256 blanks: every grey from black to
 white); in brackets that of the method which was not chosen. A blend is the mean of two test images of different
@@ -39,7 +41,8 @@ classes.
 """
 SURE = f"""## Who is sure of what is nothing
 
-The share of images that are named with {CONFIDENT} or more, at T = 1 → at the temperature.
+The share of images that are named with {CONFIDENT} or more, at T = 1 → at the temperature; and the share whose answer
+carries the note that they are strange.
 """
 TEAMS = f"""## Who names the digits of generators
 
@@ -62,8 +65,9 @@ def render(models: Sequence[Model], record: Record, chosen: tuple[str, ...]) -> 
         _table(_temperatures(models)),
         STRANGE,
         _table(_areas(models)),
+        *(f"{sentence}\n" for sentence in _blind(models)),
         SURE,
-        _table(_confident(models, record)),
+        _table(_confident(record)),
         TEAMS,
         _table(_teams(record, chosen)) if record.teams else "Not measured: not all of them are calibrated yet.\n",
         DIAGRAMS,
@@ -107,17 +111,28 @@ def _areas(models: Sequence[Model]) -> Iterator[Sequence[str]]:
         yield f"`{model.id}`", known.method, f"{known.limit:.4g}", *cells
 
 
-def _confident(models: Sequence[Model], record: Record) -> Iterator[Sequence[str]]:
+def _blind(models: Sequence[Model]) -> Iterator[str]:
+    """Of what a model cannot tell that it is strange."""
+    for model in models:
+        if model.calibration:
+            known = model.calibration.strangeness
+            kinds = [kind for kind, area in known.auroc[known.method].items() if area < BLIND]
+            if kinds:
+                yield f"- `{model.id}` cannot tell its own images from {', '.join(kinds)}: its strangeness says little."
+
+
+def _confident(record: Record) -> Iterator[Sequence[str]]:
     kinds = _ordered(kind for found in record.measurements for kind in found.confident)
     yield "model", *kinds
-    for model in models:
-        found = record.find(model.id)
-        shares = found.confident if found else {}
-        cells = [
-            f"{100 * shares[kind][0]:.1f} % → {100 * shares[kind][1]:.1f} %" if kind in shares else "–"
-            for kind in kinds
-        ]
-        yield f"`{model.id}`", *(cells if found else ["not measured"] * len(kinds))
+    for found in record.measurements:
+        yield f"`{found.model}`", *(_sure(found, kind) for kind in kinds)
+
+
+def _sure(found: Measurement, kind: str) -> str:
+    if kind not in found.confident:
+        return "–"
+    before, after = (f"{100 * share:.1f} %" for share in found.confident[kind])
+    return f"{before} → {after}; {100 * found.noted[kind]:.0f} % noted"
 
 
 def _teams(record: Record, chosen: tuple[str, ...]) -> Iterator[Sequence[str]]:

@@ -13,7 +13,7 @@ from service.scoring.calibration import reliability_at, strange_images
 from service.scoring.classes import logits_of
 from service.settings import Settings
 from service.store import Model
-from service.tasks.sureness import mean_probabilities, probabilities_of, softmax
+from service.tasks.sureness import mean_probabilities, probabilities_of, softmax, strangeness_of
 
 CONFIDENT = 0.9
 TEST = "test images"
@@ -34,6 +34,7 @@ async def measure(model: Model, engine: EngineClient, settings: Settings) -> Mea
     """What a calibrated classifier says of its test set and of what is strange to it, before and after."""
     calibration = model.calibration
     assert calibration is not None, "only calibrated ones are measured"
+    known = calibration.strangeness
     test = find_dataset(model.manifest.dataset).load(settings.data, "test")
     logits = {TEST: await logits_of(engine, model, test.images)}
     for kind, images in strange_images(model, test, settings):
@@ -46,6 +47,10 @@ async def measure(model: Model, engine: EngineClient, settings: Settings) -> Mea
         after=Diagram.of(reliability_at(calibration.temperature, logits[TEST], test)),
         confident={
             kind: (_confident(softmax(rows)), _confident(probabilities_of(rows, calibration)))
+            for kind, rows in logits.items()
+        },
+        noted={
+            kind: _share(strangeness_of(rows, known, calibration.temperature) > known.limit)
             for kind, rows in logits.items()
         },
     )
@@ -80,4 +85,8 @@ def _teams(models: Sequence[Model]) -> Iterator[tuple[Model, ...]]:
 
 
 def _confident(probabilities: NDArray[np.float64]) -> float:
-    return round(float((probabilities.max(axis=1) >= CONFIDENT).mean()), 4)
+    return _share(probabilities.max(axis=1) >= CONFIDENT)
+
+
+def _share(chosen: NDArray[np.bool_]) -> float:
+    return round(float(chosen.mean()), 4)

@@ -41,6 +41,8 @@ class Measurement(_Kept):
     after: Diagram
     confident: dict[str, tuple[float, float]]
     """The shares of each kind of images that are named with 0.9 or more, before and after."""
+    noted: dict[str, float]
+    """The shares of each that are beyond the limit of strangeness."""
 
     def is_of(self, model: Model, calibration: Calibration) -> bool:
         """Whether these weights were measured at this temperature."""

@@ -23,7 +23,7 @@ without an accelerator. Published figures are in the column of that name, as the
 other nets, data and tuning, which change such figures tenfold: **figures of different sources compare only within one
 table of one paper**, and those beside the rows here show what others met with, not what a row should be.
 """
-TELLING = """## Whether a loss tells how good the samples are
+CORRELATION = """## Whether a loss tells how good the samples are
 
 Spearman's rank correlation of a loss (its mean over the iterations between two measurements) with the FID that the
 training measured, over one training on MNIST. Near +1 the loss falls as the samples get better; near −1 it rises
@@ -52,7 +52,7 @@ def render(store: Path, record: Record) -> str:
         "## At a glance\n",
         *_lines(_glance(models, record)),
         *(part for table in TABLES for part in _section(table, models[table.key], record)),
-        TELLING,
+        CORRELATION,
         *_lines(_correlations(models[MNIST.key], record)),
         *_lines(f"- {sentence}" for sentence in (*_goes_with(models[MNIST.key], record), _borne_out(record))),
         "## Published figures\n",

@@ -127,8 +127,8 @@ def jackknife_variance(left_out: Real) -> float:
 def tail_of(*sides: Real) -> float:
     """The least tail index of the sides' contributions (n,), of those that make a difference."""
     spreads = [float(side.var()) / len(side) for side in sides]
-    telling = (side for side, spread in zip(sides, spreads, strict=True) if spread > NEGLIGIBLE * sum(spreads))
-    return min(map(tail_index, telling), default=np.inf)
+    informative = (side for side, spread in zip(sides, spreads, strict=True) if spread > NEGLIGIBLE * sum(spreads))
+    return min(map(tail_index, informative), default=np.inf)
 
 
 def tail_index(contributions: Real) -> float:

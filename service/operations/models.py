@@ -1,4 +1,4 @@
-"""What is told of the store's models: what is written of each, and whether an engine holds it."""
+"""How the models of the store are described: what their files say, and whether an engine holds them."""
 
 import logging
 from typing import Any

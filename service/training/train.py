@@ -208,14 +208,17 @@ def example_of(manifest: Manifest) -> Tensor:
 @contextmanager
 def _reproducible(seed: int, threads: int) -> Iterator[None]:
     """Inside, torch's generator is seeded, its threads are counted and cuDNN is exact; outside, all is as it was."""
-    threads_before = torch.get_num_threads()
+    cudnn = torch.backends.cudnn
+    before = torch.get_num_threads(), cudnn.benchmark, cudnn.deterministic
     torch.set_num_threads(threads)
+    cudnn.benchmark, cudnn.deterministic = False, True
     try:
-        with torch.random.fork_rng(devices=[]), torch.backends.cudnn.flags(benchmark=False, deterministic=True):
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             yield
     finally:
-        torch.set_num_threads(threads_before)
+        torch.set_num_threads(before[0])
+        cudnn.benchmark, cudnn.deterministic = before[1:]
 
 
 def versions() -> dict[str, str]:

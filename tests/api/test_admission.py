@@ -12,6 +12,7 @@ from api.evaluating import asking, state_over
 from doubles import FakeEngine, Unanswering, echoed, images
 from evaluation.packing import digits, npz
 from starlette.types import Message
+from waiting import eventually
 
 from service.api.gate import Application, CallerGone, Watch
 from service.api.jobs import WAIT_DEFAULT_S, WAIT_LIMIT_S, wait_of
@@ -129,8 +130,7 @@ async def test_a_watch_that_is_over_neither_begins_to_listen_nor_goes_on() -> No
 async def test_only_hanging_up_is_hanging_up() -> None:
     caller = Caller(pieces=(b"", b""))
     with Watch(caller.receive):
-        while caller.taken < 2:  # noqa: ASYNC110 - the caller tells nobody
-            await asyncio.sleep(0)
+        await eventually(lambda: caller.taken == 2)  # the caller tells nobody
 
 
 async def test_work_that_is_cancelled_from_elsewhere_does_not_pass_for_a_caller_that_hung_up() -> None:

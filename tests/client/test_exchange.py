@@ -317,14 +317,16 @@ def test_a_service_that_is_away_is_said_with_its_address(failure: httpx.Transpor
         client.ready()
 
 
-@pytest.mark.parametrize("address", ["http://127.0.0.1:9", "127.0.0.1", "http://[", "http://127.0.0.1:many"])
-def test_an_address_where_nobody_answers_is_said(address: str) -> None:
+@pytest.mark.parametrize("address", ["http://127.0.0.1:{}", "127.0.0.1", "http://[", "http://127.0.0.1:many"])
+def test_an_address_where_nobody_answers_is_said(address: str, silent_port: int) -> None:
     with pytest.raises(ServiceUnreachable):
-        Client(address).ready()
+        Client(address.format(silent_port)).ready()
 
 
-def test_a_proxy_is_not_asked_for_this_machine(service_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+def test_a_proxy_is_not_asked_for_this_machine(
+    service_settings: Settings, silent_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{silent_port}")
     with running_service(service_settings) as address, Client(address) as client:
         assert client.ready()
 

@@ -29,6 +29,7 @@ FOUND = Measurement(
     before=DIAGRAM,
     after=DIAGRAM,
     confident={TEST: (0.99, 0.95), "noise": (1.0, 0.25)},
+    noted={TEST: 0.05, "noise": 0.9},
 )
 
 
@@ -98,6 +99,7 @@ async def test_what_is_measured_is_what_the_nets_say_alone_and_together(tmp_path
     async with LocalEngine(store, threads=1) as engine:
         alone = await measure(models[1], engine, settings)
         teams = await measure_teams(models, engine, settings)
+    assert alone.noted.keys() == alone.confident.keys()
     assert sum(alone.before.counts) == sum(alone.after.counts) == 60
     assert [team.members for team in teams] == [("lenet5-mnist",), ("mlp-mnist",), ("lenet5-mnist", "mlp-mnist")]
     assert {kind: after for kind, (_, after) in alone.confident.items()} == teams[1].confident

@@ -64,3 +64,10 @@ def test_less_of_a_samples_term_with_itself_is_left_where_nearly_all_are_covered
     left = 10 / 3 * 0.05  # of what one in twenty without a ball leaves
     expected = (0.95, (spread - (1 - left) * 19) / 20**2, 0.95 * 0.05 / 20)
     assert variances("precision", PAIRS, others) == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_real_sample_that_has_a_copy_is_not_lost_when_it_is_left_out() -> None:
+    real = np.repeat(PAIRS, 2, axis=0)
+    generated = np.concatenate([PAIRS[:3], OTHERS])  # only a copy is as near as a copy
+    expected = (3 / 13, 0.0, 3 / 13 * 10 / 13 / 13)
+    assert variances("memorisation", real, generated) == pytest.approx(expected, rel=1e-12, abs=1e-15)

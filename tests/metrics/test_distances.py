@@ -12,9 +12,10 @@ def rows(n: int, d: int, seed: int) -> Real:
     return np.random.default_rng(seed).standard_normal((n, d))
 
 
-def test_distances_keep_their_digits_where_they_are_small() -> None:
+@pytest.mark.parametrize("step", [1e-7, 1e-5, 1e-3])
+def test_distances_keep_their_digits_where_they_are_small(step: float) -> None:
     x = rows(20, 8, 1) + 1000
-    y = x + 1e-7 * rows(20, 8, 2)
+    y = x + step * rows(20, 8, 2)
     expected = np.sqrt(np.square(x[:, None] - y[None]).sum(axis=2))
     np.testing.assert_allclose(distances(x, y), expected, rtol=1e-9)
 

@@ -8,6 +8,7 @@ from service.errors import InvalidSamples
 from service.metrics.fid import FID, fid, frechet_distance
 from service.metrics.metric import Side
 from service.metrics.statistics import Statistics, statistics_of
+from service.metrics.uncertainty import Interval
 
 Real = NDArray[np.float64]
 
@@ -170,3 +171,35 @@ def test_the_floor_is_the_mean_over_three_draws_of_which_each_has_the_generated_
     single = [frechet_distance(Statistics(np.zeros(d), np.eye(d)), draw).value for draw in drawn]
     assert np.mean(floors) == pytest.approx(np.mean(single), rel=0.1)
     assert np.var(floors) == pytest.approx(np.var(single) / 3, rel=0.3)
+
+
+def test_as_many_samples_as_dimensions_are_too_few_and_one_more_is_enough() -> None:
+    assert "8 samples for 8 dimensions" in fid(rows(40, 8, 1), rows(8, 8, 2)).warnings[0]
+    assert fid(rows(9, 8, 1), rows(40, 8, 2)).warnings == ()
+
+
+def test_the_floor_is_between_halves_that_have_no_sample_in_common() -> None:
+    x = rows(60, 4, 1)
+    orders = [np.random.default_rng(3 + place).permutation(60) for place in range(8)]
+    halves = [truth(x[order[:30]], x[order[30:]]) for order in orders]
+    floor = FID().noise_floor(Side(features=x), Side(features=rows(90, 4, 2)), seed=3)
+    assert floor.value == pytest.approx(np.mean(halves) * (1 / 60 + 1 / 90) / (1 / 30 + 1 / 30), rel=1e-9)
+    assert floor.spread == pytest.approx(np.std(halves, ddof=1) * (1 / 60 + 1 / 90) / (1 / 30 + 1 / 30), rel=1e-9)
+
+
+def test_the_interval_is_even_about_the_root_of_the_score() -> None:
+    found = FID().measure(Side(features=rows(300, 4, 1)), Side(features=rows(200, 4, 2, 1.5)), intervals=True)
+    assert isinstance(found.interval, Interval)
+    low, middle, high = (value**0.5 for value in (found.interval.low, found.value, found.interval.high))
+    assert high - middle == pytest.approx(middle - low, rel=1e-9)
+    assert high - middle == pytest.approx(1.959964 * found.interval.standard_error / (2 * middle), rel=1e-6)
+
+
+def test_a_reference_with_statistics_is_taken_as_fixed_though_its_features_are_known() -> None:
+    x, y = rows(300, 4, 1), rows(200, 4, 2, 1.5)
+    both = FID().measure(Side(features=x, statistics=statistics_of(x)), Side(features=y), intervals=True).interval
+    drawn = FID().measure(Side(features=x), Side(features=y), intervals=True).interval
+    assert isinstance(both, Interval)
+    assert isinstance(drawn, Interval)
+    assert both.estimand.endswith("the reference is taken as fixed")
+    assert both.standard_error == both.generated_error < drawn.standard_error

@@ -90,3 +90,30 @@ def test_fid_of_bare_generated_statistics_has_no_interval_but_a_reason() -> None
     statistics = Side(statistics=statistics_of(rows(20, 3, 1)))
     found = FID().measure(Side(features=rows(20, 3, 2)), statistics, intervals=True).interval
     assert found == "the generated samples are known by their statistics only"
+
+
+def test_the_score_is_twice_the_whole_less_the_mean_of_two_pairs_of_halves() -> None:
+    x, y = rows(60, 3, 1), rows(41, 3, 2, 1.4)
+    rng = np.random.default_rng(7)
+    of_x, of_y = rng.permutation(60), rng.permutation(41)
+    whole = fid(x, y).value
+    half = (fid(x[of_x[:30]], y[of_y[:20]]).value + fid(x[of_x[30:]], y[of_y[20:40]]).value) / 2
+    score = FIDInfinity(split_seed=7).measure(Side(features=x), Side(features=y))
+    assert score.value == pytest.approx(2 * whole - half, rel=1e-9)
+    assert score.details["slope"] == pytest.approx((half - whole) * 41, rel=1e-9)
+
+
+def test_a_score_may_be_negative_and_says_the_variance_that_fid_has_without_its_correction() -> None:
+    sides = [(rows(200, 2, 2 * seed), rows(150, 2, 2 * seed + 1)) for seed in range(12)]
+    scores = [FIDInfinity().measure(Side(features=x), Side(features=y), intervals=True) for x, y in sides]
+    assert min(score.value for score in scores) < 0
+    for (x, y), score in zip(sides, scores, strict=True):
+        plain = fid_variances(distance(gaussian_of(x, "x"), gaussian_of(y, "y")), x, y, corrected=False)
+        assert isinstance(score.interval, Interval)
+        assert score.interval.standard_error == pytest.approx(plain.error, rel=1e-9)
+
+
+def test_halves_of_one_sample_more_than_the_dimensions_are_straight_enough() -> None:
+    for n, straight in ((12, False), (13, False), (14, True)):
+        score = FIDInfinity().measure(Side(features=rows(n, 6, 1)), Side(features=rows(60, 6, 2)))
+        assert (score.warnings == ()) is straight

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from service.errors import InvalidSamples
 from service.metrics.frechet import FullRank, distance
 from service.metrics.statistics import Statistics
 
@@ -28,3 +29,27 @@ def test_full_rank_covariances_keep_their_digits_however_they_are_conditioned(le
     found = distance(Statistics(np.zeros(16), sx), Statistics(np.zeros(16), sy))
     assert isinstance(found.product, FullRank)
     assert found.raw == pytest.approx(truth(sx, sy), abs=1e-13 * float(sx.trace() + sy.trace()))
+
+
+def flat(*variances: float) -> Statistics:
+    return Statistics(np.zeros(len(variances)), np.diag(variances))
+
+
+def test_a_small_variance_counts_beside_a_large_one_and_one_that_is_nothing() -> None:
+    found = distance(flat(1.0, 1e-8, 0.0), flat(1.0, 4e-8, 0.0))
+    assert found.raw == pytest.approx((2e-4 - 1e-4) ** 2, rel=1e-6)
+    assert found.rank == 2
+
+
+@pytest.mark.parametrize(("least", "is_one"), [(-1e-7, True), (-1e-3, False)])
+def test_a_covariance_may_have_a_negative_eigenvalue_as_small_as_single_precision_makes_them(
+    least: float, *, is_one: bool
+) -> None:
+    rotation = np.linalg.qr(np.random.default_rng(1).standard_normal((6, 6)))[0]
+    spoilt = (rotation * [1, 1, 1, 1, 1, least]) @ rotation.T
+    statistics = Statistics(np.zeros(6), (spoilt + spoilt.T) / 2)
+    if is_one:
+        assert distance(flat(*[1.0] * 6), statistics).raw == pytest.approx(1, abs=1e-5)
+    else:
+        with pytest.raises(InvalidSamples, match="negative eigenvalue"):
+            distance(flat(*[1.0] * 6), statistics)

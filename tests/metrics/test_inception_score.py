@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from service.errors import InvalidSamples
 from service.metrics.inception_score import InceptionScore, inception_score
 from service.metrics.metric import Side
+from service.metrics.uncertainty import Interval
 
 
 def one_hot(n: int, classes: int) -> NDArray[np.float64]:
@@ -70,3 +71,31 @@ def test_without_a_score_of_the_reference_there_is_a_reason(reference: Side, rea
 def test_rows_that_are_no_distribution_are_refused() -> None:
     with pytest.raises(InvalidSamples, match="not a distribution"):
         inception_score(np.full((20, 3), 0.5))
+
+
+def test_the_interval_is_that_of_a_jackknife_within_each_split() -> None:
+    p = np.random.default_rng(1).dirichlet(np.ones(4), 24)
+    metric = InceptionScore(splits=3, shuffle=False)
+    interval = metric.measure(Side(), Side(probabilities=p), intervals=True).interval
+    assert isinstance(interval, Interval)
+    variance = 0.0
+    for part in (p[:8], p[8:16], p[16:]):
+        without = np.array([inception_score(np.delete(part, row, axis=0), splits=1).value for row in range(8)])
+        variance += 7 / 8 * float(np.square(without - without.mean()).sum()) / 3**2
+    assert interval.standard_error == interval.generated_error == pytest.approx(variance**0.5, rel=1e-9)
+
+
+def test_the_interval_stays_between_one_and_the_number_of_classes() -> None:
+    rng = np.random.default_rng(2)
+    sure, unsure = rng.dirichlet(np.full(3, 0.01), 30), rng.dirichlet(np.full(3, 3.0), 12)
+    for p, ends in ((sure, (1.0, 3.0)), (unsure, (1.0, 3.0))):
+        found = InceptionScore(splits=2).measure(Side(), Side(probabilities=p), intervals=True).interval
+        assert isinstance(found, Interval)
+        assert ends[0] <= found.low < found.high <= ends[1]
+
+
+@pytest.mark.parametrize(("n", "enough"), [(19, False), (20, True)])
+def test_an_interval_needs_two_samples_a_split(n: int, *, enough: bool) -> None:
+    p = np.random.default_rng(1).dirichlet(np.ones(4), n)
+    found = InceptionScore().measure(Side(), Side(probabilities=p), intervals=True).interval
+    assert isinstance(found, Interval) if enough else found == "a split holds one sample"

@@ -76,3 +76,50 @@ def test_the_null_variance_is_the_variance_between_equal_distributions() -> None
 def test_sets_of_copies_tell_nothing_of_the_spread() -> None:
     sums = discrepancy(np.ones((20, 2)), np.ones((20, 2)), Gaussian(1.0))
     assert isinstance(kernel_interval(sums, sums.mmd2(), POPULATION), str)
+
+
+def orders_by_hand(x: Real, y: Real, sigma: float) -> tuple[float, float, float, float, float]:
+    """v₀ and first order by side, and Σλ² / Σλ, all from the whole matrix of a Gaussian kernel."""
+
+    def k(a: Real, b: Real) -> Real:
+        return np.asarray(np.exp(-np.square(a[:, None] - b[None]).sum(axis=2) / (2 * sigma**2)))
+
+    def within(z: Real) -> tuple[Real, float, float]:
+        pairs = k(z, z)[~np.eye(len(z), dtype=bool)].reshape(len(z), -1)
+        means = pairs.mean(axis=1)
+        beyond = np.square(pairs).mean() - 2 * np.square(means).mean() + pairs.mean() ** 2
+        return means, float(beyond), float(1 - pairs.mean())
+
+    n, m, across = len(x), len(y), k(x, y)
+    (a, of_x, scale_x), (c, of_y, scale_y) = within(x), within(y)
+    rows, columns = across.mean(axis=1), across.mean(axis=0)
+    both = np.square(across).mean() - np.square(rows).mean() - np.square(columns).mean() + across.mean() ** 2
+    null = [2 * of / (size * (size - 1)) + 2 * both / (n * m) for of, size in ((of_x, n), (of_y, m))]
+    first = [4 * means.var(ddof=1) / size for means, size in ((a - rows, n), (c - columns, m))]
+    return null[0], null[1], float(first[0]), float(first[1]), (of_x + of_y) / (scale_x + scale_y)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.3, 1.5], ids=["alike", "near", "apart"])
+def test_the_ends_are_where_the_score_lies_a_quantile_of_its_own_variance_away(shift: float) -> None:
+    x, y = rows(40, 3, 1), rows(30, 3, 2) + shift
+    sums = discrepancy(x, y, Gaussian(2.0))
+    value, found = sums.mmd2(), kernel_interval(sums, sums.mmd2(), POPULATION)
+    assert isinstance(found, Interval)
+    null_x, null_y, first_x, first_y, typical = orders_by_hand(x, y, 2.0)
+    v0 = null_x + null_y
+    weight = 0.5 * v0**0.5
+    slope = 4 * (1 / 40 + 1 / 30) * typical
+    c = (max(first_x + first_y - 2 * v0, 0) + slope * weight) / (max(value, 0) + weight)
+    for end in (found.low, found.high):
+        assert abs(value - end) == pytest.approx(1.959964 * (v0 + c * max(end, 0)) ** 0.5, rel=1e-6)
+    assert found.low < value < found.high
+    # the jackknife holds the second order twice
+    real, generated = max(first_x - null_x, null_x), max(first_y - null_y, null_y)
+    assert found.generated_error == pytest.approx(generated**0.5, rel=1e-9)
+    assert found.standard_error == pytest.approx((real + generated) ** 0.5, rel=1e-9)
+
+
+def test_twenty_five_samples_a_side_are_enough_for_an_interval_and_fewer_are_not() -> None:
+    for n, m, enough in ((25, 25, True), (24, 60, False), (60, 24, False)):
+        sums = discrepancy(rows(n, 3, 1), rows(m, 3, 2), Gaussian(2.0))
+        assert isinstance(kernel_interval(sums, sums.mmd2(), POPULATION), Interval) is enough

@@ -172,3 +172,32 @@ def test_a_bandwidth_without_a_square_is_refused(fields: dict[str, float]) -> No
     x = rows(20, 3, 1, 1.0 if fields else 1e-200)
     with pytest.raises(InvalidSamples, match="bandwidth"):
         MMD.model_validate(fields).measure(Side(features=x), Side(features=2 * x))
+
+
+def test_of_many_rows_those_that_set_the_bandwidth_lie_evenly_over_the_reference(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mmd, "MEDIAN_ROWS", 10)
+    # 0, 11, …, 99: 9, 8, 7, … pairs of them are 11, 22, 33, … apart, and the 23rd of all 45 is 33
+    assert median_distance(np.arange(100.0)[:, None]) == pytest.approx(33)
+
+
+def test_a_score_below_nothing_has_no_root() -> None:
+    x = rows(50, 4, 1)
+    score = MMD(sigma=2.0).measure(Side(features=x), Side(features=x))
+    assert score.value < 0
+    assert score.details["root"] == 0
+
+
+def test_the_p_value_permutes_the_labels_of_sets_of_their_own_sizes() -> None:
+    few = Side(features=rows(10, 2, 1) + 3)
+    many = Side(features=rows(40, 2, 2))
+    for sides in ((few, many), (many, few)):
+        assert MMD().measure(*sides, intervals=True).details["p_value"] == 1 / 200
+
+
+def test_of_many_samples_the_p_value_takes_some_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mmd, "PERMUTED_ROWS", 60)
+    x, y = np.sort(rows(400, 1, 1), axis=0), rows(400, 1, 2)  # the first sixty alone are the lowest
+    found = MMD().measure(Side(features=x), Side(features=y), intervals=True).details["p_value"]
+    assert float(found) > 0.05

@@ -59,3 +59,16 @@ def test_sides_without_probabilities_or_with_others_cannot_be_scored() -> None:
     assert ModeScore().lacks(Side(probabilities=p), Side()) == "class probabilities; the generated set has none"
     with pytest.raises(InvalidSamples, match="must be equal"):
         mode_score(p, one_hot([0, 1], 3))
+
+
+@pytest.mark.parametrize("variant", ["survey", "che"])
+def test_the_interval_holds_the_jackknife_of_the_real_samples_too(variant: Variant) -> None:
+    rng = np.random.default_rng(2)
+    r, p = rng.dirichlet(np.ones(3), 12), rng.dirichlet(np.ones(3) * 2, 9)
+    sides = Side(probabilities=r), Side(probabilities=p)
+    interval = ModeScore(variant=variant).measure(*sides, intervals=True).interval
+    assert isinstance(interval, Interval)
+    of_real = np.array([mode_score(np.delete(r, row, axis=0), p, variant=variant).value for row in range(12)])
+    of_generated = np.array([mode_score(r, np.delete(p, row, axis=0), variant=variant).value for row in range(9)])
+    variance = 11 * of_real.var() + 8 * of_generated.var()
+    assert interval.standard_error == pytest.approx(variance**0.5, rel=1e-9)

@@ -177,3 +177,21 @@ def test_near_ties_far_from_the_origin_are_told_apart(
         options = {"k": 2} if name in {"precision", "recall", "density", "coverage"} else {}
         found = build_metric(name, options).measure(real, generated)
         assert found.value == pytest.approx(expected[name], abs=1e-12), name
+
+
+@pytest.mark.parametrize("draw", [smooth, lattice, copied])
+def test_a_shell_holds_the_samples_that_a_ball_gains_with_one_neighbour_more(draw: Callable[[int, int], Real]) -> None:
+    x, y = draw(40, 1), draw(30, 2)
+    around = neighbourhood(Side(features=x), Side(features=y), 3)
+    apart = squares(x, x)
+    np.fill_diagonal(apart, np.inf)
+    third, fourth = np.sort(apart, axis=1)[:, 2:4].T
+    to_generated = squares(x, y)
+    shells = (to_generated < fourth[:, None]).sum(axis=1) - (to_generated < third[:, None]).sum(axis=1)
+    np.testing.assert_array_equal(around.in_shells[around.real.points.of_sample], shells)
+    held = np.bincount(around.real.points.of_sample, weights=(to_generated < third[:, None]).sum(axis=1))
+    np.testing.assert_array_equal(around.holding.balls, held / around.real.points.counts)
+    generated_third = np.sort(np.where(np.eye(30, dtype=bool), np.inf, squares(y, y)), axis=1)[:, 2]
+    np.testing.assert_array_equal(
+        around.in_generated_balls.balls[around.real.points.of_sample], (to_generated < generated_third).sum(axis=1)
+    )

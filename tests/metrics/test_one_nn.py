@@ -3,7 +3,8 @@ import pytest
 from numpy.typing import NDArray
 
 from service.metrics.metric import Side
-from service.metrics.one_nn import OneNN
+from service.metrics.neighbours import neighbourhood
+from service.metrics.one_nn import OneNN, _graph
 from service.metrics.uncertainty import Interval
 
 Real = NDArray[np.float64]
@@ -142,3 +143,36 @@ def test_samples_depend_on_each_other_where_one_is_the_others_nearest_or_they_sh
     assert isinstance(interval, Interval)
     assert interval.generated_error == pytest.approx(np.sqrt(caused[~is_real].sum()) / 70, rel=1e-12)
     assert interval.standard_error == pytest.approx(np.sqrt(caused.sum()) / 70, rel=1e-12)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_permuted_labels_are_scored_as_sets_of_those_samples_would_be(*, ties: bool) -> None:
+    rng = np.random.default_rng(4)
+    z = rng.integers(0, 3, (24, 2)).astype(float) if ties else rng.standard_normal((24, 2))
+    graph = _graph(neighbourhood(Side(features=z[:14]), Side(features=z[14:]), 1))
+    for _ in range(20):
+        labels = np.zeros(24, bool)
+        labels[rng.permutation(24)[:14]] = True
+        anew = OneNN().measure(Side(features=z[labels]), Side(features=z[~labels]))
+        assert graph.accuracy(labels) == pytest.approx(anew.value, rel=1e-12)
+
+
+def test_a_p_value_counts_permutations_of_as_many_labels_as_there_are_samples() -> None:
+    # three of the 15 ways to choose two of six take a whole pair, and these score as high as the true ones
+    pairs = np.array([[0.0], [1.0], [100.0], [101.0], [200.0], [201.0]])
+    sides = Side(features=pairs[:2]), Side(features=pairs[2:])
+    found = OneNN(permutations=3000).measure(*sides, intervals=True).details["p_value"]
+    assert found == pytest.approx(3 / 15, abs=0.03)
+
+
+def test_errors_that_cancel_out_leave_what_each_sample_causes_alone() -> None:
+    # alternating sets on a line: neighbours are each other's opposites, and their errors cancel out
+    line = np.arange(40.0) + 0.3 * (np.arange(40) % 2)
+    real, generated = (Side(features=line[start::2][:, None]) for start in (0, 1))
+    score = OneNN().measure(real, generated, intervals=True)
+    assert score.value == 0
+    mixed = Side(features=np.append(line[1::2], [500.0, 500.5])[:, None])
+    interval = OneNN().measure(real, mixed, intervals=True).interval
+    assert isinstance(interval, Interval)
+    hits = np.array([0.0] * 20 + [1.0, 1.0])
+    assert interval.generated_error >= (np.square(hits - hits.mean()).sum() ** 0.5) / 42 - 1e-12

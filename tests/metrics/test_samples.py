@@ -6,7 +6,14 @@ import pytest
 from numpy.typing import NDArray
 
 from service.errors import InvalidSamples
-from service.metrics.samples import check_features, check_pair, checked_probabilities, softmax, take
+from service.metrics.samples import (
+    check_covariance,
+    check_features,
+    check_pair,
+    checked_probabilities,
+    softmax,
+    take,
+)
 
 
 @pytest.mark.parametrize(
@@ -70,3 +77,25 @@ def test_rows_of_a_set_on_disk_are_taken_to_disk(tmp_path: Path) -> None:
 def test_rows_of_a_set_in_memory_stay_there() -> None:
     taken = take(np.arange(6.0).reshape(3, 2), np.array([2, 0]))
     np.testing.assert_array_equal(taken, [[4, 5], [0, 1]])
+
+
+def test_probabilities_may_miss_one_by_a_hundredth_and_are_divided_by_their_sum() -> None:
+    found = checked_probabilities(np.array([[0.609, 0.4], [0.3, 0.691]]), "generated")
+    np.testing.assert_allclose(found[0], [0.609 / 1.009, 0.4 / 1.009], rtol=1e-12)
+    with pytest.raises(InvalidSamples, match=r"Row 0 .* not a distribution"):
+        checked_probabilities(np.array([[0.611, 0.4]]), "generated")
+
+
+def test_features_count_up_to_ten_to_the_sixtieth() -> None:
+    check_features(np.array([[9e59], [-9e59]]), "generated")
+    with pytest.raises(InvalidSamples, match=r"Row 1 .* beyond"):
+        check_features(np.array([[0.0], [-1.1e60]]), "generated")
+
+
+def test_a_covariance_may_miss_symmetry_and_a_variance_nothing_by_what_single_precision_loses() -> None:
+    mean = np.zeros(2)
+    check_covariance(mean, np.array([[2.0, 1.0], [1.0 + 1.9e-5, -1.9e-5]]), "uploaded")
+    with pytest.raises(InvalidSamples, match="not symmetric"):
+        check_covariance(mean, np.array([[2.0, 1.0], [1.0 + 2.1e-5, 1.0]]), "uploaded")
+    with pytest.raises(InvalidSamples, match="negative variance"):
+        check_covariance(mean, np.array([[2.0, 0.0], [0.0, -2.1e-5]]), "uploaded")

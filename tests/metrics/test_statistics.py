@@ -100,3 +100,10 @@ def test_statistics_that_are_none_are_refused(
 ) -> None:
     with pytest.raises(InvalidSamples, match=sentence):
         Statistics.given(mean, covariance, "uploaded")
+
+
+def test_statistics_of_others_keep_their_count_and_are_made_symmetric() -> None:
+    found = Statistics.given(np.array([1, 2]), np.array([[2.0, 1.0], [1.0 + 1e-6, 3.0]]), "uploaded", count=7)
+    assert found.count == 7
+    assert found.mean.tolist() == [1, 2]
+    np.testing.assert_allclose(found.covariance, [[2, 1 + 5e-7], [1 + 5e-7, 3]], rtol=1e-15)

@@ -110,3 +110,29 @@ def test_a_set_that_does_not_vary_causes_no_variance(metric: Metric) -> None:
         assert isinstance(score.interval, Interval)
         assert score.interval.generated_error == pytest.approx(caused, abs=1e-12)
         assert score.interval.standard_error == pytest.approx(spread)
+
+
+def test_directions_have_length_one_and_no_corner_is_nearer_than_another() -> None:
+    # E |θ₁| of a random unit vector in the plane is 2 / π
+    for step in ([1.0, 0.0], [0.5**0.5, 0.5**0.5]):
+        x = np.zeros((3, 2))
+        score = SlicedWasserstein(projections=10_000).measure(Side(features=x), Side(features=x + step))
+        assert score.value == pytest.approx(2 / np.pi, rel=0.01)
+
+
+@pytest.mark.parametrize("metric", [Wasserstein(), SlicedWasserstein(projections=3)])
+def test_an_interval_of_a_distance_does_not_go_below_nothing(metric: Metric) -> None:
+    far = Side(features=np.array([[0.0], [0.0], [0.0], [8.0]]))
+    interval = metric.measure(far, Side(features=np.zeros((4, 1))), intervals=True).interval
+    assert isinstance(interval, Interval)
+    assert interval.standard_error == pytest.approx(2)  # beside a score of 2
+    assert interval.low == 0
+
+
+def test_potentials_of_projections_are_those_of_one_where_there_is_one_dimension() -> None:
+    x, y = rows(20, 1, 1), rows(15, 1, 2) * 2 + 0.3
+    sides = Side(features=x), Side(features=y)
+    sliced, exact = (metric.measure(*sides, intervals=True).interval for metric in (SlicedWasserstein(), Wasserstein()))
+    assert isinstance(sliced, Interval)
+    assert isinstance(exact, Interval)
+    assert sliced.standard_error == pytest.approx(exact.standard_error, rel=0.2)

@@ -1,10 +1,12 @@
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
-from doubles import FakeEngine, echoed, images, likely, worked_on
+from doubles import FakeEngine, add_card, echoed, images, likely, worked_on
 
+from service.calibration import Calibration, Change, Strangeness
 from service.errors import InvalidRequest, Overloaded, UnreadableImage
 from service.imaging import encode_png
 from service.operations.classify import TOP_K_LIMIT, Labelling
@@ -71,6 +73,27 @@ async def test_images_are_labelled_under_their_names_in_the_order_sent(engine: L
     for prediction, first in zip(answer.predictions, (200, 3, 90), strict=True):
         assert [label.label for label in prediction.labels] == ["a", "b"]
         assert prediction.labels[0].probability == pytest.approx(likely(first)[0, 0], abs=1e-6)
+
+
+async def test_a_calibrated_model_answers_at_the_temperature_of_its_card(
+    engine: LocalEngine, models_dir: Path, store: ModelStore
+) -> None:
+    strangeness = Strangeness(method="energy", limit=-6.0, share=0.05, auroc={})
+    change = Change(before=0.2, after=0.1)
+    known = Calibration(temperature=2.0, how="in a test", ece=change, nll=change, strangeness=strangeness)
+    plain = Classification.model_validate(await labelling(store.get("echo"), named(200)).ask(engine))
+    assert not plain.calibrated
+    add_card(models_dir / "echo", calibration=known)
+    store.refresh("echo")
+    answer = Classification.model_validate(await labelling(store.get("echo"), named(200, 3)).ask(engine))
+    assert answer.calibrated
+    assert answer.strangeness_limit == -6.0
+    usual, strange = answer.predictions
+    whole = np.exp(echoed(200)[0] / 2).sum()
+    assert usual.labels[0].probability == pytest.approx(np.exp(echoed(200)[0, 0] / 2) / whole)
+    assert usual.strangeness == pytest.approx(-2 * np.log(whole))
+    assert len(strange.notes) == len(usual.notes) + 1
+    assert "strange to the model (energy -2.8" in strange.notes[-1]
 
 
 async def test_an_unreadable_image_is_an_error_in_its_place(echo: Model) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 
 from doubles import Slow, images
+from waiting import eventually
 
 from service.runtime.calls import Array, Call, Lane
 from service.runtime.in_process import LocalEngine
@@ -13,9 +14,9 @@ FAILING = Call("failing", "classify")
 
 
 async def ask(engine: LocalEngine, call: Call, *firsts: int, lane: Lane = Lane.INTERACTIVE) -> Array:
-    """The answer to images of these first pixels."""
-    [probabilities, *_] = await engine.submit(call, [images(*firsts)], lane=lane)
-    return probabilities
+    """The first array of the answer to images of these first pixels."""
+    [answer, *_] = await engine.submit(call, [images(*firsts)], lane=lane)
+    return answer
 
 
 def start(engine: LocalEngine, call: Call, *firsts: int, lane: Lane = Lane.INTERACTIVE) -> "asyncio.Task[Array]":
@@ -26,7 +27,7 @@ def start(engine: LocalEngine, call: Call, *firsts: int, lane: Lane = Lane.INTER
 async def hold(engine: LocalEngine) -> "asyncio.Task[Array]":
     """Put one image into the slow model and wait until the device is busy with it."""
     held = start(engine, SLOW, 250)
-    await asyncio.to_thread(Slow.entered.wait, 60)
+    await eventually(Slow.entered.is_set)
     return held
 
 

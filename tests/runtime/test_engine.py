@@ -16,7 +16,7 @@ from doubles import (
     likely,
     worked_on,
 )
-from waiting import eventually
+from runtime.submitting import ECHO, FAILING, SLOW, ask, hold, start, turns
 
 from service.errors import (
     DeadlineExceeded,
@@ -28,35 +28,9 @@ from service.errors import (
     WrongTask,
 )
 from service.nets.weights import save_weights
-from service.runtime.calls import Array, Call, Lane
+from service.runtime.calls import Call, Lane
 from service.runtime.in_process import LocalEngine
 from service.store import ModelStore
-
-ECHO = Call("echo", "classify")
-SLOW = Call("slow", "classify")
-FAILING = Call("failing", "classify")
-
-
-async def ask(engine: LocalEngine, call: Call, *firsts: int, lane: Lane = Lane.INTERACTIVE) -> Array:
-    [probabilities, *_] = await engine.submit(call, [images(*firsts)], lane=lane)
-    return probabilities
-
-
-def start(engine: LocalEngine, call: Call, *firsts: int, lane: Lane = Lane.INTERACTIVE) -> "asyncio.Task[Array]":
-    return asyncio.create_task(ask(engine, call, *firsts, lane=lane))
-
-
-async def hold(engine: LocalEngine) -> "asyncio.Task[Array]":
-    """Put one image into the slow model and wait until the device is busy with it."""
-    held = start(engine, SLOW, 250)
-    await eventually(Slow.entered.is_set)
-    return held
-
-
-async def turns(count: int = 5) -> None:
-    """Let the event loop turn."""
-    for _ in range(count):
-        await asyncio.sleep(0)
 
 
 async def test_each_of_many_callers_gets_its_own_answer(engine: LocalEngine) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from runtime.behind import Answering, Behind, Refusing
+from waiting import eventually
 
 from service.errors import EngineUnavailable, InvalidRequest, ModelNotFound, ServiceError
 from service.runtime.calls import Array, Call, Lane, LoadedModel
@@ -147,7 +148,6 @@ async def test_what_was_answered_is_forgotten_and_not_cancelled_when_its_caller_
     async with linked(behind := Answering(), sockets) as (link, listener):
         await submit(link, np.zeros(1))
         link.close()
-        while listener.connections:  # noqa: ASYNC110 - the listener tells nobody
-            await asyncio.sleep(0)
+        await eventually(lambda: not listener.connections)
         assert len(behind.works) == 1
         assert behind.cancelled == []

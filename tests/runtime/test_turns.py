@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from doubles import BAD, Slow, images, worked_on
 from runtime.submitting import ECHO, FAILING, SLOW, ask, hold, start, turns
+from waiting import PATIENCE_S
 
 from service.errors import DeadlineExceeded, EngineUnavailable, ServiceError
+from service.runtime import engine as module
 from service.runtime.calls import Array, Lane
 from service.runtime.devices import Device
 from service.runtime.engine import BULK_TURN, Engine
@@ -54,10 +56,14 @@ async def test_models_that_are_all_busy_take_turns(engine: LocalEngine, lane: La
     assert all(first != second for first, second in pairwise(firsts))
 
 
-async def test_callers_of_one_batch_that_come_back_one_by_one_share_the_next(engine: LocalEngine) -> None:
+async def test_callers_of_one_batch_that_come_back_one_by_one_share_the_next(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LINGER_SHARE", 10**6)  # so that a moment is long enough on any machine
+    monkeypatch.setattr(module, "LINGER_PAUSE_S", PATIENCE_S)
     both = [await hold(engine), start(engine, SLOW, 1), start(engine, SLOW, 2)]
     await turns()
-    asyncio.get_running_loop().call_later(0.1, Slow.let_go.set)  # five percent of this are worth a wait
+    Slow.let_go.set()
     await asyncio.gather(*both)
     first = start(engine, SLOW, 3)
     await turns(2)  # the device has heard of it

@@ -19,6 +19,7 @@ from service.metrics.samples import Real
 Arrays = Mapping[str, NDArray[Any]]
 
 FILE = "exhibits.npz"
+"""As it was called in the first version, whose state directories go on being read."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

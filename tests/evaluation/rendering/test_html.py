@@ -115,7 +115,8 @@ def test_an_evaluation_under_way_asks_again_by_itself() -> None:
 
 @pytest.mark.parametrize("status", ["failed", "cancelled"])
 def test_an_evaluation_without_a_report_says_why_and_rests(status: str) -> None:
-    problem = {"title": "The file cannot be read", "detail": "<b>: damaged"} if status == "failed" else None
+    failure = {"type": "about:blank", "title": "The file cannot be read", "status": 422, "detail": "<b>: damaged"}
+    problem = failure if status == "failed" else None
     text = render_state(state(status, problem=problem))
     assert "refresh" not in text
     assert ("<b>: damaged" if problem else "Cancelled") in Page(text).text

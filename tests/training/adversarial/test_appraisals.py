@@ -1,17 +1,20 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from doubles import add_card
 from torch import Tensor, nn
 from training.eye import make_eye
 
+from service.calibration import Calibration, Change, Strangeness
 from service.datasets.registry import DATASETS
 from service.datasets.split import Split
 from service.errors import InvalidManifest
 from service.imaging import Pixels
 from service.nets.registry import build_net
-from service.store import ImageOutput, Manifest
+from service.store import ImageOutput, Manifest, Model
 from service.training.adversarial.appraisals import Appraised, ImageAppraiser
 from service.training.checkpoints import Checkpoints
 from service.training.progress import Progress
@@ -108,3 +111,20 @@ def test_an_extractor_of_other_images_is_refused(run: Run) -> None:
 def test_reference_images_are_kept_from_training_unless_said_otherwise() -> None:
     assert Appraised(extractor="eye", reference=70).kept_from_training == 70
     assert Appraised(extractor="eye", reference=70, held_out=False).kept_from_training == 0
+
+
+def test_images_are_named_by_others_than_the_extractor_as_sure_as_their_cards_allow(
+    run: Run, images: Split, tmp_path: Path
+) -> None:
+    own = appraiser(run).measure(Showing(images.images))
+    assert own["confident"] == 0  # nobody has trained it
+    namer = make_eye(tmp_path / "namer")
+    known = Strangeness(method="energy", limit=0.0, share=0.05, auroc={})
+    change = Change(before=0.0, after=0.0)
+    calibration = Calibration(temperature=1e-6, how="in a test", ece=change, nll=change, strangeness=known)
+    add_card(namer.folder, calibration=calibration)
+    both = replace(run, find=lambda name: Model(tmp_path / name))
+    appraised = Appraised(extractor="eye", named_by=("namer",), samples=60, reference=100)
+    row = ImageAppraiser(appraised, SPEC, both, seed=3).measure(Showing(images.images))
+    assert row["confident"] == 1
+    assert row["fid"] == own["fid"]
