@@ -1,6 +1,7 @@
 """Every error a caller can meet, and its HTTP status.
 
 * ServiceError                  500
+  - MalformedRequest            400  what is not HTTP
   - InvalidRequest              422  fields out of range, named one by one
     - UnreadableImage           422
     - UnreadableArchive         422  archive, array or statistics file
@@ -15,13 +16,16 @@
   - NotComparable               409  an evaluation and the baseline it names
   - ReferenceShipped            409
   - NotAcceptable               406
+  - RequestTimeout              408
   - BodyTooLarge                413
   - UnsupportedMediaType        415
   - Overloaded                  429
+  - HeadersTooLarge             431
   - ModelFailed                 500  a forward pass raised
   - PackageMissing              501
   - EngineUnavailable           503
   - DatabaseUnavailable         503
+  - TooManyConnections          503
   - NotReady                    503
   - Draining                    503
   - DeadlineExceeded            504
@@ -160,6 +164,27 @@ class NotAcceptable(ServiceError):
     title = "No such kind of answer is written here"
 
 
+class MalformedRequest(ServiceError):
+    """What was sent is not HTTP."""
+
+    status = HTTPStatus.BAD_REQUEST
+    title = "The request is not HTTP"
+
+
+class RequestTimeout(ServiceError):
+    """The rest of the request did not come in time."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+    title = "The request did not come in time"
+
+
+class HeadersTooLarge(ServiceError):
+    """The head of the request is longer, or has more lines, than is read."""
+
+    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    title = "The headers are too large"
+
+
 class BodyTooLarge(ServiceError):
     """The body is larger than the limit; the rest of it is not read."""
 
@@ -202,6 +227,14 @@ class DatabaseUnavailable(ServiceError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
     title = "The database is not available"
     retry_after_s = 2
+
+
+class TooManyConnections(ServiceError):
+    """As many connections are open as are held."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    title = "Too many connections are open"
+    retry_after_s = 1
 
 
 class NotReady(ServiceError):

@@ -61,6 +61,36 @@ class Settings(BaseSettings):
         ge=1,
         description="Rows that may wait for one model, and requests open in one front, before 429.",
     )
+    connection_limit: int = Field(
+        2048, ge=1, description="Connections that one front holds; further ones get 503 and are closed."
+    )
+    memory_limit_bytes: int = Field(
+        256 * MEBIBYTE,
+        ge=1,
+        description="Memory of one front that bodies and unread answers may take, before 429.",
+    )
+    client_share: float = Field(
+        0.75,
+        gt=0,
+        le=1,
+        description="The part of connections, requests, memory and the disk of uploads that one client may take while "
+        "it is alone; beside others less, so that something is left for the next one.",
+    )
+    header_limit_bytes: int = Field(
+        32768, ge=1024, description="Longest head of a request, its lines of headers and the first one, before 431."
+    )
+    header_timeout_s: float = Field(
+        10.0, gt=0, description="Seconds in which the head of a request has to come, before 408."
+    )
+    body_timeout_s: float = Field(
+        30.0, gt=0, description="Seconds in which the next 16 KiB of a body, or its end, have to come, before 408."
+    )
+    write_timeout_s: float = Field(
+        30.0, gt=0, description="Seconds in which a client has to take the next 16 KiB of its answer, or is cut off."
+    )
+    keep_alive_s: float = Field(
+        75.0, gt=0, description="Seconds for which a connection is kept open that asks nothing."
+    )
     body_limit_bytes: int = Field(16 * MEBIBYTE, ge=1, description="Largest body of `/classify` and of JSON requests.")
     upload_limit_bytes: int = Field(
         2048 * MEBIBYTE, ge=1, description="Largest body of `/evaluate`, and largest unpacked archive."

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import uvicorn
 from waiting import PATIENCE_S, until
 
 from service.api.app import create_app
@@ -59,7 +58,7 @@ async def _serve(
             await engine.load(model_id)
         state = State.of(settings, store=store, engines=engine, control=engine)
         app = create_app(state)
-        server = Server(uvicorn.Config(app, lifespan="off", access_log=False, log_config=None))
+        server = Server.of(app)
         evaluator = Evaluator(state.bench, state.jobs, state.uploads, Instruments())
         tasks = [asyncio.create_task(server.serve([listening]))]
         if evaluating:

@@ -9,7 +9,7 @@ import itertools
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -17,9 +17,11 @@ from typing import Any
 from fastapi import FastAPI, Response
 from starlette.types import Message, Receive, Scope, Send
 
+from service.api.access import client_of
+from service.api.budgets import Budget
 from service.api.openapi import completed
 from service.api.problems import problem_response
-from service.errors import Draining, InvalidRequest, Overloaded, ServiceError
+from service.errors import BodyTooLarge, Draining, InvalidRequest, Overloaded, ServiceError
 from service.settings import Settings
 from service.telemetry.instruments import Instruments
 
@@ -30,8 +32,14 @@ WATCH_AFTER_S = 0.05
 REQUEST_ID_LIMIT = 128
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 """Methods that ask about the service and bring no work."""
+BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 _PROCESS = secrets.token_hex(6)
 _COUNT = itertools.count()
+
+
+def new_request_id() -> str:
+    """An id for a request that brings none."""
+    return f"{_PROCESS}{next(_COUNT):08x}"
 
 
 @dataclass(slots=True)
@@ -100,9 +108,59 @@ class Watch:
         self._task.cancel()
 
 
+class Place:
+    """What one request takes of its front until it is answered: memory for what it brings, and a place among the work.
+
+    A request has no place among the work while its body is still on its way: silent callers take no room from others.
+    """
+
+    __slots__ = ("_arriving", "_gate", "_held", "_receive", "_working", "client")
+
+    def __init__(self, gate: "Gate", client: str, receive: Receive, *, has_body: bool) -> None:
+        self.client = client
+        self._gate = gate
+        self._receive = receive
+        self._arriving = has_body
+        self._working = False
+        self._held = 0
+
+    async def receive(self) -> Message:
+        """What comes next; the pieces of a body take memory. Raises Overloaded, BodyTooLarge."""
+        message = await self._receive()
+        if self._arriving and message["type"] == "http.request":
+            if piece := message.get("body"):
+                self.hold(len(piece))
+            if not message.get("more_body", False):
+                self._arriving = False
+                self.begin_work()
+        return message
+
+    def begin_work(self) -> None:
+        """Take a place among the requests that are worked on. Raises Overloaded."""
+        self._gate.let_work(self.client)
+        self._working = True
+
+    def hold(self, size: int) -> None:
+        """Take memory. Raises Overloaded, and BodyTooLarge where there is never so much."""
+        self._gate.lend_memory(self.client, size)
+        self._held += size
+
+    def let_go(self, size: int) -> None:
+        """Give back memory before the request is over."""
+        self._gate.memory.give_back(self.client, size)
+        self._held -= size
+
+    def leave(self) -> None:
+        """Give back all of it."""
+        if self._working:
+            self._gate.requests.give_back(self.client)
+        if self._held:
+            self._gate.memory.give_back(self.client, self._held)
+
+
 @dataclass(eq=False)
 class Gate:
-    """The state of the door: how many are inside, and whether it is closing."""
+    """The state of the door: how many are inside, what they may take, and whether it is closing."""
 
     settings: Settings
     instruments: Instruments
@@ -110,22 +168,61 @@ class Gate:
     draining: bool = False
     open: int = 0
     """Requests that are being answered, questions about the service and open event streams included."""
-    working: int = 0
-    """Those among them that bring work, which are limited."""
 
     def __post_init__(self) -> None:
-        self.instruments.begin_at_zero(self.instruments.rejected, "draining", "front_full")
+        settings = self.settings
+        self.requests = Budget(settings.queue_limit, settings.client_share)
+        """Those among them that bring work and have come whole, which are limited."""
+        self.memory = Budget(settings.memory_limit_bytes, settings.client_share)
+        """Of what callers send, and of answers that they do not take."""
+        self.instruments.begin_at_zero(self.instruments.rejected, "draining", "front_full", "memory_full")
 
-    def admit(self, method: str) -> None:
-        """Refuse new work while draining or full; questions about the service itself always pass."""
-        if method in SAFE_METHODS:
-            return
+    @property
+    def working(self) -> int:
+        """How many requests are worked on."""
+        return self.requests.taken
+
+    def admit(self, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]) -> Place | None:
+        """Refuse new work while draining or full; questions about the service itself always pass, and need no place."""
+        if scope["method"] in SAFE_METHODS:
+            return None
         if self.draining:
             self.instruments.rejected.labels("draining").inc()
             raise Draining("This instance is shutting down; send the request to another one.")
-        if self.working >= self.settings.queue_limit:
-            self.instruments.rejected.labels("front_full").inc()
-            raise Overloaded(f"{self.working} requests are open here.")
+        has_body = not BODY_HEADERS.isdisjoint(headers)
+        place = Place(self, client_of(scope), receive, has_body=has_body)
+        if not has_body:
+            place.begin_work()
+        elif self.requests.taken >= self.requests.limit:
+            raise self._full(place.client)
+        return place
+
+    def leave(self, place: Place | None) -> None:
+        """One request is over."""
+        self.open -= 1
+        if place is not None:
+            place.leave()
+
+    def let_work(self, client: str) -> None:
+        """Give a client one more place among the work. Raises Overloaded."""
+        if not self.requests.take(client):
+            raise self._full(client)
+
+    def lend_memory(self, client: str, size: int) -> None:
+        """Give a client so much memory. Raises Overloaded, and BodyTooLarge where there is never so much."""
+        if self.memory.take(client, size):
+            return
+        self.instruments.rejected.labels("memory_full").inc()
+        if size > self.memory.limit:
+            raise BodyTooLarge(f"This takes {size:,} bytes of memory; all requests together get {self.memory.limit:,}.")
+        raise Overloaded(f"What is open here takes {self.memory.taken:,} bytes of memory, too much for this, too.")
+
+    def _full(self, client: str) -> Overloaded:
+        self.instruments.rejected.labels("front_full").inc()
+        taken, held = self.requests.taken, self.requests.held.get(client, 0)
+        if taken >= self.requests.limit:
+            return Overloaded(f"{taken} requests are open here.")
+        return Overloaded(f"{taken} requests are open here, {held} of them yours; the other places are for others.")
 
 
 class Application(FastAPI):
@@ -148,30 +245,31 @@ class Application(FastAPI):
         gate = self.gate
         headers = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"")[:REQUEST_ID_LIMIT]
-        request_id = given.decode("latin-1") if given else f"{_PROCESS}{next(_COUNT):08x}"
+        request_id = given.decode("latin-1") if given else new_request_id()
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
-        answer = _Answer(send, request_id.encode("latin-1"), closing=gate.draining)
-        method, path = scope["method"], scope["path"]
-        hot = gate.hot_paths.get((method, path))
+        answer = _Answer(send, request_id.encode("latin-1"), closing=gate.draining, bare=scope["method"] == "HEAD")
+        if answer.bare:
+            scope = {**scope, "method": "GET"}
+        hot = gate.hot_paths.get((scope["method"], scope["path"]))
         try:
-            gate.admit(method)
-            brings_work = method not in SAFE_METHODS
+            place = gate.admit(scope, receive, headers)
             gate.open += 1
-            gate.working += brings_work
             try:
+                if place is not None:
+                    scope["state"]["place"] = place
+                    receive = place.receive
                 if hot is not None:
                     await answer.send_whole(await _run_hot(hot, Exchange(scope, receive, request_id, headers)))
                 else:
                     await super().__call__(scope, receive, answer.send)
             finally:
-                gate.open -= 1
-                gate.working -= brings_work
+                gate.leave(place)
         except ServiceError as error:
             await answer.send_whole(problem_response(error))
         except CallerGone:
             answer.status = 499
         finally:
-            endpoint = path if hot is not None else getattr(scope.get("route"), "path", "unmatched")
+            endpoint = scope["path"] if hot is not None else getattr(scope.get("route"), "path", "unmatched")
             self._observe(endpoint, answer.status, began)
 
     def _observe(self, endpoint: str, status: int, began: float) -> None:
@@ -192,24 +290,29 @@ async def _run_hot(hot: HotPath, exchange: Exchange) -> Response:
 
 
 class _Answer:
-    """Adds to every answer its request's id, and notes the status."""
+    """Adds to every answer its request's id, and notes the status; a `bare` one, to HEAD, ends with its headers."""
 
-    def __init__(self, send: Send, request_id: bytes, *, closing: bool) -> None:
+    def __init__(self, send: Send, request_id: bytes, *, closing: bool, bare: bool) -> None:
         self._send = send
         self._headers = [(b"x-request-id", request_id)]
         if closing:
             self._headers.append((b"connection", b"close"))
+        self.bare = bare
         self.status = 500
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message = {**message, "headers": [*message.get("headers", ()), *self._headers]}
-        await self._send(message)
+            await self._send(message)
+            if self.bare:
+                await self._send({"type": "http.response.body", "body": b""})
+        elif not self.bare:
+            await self._send(message)
 
     async def send_whole(self, response: Response) -> None:
         self.status = response.status_code
         headers: list[tuple[bytes, bytes]] = [*response.raw_headers, *self._headers]
         start: dict[str, Any] = {"type": "http.response.start", "status": response.status_code, "headers": headers}
         await self._send(start)
-        await self._send({"type": "http.response.body", "body": response.body})
+        await self._send({"type": "http.response.body", "body": b"" if self.bare else response.body})

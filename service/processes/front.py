@@ -5,23 +5,46 @@ import logging
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Self
 
 import uvicorn
 
+from service.api import connections
 from service.api.app import create_app
-from service.api.gate import Gate
+from service.api.connections import Connections
+from service.api.gate import Application, Gate
+from service.api.protocol import Connection
 from service.api.state import State
+from service.processes.descriptors import raise_descriptor_limit
 from service.processes.lifeline import freeze_garbage, on_terminate, watch_parent
 from service.runtime.pool import EnginePool
 from service.settings import Settings
 from service.store import ModelStore
+from service.telemetry.logs import quieten
 
 log = logging.getLogger(__name__)
 
 
 class Server(uvicorn.Server):
-    """Uvicorn, told to stop by the drain and not by signals of its own."""
+    """Uvicorn with our protocol, told to stop by the drain and not by signals of its own."""
+
+    @classmethod
+    def of(cls, app: Application, *, descriptors: int | None = None) -> Self:
+        """A server of this application that may have so many file descriptors."""
+        config = uvicorn.Config(
+            app,
+            http=partial(Connection, Connections(app.gate, descriptors=descriptors)),  # type: ignore[arg-type]
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=int(app.gate.settings.drain_timeout_s) + 1,
+        )
+        return cls(config)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -53,17 +76,8 @@ async def run_front(
 
     engines.on_status = forget_stale
     app = create_app(state)
-    server = Server(
-        uvicorn.Config(
-            app,
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=int(settings.drain_timeout_s) + 1,
-        )
-    )
+    quieten("asyncio", "uvicorn.error", connections.__name__)
+    server = Server.of(app, descriptors=raise_descriptor_limit())
     drains: list[asyncio.Task[None]] = []
     on_terminate(lambda: drains.append(asyncio.create_task(_drain(app.gate, server, settings.drain_delay_s))))
     app.openapi()

@@ -1,0 +1,41 @@
+"""What a front has to give (connections, requests, memory), and how much of it one client may hold."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(eq=False, slots=True)
+class Budget:
+    """So much of something, in all and for each client.
+
+    A client may hold what is free times `share / (1 - share)`: alone it gets `share` of all, beside others less, and
+    however many hold much, something is left for the next one (dynamic thresholds, Choudhury and Hahne 1998).
+    """
+
+    limit: int
+    share: float
+    taken: int = 0
+    held: dict[str, int] = field(default_factory=dict)
+    """What each client holds, of those that hold anything."""
+    _factor: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._factor = self.share / (1 - self.share) if self.share < 1 else float("inf")
+
+    def take(self, client: str, amount: int = 1) -> bool:
+        """Give a client so much more, or nothing and False where that would be too much."""
+        free = self.limit - self.taken
+        held = self.held.get(client, 0)
+        if amount > free or held >= self._factor * free:
+            return False
+        self.taken += amount
+        self.held[client] = held + amount
+        return True
+
+    def give_back(self, client: str, amount: int = 1) -> None:
+        """Take back what a client held."""
+        self.taken -= amount
+        left = self.held[client] - amount
+        if left:
+            self.held[client] = left
+        else:
+            del self.held[client]
