@@ -234,5 +234,5 @@ class Slow:
         @app.get("/slow")
         async def slow() -> str:
             self.asked.set()
-            await asyncio.to_thread(self.answer.wait)
+            await asyncio.to_thread(self.answer.wait, PATIENCE_S)
             return "slowly"
