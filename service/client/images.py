@@ -76,8 +76,8 @@ def _of_pixels(pixels: Array, layout: Layout | None, value_range: ValueRange | N
     found = array_of(pixels)
     if found.ndim not in (2, 3, 4) or (found.ndim == 3 and not {found.shape[0], found.shape[2]} & set(CHANNELS)):
         raise InvalidSamples(
-            f"An array of shape {found.shape} is no image: (H, W), (H, W, C) or (C, H, W) with 1 or 3 channels is needed;"
-            " several are (n, H, W, C) or (n, C, H, W)."
+            f"An array of shape {found.shape} is no image: (H, W), (H, W, C) or (C, H, W) with 1 or 3 channels is"
+            " needed; several are (n, H, W, C) or (n, C, H, W)."
         )
     batch = pixels_of(found if found.ndim == 4 else found[None], layout=layout, value_range=value_range)
     for file in PNGs(batch.shape[1:]).encode(batch):
