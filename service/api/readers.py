@@ -22,8 +22,10 @@ from service.tasks.classify import Prepared, read_image
 log = logging.getLogger(__name__)
 
 QUICK_BYTES = 1 << 17
-QUICK_PIXELS = 1 << 17
-"""Of an image that is read in the event loop: about two milliseconds."""
+QUICK_COST = 1 << 17
+"""In pixels, of what is read in the event loop at once: about two milliseconds."""
+IMAGE_COSTS = 1 << 12
+"""What an image costs beside its pixels."""
 INK_COSTS = 8
 """How much longer a pixel takes where ink is looked for."""
 QUICK_DOCUMENT_BYTES = 1 << 15
@@ -54,7 +56,7 @@ class Readers:
 
     async def image(self, data: bytes, spec: ImageInput, *, as_is: bool = False) -> Prepared:
         """One image file as a net takes it, of the request's whole budget. Raises UnreadableImage, Overloaded."""
-        if is_quick(data, spec, as_is=as_is):
+        if cost_of(data, spec, as_is=as_is) <= QUICK_COST:
             return read_image(data, spec, limit_pixels=self.limit_pixels, as_is=as_is)
         return await self._image(data, spec, self.limit_pixels, as_is=as_is)
 
@@ -62,16 +64,16 @@ class Readers:
         self, images: Iterable[bytes], spec: ImageInput, *, as_is: bool = False
     ) -> list[Prepared | UnreadableImage]:
         """Several, of one budget of pixels together; in an unreadable one's place, the reason. Raises Overloaded."""
-        left, since_pause = self.limit_pixels, 0
+        left, cost = self.limit_pixels, 0
         found: list[Prepared | UnreadableImage] = []
         for data in images:
             pixels = claimed_pixels(data) or 0
-            since_pause += len(data) + pixels
+            cost += cost_of(data, spec, as_is=as_is)
+            if cost > QUICK_COST:
+                cost = 0
+                await asyncio.sleep(0)  # others' turn
             found.append(await self._image_within(left, pixels, data, spec, as_is=as_is))
             left -= pixels if pixels <= left else 0
-            if since_pause > QUICK_PIXELS:
-                since_pause = 0
-                await asyncio.sleep(0)
         return found
 
     async def document(self, data: bytes) -> Any:
@@ -209,9 +211,9 @@ class _Process:
         raise EOFError("its output ended")
 
 
-def is_quick(data: bytes, spec: ImageInput, *, as_is: bool) -> bool:
-    """Whether an image is read faster than it is sent to another process."""
+def cost_of(data: bytes, spec: ImageInput, *, as_is: bool) -> int:
+    """What reading an image costs, in pixels that only have to be decoded; more than QUICK_COST for a long file."""
     if len(data) > QUICK_BYTES:
-        return False
+        return QUICK_COST + 1
     pixels = claimed_pixels(data) or 0
-    return pixels * (INK_COSTS if spec.ink and not as_is else 1) <= QUICK_PIXELS
+    return IMAGE_COSTS + pixels * (INK_COSTS if spec.ink and not as_is else 1)

@@ -15,7 +15,7 @@ from api.asking import assert_problem, connect
 from api.conftest import MakeApp
 from PIL import Image
 
-from service.api.readers import QUICK_BYTES, QUICK_DOCUMENT_BYTES, Readers, is_quick
+from service.api.readers import QUICK_BYTES, QUICK_COST, QUICK_DOCUMENT_BYTES, Readers, cost_of
 from service.errors import InvalidRequest, UnreadableImage
 from service.operations.documents import read_document
 from service.processes.reader import answer_of
@@ -56,7 +56,7 @@ def children() -> list[int]:
 
 
 async def test_a_large_image_is_the_same_from_another_process(readers: Readers) -> None:
-    assert not is_quick(LARGE, SPEC, as_is=False)
+    assert cost_of(LARGE, SPEC, as_is=False) > QUICK_COST
     found = await readers.image(LARGE, SPEC)
     here = read_image(LARGE, SPEC, limit_pixels=1 << 20)
     np.testing.assert_array_equal(found.pixels, here.pixels)
@@ -65,16 +65,16 @@ async def test_a_large_image_is_the_same_from_another_process(readers: Readers) 
 
 
 async def test_a_small_image_needs_no_process(readers: Readers) -> None:
-    assert is_quick(png(28, 28), INK, as_is=False)
+    assert cost_of(png(28, 28), INK, as_is=False) <= QUICK_COST
     assert isinstance(await readers.image(png(28, 28), INK), Prepared)
     assert children() == []
 
 
 def test_ink_is_dear_and_what_is_long_is_never_quick() -> None:
-    assert is_quick(png(300, 300), SPEC, as_is=False)
-    assert not is_quick(png(300, 300), INK, as_is=False)
-    assert is_quick(png(300, 300), INK, as_is=True)
-    assert not is_quick(png(28, 28) + bytes(QUICK_BYTES), SPEC, as_is=True)
+    assert cost_of(png(300, 300), SPEC, as_is=False) <= QUICK_COST
+    assert cost_of(png(200, 200), INK, as_is=False) > QUICK_COST
+    assert cost_of(png(300, 300), INK, as_is=True) <= QUICK_COST
+    assert cost_of(png(28, 28) + bytes(QUICK_BYTES), SPEC, as_is=True) > QUICK_COST
 
 
 async def test_what_the_reader_refuses_is_said_as_it_is_here(readers: Readers) -> None:
