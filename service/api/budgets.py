@@ -16,16 +16,17 @@ class Budget:
     taken: int = 0
     held: dict[str, int] = field(default_factory=dict)
     """What each client holds, of those that hold anything."""
-    _factor: float = field(init=False)
 
-    def __post_init__(self) -> None:
-        self._factor = self.share / (1 - self.share) if self.share < 1 else float("inf")
+    def bears(self, *, held: int, taken: int) -> bool:
+        """Whether one client may hold so much where so much is taken in all, its own included."""
+        free = self.limit - taken
+        return free >= 0 and held * (1 - self.share) <= free * self.share
 
     def take(self, client: str, amount: int = 1) -> bool:
-        """Give a client so much more, or nothing and False where that would be too much."""
+        """Give a client so much more, or nothing and False where it already holds too much, or there is less."""
         free = self.limit - self.taken
         held = self.held.get(client, 0)
-        if amount > free or held >= self._factor * free:
+        if amount > free or held * (1 - self.share) >= free * self.share:
             return False
         self.taken += amount
         self.held[client] = held + amount

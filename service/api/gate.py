@@ -147,8 +147,9 @@ class Place:
 
     def let_go(self, size: int) -> None:
         """Give back memory before the request is over."""
-        self._gate.memory.give_back(self.client, size)
-        self._held -= size
+        if size:
+            self._gate.memory.give_back(self.client, size)
+            self._held -= size
 
     def leave(self) -> None:
         """Give back all of it."""

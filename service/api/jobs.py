@@ -6,7 +6,7 @@ import io
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,8 +14,10 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Request
 from pydantic import BaseModel
 
-from service.api.bodies import Part, Sink, boundary_of, chunks, read_form
+from service.api.bodies import Part, Sink, boundary_of, chunks, declared_length, read_form
+from service.api.budgets import Budget
 from service.api.deadlines import deadline_within
+from service.api.gate import Place
 from service.api.state import State
 from service.errors import BodyTooLarge, DiskFull, InvalidRequest, Overloaded
 from service.evaluation.queue.jobs import Job, JobKind
@@ -25,17 +27,24 @@ WAIT_DEFAULT_S = 30.0
 WAIT_LIMIT_S = 600.0
 POLL_S = 0.05
 FIELD_LIMIT_BYTES = 65536
+CHECK_EVERY_BYTES = 32 << 20
+"""How much of an upload comes between two looks at how much room there is."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _WAIT = re.compile(r"(?:^|[,;\s])wait=(\d+)", re.IGNORECASE)
 
 
 class Field(io.BytesIO):
-    """One field of a form that is no file."""
+    """One field of a form that is no file; it takes memory of its request's place."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__()
+        self._place = place
 
     def write(self, data: Any, /) -> int:
-        """Take some bytes. Raises BodyTooLarge past what a field may hold."""
+        """Take some bytes. Raises BodyTooLarge past what a field may hold, Overloaded past what there is."""
         if self.tell() + len(data) > FIELD_LIMIT_BYTES:
             raise BodyTooLarge(f"A field of the form is longer than {FIELD_LIMIT_BYTES:,} bytes.")
+        self._place.hold(len(data))
         return super().write(data)
 
     def close(self) -> None:
@@ -57,16 +66,18 @@ Check = Callable[[Form], Awaitable[BaseModel]]
 async def accept(request: Request, state: State, check: Check, *, files: Collection[str], kind: JobKind) -> str:
     """Receive a form, check it, and queue the request that `check` makes of it; the job's id.
 
-    Raises what reading and checking raise, DeadlineExceeded while they last, Overloaded where uploads already fill
-    their share of the disk, and DiskFull; nothing is left behind then.
+    Raises what reading and checking raise, DeadlineExceeded while they last, Overloaded where uploads fill their share
+    of the disk, or this client's its own, and DiskFull; nothing is left behind then.
     """
     job_id = secrets.token_hex(8)
-    folder = state.uploads.begin(job_id, expected_bytes=_length_of(request))
+    place: Place = request.state.place
+    declared = declared_length(_length_of(request), state.settings.upload_limit_bytes)
+    await asyncio.to_thread(_check_room, state, place.client, declared)
     try:
-        await asyncio.to_thread(_check_room, state)
+        folder = state.uploads.begin(job_id, owner=place.client)
         asked = await check(await _receive(request, state, folder, files))
         deadline_within(request).lift()
-        await asyncio.to_thread(_check_room, state)
+        await asyncio.to_thread(_check_room, state, place.client)
         await in_thread(lambda _: state.uploads.commit(job_id))
         await asyncio.to_thread(state.jobs.accept, job_id, asked.model_dump(mode="json"), kind)
     except BaseException as error:
@@ -88,10 +99,15 @@ async def until_over(request: Request, state: State, job_id: str, *, wait_s: flo
         await asyncio.sleep(POLL_S)
 
 
-def _check_room(state: State) -> None:
-    limit = state.settings.uploads_disk_bytes
-    if state.uploads.used_bytes() > limit:
-        raise Overloaded(f"Uploads that wait or are worked on may take {limit:,} bytes of disk; this one is too much.")
+def _check_room(state: State, client: str, more: int = 0) -> None:
+    """Whether the disk has room for what a client has sent, and for so much more. Raises Overloaded."""
+    limit, used = state.settings.uploads_disk_bytes, state.uploads.used_bytes()
+    disk = Budget(limit, state.settings.client_share)
+    if not disk.bears(held=used[client] + more, taken=used.total() + more):
+        raise Overloaded(
+            f"Uploads that wait or are worked on may take {limit:,} bytes of disk, and each client's a part of that; "
+            "this one is too much."
+        )
 
 
 async def _receive(request: Request, state: State, folder: Path, files: Collection[str]) -> Form:
@@ -105,12 +121,10 @@ async def _receive(request: Request, state: State, folder: Path, files: Collecti
         seen.add(part.name)
         if part.name in files:
             return (folder / part.name).open("xb")
-        return fields.setdefault(part.name, Field())
+        return fields.setdefault(part.name, Field(request.state.place))
 
-    headers = request.headers
-    length = headers.get("content-length", "").encode()
-    body = chunks(request.receive, limit=state.settings.upload_limit_bytes, content_length=length)
-    await read_form(body, boundary_of(headers.get("content-type", "").encode("latin-1")), open_part)
+    boundary = boundary_of(request.headers.get("content-type", "").encode("latin-1"))
+    await read_form(_pieces(request, state), boundary, open_part)
     try:
         texts = {name: field.getvalue().decode() for name, field in fields.items()}
     except UnicodeDecodeError as error:
@@ -118,15 +132,27 @@ async def _receive(request: Request, state: State, folder: Path, files: Collecti
     return Form(folder, frozenset(seen.intersection(files)), texts)
 
 
+async def _pieces(request: Request, state: State) -> AsyncIterator[bytes]:
+    """The pieces of an upload, each gone from memory before the next one comes. Raises BodyTooLarge, Overloaded."""
+    place: Place = request.state.place
+    limit = state.settings.upload_limit_bytes
+    unchecked = 0
+    async for piece in chunks(request.receive, limit=limit, content_length=_length_of(request)):
+        yield piece
+        place.let_go(len(piece))
+        unchecked += len(piece)
+        if unchecked >= CHECK_EVERY_BYTES:
+            unchecked = 0
+            await asyncio.to_thread(_check_room, state, place.client)
+
+
 def missing_file(name: str, what: str) -> InvalidRequest:
     """The error for a form without one of its files."""
     return InvalidRequest.of_field(name, f"the file with {what} is missing")
 
 
-def _length_of(request: Request) -> int:
-    """The length that the caller declares, 0 where it declares none; what is too long is refused elsewhere."""
-    length = request.headers.get("content-length", "")
-    return int(length) if length.isascii() and length.isdigit() and len(length) < 16 else 0
+def _length_of(request: Request) -> bytes:
+    return request.headers.get("content-length", "").encode("latin-1")
 
 
 def wait_of(
