@@ -1,6 +1,9 @@
 """What a front has to give (connections, requests, memory), and how much of it one client may hold."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+
+MUCH = 1 << 20
 
 
 @dataclass(eq=False, slots=True)
@@ -16,6 +19,8 @@ class Budget:
     taken: int = 0
     held: dict[str, int] = field(default_factory=dict)
     """What each client holds, of those that hold anything."""
+    on_much_returned: Callable[[], object] | None = None
+    """Told when `MUCH` or more comes back at once."""
 
     def bears(self, *, held: int, taken: int) -> bool:
         """Whether one client may hold so much where so much is taken in all, its own included."""
@@ -40,3 +45,5 @@ class Budget:
             self.held[client] = left
         else:
             del self.held[client]
+        if amount >= MUCH and self.on_much_returned is not None:
+            self.on_much_returned()

@@ -1,10 +1,15 @@
 """What the connections of a front share: how many there may be, how long each may take, and who is told."""
 
 import logging
+from collections.abc import Sequence
 from enum import Enum
 
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
 from service.api.budgets import Budget
-from service.api.gate import Gate
+from service.api.gate import Gate, new_request_id
+from service.api.problems import problem_response
+from service.errors import ServiceError
 
 log = logging.getLogger(__name__)
 
@@ -66,3 +71,12 @@ class Connections:
         """Count what was refused or given up; the log gets a line now and then (`service.telemetry.logs`)."""
         self._rejected.labels(reason).inc()
         log.warning(text, *details)
+
+
+def last_answer(error: ServiceError, default_headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """The answer after which a connection ends, as it goes over it."""
+    response = problem_response(error)
+    headers = [*default_headers, *response.raw_headers, (b"connection", b"close")]
+    headers.append((b"x-request-id", new_request_id().encode()))
+    lines = b"".join(b"%s: %s\r\n" % header for header in headers)
+    return b"".join([STATUS_LINE[response.status_code], lines, b"\r\n", bytes(response.body)])

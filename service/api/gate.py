@@ -142,7 +142,7 @@ class Place:
 
     def hold(self, size: int) -> None:
         """Take memory. Raises Overloaded, and BodyTooLarge where there is never so much."""
-        self._gate.lend_memory(self.client, size)
+        self._gate.lend_memory(self.client, size, self._held)
         self._held += size
 
     def let_go(self, size: int) -> None:
@@ -209,14 +209,16 @@ class Gate:
         if not self.requests.take(client):
             raise self._full(client)
 
-    def lend_memory(self, client: str, size: int) -> None:
-        """Give a client so much memory. Raises Overloaded, and BodyTooLarge where there is never so much."""
-        if self.memory.take(client, size):
+    def lend_memory(self, client: str, size: int, held: int) -> None:
+        """Give a request that holds some already so much memory. Raises Overloaded, BodyTooLarge past what one gets."""
+        memory = self.memory
+        if memory.take(client, size):
             return
         self.instruments.rejected.labels("memory_full").inc()
-        if size > self.memory.limit:
-            raise BodyTooLarge(f"This takes {size:,} bytes of memory; all requests together get {self.memory.limit:,}.")
-        raise Overloaded(f"What is open here takes {self.memory.taken:,} bytes of memory, too much for this, too.")
+        most = int(memory.limit * memory.share)
+        if held + size > most:
+            raise BodyTooLarge(f"This takes more memory than the {most:,} bytes that one client gets here.")
+        raise Overloaded(f"What is open here takes {memory.taken:,} bytes of memory; this would be too much.")
 
     def _full(self, client: str) -> Overloaded:
         self.instruments.rejected.labels("front_full").inc()

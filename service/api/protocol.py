@@ -8,7 +8,7 @@ import asyncio
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service.api.access import client_of
 from service.api.connections import (
@@ -19,9 +19,8 @@ from service.api.connections import (
     STEP_BYTES,
     Connections,
     Phase,
+    last_answer,
 )
-from service.api.gate import new_request_id
-from service.api.problems import problem_response
 from service.api.unchunked import unchunked
 from service.errors import (
     HeadersTooLarge,
@@ -166,16 +165,23 @@ class Connection(HttpToolsProtocol):
             return
         if not after_body and self.cycle is cycle:
             self._head_bytes += len(data)
-        if self._head_bytes >= self._all.head_limit or len(self.headers) > HEADERS_LIMIT:
+        if self._head_bytes >= self._all.head_limit:
             self._refuse(self._too_large())
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep one line. Raises HeadersTooLarge."""
+        if len(self.headers) >= HEADERS_LIMIT:
+            raise self._too_large()
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
+
     def on_headers_complete(self) -> None:
-        """Begin to answer a request. Raises HeadersTooLarge, Overloaded."""
+        """Begin to answer a request. Raises Overloaded."""
         if self.parser.should_upgrade():
             self._wishes_upgrade = True
             return
-        if len(self.headers) > HEADERS_LIMIT:
-            raise self._too_large()
         if self.cycle is not None and not self.cycle.response_complete:
             self._hold(PIPELINED_BYTES)
         super().on_headers_complete()
@@ -267,7 +273,7 @@ class Connection(HttpToolsProtocol):
 
     def _end_with(self, error: ServiceError) -> None:
         """Have the connection end with this answer."""
-        answer = self._rendered(error)
+        answer = last_answer(error, self.server_state.default_headers)
         running = self._running
         if running is None or running.response_complete:
             self._say_last(answer)
@@ -287,16 +293,11 @@ class Connection(HttpToolsProtocol):
             transport.close()
             return
         transport.write_eof()
+        self.headers = []
+        self.scope = None  # type: ignore[assignment]
         self.flow.resume_reading()
         self._all.farewells += not self._counted
         self._wait_for(Phase.FAREWELL)
-
-    def _rendered(self, error: ServiceError) -> bytes:
-        response = problem_response(error)
-        headers = [*self.server_state.default_headers, *response.raw_headers, (b"connection", b"close")]
-        headers.append((b"x-request-id", new_request_id().encode()))
-        lines = b"".join(b"%s: %s\r\n" % header for header in headers)
-        return b"".join([STATUS_LINE[response.status_code], lines, b"\r\n", bytes(response.body)])
 
     def _hold(self, size: int) -> None:
         if not self._all.memory.take(self._client, size):

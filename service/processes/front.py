@@ -19,6 +19,7 @@ from service.api.protocol import Connection
 from service.api.state import State
 from service.processes.descriptors import raise_descriptor_limit
 from service.processes.lifeline import freeze_garbage, on_terminate, watch_parent
+from service.processes.memory import MemoryReturn, share_heap
 from service.runtime.pool import EnginePool
 from service.settings import Settings
 from service.store import ModelStore
@@ -63,6 +64,7 @@ async def run_front(
 ) -> None:
     """Serve until SIGTERM, then refuse new work, finish what is open, and return."""
     watch_parent(parent_pipe)
+    share_heap()
     store = ModelStore.of(settings)
     engines = EnginePool(sockets)
     supervisor = EnginePool([control])
@@ -76,6 +78,7 @@ async def run_front(
 
     engines.on_status = forget_stale
     app = create_app(state)
+    app.gate.memory.on_much_returned = MemoryReturn().soon
     quieten("asyncio", "uvicorn.error", connections.__name__)
     server = Server.of(app, descriptors=raise_descriptor_limit())
     drains: list[asyncio.Task[None]] = []

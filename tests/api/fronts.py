@@ -9,7 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import uvloop
@@ -124,10 +124,12 @@ class Front:
     address: tuple[str, int]
     loop: asyncio.AbstractEventLoop
     server: Server
+    callers: list[Caller] = field(default_factory=list)
 
     def caller(self, *, host: str = "127.0.0.1", receive_buffer: int | None = None) -> Caller:
-        """A new connection to it, from an address of this machine."""
-        return Caller(self.address, host=host, receive_buffer=receive_buffer)
+        """A new connection to it, from an address of this machine; it is closed at the latest when the front ends."""
+        self.callers.append(Caller(self.address, host=host, receive_buffer=receive_buffer))
+        return self.callers[-1]
 
     def do(self, action: Callable[[], object]) -> None:
         """Do something between its events, and wait for that."""
@@ -193,11 +195,14 @@ def serving(
         loop.run_until_complete(server.serve([listening]))
 
     thread = threading.Thread(target=run, daemon=True)
+    front = Front(app, listening.getsockname(), loop, server)
     thread.start()
     try:
         until(lambda: server.started)
-        yield Front(app, listening.getsockname(), loop, server)
+        yield front
     finally:
+        for caller in front.callers:
+            caller.socket.close()
         server.force_exit = True
         server.should_exit = True
         thread.join(PATIENCE_S)

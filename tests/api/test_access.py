@@ -1,6 +1,7 @@
 import pytest
 from api.asking import assert_problem, connect
 
+from service.api.access import client_of
 from service.api.gate import SAFE_METHODS, Application
 from service.runtime.in_process import LocalEngine
 
@@ -54,3 +55,22 @@ async def test_anybody_may_ask_for_work(app: Application, path: str) -> None:
 async def test_anybody_may_look(app: Application, path: str) -> None:
     async with connect(app, host="192.0.2.7") as client:
         assert (await client.get(path)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("address", "client"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
+        ("testclient", "testclient"),
+    ],
+)
+def test_a_client_is_its_address_and_of_ipv6_its_network(address: str, client: str) -> None:
+    assert client_of({"client": (address, 50000)}) == client
+
+
+def test_where_no_address_is_known_all_are_one_client() -> None:
+    assert client_of({"client": None}) == client_of({}) == ""
