@@ -14,7 +14,7 @@ from typing import Self
 
 import uvloop
 from doubles import images
-from waiting import PATIENCE_S, until
+from waiting import PATIENCE_S, eventually, until
 
 from service.api.gate import Application
 from service.api.protocol import Connection
@@ -190,9 +190,19 @@ def serving(
     listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
     loop, server = new_loop(), Server.of(app)
 
+    async def serve() -> None:
+        await server.serve([listening])
+        for connection in [*server.server_state.connections]:
+            assert isinstance(connection, Connection)
+            connection.transport.abort()
+        for task in [*server.server_state.tasks]:
+            task.cancel()
+        await eventually(lambda: not (server.server_state.connections or server.server_state.tasks))
+        await app.state.shared.readers.stop()
+
     def run() -> None:
         asyncio.set_event_loop(loop)
-        loop.run_until_complete(server.serve([listening]))
+        loop.run_until_complete(serve())
 
     thread = threading.Thread(target=run, daemon=True)
     front = Front(app, listening.getsockname(), loop, server)

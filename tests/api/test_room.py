@@ -111,7 +111,7 @@ def test_a_body_that_takes_more_memory_than_one_client_gets_is_too_large_and_not
     app = make_app(FakeEngine([echoed(1)]), memory_limit_bytes=1_000_000)
     with serving(app) as front:
         with front.caller() as caller:
-            caller.say(POST + b"Content-Length: 900000\r\n\r\n" + bytes(900_000))
+            caller.say(POST + b"Content-Length: 1100000\r\n\r\n" + bytes(1_100_000))
             assert caller.answer()[0].status == 413
         until(lambda: front.app.gate.memory.taken == 0)
         assert_lives(front)
@@ -129,8 +129,10 @@ async def test_an_upload_takes_no_memory_but_its_fields_do(bench: Bench) -> None
     async with asking(state_over(bench, memory_limit_bytes=1_000_000)) as (client, app):
         fields = {f"field{number}": "a" * 50_000 for number in range(40)}
         assert_problem(await client.post("/evaluate", files={"generated": b""}, data=fields), 413, "memory")
-        reply = await client.post("/evaluate", files={"generated": bytes(3_000_000)}, data={"metrics": "nothing"})
-        assert_problem(reply, 422)
+        metrics = b'--b\r\nContent-Disposition: form-data; name="metrics"\r\n\r\nnothing\r\n'
+        body = metrics + PART + bytes(3_000_000) + b"\r\n--b--\r\n"
+        headers = {"content-type": "multipart/form-data; boundary=b"}
+        assert_problem(await client.post("/evaluate", content=in_pieces(body, 50_000, []), headers=headers), 422)
         assert app.gate.memory.taken == 0
 
 
