@@ -367,3 +367,6 @@ class Readiness(BaseModel):
 
     status: Literal["ready"]
     models: list[str] = Field(description="The models that are warm.")
+    impaired: tuple[str, ...] = Field(
+        (), description="What does not work at the moment while the rest does, each part with its reason."
+    )

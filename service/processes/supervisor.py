@@ -132,9 +132,9 @@ class Supervisor:
             for device, path in zip(devices, sockets, strict=True)
         ]
         places = ["--sockets", *map(str, sockets)]
-        self._evaluators = [Child("evaluator", places)]
-        control = ["--control", str(runtime_dir / "supervisor.sock"), "--metrics-dir", str(metrics_dir)]
-        listen = ["--listen-fd", str(listening.fileno()), *control, *places]
+        control = ["--control", str(runtime_dir / "supervisor.sock")]
+        self._evaluators = [Child("evaluator", [*control, *places]) for _ in range(settings.evaluators)]
+        listen = ["--listen-fd", str(listening.fileno()), "--metrics-dir", str(metrics_dir), *control, *places]
         self._fronts = [Child("front", listen, (listening.fileno(),)) for _ in range(settings.fronts)]
         self._pool = EnginePool(sockets, on_connect=self._converge)
         self._check_state()

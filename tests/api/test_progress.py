@@ -93,7 +93,6 @@ async def test_a_silent_stream_is_kept_alive(
     state: State, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "KEEP_ALIVE_S", 0.0)
-    monkeypatch.setattr(progress, "POLL_S", 0.01)
     async with asking(state) as (client, app):
         name = await accepted(client, files)
         caller, following = follow(app, name)

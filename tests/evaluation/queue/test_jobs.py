@@ -29,7 +29,7 @@ def short_lease(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_accepted_evaluation_is_claimed_worked_on_and_finished_once(jobs: Jobs) -> None:
     jobs.accept("a", {"seed": 1})
     assert jobs.get("a").status == "queued"
-    assert jobs.waiting() == 1
+    assert jobs.glance().waiting == 1
     job = jobs.claim("one")
     assert job is not None
     assert (job.id, job.status, job.attempt, job.request) == ("a", "running", 1, {"seed": 1})
@@ -130,7 +130,7 @@ def test_many_evaluators_claim_every_evaluation_once(database: Database) -> None
 
     def claim(owner: str) -> None:
         mine = Jobs(database)
-        while mine.waiting():
+        while mine.glance().waiting:
             if job := mine.claim(owner):
                 claimed.append(job.id)
 
@@ -148,7 +148,7 @@ def test_what_a_dead_evaluator_held_need_not_wait_for_its_lease(jobs: Jobs) -> N
     first, other = jobs.claim("dead"), jobs.claim("alive")
     assert first is not None
     assert other is not None
-    assert jobs.holders() == {"dead", "alive"}
+    assert jobs.glance().holders == {"dead", "alive"}
     jobs.release("dead")
     again = jobs.claim("new")
     assert again is not None
@@ -164,7 +164,7 @@ def test_what_was_uploaded_elsewhere_is_left_to_the_evaluators_there(database: D
     assert there.claim("one") is None
     assert there.get("a").status == "queued"
     assert here.claim("two") is not None
-    assert (here.holders(), there.holders()) == ({"two"}, set())
+    assert (here.glance().holders, there.glance().holders) == ({"two"}, set())
     there.release("two")
     assert there.claim("one") is None
 
