@@ -23,23 +23,37 @@ REMEMBERED_S = 10.0
 
 
 class DatabaseThreads:
-    """Asks what blocks in threads of its own, so that a slow database holds up nothing else."""
+    """Asks what blocks in threads of its own, so that a slow database holds up nothing else.
 
-    def __init__(self, probe: Callable[[], object]) -> None:
+    `tell` is called with whether the database answers, whenever that has changed.
+    """
+
+    def __init__(self, probe: Callable[[], object], tell: Callable[[bool], object] = lambda _: None) -> None:
         self._threads = ThreadPoolExecutor(THREADS, "database")
         self._probe_it = probe
+        self._tell = tell
+        self._told = True
         self._probing: asyncio.Task[None] | None = None
         self._probed = -PROBE_EVERY_S
         self._failed = -REMEMBERED_S
         self._fault = ""
+        tell(True)  # noqa: FBT003 - it does until it does not
 
     async def ask(self, question: Callable[..., T], *arguments: Any, **options: Any) -> T:
         """The answer. A question that was begun comes to its end. Raises DatabaseUnavailable, and what it raises."""
         try:
-            return await self._answer(self._threads.submit(question, *arguments, **options))
+            answer = await self._answer(self._threads.submit(question, *arguments, **options))
         except DatabaseUnavailable as error:
             self._failed, self._fault = time.monotonic(), error.detail
+            self._tell_once(answers=False)
             raise
+        self._tell_once(answers=True)
+        return answer
+
+    def _tell_once(self, *, answers: bool) -> None:
+        if answers is not self._told:
+            self._told = answers
+            self._tell(answers)
 
     async def _answer(self, asked: "Future[T]") -> T:
         answer = asyncio.wrap_future(asked)

@@ -41,7 +41,6 @@ async def ready(request: Request, state: StateDep) -> Readiness:
         raise NotReady(f"Not warm yet: {', '.join(missing)}.")
     warm = sorted(name for name, loaded in held.items() if loaded.state == "ready")
     fault = await state.database.fault()
-    state.instruments.database_answers.set(fault is None)
     return Readiness(status="ready", models=warm, impaired=() if fault is None else (f"evaluations: {fault}",))
 
 

@@ -51,7 +51,7 @@ class State:
     ) -> Self:
         """The state over these engines, everything else where the settings say."""
         instruments, jobs = Instruments(), Jobs.of(settings, busy_s=BUSY_S)
-        database = DatabaseThreads(jobs.probe)
+        database = DatabaseThreads(jobs.probe, instruments.database_answers.set)
         return cls(
             settings,
             store,

@@ -111,9 +111,9 @@ class Instruments:
         )
         self.database_answers = Gauge(
             "chapterhouse_database_answers",
-            "1 while the database of evaluations answers, as far as a front that was asked for its readiness knows.",
+            "1 while the database of evaluations answers those who ask it.",
             registry=r,
-            multiprocess_mode="livemin",
+            multiprocess_mode="livemostrecent",
         )
         self.processes_up = Gauge(
             "chapterhouse_processes_up",

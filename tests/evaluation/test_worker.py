@@ -1,11 +1,8 @@
 import asyncio
 import errno
-import os
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +22,6 @@ from service.evaluation.queue.workers import Workers
 from service.evaluation.report.schema import Report
 from service.evaluation.threads import Stop, in_thread
 from service.evaluation.worker import Evaluator
-from service.files import STALE_S
 from service.runtime.calls import Array, Call, Engines, LoadedModel
 from service.runtime.link import ConnectionLost
 from service.settings import Settings
@@ -368,37 +364,3 @@ async def test_a_disk_that_is_full_is_a_reason(
     await task
     assert job.problem is not None
     assert (job.problem["status"], job.problem["title"]) == (507, "The disk is full")
-
-
-def test_every_attempt_has_a_folder_of_its_own_and_clears_up_after_the_dead(uploads: Uploads) -> None:
-    (uploads.begin("a") / "generated").write_bytes(b"sent")
-    uploads.commit("a")
-    (uploads.folder("a") / "attempt-of-one-that-died").mkdir()
-    with uploads.attempt("a") as first:
-        assert list(uploads.folder("a").glob("attempt-*")) == [first]
-        with uploads.attempt("a") as second:
-            assert second != first
-    assert [file.name for file in uploads.folder("a").iterdir()] == ["generated"]
-
-
-def test_uploads_are_seen_only_when_whole_and_swept_when_nobody_wants_them(uploads: Uploads, tmp_path: Path) -> None:
-    uploads.sweep(set())
-    receiving = uploads.begin("new")
-    assert not uploads.folder("new").exists()
-    uploads.commit("new")
-    assert uploads.folder("new").exists()
-    assert not receiving.exists()
-    old = time.time() - STALE_S - 60
-    for name in ("wanted", "orphan"):
-        uploads.begin(name)
-        uploads.commit(name)
-        os.utime(uploads.folder(name), (old, old))
-    os.utime(uploads.begin("half"), (old, old))
-    coming = uploads.begin("coming")
-    (coming / "generated").write_bytes(b"some of a large file")  # over a slow line, for hours
-    os.utime(coming, (old, old))
-    uploads.sweep({"wanted"})
-    left = sorted(folder.name for folder in (tmp_path / "state" / "uploads").iterdir())
-    assert left == [".coming", "new", "wanted"]
-    uploads.discard("new")
-    assert not uploads.folder("new").exists()

@@ -71,7 +71,7 @@ class Stage(NamedTuple):
 class Glance(NamedTuple):
     """Whether there may be something to do here."""
 
-    holders: frozenset[str]
+    holders: set[str]
     """Who works on an evaluation of this state directory."""
     waiting: int
     """How many are accepted and not begun."""
@@ -168,7 +168,7 @@ class Jobs:
         query = sa.select(_COLUMNS.owner).where(_COLUMNS.status == "running", _COLUMNS.home == self._home)
         waiting = sa.select(sa.func.count()).where(_COLUMNS.status == "queued")
         with self.database.reading() as connection:
-            holders = frozenset(owner for owner in connection.execute(query).scalars() if owner)
+            holders = {owner for owner in connection.execute(query).scalars() if owner}
             return Glance(holders, connection.execute(waiting).scalar_one())
 
     def ids(self, *statuses: str) -> set[str]:
