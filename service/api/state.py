@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from service.api.database import BUSY_S, DatabaseThreads
 from service.api.streams import EventStreams
 from service.api.watching import Watcher
+from service.api.readers import Readers
 from service.evaluation.figures.files import FigureFiles
 from service.evaluation.pipeline import Bench
 from service.evaluation.queue.jobs import Jobs
@@ -37,6 +38,7 @@ class State:
     database: DatabaseThreads
     watcher: Watcher
     streams: EventStreams
+    readers: Readers
     metrics_dir: Path | None = None
 
     @classmethod
@@ -65,6 +67,7 @@ class State:
             database,
             Watcher(jobs, database),
             EventStreams(settings, instruments),
+            Readers(settings),
             metrics_dir,
         )
 

@@ -96,6 +96,7 @@ async def run_front(
         await server.serve([listening])
     listening_for_changes.cancel()
     await asyncio.gather(listening_for_changes, return_exceptions=True)
+    await state.readers.stop()
     await engines.stop()
     await supervisor.stop()
 
