@@ -7,9 +7,9 @@ from typing import Annotated, Self
 from fastapi import Depends, Request
 
 from service.api.database import BUSY_S, DatabaseThreads
+from service.api.readers import Readers
 from service.api.streams import EventStreams
 from service.api.watching import Watcher
-from service.api.readers import Readers
 from service.evaluation.figures.files import FigureFiles
 from service.evaluation.pipeline import Bench
 from service.evaluation.queue.jobs import Jobs
