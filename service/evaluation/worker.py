@@ -140,7 +140,9 @@ class Evaluator:
             try:
                 if self._workers.tidies_up():
                     await in_thread(self._retention.sweep)
-            except (DatabaseUnavailable, OSError):
+            except DatabaseUnavailable:
+                log.info("nothing is swept while the database does not answer")
+            except OSError:
                 log.exception("sweeping failed")
             await asyncio.sleep(SWEEP_S)
 

@@ -124,6 +124,14 @@ class Database:
                 raise
             connection.commit()
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection for queries that all see the same moment. Raises DatabaseUnavailable."""
+        with self._answering(), self._engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN" if self.is_sqlite else "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            yield connection
+            connection.rollback()
+
     def lock_queue(self, connection: Connection) -> None:
         """Let nobody else add to the queue before this transaction is over, so that what it counts stays true."""
         if not self.is_sqlite:
@@ -143,6 +151,11 @@ class Database:
             if type(error) is not sa.exc.DatabaseError:
                 raise  # a mistake of ours
             raise self._unavailable(error) from error
+
+    def may_come_back(self, error: DatabaseUnavailable) -> bool:
+        """Whether what is wrong may pass or be repaired, rather than be a mistake in the address."""
+        code = getattr(getattr(error.__cause__, "orig", None), "sqlite_errorname", "")
+        return not self.is_sqlite or code.startswith((*DAMAGED, *LOCKED))
 
     def _unavailable(self, error: sa.exc.DBAPIError) -> DatabaseUnavailable:
         """The error for callers; the operator is told of each kind once a minute."""

@@ -95,7 +95,7 @@ class Jobs:
 
     def __init__(self, database: Database, *, home: str = "") -> None:
         self.database = database
-        self._home = home
+        self.home = home
         self.changes = Changes()
         self._here = sa.or_(_COLUMNS.home == home, _COLUMNS.home.is_(None))  # rows of the first version name none
 
@@ -121,7 +121,7 @@ class Jobs:
     ) -> None:
         """Add an evaluation to the queue. Raises Overloaded where as many wait as may."""
         new = {"kind": kind, "status": "queued", "created": time.time(), "attempt": 0, "progress": 0.0}
-        sent = {"request": dict(request), "home": self._home, "client": client, "upload_bytes": upload_bytes}
+        sent = {"request": dict(request), "home": self.home, "client": client, "upload_bytes": upload_bytes}
         with self._changing() as (connection, changed):
             if limits is not None:
                 self.database.lock_queue(connection)
@@ -165,7 +165,7 @@ class Jobs:
 
     def glance(self) -> Glance:
         """Who works here, and how many wait."""
-        query = sa.select(_COLUMNS.owner).where(_COLUMNS.status == "running", _COLUMNS.home == self._home)
+        query = sa.select(_COLUMNS.owner).where(_COLUMNS.status == "running", _COLUMNS.home == self.home)
         waiting = sa.select(sa.func.count()).where(_COLUMNS.status == "queued")
         with self.database.reading() as connection:
             holders = {owner for owner in connection.execute(query).scalars() if owner}
@@ -176,6 +176,12 @@ class Jobs:
         query = sa.select(_COLUMNS.id)
         with self.database.reading() as connection:
             return set(connection.execute(query.where(_COLUMNS.status.in_(statuses)) if statuses else query).scalars())
+
+    def open_here(self) -> list[Job]:
+        """The evaluations of this state directory for which there is still something to be done."""
+        query = sa.select(EVALUATIONS).where(_COLUMNS.status.in_(_OPEN), self._here)
+        with self.database.reading() as connection:
+            return [_job(row) for row in connection.execute(query).mappings()]
 
     def is_open(self, job_id: str) -> bool:
         """Whether there is still something to be done for an evaluation."""
@@ -222,7 +228,7 @@ class Jobs:
 
     def release(self, owner: str) -> None:
         """End the leases of an evaluator that is known to be dead."""
-        held = sa.and_(_COLUMNS.owner == owner, _COLUMNS.status == "running", _COLUMNS.home == self._home)
+        held = sa.and_(_COLUMNS.owner == owner, _COLUMNS.status == "running", _COLUMNS.home == self.home)
         with self._changing() as (connection, changed):
             if connection.execute(sa.update(EVALUATIONS).where(held).values(lease_until=0.0)).rowcount:
                 changed(Change())
