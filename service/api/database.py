@@ -29,7 +29,8 @@ class DatabaseThreads:
     """
 
     def __init__(self, probe: Callable[[], object], tell: Callable[[bool], object] = lambda _: None) -> None:
-        self._threads = ThreadPoolExecutor(THREADS, "database")
+        self._readers = ThreadPoolExecutor(THREADS, "reading")
+        self._writers = ThreadPoolExecutor(THREADS, "writing")
         self._probe_it = probe
         self._tell = tell
         self._told = True
@@ -40,9 +41,19 @@ class DatabaseThreads:
         tell(True)  # noqa: FBT003 - it does until it does not
 
     async def ask(self, question: Callable[..., T], *arguments: Any, **options: Any) -> T:
-        """The answer. A question that was begun comes to its end. Raises DatabaseUnavailable, and what it raises."""
+        """The answer to what only reads. Raises DatabaseUnavailable, and what it raises."""
+        return await self._hear(self._readers.submit(question, *arguments, **options))
+
+    async def change(self, change: Callable[..., T], *arguments: Any, **options: Any) -> T:
+        """What comes of a change, which is made to its end once it was begun. Raises as `ask` does.
+
+        Who holds a SQLite file to write holds up writers; those who read go on.
+        """
+        return await self._hear(self._writers.submit(change, *arguments, **options))
+
+    async def _hear(self, asked: "Future[T]") -> T:
         try:
-            answer = await self._answer(self._threads.submit(question, *arguments, **options))
+            answer = await self._answer(asked)
         except DatabaseUnavailable as error:
             self._failed, self._fault = time.monotonic(), error.detail
             self._tell_once(answers=False)
@@ -77,7 +88,7 @@ class DatabaseThreads:
 
     async def _probe(self) -> None:
         try:
-            await self.ask(self._probe_it)
+            await self.change(self._probe_it)
         except DatabaseUnavailable:
             pass  # `ask` remembers it
         finally:

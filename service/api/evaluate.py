@@ -122,7 +122,7 @@ async def show_evaluation(evaluation_id: EvaluationId, state: StateDep, media_ty
 )
 async def remove_evaluation(evaluation_id: EvaluationId, state: StateDep, _local: LoopbackOnly) -> None:
     """Cancel an evaluation that is not over; remove one that is, with its report."""
-    await state.database.ask(_remove, state, evaluation_id)
+    await state.database.change(_remove, state, evaluation_id)
 
 
 def _remove(state: State, evaluation_id: str) -> None:

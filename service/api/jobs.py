@@ -17,13 +17,15 @@ from pydantic import BaseModel
 from service.api.bodies import Part, Sink, boundary_of, chunks, read_form
 from service.api.deadlines import deadline_within
 from service.api.state import State
-from service.errors import BodyTooLarge, DiskFull, InvalidRequest, Overloaded
+from service.errors import BodyTooLarge, DatabaseUnavailable, DiskFull, InvalidRequest, Overloaded
 from service.evaluation.queue.jobs import Job, JobKind
 from service.evaluation.queue.limits import Limits
 from service.evaluation.threads import in_thread
 
 WAIT_DEFAULT_S = 30.0
 WAIT_LIMIT_S = 600.0
+DATABASE_PATIENCE_S = 1.0
+"""Pause before a database that was away is asked again for what it has accepted."""
 FIELD_LIMIT_BYTES = 65536
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _WAIT = re.compile(r"(?:^|[,;\s])wait=(\d+)", re.IGNORECASE)
@@ -61,7 +63,7 @@ async def accept(request: Request, state: State, check: Check, *, files: Collect
     as may or uploads already fill their share of the disk, and DiskFull; nothing is left behind then.
     """
     job_id, client, limits = secrets.token_hex(8), client_of(request), Limits.of(state.settings)
-    await _ask_for_room(state, state.jobs.check_room, client, limits)
+    await _counted(state, state.database.ask(state.jobs.check_room, client, limits))
     folder = state.uploads.begin(job_id, expected_bytes=_length_of(request))
     try:
         await asyncio.to_thread(_check_room, state)
@@ -71,7 +73,7 @@ async def accept(request: Request, state: State, check: Check, *, files: Collect
         await in_thread(lambda _: state.uploads.commit(job_id))
         sent = {"client": client, "upload_bytes": await asyncio.to_thread(state.uploads.size_of, job_id)}
         document = asked.model_dump(mode="json")
-        await _ask_for_room(state, state.jobs.accept, job_id, document, kind, **sent, limits=limits)
+        await _counted(state, state.database.change(state.jobs.accept, job_id, document, kind, **sent, limits=limits))
     except BaseException as error:
         state.uploads.discard(job_id)
         if isinstance(error, OSError) and error.errno in NO_ROOM:
@@ -81,14 +83,22 @@ async def accept(request: Request, state: State, check: Check, *, files: Collect
 
 
 async def until_over(request: Request, state: State, job_id: str, *, wait_s: float) -> Job:
-    """The job, once it is over, the caller has waited long enough or has a deadline, or this front is told to stop."""
+    """The job, once it is over, the caller has waited long enough or has a deadline, or this front is told to stop.
+
+    It has been accepted, so that a database which is away meanwhile is waited for. Raises DatabaseUnavailable then.
+    """
     until = time.monotonic() + wait_s
     until = min(until, deadline_within(request).at or until)
     while True:
-        job = await state.database.ask(state.jobs.get, job_id)
-        if job.is_over or time.monotonic() >= until or request.app.gate.draining:
-            return job
-        await state.watcher.wait(job, until - time.monotonic())
+        try:
+            job = await state.database.ask(state.jobs.get, job_id)
+            if job.is_over or time.monotonic() >= until or request.app.gate.draining:
+                return job
+            await state.watcher.wait(job, until - time.monotonic())
+        except DatabaseUnavailable:
+            if time.monotonic() >= until or request.app.gate.draining:
+                raise
+            await asyncio.sleep(DATABASE_PATIENCE_S)
 
 
 def client_of(request: Request) -> str:
@@ -96,10 +106,10 @@ def client_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-async def _ask_for_room(state: State, ask: Callable[..., None], *arguments: Any, **options: Any) -> None:
-    """Ask the database for a place in the queue, and count it where there is none. Raises Overloaded."""
+async def _counted(state: State, asked: Awaitable[None]) -> None:
+    """Ask for a place in the queue, and count it where there is none. Raises Overloaded."""
     try:
-        await state.database.ask(ask, *arguments, **options)
+        await asked
     except Overloaded:
         state.instruments.rejected.labels("evaluations_full").inc()
         raise

@@ -53,6 +53,7 @@ class State:
     ) -> Self:
         """The state over these engines, everything else where the settings say."""
         instruments, jobs = Instruments(), Jobs.of(settings, busy_s=BUSY_S)
+        instruments.begin_at_zero(instruments.rejected, "evaluations_full")
         database = DatabaseThreads(jobs.probe, instruments.database_answers.set)
         return cls(
             settings,

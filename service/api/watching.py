@@ -20,8 +20,8 @@ BREATH_S = 0.05
 GONE = Stage("", 0, 0.0)
 """The stage of an evaluation that is no longer there."""
 
-
 Closing = Callable[[], bool]
+Outcome = asyncio.Future[bool | DatabaseUnavailable]
 
 
 def stage_of(job: Job) -> Stage:
@@ -35,7 +35,7 @@ class Watcher:
     def __init__(self, jobs: Jobs, database: DatabaseThreads) -> None:
         self._jobs = jobs
         self._database = database
-        self._waiting: defaultdict[str, dict[asyncio.Future[bool], Stage]] = defaultdict(dict)
+        self._waiting: defaultdict[str, dict[Outcome, Stage]] = defaultdict(dict)
         self._changed: set[str] = set()
         self._called = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
@@ -46,19 +46,22 @@ class Watcher:
 
         Raises DatabaseUnavailable.
         """
-        changed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        changed: Outcome = asyncio.get_running_loop().create_future()
         self._waiting[job.id][changed] = stage_of(job)
         self._hear(Change(job.id))  # it may have changed since it was read
         if self._watching is None:
             self._watching = asyncio.create_task(self._watch())
         try:
             done, _ = await asyncio.wait({changed}, timeout=timeout_s)
-            return bool(done) and changed.result()
+            outcome = changed.result() if done else False
         finally:
             changed.cancel()
             self._waiting[job.id].pop(changed, None)
             if not self._waiting[job.id]:
                 del self._waiting[job.id]
+        if isinstance(outcome, DatabaseUnavailable):
+            raise outcome
+        return outcome
 
     def _hear(self, change: Change) -> None:
         if not change.id:
@@ -110,6 +113,6 @@ class Watcher:
                 if changed.done():
                     continue
                 if failure is not None:
-                    changed.set_exception(failure)
+                    changed.set_result(failure)
                 elif stages.get(name, GONE) != known:
                     changed.set_result(True)

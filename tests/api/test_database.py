@@ -44,6 +44,15 @@ async def test_questions_that_a_slow_database_holds_up_are_refused_and_those_beg
     assert await asyncio.gather(*begun) == [True] * THREADS
 
 
+async def test_those_who_read_go_on_while_writers_are_held_up() -> None:
+    released, database = threading.Event(), DatabaseThreads(answers)
+    held_up = [asyncio.create_task(database.change(released.wait, PATIENCE_S)) for _ in range(2 * THREADS)]
+    await asyncio.sleep(0)
+    assert await database.ask(divmod, 7, 2) == (3, 1)
+    released.set()
+    assert all(await asyncio.gather(*held_up))
+
+
 async def test_a_question_that_failed_is_told_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     database = DatabaseThreads(answers)
     with pytest.raises(DatabaseUnavailable):

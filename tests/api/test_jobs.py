@@ -8,8 +8,10 @@ from api.evaluating import asking, evaluating, state_over
 from doubles import Echo, add_card
 from evaluation.packing import digits, npz
 
+from service.api import jobs as module
 from service.errors import DatabaseUnavailable
 from service.evaluation.pipeline import Bench
+from service.evaluation.queue.jobs import Job
 from service.runtime.in_process import LocalEngine
 from service.settings import Settings
 from service.store import ModelStore
@@ -182,6 +184,26 @@ async def test_as_many_evaluations_wait_as_may_and_the_next_is_refused_before_it
         assert (await client.post("/evaluate", files=files, headers=at_once)).status_code == 202
     waiting = {state.jobs.get(name).client for name in state.jobs.ids("queued")}
     assert waiting == {"127.0.0.1", "192.0.2.7"}
+
+
+async def test_a_database_that_is_away_for_a_moment_ends_no_wait(
+    bench: Bench, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "DATABASE_PATIENCE_S", 0.01)
+    state = state_over(bench)
+    away, get = 3, state.jobs.get
+
+    def stumbling(job_id: str) -> Job:
+        nonlocal away
+        away -= 1
+        if away >= 0:
+            raise DatabaseUnavailable("The database of evaluations does not answer.")
+        return get(job_id)
+
+    monkeypatch.setattr(state.jobs, "get", stumbling)
+    async with asking(state) as (client, _), evaluating(state):
+        assert (await client.post("/evaluate", files=files, data={"metrics": "fid"})).status_code == 200
+    assert away < 0
 
 
 async def test_a_damaged_database_takes_nothing_else_along(bench: Bench, files: dict[str, bytes]) -> None:
