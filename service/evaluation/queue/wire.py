@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, closing
 from typing import Any, Protocol
 
 from service.evaluation.queue.changes import Change, Changes
@@ -10,6 +12,8 @@ from service.evaluation.queue.database import CHANNEL, Database
 
 log = logging.getLogger(__name__)
 
+KEEPALIVE = "connect_timeout=5&keepalives_idle=60&keepalives_interval=20&keepalives_count=3"
+"""So that a connection which nobody uses, and which something on the way has forgotten, is noticed."""
 AGAIN_S = 5.0
 """Pause before a PostgreSQL that did not listen is asked again."""
 
@@ -46,11 +50,28 @@ async def _listen_once(address: str, changes: Changes) -> None:
     """Hear until the connection is lost. Raises OSError, whose words hold no password."""
     import psycopg
 
+    glue = "&" if "?" in address else "?"
     try:
-        async with await psycopg.AsyncConnection.connect(address, autocommit=True, connect_timeout=5) as connection:
-            await connection.execute(f"LISTEN {CHANNEL}")
+        connection = await asyncio.to_thread(lambda: psycopg.connect(f"{address}{glue}{KEEPALIVE}", autocommit=True))
+        with closing(connection):
+            await asyncio.to_thread(connection.execute, f"LISTEN {CHANNEL}")
             changes.arrived(Change())  # whatever was told before
-            async for notice in connection.notifies():
-                changes.arrived(Change(*json.loads(notice.payload)))
+            async with aclosing(_whenever_readable(connection.fileno())) as times:
+                async for _ in times:  # psycopg's own way looks ten times a second
+                    connection.pgconn.consume_input()
+                    while (notice := connection.pgconn.notifies()) is not None:
+                        changes.arrived(Change(*json.loads(notice.extra)))
     except psycopg.Error as error:
         raise OSError(type(error).__name__) from error
+
+
+async def _whenever_readable(descriptor: int) -> AsyncGenerator[None, None]:
+    loop, readable = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, readable.set)
+    try:
+        while True:
+            await readable.wait()
+            readable.clear()
+            yield
+    finally:
+        loop.remove_reader(descriptor)
