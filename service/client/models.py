@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 import httpx
-import numpy as np
 from pydantic import BaseModel
 
 from service.batches import Layout, ValueRange
@@ -28,7 +27,7 @@ from service.schemas import (
 )
 
 if TYPE_CHECKING:
-    from service.tasks.explain import Method
+    from service.tasks.methods import Method
 
 FORM_IMAGES = 256
 FORM_BYTES = 8 << 20
@@ -149,11 +148,7 @@ class ModelMethods:
         asked = {"model": model, "method": method, **named, "as_is": as_is}
         reply = await self._explain(JSON, asked, image, layout, value_range)
         with reading(reply):
-            document = dict(reply.json())
-            model, version, method, layer = (document.pop(name) for name in ("model", "version", "method", "layer"))
-            notes = tuple(document.pop("notes", ()))
-            arrays = {name: np.asarray(values) for name, values in document.items()}
-            return ExplainedArrays(model, version, method, layer, arrays, notes)
+            return ExplainedArrays.read(reply.json())
 
     async def forecast(
         self,

@@ -5,14 +5,11 @@ import io
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from service.batches import Layout, ValueRange
 from service.client.images import Image, Images, image_files, one_image
 from service.client.models import Output
 from service.client.requests import Series, forecast_request, generate_request
 from service.client.results import Drawn, Explained, ExplainedArrays, Generated
-from service.drawing.explanation import draw_explanation
 from service.errors import InvalidRequest
 from service.imaging import encode_png
 from service.local.engine import LazyEngine
@@ -28,7 +25,7 @@ from service.store import ModelStore
 from service.tasks.classify import Prepared
 
 if TYPE_CHECKING:
-    from service.tasks.explain import Method
+    from service.tasks.methods import Method
 
 
 class LocalModels:
@@ -105,7 +102,7 @@ class LocalModels:
         inspection = self._inspection(model, method, layer, unit, label, square, as_is)
         prepared = self._prepared(inspection, image, layout, value_range)
         arrays = await inspection.ask(self._engine, prepared)
-        picture = draw_explanation(method, list(arrays.values()), prepared.pixels[0])
+        picture = inspection.draw(arrays, prepared)
         return Explained(inspection.model.id, inspection.model.version, method, encode_png(picture))
 
     async def explain_arrays(
@@ -126,9 +123,7 @@ class LocalModels:
         inspection = self._inspection(model, method, layer, unit, label, square, as_is)
         prepared = self._prepared(inspection, image, layout, value_range)
         arrays = await inspection.ask(self._engine, prepared)
-        named = {name: np.asarray(array) for name, array in arrays.items()}
-        asked, layer = inspection.model, inspection.task.layer or None
-        return ExplainedArrays(asked.id, asked.version, method, layer, named, tuple(prepared.notes))
+        return ExplainedArrays.read(inspection.document(arrays, prepared))
 
     async def forecast(
         self,

@@ -78,12 +78,14 @@ def test_an_explanation_is_a_picture_or_arrays(place: Any, tmp_path: Path) -> No
     picture = place.explain(PNG)
     picture.save(tmp_path / "seen.png")
     with Image.open(tmp_path / "seen.png") as opened:
-        assert opened.size == (224 + 8 + 224, 224)
+        assert opened.width == 224 + 8 + 224
+        assert opened.height > 224  # what it shows is written below
     assert picture._repr_png_() == picture.png
     assert repr(picture).startswith("Explained(saliency of echo")
     found = place.explain_arrays(GREY, method="saliency", label=2)
     np.testing.assert_allclose(found["slopes"], [[0, 0], [10, 0]])
-    assert (int(found["label"]), found.layer) == (2, None)
+    assert (int(found["label"]), found.label_name, found.layer, found.layers) == (2, "c", None, ())
+    assert (found.scale.low, found.scale.high) == pytest.approx((0, 9.85))
     assert repr(found) == f"ExplainedArrays(saliency of echo {found.version}: slopes, label, probability)"
     assert "<td>slopes</td><td>2×2</td>" in found._repr_html_()
 
