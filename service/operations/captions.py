@@ -9,7 +9,7 @@ from service.tasks.explain import Explain
 
 KERNELS = 4
 """Axes of kernels and of projections: the unit, its inputs or colours, rows, columns."""
-PROJECTED = {
+PROJECTED: dict[str, str] = {
     "deconvnet": "sent back to pixels by the deconvnet",
     "guided": "sent back to pixels by the guided backward pass",
 }

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Literal
 
 Method = Literal["deconvnet", "guided", "occlusion", "saliency", "activations", "filters"]
+Projecting = Literal["deconvnet", "guided"]
+"""Those that send the answer of a unit back to pixels."""
 
 ARRAYS: dict[Method, tuple[str, ...]] = {
     "activations": ("maps", "units"),
