@@ -14,7 +14,7 @@ from service.api.negotiation import JSON, MediaType
 from service.api.openapi import BINARY, OF_MODEL, refusals
 from service.api.routes import Endpoint
 from service.api.state import StateDep
-from service.errors import EngineUnavailable, ModelFailed, ModelNotFound, Overloaded, UnitsNotFound, WrongTask
+from service.errors import Draining, EngineUnavailable, ModelFailed, ModelNotFound, Overloaded, UnitsNotFound, WrongTask
 from service.explanations import UnitsReply
 from service.imaging import encode_png
 from service.operations.units import MOST, Gallery
@@ -37,7 +37,8 @@ UNITS: dict[str, Any] = {
     response_class=Response,
     responses={
         200: UNITS,
-        **refusals(ModelNotFound, UnitsNotFound, WrongTask, Overloaded, ModelFailed, EngineUnavailable),
+        **refusals(ModelNotFound, UnitsNotFound, WrongTask),
+        **refusals(Overloaded, Draining, ModelFailed, EngineUnavailable),
     },
 )
 async def show_units(
@@ -67,7 +68,7 @@ async def show_units(
     model = state.store.get(model_id, task="classify")
     gallery = await asyncio.to_thread(Gallery.of, model, state.settings, layer=layer, units=unit, method=method)
     await request.body()  # there is none; a caller who hangs up is heard after it
-    with Watch(request.receive):
+    with request.app.gate.at_work(), Watch(request.receive):
         answered = await gallery.ask(state.engines, deadline=deadline.at, request_id=request.state.request_id)
     headers = headers_of(model)
     if kind == PNG:

@@ -6,6 +6,7 @@ import pytest
 from api.asking import assert_problem
 from unit_pictures import add_lenet, add_units, scribbles
 
+from service.api.gate import Application
 from service.imaging import decode
 
 PNG = {"accept": "image/png"}
@@ -54,6 +55,17 @@ async def test_the_strongest_images_of_units_are_told_and_drawn(client: httpx.As
 )
 async def test_what_cannot_be_shown_is_said(client: httpx.AsyncClient, path: str, status: int, detail: str) -> None:
     assert_problem(await client.get(f"/models/{path}"), status, detail)
+
+
+@pytest.mark.usefixtures("pictured")
+async def test_pictures_are_work_which_an_instance_that_shuts_down_does_not_take(
+    app: Application, client: httpx.AsyncClient
+) -> None:
+    app.gate.draining = True
+    assert_problem(await client.get("/models/unlearned/units"), 503, "shutting down")
+    app.gate.draining = False
+    assert (await client.get("/models/unlearned/units?layer=C1&unit=0")).status_code == 200
+    assert app.gate.working == 0
 
 
 @pytest.mark.usefixtures("pictured")

@@ -7,11 +7,20 @@ import pytest
 import torch
 from doubles import images, likely
 from PIL import Image
+from unit_pictures import add_lenet, add_units, scribbles
 
 from service.client import models
 from service.client.blocking import Client
 from service.datasets.mackey_glass import mackey_glass
-from service.errors import InvalidRequest, InvalidSamples, InvalidSeries, ModelNotFound, UnreadableImage, WrongTask
+from service.errors import (
+    InvalidRequest,
+    InvalidSamples,
+    InvalidSeries,
+    ModelNotFound,
+    UnitsNotFound,
+    UnreadableImage,
+    WrongTask,
+)
 from service.imaging import encode_png
 
 GREY = images(200)[0]  # (2, 2, 1)
@@ -96,6 +105,19 @@ def test_the_first_label_can_be_asked_about_and_images_taken_as_they_are(place: 
     assert place.explain(GREY, label=0, as_is=True).png == place.explain(GREY, label=0).png
 
 
+def test_units_are_shown_by_their_strongest_images(place: Any, models_dir: Path) -> None:
+    add_units(add_lenet(models_dir), scribbles(12))
+    found = place.units("unlearned", layer="C1", units=[5, 2], method="guided")
+    assert [(unit.unit, len(unit.strongest)) for unit in found.units] == [(5, 9), (2, 9)]
+    assert (found.layer, found.method, found.images) == ("C1", "guided", 12)
+    assert found._repr_html_().count("<tr>") == 1 + 2
+    assert [unit.unit for unit in place.units("unlearned").units] == list(range(9))
+    picture = place.units_picture("unlearned", layer="C1", units=[5])
+    assert repr(picture).startswith("Explained(deconvnet of unlearned")
+    with Image.open(io.BytesIO(picture.png)) as opened:
+        assert opened.width > 400
+
+
 def test_samples_are_drawn_as_an_array_or_into_a_file(place: Any) -> None:
     drawn = place.generate("doodle", count=9, seed=5)
     assert (drawn.samples.shape, drawn.samples.dtype, len(drawn)) == ((9, 2, 2, 1), np.uint8, 9)
@@ -125,6 +147,8 @@ def test_a_series_goes_on(place: Any) -> None:
 
 
 REFUSALS: list[tuple[Any, type[Exception], str]] = [
+    (lambda place: place.units("echo"), UnitsNotFound, "No layer of echo answers with maps"),
+    (lambda place: place.units_picture("doodle"), WrongTask, "doodle does generate"),
     (lambda place: place.classify([]), InvalidRequest, "There is no image to classify"),
     (lambda place: place.classify(PNG, model="nobody"), ModelNotFound, "'nobody'"),
     (lambda place: place.classify(PNG, model="doodle"), WrongTask, "doodle does generate"),
