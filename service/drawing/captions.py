@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -89,7 +90,7 @@ def _broken(words: str, width: int) -> Iterator[str]:
             yield line
         line = word
         while _length(line) > width:
-            fits = max(1, next(end for end in range(len(line), 0, -1) if end == 1 or _length(line[:end]) <= width))
+            fits = next(end for end in range(len(line), 0, -1) if end == 1 or _length(line[:end]) <= width)
             yield line[:fits]
             line = line[fits:]
     if line:
@@ -121,5 +122,6 @@ def _length(words: str) -> int:
     return int(np.ceil(_type(TYPE).getlength(drawable(words))))
 
 
+@cache
 def _type(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size=size)

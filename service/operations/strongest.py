@@ -1,6 +1,6 @@
 """The test images to which each unit of a net answers most: a file of them, written once and read unit by unit."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -151,20 +151,24 @@ class Strongest:
         )
 
     def of_unit(self, layer: UnitLayer, unit: int) -> list[StrongImage]:
-        """The strongest images of one unit, strongest first."""
+        """The strongest images of one unit, strongest first. Raises InvalidManifest for a file that lacks some."""
+        try:
+            return list(self._read(layer, unit))
+        except SafetensorError as error:
+            raise InvalidManifest(f"{self._path}: {error}") from error
+
+    def _read(self, layer: UnitLayer, unit: int) -> Iterator[StrongImage]:
         with safe_open(self._path, framework="numpy") as file:
             rows, strengths, places = (
                 file.get_slice(f"{name}/{layer.name}")[unit : unit + 1][0] for name in ("rows", "strengths", "places")
             )
             numbers, labels = file.get_tensor("numbers"), file.get_tensor("labels")
             kept = file.get_slice("images")
-            found = []
             for row, strength, place in zip(rows.tolist(), strengths.tolist(), places.tolist(), strict=True):
                 [pixels] = kept[row : row + 1]
                 box = layer.box_at(place, pixels.shape[:2])
                 where = divmod(place, layer.size[1])
-                found.append(StrongImage(pixels, int(numbers[row]), int(labels[row]), strength, where, box))
-        return found
+                yield StrongImage(pixels, int(numbers[row]), int(labels[row]), strength, where, box)
 
 
 def _described(path: Path) -> Description:

@@ -131,6 +131,13 @@ def test_a_damaged_file_is_no_answer(settings: Settings, model: Model) -> None:
         Gallery.of(model, settings)
 
 
+def test_a_file_that_lacks_a_layer_is_no_answer(settings: Settings, model: Model) -> None:
+    gallery = Gallery.of(model, settings, layer="C1")
+    absent = gallery.layer.model_copy(update={"name": "C2"})
+    with pytest.raises(InvalidManifest, match="C2"):
+        gallery.strongest.of_unit(absent, 0)
+
+
 @pytest.mark.parametrize(
     ("place", "box"),
     [(0, (0, 0, 8, 8)), (9, (16, 16, 10, 10)), (11, (20, 20, 8, 8)), (5, (8, 8, 10, 10))],
