@@ -18,7 +18,7 @@ MARGIN = 6
 BAR = 120
 """Pixels along a scale."""
 INK = 225
-PLAIN = {"×": "x", "−": "-", "–": "-", "→": "->", "≥": ">=", "≤": "<="}
+PLAIN = {"ß": "ss", "×": "x", "−": "-", "–": "-", "→": "->", "≥": ">=", "≤": "<="}
 DRAWN = "·…±"
 """What Pillow's own type has beside ASCII."""
 

@@ -17,7 +17,7 @@ WHOLE = 224
 """Pixels along the side of an image that is shown by itself, at least."""
 CELL = 72
 """Pixels along the side of one picture among many, at least."""
-NUMBERED = 48
+NUMBERED = 32
 """Pixels along the side of a picture that has room for the number of its unit, at least."""
 MOST = 400
 """Pictures of maps or kernels, at most."""

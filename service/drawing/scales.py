@@ -18,6 +18,8 @@ GLOW = ("#000000", "#ff0000", "#ffff00", "#ffffff")
 BRIGHTEST = 0.995
 """So many of the slopes are below the brightest colour: a few pixels would leave the others dark."""
 NEARLY_CERTAIN = 0.999
+FINEST = 17
+"""Digits in which no two numbers are the same."""
 
 
 def scale_of(method: str, arrays: Arrays, label: str = "") -> Scale:
@@ -44,14 +46,25 @@ def _scale(quantity: str, low: float, high: float, *, each: bool = False, colour
 
 def legend_of(method: str, scale: Scale) -> Legend:
     """The scale as it is drawn."""
+    low, high = told_apart(scale.low, scale.high)
     if method == "occlusion":
-        return Legend(glow(np.arange(256, dtype=np.uint8)[None])[0], odds_words(scale.low), odds_words(scale.high))
+        ends = (f"{low} (p {probability_words(scale.low)})", f"{high} (p {probability_words(scale.high)})")
+        return Legend(glow(np.arange(256, dtype=np.uint8)[None])[0], *ends)
     shades = np.arange(256, dtype=np.uint8)[:, None]
     if not scale.each:
-        return Legend(shades, f"{scale.low:.3g}", f"{scale.high:.3g}{' and more' if method == 'saliency' else ''}")
+        return Legend(shades, low, f"{high}{' and more' if method == 'saliency' else ''}")
     if method == "activations":
         return Legend(shades, "each map's least", "its largest")
     return Legend(shades, "minus the largest of each", "plus the largest; 0 is grey")
+
+
+def told_apart(low: float, high: float) -> tuple[str, str]:
+    """Two numbers in three digits, or in so many more that they are not the same words."""
+    for digits in range(3, FINEST):
+        words = f"{low:.{digits}g}", f"{high:.{digits}g}"
+        if words[0] != words[1] or low == high:
+            break
+    return words
 
 
 def odds_words(log_odds: float) -> str:

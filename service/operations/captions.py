@@ -7,6 +7,8 @@ from service.drawing.scales import Arrays, odds_words
 from service.store import Model
 from service.tasks.explain import Explain
 
+COLOURS = (1, 3)
+"""Inputs of a kernel that are drawn as one picture, in grey or colour."""
 KERNELS = 4
 """Axes of kernels and of projections: the unit, its inputs or colours, rows, columns."""
 PROJECTED: dict[str, str] = {
@@ -45,14 +47,18 @@ def _told(task: Explain, arrays: Arrays) -> str:
         values = "its least and its largest value" if arrays["maps"][0].size > 1 else "its value"
         return f"{_some('map', arrays['maps'])}; above each its unit, {values}."
     if task.method == "filters":
-        return f"{_some('kernel', arrays['kernels'])}; a unit's kernels follow each other."
+        kernels = arrays["kernels"]
+        order = (
+            "one for each unit" if kernels.shape[1] in COLOURS else f"{kernels.shape[1]} for each unit, one an input"
+        )
+        return f"{_some('kernel', kernels)}, {order}."
     return f"{_some('projection', arrays['projections'])}; above each its unit and the activation at its peak."
 
 
 def _some(name: str, pictures: Array) -> str:
     """How many pictures (n, …, h, w) there are, of what size, and how many of them are shown."""
     height, width = pictures.shape[-2:]
-    colours = pictures.shape[1] if pictures.ndim == KERNELS and pictures.shape[1] in (1, 3) else 1
+    colours = pictures.shape[1] if pictures.ndim == KERNELS and pictures.shape[1] in COLOURS else 1
     count = math.prod(pictures.shape[:-2]) // colours
     shown = f"the first {MOST:,} of " if count > MOST else ""
     return f"{shown}{count:,} {name}{'' if count == 1 else 's'} of {height}×{width}"

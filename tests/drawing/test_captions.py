@@ -58,7 +58,7 @@ def test_colour_comes_from_whichever_part_has_it() -> None:
     ("words", "drawn"),
     [
         ("28×28 → −3 … 4 · ±1", "28x28 -> -3 … 4 · ±1"),
-        ("für Bücher, naïve", "fur Bucher, naive"),
+        ("für Bücher, naïve, groß", "fur Bucher, naive, gross"),
         ("猫 and dog", "? and dog"),
         ("two\nlines", "two?lines"),
     ],

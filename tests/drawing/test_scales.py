@@ -12,6 +12,7 @@ from service.drawing.scales import (
     scale_of,
     signed,
     stretched,
+    told_apart,
 )
 
 
@@ -70,6 +71,16 @@ def test_the_ends_of_a_legend_say_what_its_colours_are(
 def test_probabilities_near_their_ends_are_told_by_what_is_left(log_odds: float, words: str) -> None:
     assert probability_words(log_odds) == words
     assert odds_words(log_odds) == f"{log_odds:.3g} (p {words})"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [(1.0, 2.0, ("1", "2")), (14.00001, 14.00003, ("14.00001", "14.00003")), (2.5, 2.5, ("2.5", "2.5"))],
+)
+def test_the_ends_of_a_scale_are_told_apart_however_near_they_are(
+    low: float, high: float, words: tuple[str, str]
+) -> None:
+    assert told_apart(low, high) == words
 
 
 def test_numbers_become_shades() -> None:

@@ -130,9 +130,9 @@ async def test_a_picture_tells_its_model_layer_and_scale_below_also_where_the_id
         ("activations", (1, 6, 9, 8), ("activations of layer conv1", "6 maps of 9×8; above each its unit, its least")),
         ("activations", (1, 6, 1, 1), ("activations of layer conv1", "6 maps of 1×1; above each its unit, its value.")),
         ("activations", (1, 512, 8, 8), ("activations of layer conv1", "the first 400 of 512 maps of 8×8; above")),
-        ("filters", (1, 6, 3, 5, 5), ("filters of layer conv1", "6 kernels of 5×5; a unit's")),
-        ("filters", (1, 1, 1, 5, 5), ("filters of layer conv1", "1 kernel of 5×5; a unit's")),
-        ("filters", (1, 6, 16, 5, 5), ("filters of layer conv1", "96 kernels of 5×5; a unit's")),
+        ("filters", (1, 6, 3, 5, 5), ("filters of layer conv1", "6 kernels of 5×5, one for each unit.")),
+        ("filters", (1, 1, 1, 5, 5), ("filters of layer conv1", "1 kernel of 5×5, one for each unit.")),
+        ("filters", (1, 6, 16, 5, 5), ("filters of layer conv1", "96 kernels of 5×5, 16 for each unit, one an input.")),
         ("guided", (1, 9, 1, 2, 2), ("the strongest units of layer conv1, sent back", "9 projections of 2×2; above")),
     ],
 )
