@@ -24,15 +24,15 @@ evaluation of it, and needs no threshold at all.
 
 ## Floors of the stored references
 
-A stored reference of test images keeps what training images score against it: up to {FLOOR_SETS} disjoint sets of
-{", ".join(f"{size:,}" for size in FLOOR_SIZES[:-1])} and {FLOOR_SIZES[-1]:,}, measured once when it is made, with a law
-a + b / n through them. *floor*: what a report says by this law, ± the spread. *directly*: other sets of training
-images, posted as samples: mean ± standard deviation, and how many sets. Both are FID.
+A stored reference of test images keeps what training images score against it, measured once when it is made: up to
+{FLOOR_SETS} disjoint sets each of {", ".join(f"{size:,}" for size in FLOOR_SIZES[:-1])} and {FLOOR_SIZES[-1]:,}, and a
+law a + b / n through them. *floor*: the FID that a report names by this law, ± its spread. *directly*: other sets of
+training images, measured as if a generator had drawn them: mean ± standard deviation, and how many sets.
 """
-HALVES = """
+PARTS = """
 The extractors have learned from the training images, which might set these apart from images that they have not seen.
-So beside it the FID between disjoint halves of the test images, which no extractor has seen; by 1/n it is worth what
-as many training images as the third column says have against the whole reference.
+So beside it the mean FID between disjoint parts of the test images, which no extractor has seen. Two parts of so many
+scatter as much as that number of images does beside the whole reference, whose floor stands in the last column.
 
 """
 FRESH = """
@@ -41,15 +41,15 @@ FRESH = """
 {sets} sets of {samples:,} samples of `{model}`, each of its own seed, with the usual metrics against `{reference}`:
 each set is taken for the baseline of each other, {pairs:,} comparisons. *scores*: mean and standard deviation over the
 sets. *error told*: what the reports say that this deviation is, the reference held fixed (root mean square). *without*:
-sets that have no error, because a few samples far out make their score. *worse*: how often the comparison is red, ± its
-own standard error (the sets left out in turn, because the comparisons share them). All metrics together may be red in
-{share:.0f} % of cases.
+sets that have no error, because a few samples far out make their score; that of the other set counts for both then.
+*worse*: how often the comparison is red, ± its own standard error (the sets left out in turn, because the comparisons
+share them). All metrics together may be red in {share:.0f} % of cases.
 """
 
 
 def render(record: Record) -> str:
     """The whole page."""
-    parts = [HEAD, _table(_floors(record.floors)), HALVES, _table(_halves(record.floors))]
+    parts = [HEAD, _table(_floors(record.floors)), PARTS, _table(_parts(record.floors))]
     if record.fresh is not None:
         parts += [_fresh(record.fresh), "\n", _table(_worse(record.fresh)), "\n", _verdict(record.fresh)]
     return "".join(["\n".join(parts[:2]), *parts[2:]])
@@ -75,11 +75,11 @@ def _floors(floors: Sequence[ReferenceFloors]) -> Iterator[Sequence[str]]:
             )
 
 
-def _halves(floors: Sequence[ReferenceFloors]) -> Iterator[Sequence[str]]:
-    yield "reference", "between halves of the test images", "images of as much weight", "floor of as many"
+def _parts(floors: Sequence[ReferenceFloors]) -> Iterator[Sequence[str]]:
+    yield "reference", "test images a part", "FID of two parts", "as much as", "floor of as many"
     for found in floors:
-        count = found.worth
-        yield f"`{found.reference}`", f"{found.halves:.3f}", f"{count:,}", f"{found.floor_of_worth:.3f}"
+        measured = f"{found.part:,}", f"{found.between_parts:.3f}"
+        yield f"`{found.reference}`", *measured, f"{found.worth:,} images", f"{found.floor_of_worth:.3f}"
 
 
 def _fresh(fresh: FreshSets) -> str:

@@ -23,23 +23,25 @@ SETS = 10
 """Disjoint sets of each size, at most."""
 SEED = 1
 SPLITS = 8
-"""Pairs of halves of the reference's own images."""
+"""Pairs of parts of the reference's own images."""
 
 
 async def measure_floors(
     reference: Reference, extractor: Model, engine: EngineClient, settings: Settings
 ) -> ReferenceFloors:
-    """FID of sets of training images against a reference of test images, and of halves of the test images."""
+    """FID of sets of training images against a reference of test images, and of parts of the test images."""
     said = reference.description
     name = said.dataset.removesuffix(" test")
     train, test = (find_dataset(name).load(settings.data, part).images for part in ("train", "test"))
     shown = np.random.default_rng(SEED).permutation(len(train))[:IMAGES]
     features, _ = await extract_features(engine, extractor, train[shown])
     unseen, _ = await extract_features(engine, extractor, test)
-    worth = len(unseen) // 3  # two halves have 4 / N, and such a set beside the whole has 1 / n + 1 / N
+    whole = Side(unseen)
+    part = len(whole.rows_of_halves(0)[0])
+    worth = round(1 / (2 / part - 1 / len(unseen)))  # two parts have 2 / part, such a set and the whole 1 / n + 1 / N
     floor = said.floors["fid"].at(worth).value
     assert floor is not None, "a law says a floor for every size"
-    halves = [FID().between_halves(Side(unseen), Side(unseen), seed) for seed in range(SPLITS)]
+    between = [FID().between_halves(whole, whole, seed) for seed in range(SPLITS)]
     return ReferenceFloors(
         reference=said.name,
         sha256=said.sha256,
@@ -47,7 +49,8 @@ async def measure_floors(
         weights_sha256=said.weights_sha256,
         images=f"{name} train",
         fid=tuple(direct_floors(features, reference.side)),
-        halves=_rounded(np.mean(halves)),
+        part=part,
+        between_parts=_rounded(np.mean(between)),
         worth=worth,
         floor_of_worth=_rounded(floor),
     )

@@ -35,8 +35,9 @@ class ReferenceFloors(_Kept):
     images: str
     """Whose images the sets are."""
     fid: tuple[DirectFloor, ...]
-    halves: float
-    """FID between disjoint halves of the reference's own images, which the extractor has not seen."""
+    part: int
+    between_parts: float
+    """Mean FID of disjoint parts of so many of the reference's own images, which the extractor has not seen."""
     worth: int
     """Images whose FID against the whole reference is as large as that, by 1/n."""
     floor_of_worth: float
