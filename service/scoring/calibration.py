@@ -53,7 +53,8 @@ async def calibrate(
 ) -> Calibration:
     """All that a card says of a classifier's probabilities, by a temperature that was `fitted` or is fitted on `test`.
 
-    No number of it is measured on images on which it was fitted or chosen. Raises DatasetMissing.
+    What it changes, and how well strange images are told, is measured on images that taught none of it; only the energy
+    takes a temperature of all test images. Raises DatasetMissing.
     """
     logits = await logits_of(engine, model, test.images)
     fitted = fitted or fit_on_test(logits, test)
