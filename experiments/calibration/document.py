@@ -30,8 +30,9 @@ The weights stay as they are. `/classify` answers at that temperature; features 
 stay raw.
 
 ECE is the expected calibration error in 15 bins of equal width, NLL the mean negative log-likelihood in nats, both on
-the 10,000 test images, before → after. Where a net was as sure as it may be already, a temperature carried over from
-its twin can make it slightly worse, and the table says so.
+the 10,000 test images, before → after. *of the test images*: the temperature that they would have been given, beside
+which a twin's can be judged. Where a net was as sure as it may be already, a temperature carried over from its twin can
+make it slightly worse, and the table says so.
 """
 FITTED_ON = {"twin": "twin", "test-halves": "test halves"}
 BLIND = 0.7
@@ -77,7 +78,7 @@ def render(models: Sequence[Model], record: Record, chosen: tuple[str, ...]) -> 
     """The whole page; `chosen` are those that name the digits of generators."""
     parts = [
         HEAD,
-        _table(_temperatures(models)),
+        _table(_temperatures(models, record)),
         STRANGE,
         _table(_areas(models)),
         *(f"{sentence}\n" for sentence in _blind(models)),
@@ -97,18 +98,21 @@ def _table(rows: Iterator[Sequence[str]]) -> str:
     return "\n".join([lines[0], "|" + "---|" * (lines[0].count("|") - 1), *lines[1:]]) + "\n"
 
 
-def _temperatures(models: Sequence[Model]) -> Iterator[Sequence[str]]:
-    yield "model", "accuracy", "temperature", "fitted on", "ECE", "NLL"
+def _temperatures(models: Sequence[Model], record: Record) -> Iterator[Sequence[str]]:
+    yield "model", "accuracy", "temperature", "of the test images", "fitted on", "ECE", "NLL"
     for model in models:
         assert model.card is not None, "a trained classifier has a card"
         known = model.calibration
         accuracy = f"{100 * model.card.scores['accuracy'].value:.2f} %"
         if known is None:
-            yield f"`{model.id}`", accuracy, f"not measured; `chapterhouse calibrate {model.id}`", "–", "–", "–"
+            yield f"`{model.id}`", accuracy, f"not measured; `chapterhouse calibrate {model.id}`", *4 * ["–"]
         else:
             ece = f"{100 * known.ece.before:.2f} % → {100 * known.ece.after:.2f} %"
             nll = f"{known.nll.before:.4f} → {known.nll.after:.4f}"
-            yield f"`{model.id}`", accuracy, f"{known.temperature:.3f}", FITTED_ON[known.fitted_on], ece, nll
+            found = record.find(model.id)
+            of_test = f"{found.of_test:.3f}" if found and found.of_test else "–"
+            on = FITTED_ON[known.fitted_on]
+            yield f"`{model.id}`", accuracy, f"{known.temperature:.3f}", of_test, on, ece, nll
 
 
 def _areas(models: Sequence[Model]) -> Iterator[Sequence[str]]:
@@ -134,7 +138,8 @@ def _blind(models: Sequence[Model]) -> Iterator[str]:
             known = model.calibration.strangeness
             kinds = [kind for kind, area in known.auroc[known.method].items() if area < BLIND]
             if kinds:
-                yield f"- `{model.id}` cannot tell its own images from {', '.join(kinds)}: its strangeness says little."
+                named = ", ".join(kinds)
+                yield f"- `{model.id}` cannot tell its own images from {named}; of these its strangeness says little."
 
 
 def _confident(record: Record) -> Iterator[Sequence[str]]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from experiments.calibration.record import Diagram, Measurement, Team
 from service.datasets.registry import find_dataset
 from service.runtime.calls import EngineClient
-from service.scoring.calibration import diagrams
+from service.scoring.calibration import diagrams, fit_on_test
 from service.scoring.classes import logits_of
 from service.scoring.halves import halves
 from service.scoring.strangeness import strange_images
@@ -50,6 +50,7 @@ async def measure(model: Model, engine: EngineClient, settings: Settings) -> Mea
         weights=model.version,
         temperature=calibration.temperature,
         fitted_on=calibration.fitted_on,
+        of_test=fit_on_test(logits[TEST], test).temperature,
         limit=known.limit,
         before=Diagram.of(before),
         after=Diagram.of(after),

@@ -38,6 +38,8 @@ class Measurement(_Kept):
     """The first digits of their sha256."""
     temperature: float
     fitted_on: FittedOn = "twin"
+    of_test: float | None = None
+    """The temperature that the test images would have been given, whatever it was fitted on."""
     limit: float | None = None
     """Beyond which an image is strange."""
     before: Diagram
