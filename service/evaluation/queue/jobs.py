@@ -151,8 +151,10 @@ class Jobs:
             return _job(_found(connection, job_id))
 
     def latest(self, limit: int) -> list[Job]:
-        """The evaluations accepted last, newest first."""
-        query = sa.select(EVALUATIONS).order_by(_COLUMNS.created.desc(), _COLUMNS.id).limit(limit)
+        """The evaluations accepted last, newest first, without their reports, which are large."""
+        columns = [column for column in _COLUMNS if column is not _COLUMNS.report]
+        query = sa.select(*columns, sa.null().label("report"))
+        query = query.order_by(_COLUMNS.created.desc(), _COLUMNS.id).limit(limit)
         with self.database.reading() as connection:
             return [_job(row) for row in connection.execute(query).mappings()]
 
