@@ -31,7 +31,7 @@ PASSING = frozenset({"evaluators", "tidying", "tokens", "uploads"})
 MODELS = frozenset({"models", "twins"})
 REPLACED, RESTORING = "replaced-", ".restoring-"
 CHUNK = 500
-ROUNDS = 20
+ROUNDS = 5
 """How often the rows are read again because an evaluation ended while its upload was being copied."""
 
 

@@ -9,6 +9,7 @@ from service.evaluation.queue.database import Database
 from service.evaluation.queue.jobs import Job, JobKind, Jobs
 from service.evaluation.queue.migrations import check_revision
 from service.evaluation.references import References
+from service.files import is_stale
 from service.settings import Settings
 
 BUSY_S = 2.0
@@ -99,7 +100,8 @@ def _faults_of_files(settings: Settings, jobs: Jobs) -> Iterator[str]:
 
 
 def _orphans(uploads: Path, jobs: Jobs) -> set[str]:
-    return {name for name in _names(uploads) if not name.startswith(".")} - jobs.ids("queued", "running")
+    found = {name for name in _names(uploads) if not name.startswith(".") or is_stale(uploads / name)}
+    return found - jobs.ids("queued", "running")
 
 
 def _without_files(uploads: Path, jobs: Jobs) -> list[Job]:

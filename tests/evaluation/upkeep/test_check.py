@@ -1,3 +1,5 @@
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from service.evaluation.queue.jobs import JobKind, Jobs
 from service.evaluation.queue.uploads import Uploads
 from service.evaluation.upkeep import check as module
 from service.evaluation.upkeep.check import findings
+from service.files import STALE_S
 from service.settings import Settings
 
 
@@ -48,6 +51,14 @@ def test_uploads_of_nobody_and_evaluations_without_theirs_are_named(service_sett
     assert "evaluation empty is missing" in told[1]
 
 
+def test_an_upload_that_was_never_finished_is_named_once_nobody_goes_on_with_it(service_settings: Settings) -> None:
+    folder = Uploads(service_settings.state).begin("half")
+    old = time.time() - STALE_S - 60
+    os.utime(folder, (old, old))
+    [told] = findings(service_settings)
+    assert told.startswith(str(folder))
+
+
 def test_what_waits_in_another_state_directory_has_its_files_there(service_settings: Settings) -> None:
     Jobs(Database.of(service_settings), home="elsewhere").accept("a", {})
     assert list(findings(service_settings)) == []
@@ -61,9 +72,8 @@ def test_a_file_that_is_no_database_is_named_with_the_way_out(service_settings: 
 
 
 def test_damage_in_the_middle_is_found(service_settings: Settings) -> None:
-    jobs = Jobs.of(service_settings)
-    for number in range(200):
-        jobs.accept(f"{number}", {"padding": "x" * 500})
+    Jobs.of(service_settings).accept("a", {"padding": "x" * 200_000})
+    upload(service_settings, "a")
     file = service_settings.database
     size = file.stat().st_size
     with file.open("r+b") as database:
