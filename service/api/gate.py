@@ -9,7 +9,8 @@ import itertools
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -187,9 +188,7 @@ class Gate:
         """Refuse new work while draining or full; questions about the service itself always pass, and need no place."""
         if scope["method"] in SAFE_METHODS:
             return None
-        if self.draining:
-            self.instruments.rejected.labels("draining").inc()
-            raise Draining("This instance is shutting down; send the request to another one.")
+        self._check_open()
         has_body = not BODY_HEADERS.isdisjoint(headers)
         place = Place(self, client_of(scope), receive, has_body=has_body)
         if not has_body:
@@ -197,6 +196,11 @@ class Gate:
         elif self.requests.taken >= self.requests.limit:
             raise self._full(place.client)
         return place
+
+    def _check_open(self) -> None:
+        if self.draining:
+            self.instruments.rejected.labels("draining").inc()
+            raise Draining("This instance is shutting down; send the request to another one.")
 
     def leave(self, place: Place | None) -> None:
         """One request is over."""
@@ -226,6 +230,17 @@ class Gate:
         if taken >= self.requests.limit:
             return Overloaded(f"{taken} requests are open here.")
         return Overloaded(f"{taken} requests are open here, {held} of them yours; the other places are for others.")
+
+    @contextmanager
+    def at_work(self, scope: Scope) -> Iterator[None]:
+        """Count a question as work, which it brings although its method is safe. Raises Draining, Overloaded."""
+        self._check_open()
+        client = client_of(scope)
+        self.let_work(client)
+        try:
+            yield
+        finally:
+            self.requests.give_back(client)
 
 
 class Application(FastAPI):

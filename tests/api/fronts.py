@@ -214,7 +214,7 @@ def serving(
         for caller in front.callers:
             caller.socket.close()
         server.force_exit = True
-        server.should_exit = True
+        loop.call_soon_threadsafe(setattr, server, "should_exit", True)  # noqa: FBT003
         thread.join(PATIENCE_S)
         assert not thread.is_alive(), "the front has not ended"
         loop.close()
