@@ -128,10 +128,10 @@ class Place:
     async def receive(self) -> Message:
         """What comes next; the pieces of a body take memory. Raises Overloaded, BodyTooLarge."""
         message = await self._receive()
-        if self._arriving and message["type"] == "http.request":
+        if message["type"] == "http.request":
             if piece := message.get("body"):
                 self.hold(len(piece))
-            if not message.get("more_body", False):
+            if self._arriving and not message.get("more_body", False):
                 self._arriving = False
                 self.begin_work()
         return message
