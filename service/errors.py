@@ -28,6 +28,7 @@
   - DiskFull                    507
 * ConfigurationError                 what an operator wrote is wrong; never crosses HTTP
   - DatasetMissing
+  - DeviceUnavailable                cannot be opened now, and may be later
   - InvalidManifest
   - UntrustedWeights
   - ServiceUnreachable
@@ -247,6 +248,10 @@ class ConfigurationError(Exception):
 
 class DatasetMissing(ConfigurationError):
     """A dataset's published files are not in the data directory."""
+
+
+class DeviceUnavailable(ConfigurationError):
+    """A device cannot be opened now: it was lost, or is not there."""
 
 
 class InvalidManifest(ConfigurationError):

@@ -9,7 +9,7 @@ from service.evaluation.queue.uploads import Uploads
 from service.evaluation.references import References
 from service.evaluation.report.history import JobHistory
 from service.evaluation.worker import Evaluator
-from service.processes.lifeline import freeze_garbage, on_terminate, watch_parent
+from service.processes.lifeline import beat, freeze_garbage, on_terminate, watch_parent
 from service.runtime.pool import EnginePool
 from service.settings import Settings
 from service.store import ModelStore
@@ -31,5 +31,6 @@ async def run_evaluator(settings: Settings, *, sockets: Sequence[Path], parent_p
     )
     on_terminate(evaluator.stopping.set)
     freeze_garbage()
+    beat(parent_pipe, settings.beat_s)
     await evaluator.run()
     await engines.stop()

@@ -12,12 +12,18 @@ import uvicorn
 from service.api.app import create_app
 from service.api.gate import Gate
 from service.api.state import State
-from service.processes.lifeline import freeze_garbage, on_terminate, watch_parent
+from service.errors import Draining
+from service.processes.lifeline import beat, freeze_garbage, on_terminate, watch_parent
 from service.runtime.pool import EnginePool
 from service.settings import Settings
 from service.store import ModelStore
 
 log = logging.getLogger(__name__)
+
+
+LAST_WORDS_S = 2.0
+LAST_WORDS_SHARE = 0.25
+"""Of the drain's time, what is kept for answering those who will get no other answer; the less of the two."""
 
 
 class Server(uvicorn.Server):
@@ -65,17 +71,24 @@ async def run_front(
         )
     )
     drains: list[asyncio.Task[None]] = []
-    on_terminate(lambda: drains.append(asyncio.create_task(_drain(app.gate, server, settings.drain_delay_s))))
+    on_terminate(lambda: drains.append(asyncio.create_task(_drain(app.gate, server, engines, settings))))
     app.openapi()
     freeze_garbage()
+    beat(parent_pipe, settings.beat_s)
     with socket.socket(fileno=listen_fd) as listening:
         await server.serve([listening])
     await engines.stop()
     await supervisor.stop()
 
 
-async def _drain(gate: Gate, server: Server, delay_s: float) -> None:
-    """Refuse new work at once; close the listener when load balancers have had time to notice."""
+async def _drain(gate: Gate, server: Server, engines: EnginePool, settings: Settings) -> None:
+    """Refuse new work at once; close the listener when load balancers have had time to notice.
+
+    Whoever still waits for an engine when the time is nearly over is answered that it was not enough.
+    """
     gate.draining = True
-    await asyncio.sleep(delay_s)
+    await asyncio.sleep(settings.drain_delay_s)
     server.should_exit = True
+    last_words_s = min(LAST_WORDS_S, settings.drain_timeout_s * LAST_WORDS_SHARE)
+    await asyncio.sleep(settings.drain_timeout_s - last_words_s)
+    engines.give_up(Draining("This instance is shutting down, and its engines have not answered in time."))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from service.errors import EngineUnavailable
+from service.errors import EngineUnavailable, ServiceError
 from service.runtime.calls import Array, Call, Lane, LoadedModel
 from service.runtime.frames import (
     Frame,
@@ -108,6 +108,13 @@ class Link(asyncio.Protocol):
                 self._outbox.put(encode(MessageType.CANCEL, message_id, {}))
             raise
 
+    def fail(self, error: ServiceError) -> None:
+        """End every open question with this error; answers to them that still come are dropped."""
+        for answer in self._open.values():
+            if not answer.done():
+                answer.set_exception(error)
+        self._open.clear()
+
     def close(self) -> None:
         """Hang up."""
         if self._transport is not None:
@@ -141,9 +148,5 @@ class Link(asyncio.Protocol):
         self._outbox = None
         self.models = {}
         self._on_lost(self)
-        lost: list[Answer] = list(self._open.values())
-        self._open.clear()
-        for answer in lost:
-            if not answer.done():
-                answer.set_exception(ConnectionLost("The engine died before it answered."))
+        self.fail(ConnectionLost("The engine died before it answered."))
         self.closed.set()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import astuple
 from pathlib import Path
@@ -15,6 +16,8 @@ from service.runtime.work import Work
 
 log = logging.getLogger(__name__)
 
+CHECK_S = 1.0
+"""Between two looks at whether the socket's file is still there."""
 LANES = {lane.value: lane for lane in Lane}
 
 
@@ -45,17 +48,51 @@ class Answers(Protocol):
 class Listener:
     """All connections to one socket."""
 
-    def __init__(self, behind: Answers) -> None:
+    def __init__(self, behind: Answers, *, check_s: float = CHECK_S) -> None:
         self.behind = behind
+        self._check_s = check_s
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self._keeper: asyncio.Task[None] | None = None
 
     async def listen(self, path: Path) -> None:
-        """Answer on the socket at `path`."""
+        """Answer on the socket at `path`, and on a new one whenever its file is removed."""
+        found = await self._bind(path)
+        self._keeper = asyncio.create_task(self._keep(path, found))
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether callers can connect."""
+        return self._server is not None and self._server.is_serving()
+
+    async def _bind(self, path: Path) -> tuple[int, int]:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(lambda: Connection(self), str(path))
+        bound = socket.socket(socket.AF_UNIX)  # bound here, for asyncio and uvloop remove what they bind at other times
+        try:
+            bound.bind(str(path))
+        except OSError:
+            bound.close()
+            raise
+        self._server = await asyncio.get_running_loop().create_unix_server(lambda: Connection(self), sock=bound)
+        return _identity(path)
+
+    async def _keep(self, path: Path, found: tuple[int, int]) -> None:
+        while True:
+            await asyncio.sleep(self._check_s)
+            try:
+                if _identity(path) == found:
+                    continue
+            except OSError:
+                pass
+            log.warning("%s was removed; listening there anew", path)
+            try:
+                if self._server is not None:
+                    self._server.close()  # those who are connected stay so
+                found = await self._bind(path)
+            except OSError:
+                log.exception("cannot listen on %s", path)
 
     def send_status(self) -> None:
         """Tell every caller which models are held."""
@@ -64,10 +101,17 @@ class Listener:
 
     async def close(self) -> None:
         """Stop listening, and hang up on every caller once all that was written has been sent."""
+        if self._keeper is not None:
+            self._keeper.cancel()
         if self._server is not None:
             self._server.close()
         for connection in self.connections:
             connection.close()
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 class Connection(asyncio.Protocol):

@@ -11,7 +11,7 @@ from doubles import BAD, add_doubles, echoed, images
 from runtime.behind import Answering, Behind
 from waiting import PATIENCE_S, eventually
 
-from service.errors import EngineUnavailable, ModelFailed
+from service.errors import Draining, EngineUnavailable, ModelFailed
 from service.runtime.calls import Call, LoadedModel
 from service.runtime.link import ConnectionLost, Link
 from service.runtime.listener import Listener
@@ -210,3 +210,21 @@ async def test_that_an_engine_was_lost_is_told_at_once(sockets: Path) -> None:
     assert told.is_set()
     assert pool.models() == {}
     await pool.stop()
+
+
+async def test_a_pool_that_gives_up_answers_what_is_open_what_waits_and_what_still_comes(sockets: Path) -> None:
+    behind = Behind()
+    listener = await listening(behind, sockets / "0.sock")
+    pool, unconnected = EnginePool([sockets / "0.sock"]), EnginePool([sockets / "1.sock"])
+    await pool.start()
+    await unconnected.start()
+    asked = [asyncio.create_task(each.submit(CALL, [np.zeros(1)])) for each in (pool, unconnected)]
+    await behind.arrived.wait()
+    for each in (pool, unconnected):
+        each.give_up(Draining("no time"))
+    asked += [asyncio.create_task(each.submit(CALL, [np.zeros(1)])) for each in (pool, unconnected)]
+    outcomes = await asyncio.gather(*asked, return_exceptions=True)
+    assert [str(outcome) for outcome in outcomes] == ["no time"] * 4
+    await pool.stop()
+    await unconnected.stop()
+    await listener.close()
