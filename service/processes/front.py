@@ -77,6 +77,7 @@ async def run_front(
     beat(parent_pipe, settings.beat_s)
     with socket.socket(fileno=listen_fd) as listening:
         await server.serve([listening])
+    await state.readers.stop()
     await engines.stop()
     await supervisor.stop()
 

@@ -129,6 +129,7 @@ REFUSALS: list[tuple[Any, type[Exception], str]] = [
     (lambda place: place.classify(PNG, top_k=0), InvalidRequest, "top_k"),
     (lambda place: place.classify(GREY / 255), InvalidRequest, "value_range"),
     (lambda place: place.classify(np.zeros(3)), InvalidSamples, r"shape \(3,\) is no image"),
+    (lambda place: place.classify(np.zeros((2, 28, 28))), InvalidSamples, r"several are \(n, H, W, C\)"),
     (lambda place: place.explain(b""), UnreadableImage, "empty"),
     (lambda place: place.explain(images(1, 2)), InvalidSamples, "One image is explained at a time, not 2"),
     (lambda place: place.explain(PNG, layer="conv1"), InvalidRequest, "saliency does not ask for it"),
