@@ -2,7 +2,7 @@
 
 `python stand_in.py FOLDER ROLE --parent-pipe FD …` does what stands in FOLDER/ROLE, or for an engine in FOLDER/DEVICE:
 `beat` (as without a file), `silent` for no beats any more, `stuck` for beats that say that one step goes on and on,
-a number to end with that status.
+a number to end with that status. Once it has beaten there is a file of its name that ends in `.beats`.
 """
 
 import argparse
@@ -32,6 +32,7 @@ def main() -> int:
             return int(wanted)
         if wanted != "silent":
             os.write(options.parent_pipe, STUCK if wanted == "stuck" else b"[]\n")
+            file.with_suffix(".beats").touch()
         if select.select([options.parent_pipe], [], [], EVERY_S)[0]:
             return 1
 

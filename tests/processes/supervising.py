@@ -30,6 +30,10 @@ class Supervised:
         part.write_text(what)
         part.replace(self._wishes / who)
 
+    def has_beaten(self, who: str) -> bool:
+        """Whether the child of a role, or the engine of a device, has begun to beat."""
+        return (self._wishes / f"{who}.beats").exists()
+
     def sample(self, name: str, **labels: str) -> float | None:
         """What its metrics say."""
         return self.supervisor.instruments.registry.get_sample_value(f"chapterhouse_{name}", labels)

@@ -116,10 +116,11 @@ async def test_whoever_hangs_is_killed_and_another_begins(
 ) -> None:
     limits = {**QUICK, "forward_limit_s": 0.5}
     async with supervised(tmp_path, models_dir, sockets, devices="cpu", **limits) as service:
-        await up(service, "cpu")
-        service.wish("cpu" if who == "engine" else who, how)
+        name = "cpu" if who == "engine" else who
+        await eventually(lambda: service.has_beaten(name))
+        service.wish(name, how)
         await eventually(lambda: service.sample("process_restarts_total", role=who))
-        service.wish("cpu" if who == "engine" else who, "beat")
+        service.wish(name, "beat")
         await eventually(lambda: service.sample("processes_up", role=who) == 1)
         await up(service, "cpu")
         assert await service.stop() == 0
