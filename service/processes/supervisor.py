@@ -90,6 +90,10 @@ class WantedModels:
         """Nothing: engines tell the fronts themselves."""
         return {}
 
+    def rows_waiting(self) -> int:
+        """None."""
+        return 0
+
     def enqueue(self, work: Work) -> None:
         """Refuse: the supervisor does no work."""
         work.finish(ServiceError("The supervisor runs no models."))

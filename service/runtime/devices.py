@@ -20,6 +20,8 @@ from service.runtime.steps import Steps
 from service.store import Model
 from service.tasks.registry import task_of
 
+OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "_STATUS_ALLOC_FAILED")
+"""How a CPU's allocator, and CUDA's libraries, say so in errors of no class of their own."""
 WEIGHT_OF_THE_LAST = 0.1
 """How much the last forward pass of its kind counts in what such a pass usually takes."""
 
@@ -57,7 +59,7 @@ class Device:
 
     def _place(self, model: Model) -> nn.Module:
         if model.card is not None and (found := file_sha256(model.weights)) != model.card.sha256:
-            raise UntrustedWeights(f"{model.weights} has sha256 {found}; its card says {model.card.sha256}")
+            raise UntrustedWeights.of_file(model.weights, f"it has sha256 {found}; its card says {model.card.sha256}")
         net = open_net(model.manifest.net, model.manifest.options, model.weights)
         if model.manifest.task == "generate":
             # Twice as fast on a CPU; classifiers keep the form in which stored references were extracted.
@@ -85,6 +87,17 @@ class Device:
             if any(len(output) != batch.size for output in outputs):
                 raise ValueError(f"{[len(output) for output in outputs]} results for {batch.size} rows")
             return [output.cpu().numpy()[: batch.rows] for output in outputs]
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Whether an error means that this was too much at once, and less may do."""
+        if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+            return True
+        return isinstance(error, RuntimeError) and any(word in str(error) for word in OUT_OF_MEMORY)
+
+    def relieve(self) -> None:
+        """Give back what the allocator keeps for later, after something was too much at once."""
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def is_lost(self, error: BaseException) -> bool:
         """Whether an error means that nothing more will run on this device in this process."""

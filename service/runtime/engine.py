@@ -2,12 +2,10 @@
 
 import asyncio
 import logging
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from operator import eq
-from typing import Any
 
 import numpy as np
 from torch import nn
@@ -15,20 +13,18 @@ from torch import nn
 from service.errors import (
     DeadlineExceeded,
     EngineUnavailable,
-    InvalidManifest,
     InvalidRequest,
     ModelFailed,
-    ModelNotFound,
     Overloaded,
     ServiceError,
-    WrongTask,
 )
-from service.runtime.calls import Array, Call, Lane, LoadedModel
+from service.runtime.calls import Array, Lane, LoadedModel
 from service.runtime.devices import Device
-from service.runtime.queues import LATE, Batch, ModelQueue, Share, warm_sizes
+from service.runtime.queues import LATE, Batch, ModelQueue, Share
+from service.runtime.rows import check_rows, warm_batches
 from service.runtime.work import Work
 from service.store import Model, ModelStore
-from service.tasks.registry import TASKS, task_of
+from service.tasks.registry import task_of
 from service.telemetry.instruments import Instruments
 
 log = logging.getLogger(__name__)
@@ -69,6 +65,8 @@ class Engine:
         self._residents: dict[str, Resident] = {}
         self._arrived = asyncio.Event()
         self._in_a_row = 0
+        self._under_way = 0
+        self._lost: Exception | None = None
         self._stopping = False
         self._loop_task: asyncio.Task[None] | None = None
         self.on_change: list[Callable[[], None]] = []
@@ -99,10 +97,15 @@ class Engine:
             for model_id, resident in self._residents.items()
         }
 
+    def rows_waiting(self) -> int:
+        """The rows that wait, and those of the batch under way."""
+        return self._under_way + sum(len(resident.queue) for resident in self._residents.values())
+
     async def load(self, model_id: str) -> None:
         """Load and warm a model; returns when it is ready. Raises what stopped it."""
         self._store.refresh(model_id)
         model = self._store.get(model_id)
+        await asyncio.to_thread(getattr, model, "version")  # which reads the weights where no card knows them
         known = self._residents.get(model_id)
         if known is not None and known.net is not None and known.model.version != model.version:
             await self.unload(model_id)
@@ -127,7 +130,7 @@ class Engine:
             if self._loop_task is None or self._loop_task.done():
                 raise EngineUnavailable("This engine does not run.")
             resident = self._resident(work.call.model)
-            self._check(work, resident.model)
+            check_rows(work, resident.model)
             if not resident.queue.has_room(work):
                 self._instruments.rejected.labels("queue_full").inc()
                 raise Overloaded(f"{len(resident.queue)} rows already wait for {work.call.model}.")
@@ -161,11 +164,7 @@ class Engine:
         resident = self._residents.get(model_id)
         if resident is None:
             model = self._store.get(model_id)
-            try:
-                serving, _ = model.manifest.serving, model.version
-            except InvalidManifest as error:
-                log.exception("%s cannot be loaded", model_id)
-                raise ServiceError(f"{model_id} cannot be loaded.") from error
+            serving, _ = model.manifest.serving, model.version
             queue = ModelQueue(max_batch=serving.max_batch, block=serving.block, limit=self._queue_limit)
             resident = self._residents[model_id] = Resident(model, queue)
             resident.loading = asyncio.create_task(self._load(resident), name=f"load-{model_id}")
@@ -173,26 +172,21 @@ class Engine:
             self._changed()
         return resident
 
-    def _check(self, work: Work, model: Model) -> None:
-        if work.call.version not in (None, model.version):
-            raise ModelNotFound(f"{model.id} is here in version {model.version}, not {work.call.version}.")
-        expected = _row_specs(model, work.call.verb)
-        found = [(array.shape[1:], array.dtype) for array in work.arrays]
-        fits = _same_axes if task_of(work.call.verb).any_length else eq
-        if not fits(found, expected) or work.rows == 0 or any(len(array) != work.rows for array in work.arrays):
-            raise ServiceError(f"{model.id} expects rows of {expected}, not {work.rows} of {found}")
-
     async def _load(self, resident: Resident) -> None:
         model_id = resident.model.id
         began = time.monotonic()
         try:
             net = await asyncio.to_thread(self._device.place, resident.model)
-            for batch in _warm_batches(resident.model):
-                await self._on_device(net, resident.model, batch)
+            for batch in warm_batches(resident.model):
+                await self._warm(resident, net, batch)
         except Exception as error:
+            if self._device.is_lost(error):
+                self._lost = error  # who waits is tried once more, when this process is another
+                self._arrived.set()
+                raise
             del self._residents[model_id]
             resident.left.set()
-            failure = error if isinstance(error, ServiceError) else ServiceError(f"{model_id} cannot be loaded.")
+            failure = self._told(error, resident.model)
             for work in resident.queue.drain():
                 work.finish(failure)
             log.exception("%s cannot be loaded", model_id)
@@ -209,12 +203,39 @@ class Engine:
         self._changed()
         self._arrived.set()
 
+    def _told(self, error: Exception, model: Model) -> ServiceError:
+        """Why a model cannot be loaded, as callers may know it."""
+        if isinstance(error, ServiceError):
+            store = f"{model.folder.parent}{os.sep}"
+            return type(error)(error.detail.replace(store, ""), errors=error.errors)
+        if self._device.is_out_of_memory(error):
+            return ServiceError(f"{self._device.name} has no memory left for {model.id}.")
+        return ServiceError(f"{model.id} cannot be loaded.")
+
+    async def _warm(self, resident: Resident, net: nn.Module, batch: Batch) -> None:
+        """Forward a batch of zeros; sizes that are too much for the device are not used, unless there is no other."""
+        try:
+            await self._on_device(net, resident.model, batch)
+        except Exception as error:
+            if batch.exact or batch.size == 1 or not self._device.is_out_of_memory(error):
+                raise
+            await self._halve(resident, batch)
+
+    async def _halve(self, resident: Resident, batch: Batch) -> None:
+        """Make smaller batches of a model from now on."""
+        resident.queue.halve(batch.size)
+        log.warning("%d rows of %s are more than %s has memory for; batches have at most %d from now on",
+                    batch.size, resident.model.id, self._device.name, resident.queue.max_batch)  # fmt: skip
+        await asyncio.get_running_loop().run_in_executor(self._device.thread, self._device.relieve)
+
     def _changed(self) -> None:
         for callback in self.on_change:
             callback()
 
     async def _serve(self) -> None:
         while True:
+            if self._lost is not None:
+                raise self._lost
             self._remove_leaving()
             choice = self._choose()
             if choice is None:
@@ -231,7 +252,9 @@ class Engine:
                 self._observe_waiting(resident)
                 continue
             self._in_a_row = self._in_a_row + 1 if lane is Lane.INTERACTIVE else 0
+            self._under_way = batch.rows
             await self._run(resident, batch)
+            self._under_way = 0
 
     def _choose(self) -> tuple[Resident, Lane] | None:
         """The next queue in turn: any with interactive work, else any with bulk work; now and then the other way."""
@@ -255,7 +278,7 @@ class Engine:
     async def _linger(self, resident: Resident) -> None:
         """Wait a moment for the callers of the last batch to come back, where that is cheap beside the work itself."""
         limit = resident.mean_forward_s * LINGER_SHARE
-        wanted = min(resident.last_rows, resident.model.manifest.serving.max_batch)
+        wanted = min(resident.last_rows, resident.queue.max_batch)
         if limit < LINGER_LEAST_S:
             return
         end = time.monotonic() + limit
@@ -268,7 +291,7 @@ class Engine:
                 return
 
     async def _run(self, resident: Resident, batch: Batch) -> None:
-        """Forward a batch and answer everybody in it; one bad item fails alone."""
+        """Forward a batch and answer everybody in it; one bad item fails alone, and what is too much is cut."""
         model_id = resident.model.id
         began = time.monotonic()
         self._observe_queue(resident, batch, began)
@@ -297,13 +320,20 @@ class Engine:
             at += share.rows
 
     async def _run_apart(self, resident: Resident, batch: Batch, error: Exception) -> None:
-        """After a failure: each submission by itself, so that only the bad one fails."""
-        if len(batch.shares) > 1:
-            for share in batch.shares:
-                await self._run(resident, Batch(batch.call, [share], batch.size))
+        """After a failure: halves, so that only the bad submission fails, or batches that are not too much at once."""
+        too_much = self._device.is_out_of_memory(error)
+        if too_much and not batch.exact:
+            await self._halve(resident, batch)
+        parts = batch.between_rows() if too_much else batch.between_submissions()
+        for part in parts:
+            if not all(share.work.over for share in part.shares):
+                await self._run(resident, part)
+        if parts:
             return
         log.error("%s failed on a batch of %d", resident.model.id, batch.rows, exc_info=error)
-        batch.shares[0].work.finish(ModelFailed(f"{resident.model.id} raised {type(error).__name__} on this input."))
+        raised = f"ran out of memory on {batch.size} rows at once" if too_much else f"raised {type(error).__name__}"
+        for share in batch.shares:
+            share.work.finish(ModelFailed(f"{resident.model.id} {raised} on this input."))
 
     async def _on_device(self, net: nn.Module, model: Model, batch: Batch) -> list[Array]:
         return await asyncio.get_running_loop().run_in_executor(
@@ -331,38 +361,6 @@ def _deliver(share: Share, results: list[Array]) -> None:
             results if len(work.pieces) == 1 else [np.concatenate(parts) for parts in zip(*work.pieces, strict=True)]
         )
         work.finish(whole)
-
-
-RowSpec = tuple[tuple[int, ...], "np.dtype[Any]"]
-
-
-def _same_axes(found: Sequence[RowSpec], expected: Sequence[RowSpec]) -> bool:
-    """Whether all rows have the axes and the dtype that they should, of whatever lengths."""
-    return [(len(shape), dtype) for shape, dtype in found] == [(len(shape), dtype) for shape, dtype in expected]
-
-
-@lru_cache(maxsize=1024)
-def _row_specs(model: Model, verb: str) -> list[RowSpec]:
-    """Shape and dtype of one row of each array that a verb takes. Raises WrongTask."""
-    task = task_of(verb)
-    if not task.serves(model.manifest):
-        raise WrongTask(f"{model.id} does {model.manifest.task}, not {verb}")
-    return [(shape[1:], np.dtype(dtype)) for shape, dtype in task.example(model.manifest, 1)]
-
-
-def _warm_batches(model: Model) -> list[Batch]:
-    """A batch of zeros for every verb that the model serves and every size that it will meet."""
-    batches = []
-    for verb, task in TASKS.items():
-        if not (task.warmed and task.serves(model.manifest)):
-            continue
-        serving = model.manifest.serving
-        sizes = {serving.block} if task.exact else {*warm_sizes(serving.max_batch), serving.block}
-        for size in sorted(sizes):
-            arrays = [np.zeros(shape, dtype) for shape, dtype in task.example(model.manifest, size)]
-            work = Work(Call(model.id, verb), arrays, size, Lane.BULK, None, "", lambda _: None)
-            batches.append(Batch(work.call, [Share(work, 0, size)], size))
-    return batches
 
 
 def _retrieve(task: "asyncio.Task[None]") -> None:

@@ -5,6 +5,7 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import astuple
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -44,6 +45,10 @@ class Answers(Protocol):
         """The models held."""
         ...
 
+    def rows_waiting(self) -> int:
+        """The rows that are not answered yet."""
+        ...
+
 
 class Listener:
     """All connections to one socket."""
@@ -81,6 +86,8 @@ class Listener:
     async def _keep(self, path: Path, found: tuple[int, int]) -> None:
         while True:
             await asyncio.sleep(self._check_s)
+            for connection in self.connections:
+                connection.send_waiting()
             try:
                 if _identity(path) == found:
                     continue
@@ -123,11 +130,12 @@ class Connection(asyncio.Protocol):
         self._open: dict[int, Work] = {}
         self._outbox: Outbox | None = None
         self._transport: asyncio.Transport | None = None
+        self._told_waiting = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the event loop."""
         self._transport = cast("asyncio.Transport", transport)
-        self._outbox = Outbox(self._transport)
+        self._outbox = Outbox(self._transport, self._waiting)
         self._listener.connections.add(self)
         self.send_status()
 
@@ -153,6 +161,16 @@ class Connection(asyncio.Protocol):
         """Tell this caller which models are held."""
         models = {name: astuple(state) for name, state in self._listener.behind.models().items()}
         self._send(encode(MessageType.STATUS, 0, {"models": models}))
+
+    def send_waiting(self) -> None:
+        """Tell this caller how much waits, where that is not what it was told last."""
+        if self._listener.behind.rows_waiting() != self._told_waiting:
+            self._send(b"")
+
+    def _waiting(self) -> bytes:
+        """What goes behind everything that is sent."""
+        self._told_waiting = self._listener.behind.rows_waiting()
+        return _encode_waiting(self._told_waiting)
 
     def _send(self, message: bytes) -> None:
         if self._outbox is not None:
@@ -203,6 +221,11 @@ class Connection(asyncio.Protocol):
         task = asyncio.create_task(run())
         self._listener.tasks.add(task)
         task.add_done_callback(self._listener.tasks.discard)
+
+
+@lru_cache(maxsize=1024)
+def _encode_waiting(rows: int) -> bytes:
+    return encode(MessageType.WAITING, 0, {"rows": rows})
 
 
 def _encode_outcome(message_id: int, outcome: list[Array] | ServiceError) -> bytes:

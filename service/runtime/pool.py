@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -93,7 +94,10 @@ class EnginePool:
 
     async def _least_busy(self) -> Link:
         await self._some_link()
-        return min(self._links, key=lambda link: link.outstanding)
+        if len(self._links) == 1:
+            return self._links[0]
+        # At random where they are equal: several fronts would all begin with the same engine.
+        return min(self._links, key=lambda link: (link.rows_waiting, random.random()))  # noqa: S311
 
     async def _some_link(self) -> None:
         """Wait a little for a connection. Raises EngineUnavailable, and what `give_up` was told."""

@@ -39,18 +39,47 @@ class Batch:
     call: Call
     shares: list[Share]
     size: int
+    exact: bool = False
+    """Whether it is a block of the one size in which such work is always forwarded, and cannot be cut."""
 
     @property
     def rows(self) -> int:
         """How many rows the batch has, padding excluded."""
         return sum(share.rows for share in self.shares)
 
+    def between_submissions(self) -> list["Batch"]:
+        """The two halves of what is still wanted, padded no further than they need; none where that is one or none."""
+        wanted = [share for share in self.shares if not share.work.over]
+        middle = (len(wanted) + 1) // 2
+        return self._of(wanted[:middle], wanted[middle:]) if middle < len(wanted) else []
+
+    def between_rows(self) -> list["Batch"]:
+        """The two halves of its rows, submissions cut where need be; none for one row, and for what is exact."""
+        middle, at = (self.rows + 1) // 2, 0
+        if self.exact or middle == self.rows:
+            return []
+        first: list[Share] = []
+        second: list[Share] = []
+        for share in self.shares:
+            cut = min(max(share.start, share.start + middle - at), share.stop)
+            if cut > share.start:
+                first.append(Share(share.work, share.start, cut))
+            if cut < share.stop:
+                second.append(Share(share.work, cut, share.stop))
+            at += share.rows
+        return self._of(first, second)
+
+    def _of(self, *halves: list[Share]) -> list["Batch"]:
+        rows = (sum(share.rows for share in half) for half in halves)
+        sizes = (self.size if self.exact else padded_size(count, self.size) for count in rows)
+        return [Batch(self.call, half, size, self.exact) for half, size in zip(halves, sizes, strict=True)]
+
 
 class ModelQueue:
     """The submissions for one model, interactive ones before bulk, each lane first come, first served."""
 
     def __init__(self, *, max_batch: int, block: int, limit: int) -> None:
-        self._max_batch = max_batch
+        self.max_batch = max_batch
         self._block = block
         self._limit = limit
         self._lanes: dict[Lane, deque[Work]] = {lane: deque() for lane in Lane}
@@ -80,14 +109,18 @@ class ModelQueue:
         call = waiting[0].call
         exact = lane is Lane.BULK or task_of(call.verb).exact
         if exact:
-            return Batch(call, [self._share(lane, self._block)], self._block)
+            return Batch(call, [self._share(lane, self._block)], self._block, exact)
         shares: list[Share] = []
-        room = self._max_batch
+        room = self.max_batch
         while room and waiting and waiting[0].call == call:
             shares.append(self._share(lane, room))
             room -= shares[-1].rows
             self._drop_unwanted(lane)
-        return Batch(call, shares, padded_size(self._max_batch - room, self._max_batch))
+        return Batch(call, shares, padded_size(self.max_batch - room, self.max_batch))
+
+    def halve(self, size: int) -> None:
+        """Batches of this size are too large: make none of more than half of it, in a size that is warm."""
+        self.max_batch = min(self.max_batch, 1 << max(0, (size - 1).bit_length() - 1))
 
     def discard(self, work: Work) -> None:
         """Take out a submission that nobody waits for any more, if it still waits."""

@@ -7,6 +7,8 @@ from api.asking import assert_problem
 from doubles import add_several
 from safetensors.numpy import save_file
 
+from service.store import Model
+
 
 @pytest.fixture
 def recording(models_dir: Path) -> Path:
@@ -22,7 +24,7 @@ async def test_a_recorded_training_is_shown_moment_by_moment(client: httpx.Async
     assert reply.status_code == 200
     assert reply.json() == {
         "model": "dots",
-        "version": "untrained",
+        "version": Model(recording.parent).version,
         "modes": [[1, 0], [-1, 0]],
         "deviation": 0.1,
         "steps": [1, 50],
