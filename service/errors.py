@@ -263,7 +263,7 @@ class InvalidFile(ServiceError, ConfigurationError):
     """A file of the store is not what it has to be."""
 
     status = HTTPStatus.CONFLICT
-    title = "The model's files are wrong"
+    title = "A file of the store is wrong"
 
     @classmethod
     def of_file(cls, path: Path, reason: str | Exception) -> Self:
@@ -277,9 +277,13 @@ class InvalidFile(ServiceError, ConfigurationError):
 class InvalidManifest(InvalidFile):
     """A model.toml, a card.json or another description says something that cannot be."""
 
+    title = "Its description cannot be"
+
 
 class UntrustedWeights(InvalidFile):
     """A weights file is not the one its card or manifest names."""
+
+    title = "The weights are not the model's own"
 
 
 class ServiceUnreachable(ConfigurationError):
