@@ -26,6 +26,12 @@ def describe_model(store: ModelStore, engines: EngineStatus, model_id: str) -> M
     return ModelDetail.model_validate({**_summary(model, held), "net": model.manifest.net, "card": card})
 
 
+def forget_replaced(store: ModelStore, engines: EngineStatus) -> None:
+    """Read the files of those models again that engines hold in another version."""
+    for model_id, loaded in engines.models().items():
+        store.refresh_unless(model_id, loaded.version)
+
+
 def _summary(model: Model, held: LoadedModel | None) -> dict[str, Any]:
     manifest, card = model.manifest, model.card
     return {

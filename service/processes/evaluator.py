@@ -1,6 +1,7 @@
 """The evaluator process: evaluations from the queue, one after the other, through the engines of this service."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from service.evaluation.pipeline import Bench
@@ -9,6 +10,7 @@ from service.evaluation.queue.uploads import Uploads
 from service.evaluation.references import References
 from service.evaluation.report.history import JobHistory
 from service.evaluation.worker import Evaluator
+from service.operations.models import forget_replaced
 from service.processes.lifeline import beat, freeze_garbage, on_terminate, watch_parent
 from service.runtime.pool import EnginePool
 from service.settings import Settings
@@ -20,8 +22,9 @@ async def run_evaluator(settings: Settings, *, sockets: Sequence[Path], parent_p
     """Evaluate until SIGTERM."""
     watch_parent(parent_pipe)
     engines = EnginePool(sockets)
-    await engines.start()
     store = ModelStore.of(settings)
+    engines.on_status = partial(forget_replaced, store, engines)
+    await engines.start()
     jobs = Jobs.of(settings)
     evaluator = Evaluator(
         Bench(settings, store, engines, References.of(settings), JobHistory(jobs)),

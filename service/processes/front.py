@@ -5,6 +5,7 @@ import logging
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -13,6 +14,7 @@ from service.api.app import create_app
 from service.api.gate import Gate
 from service.api.state import State
 from service.errors import Draining
+from service.operations.models import forget_replaced
 from service.processes.lifeline import beat, freeze_garbage, on_terminate, watch_parent
 from service.runtime.pool import EnginePool
 from service.settings import Settings
@@ -52,12 +54,7 @@ async def run_front(
     await engines.start()
     await supervisor.start()
     state = State.of(settings, store=store, engines=engines, control=supervisor, metrics_dir=metrics_dir)
-
-    def forget_stale() -> None:
-        for model_id, loaded in engines.models().items():
-            store.refresh_unless(model_id, loaded.version)
-
-    engines.on_status = forget_stale
+    engines.on_status = partial(forget_replaced, store, engines)
     app = create_app(state)
     server = Server(
         uvicorn.Config(

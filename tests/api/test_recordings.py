@@ -48,4 +48,6 @@ async def test_what_was_not_recorded_is_said(client: httpx.AsyncClient, name: st
 
 async def test_a_damaged_recording_is_no_answer(client: httpx.AsyncClient, recording: Path) -> None:
     recording.write_bytes(b"no tensors")
-    assert_problem(await client.get("/models/dots/recording"), 500)
+    reply = await client.get("/models/dots/recording")
+    assert_problem(reply, 409, "dots/recording.safetensors: it is no recording")
+    assert str(recording.parent.parent) not in reply.text
