@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from service.errors import ConfigurationError, DeviceUnavailable, UntrustedWeights
+from service.errors import ConfigurationError, DeviceUnavailable, ServiceError, UntrustedWeights
 from service.files import file_sha256
 from service.nets.folding import fold
+from service.nets.pauses import pausing_between_layers
 from service.nets.registry import open_net
 from service.runtime.arithmetic import compute_exactly
 from service.runtime.calls import Array
@@ -67,6 +68,13 @@ class Device:
             net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return net.to(self._device)
 
+    def forward_pausing(self, net: nn.Module, model: Model, batch: Batch) -> list[Array]:
+        """As `forward`, with the pauses that its task makes. Raises Stopped."""
+        if task_of(batch.call.verb, batch.call.options).pauses != "between layers":
+            return self.forward(net, model, batch)
+        with pausing_between_layers(net):
+            return self.forward(net, model, batch)
+
     def forward(self, net: nn.Module, model: Model, batch: Batch) -> list[Array]:
         """The results of a batch, padding removed; the items along axis 0. Raises ValueError for too few or many."""
         call, began = batch.call, time.monotonic()
@@ -87,6 +95,14 @@ class Device:
             if any(len(output) != batch.size for output in outputs):
                 raise ValueError(f"{[len(output) for output in outputs]} results for {batch.size} rows")
             return [output.cpu().numpy()[: batch.rows] for output in outputs]
+
+    def refusal(self, error: Exception, model: Model) -> ServiceError:
+        """Why a model could not be loaded here, as callers may know it."""
+        if isinstance(error, ServiceError):
+            return type(error)(error.detail.replace(f"{model.folder.parent}{os.sep}", ""), errors=error.errors)
+        if self.is_out_of_memory(error):
+            return ServiceError(f"{self.name} has no memory left for {model.id}.")
+        return ServiceError(f"{model.id} cannot be loaded.")
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Whether an error means that this was too much at once, and less may do."""

@@ -2,12 +2,11 @@
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
-import numpy as np
 from torch import nn
 
 from service.errors import (
@@ -18,10 +17,12 @@ from service.errors import (
     Overloaded,
     ServiceError,
 )
+from service.nets.pauses import Stopped
 from service.runtime.calls import Array, Lane, LoadedModel
 from service.runtime.devices import Device
-from service.runtime.queues import LATE, Batch, ModelQueue, Share
+from service.runtime.queues import LATE, Batch, ModelQueue
 from service.runtime.rows import check_rows, warm_batches
+from service.runtime.turns import TURN, Turns
 from service.runtime.work import Work
 from service.store import Model, ModelStore
 from service.tasks.registry import task_of
@@ -35,8 +36,6 @@ LINGER_PAUSE_S = 0.002
 """Arrivals that pause this long end the wait."""
 LINGER_LEAST_S = 0.001
 """Waits shorter than a timer's grain are not worth their wake-up."""
-BULK_TURN = 16
-"""After so many interactive batches in a row a waiting block of bulk work goes first, so that it never stands still."""
 
 
 @dataclass(eq=False)
@@ -64,10 +63,13 @@ class Engine:
         instruments.begin_at_zero(instruments.rejected, "queue_full")
         self._residents: dict[str, Resident] = {}
         self._arrived = asyncio.Event()
+        self._turns = Turns(device.thread)
         self._in_a_row = 0
+        self._long: asyncio.Task[None] | None = None
+        self._long_lanes = (Lane.LONG, Lane.BULK)
         self._under_way = 0
-        self._lost: Exception | None = None
         self._stopping = False
+        self._lost: BaseException | None = None
         self._loop_task: asyncio.Task[None] | None = None
         self.on_change: list[Callable[[], None]] = []
 
@@ -98,7 +100,7 @@ class Engine:
         }
 
     def rows_waiting(self) -> int:
-        """The rows that wait, and those of the batch under way."""
+        """The rows that wait, and those of the batches under way."""
         return self._under_way + sum(len(resident.queue) for resident in self._residents.values())
 
     async def load(self, model_id: str) -> None:
@@ -131,6 +133,8 @@ class Engine:
                 raise EngineUnavailable("This engine does not run.")
             resident = self._resident(work.call.model)
             check_rows(work, resident.model)
+            if work.lane is Lane.INTERACTIVE and task_of(work.call.verb, work.call.options).pauses != "never":
+                work.lane = Lane.LONG
             if not resident.queue.has_room(work):
                 self._instruments.rejected.labels("queue_full").inc()
                 raise Overloaded(f"{len(resident.queue)} rows already wait for {work.call.model}.")
@@ -186,7 +190,7 @@ class Engine:
                 raise
             del self._residents[model_id]
             resident.left.set()
-            failure = self._told(error, resident.model)
+            failure = self._device.refusal(error, resident.model)
             for work in resident.queue.drain():
                 work.finish(failure)
             log.exception("%s cannot be loaded", model_id)
@@ -203,15 +207,6 @@ class Engine:
         self._changed()
         self._arrived.set()
 
-    def _told(self, error: Exception, model: Model) -> ServiceError:
-        """Why a model cannot be loaded, as callers may know it."""
-        if isinstance(error, ServiceError):
-            store = f"{model.folder.parent}{os.sep}"
-            return type(error)(error.detail.replace(store, ""), errors=error.errors)
-        if self._device.is_out_of_memory(error):
-            return ServiceError(f"{self._device.name} has no memory left for {model.id}.")
-        return ServiceError(f"{model.id} cannot be loaded.")
-
     async def _warm(self, resident: Resident, net: nn.Module, batch: Batch) -> None:
         """Forward a batch of zeros; sizes that are too much for the device are not used, unless there is no other."""
         try:
@@ -219,14 +214,14 @@ class Engine:
         except Exception as error:
             if batch.exact or batch.size == 1 or not self._device.is_out_of_memory(error):
                 raise
-            await self._halve(resident, batch)
+            await self._halve(resident, Lane.INTERACTIVE, batch.size)
 
-    async def _halve(self, resident: Resident, batch: Batch) -> None:
+    async def _halve(self, resident: Resident, lane: Lane, size: int) -> None:
         """Make smaller batches of a model from now on."""
-        resident.queue.halve(batch.size)
+        resident.queue.halve(lane, size)
         log.warning("%d rows of %s are more than %s has memory for; batches have at most %d from now on",
-                    batch.size, resident.model.id, self._device.name, resident.queue.max_batch)  # fmt: skip
-        await asyncio.get_running_loop().run_in_executor(self._device.thread, self._device.relieve)
+                    size, resident.model.id, self._device.name, resident.queue.most[lane])  # fmt: skip
+        await self._turns.short(self._device.relieve)
 
     def _changed(self) -> None:
         for callback in self.on_change:
@@ -239,7 +234,7 @@ class Engine:
             self._remove_leaving()
             choice = self._choose()
             if choice is None:
-                if self._stopping and not any(len(resident.queue) for resident in self._residents.values()):
+                if self._stopping and self._long is None and not self._any_waits():
                     return
                 self._arrived.clear()
                 await self._arrived.wait()
@@ -251,15 +246,34 @@ class Engine:
             if batch is None:
                 self._observe_waiting(resident)
                 continue
-            self._in_a_row = self._in_a_row + 1 if lane is Lane.INTERACTIVE else 0
-            self._under_way = batch.rows
-            await self._run(resident, batch)
-            self._under_way = 0
+            if lane is Lane.INTERACTIVE:
+                self._in_a_row += 1
+                await self._work_on(resident, batch)
+            else:
+                self._begin_long(resident, batch, lane)
+                await asyncio.sleep(0)  # so that it comes to the device before what is chosen next
+
+    def _begin_long(self, resident: Resident, batch: Batch, lane: Lane) -> None:
+        """Run a batch whose pauses are for what comes meanwhile; one at a time, the lanes in turn."""
+        self._in_a_row = 0
+        self._long_lanes = (Lane.BULK, Lane.LONG) if lane is Lane.LONG else (Lane.LONG, Lane.BULK)
+        self._long = asyncio.create_task(self._work_on(resident, batch, pausing=True))
+        self._long.add_done_callback(self._end_long)
+
+    def _end_long(self, ended: "asyncio.Task[None]") -> None:
+        self._long = None
+        if not ended.cancelled() and (error := ended.exception()) is not None:
+            self._lost = error
+        self._arrived.set()
+
+    def _any_waits(self) -> bool:
+        return any(len(resident.queue) for resident in self._residents.values())
 
     def _choose(self) -> tuple[Resident, Lane] | None:
-        """The next queue in turn: any with interactive work, else any with bulk work; now and then the other way."""
-        lanes = (Lane.INTERACTIVE, Lane.BULK)
-        for lane in lanes if self._in_a_row < BULK_TURN else lanes[::-1]:
+        """The next queue in turn: any with short work; else, and now and then before it, any with long work."""
+        long = self._long_lanes if self._long is None else ()
+        lanes = (Lane.INTERACTIVE, *long) if self._in_a_row < TURN else (*long, Lane.INTERACTIVE)
+        for lane in lanes:
             for model_id, resident in self._residents.items():
                 if resident.net is not None and resident.queue.rows[lane]:
                     self._residents[model_id] = self._residents.pop(model_id)
@@ -268,7 +282,7 @@ class Engine:
 
     def _remove_leaving(self) -> None:
         for model_id, resident in list(self._residents.items()):
-            if resident.leaving and resident.net is not None and not len(resident.queue):
+            if resident.leaving and resident.net is not None and not len(resident.queue) and self._long is None:
                 del self._residents[model_id]
                 resident.left.set()
                 labels = (model_id, resident.model.version, self._device.name)
@@ -278,7 +292,7 @@ class Engine:
     async def _linger(self, resident: Resident) -> None:
         """Wait a moment for the callers of the last batch to come back, where that is cheap beside the work itself."""
         limit = resident.mean_forward_s * LINGER_SHARE
-        wanted = min(resident.last_rows, resident.queue.max_batch)
+        wanted = min(resident.last_rows, resident.queue.most[Lane.INTERACTIVE])
         if limit < LINGER_LEAST_S:
             return
         end = time.monotonic() + limit
@@ -290,14 +304,23 @@ class Engine:
             except TimeoutError:
                 return
 
-    async def _run(self, resident: Resident, batch: Batch) -> None:
+    async def _work_on(self, resident: Resident, batch: Batch, *, pausing: bool = False) -> None:
+        self._under_way += batch.rows
+        try:
+            await self._run(resident, batch, pausing=pausing)
+        finally:
+            self._under_way -= batch.rows
+
+    async def _run(self, resident: Resident, batch: Batch, *, pausing: bool) -> None:
         """Forward a batch and answer everybody in it; one bad item fails alone, and what is too much is cut."""
         model_id = resident.model.id
         began = time.monotonic()
         self._observe_queue(resident, batch, began)
         try:
             assert resident.net is not None
-            results = await self._on_device(resident.net, resident.model, batch)
+            results = await self._on_device(resident.net, resident.model, batch, pausing=pausing)
+        except Stopped:
+            return
         except InvalidRequest as error:
             # Calls that share a batch are equal, and so is what is wrong with them.
             for share in batch.shares:
@@ -307,27 +330,27 @@ class Engine:
             self._instruments.model_failures.labels(model_id).inc()
             if self._device.is_lost(error):
                 raise
-            await self._run_apart(resident, batch, error)
+            await self._run_apart(resident, batch, error, pausing=pausing)
             return
         seconds = time.monotonic() - began
-        if task_of(batch.call.verb).warmed:
+        if task_of(batch.call.verb).warmed and not pausing:
             resident.mean_forward_s += (seconds - resident.mean_forward_s) * (0.1 if resident.mean_forward_s else 1.0)
             resident.last_rows = batch.rows
         self._instruments.forward_seconds.labels(model_id).observe(seconds)
         at = 0
         for share in batch.shares:
-            _deliver(share, [result[at : at + share.rows] for result in results])
+            share.deliver([result[at : at + share.rows] for result in results])
             at += share.rows
 
-    async def _run_apart(self, resident: Resident, batch: Batch, error: Exception) -> None:
+    async def _run_apart(self, resident: Resident, batch: Batch, error: Exception, *, pausing: bool) -> None:
         """After a failure: halves, so that only the bad submission fails, or batches that are not too much at once."""
         too_much = self._device.is_out_of_memory(error)
-        if too_much and not batch.exact:
-            await self._halve(resident, batch)
         parts = batch.between_rows() if too_much else batch.between_submissions()
+        if too_much and parts:
+            await self._halve(resident, batch.shares[0].work.lane, batch.size)
         for part in parts:
-            if not all(share.work.over for share in part.shares):
-                await self._run(resident, part)
+            if part.is_wanted():
+                await self._run(resident, part, pausing=pausing)
         if parts:
             return
         log.error("%s failed on a batch of %d", resident.model.id, batch.rows, exc_info=error)
@@ -335,10 +358,17 @@ class Engine:
         for share in batch.shares:
             share.work.finish(ModelFailed(f"{resident.model.id} {raised} on this input."))
 
-    async def _on_device(self, net: nn.Module, model: Model, batch: Batch) -> list[Array]:
-        return await asyncio.get_running_loop().run_in_executor(
-            self._device.thread, self._device.forward, net, model, batch
-        )
+    async def _on_device(self, net: nn.Module, model: Model, batch: Batch, *, pausing: bool = False) -> list[Array]:
+        if pausing:
+            return await self._turns.long(
+                partial(self._goes_on, batch), self._device.forward_pausing, net, model, batch
+            )
+        return await self._turns.short(self._device.forward, net, model, batch)
+
+    def _goes_on(self, batch: Batch) -> bool:
+        """Whether a batch that pauses is wanted still; a pause is progress."""
+        self._device.steps.renew()
+        return batch.is_wanted()
 
     def _observe_queue(self, resident: Resident, batch: Batch, began: float) -> None:
         model_id = resident.model.id
@@ -348,19 +378,6 @@ class Engine:
 
     def _observe_waiting(self, resident: Resident) -> None:
         self._instruments.queue_rows.labels(resident.model.id, self._device.name).set(len(resident.queue))
-
-
-def _deliver(share: Share, results: list[Array]) -> None:
-    """Give a submission the results of some of its rows; answer it when they are all there."""
-    work = share.work
-    if work.over:
-        return
-    work.pieces.append(results)
-    if share.stop == work.rows:
-        whole = (
-            results if len(work.pieces) == 1 else [np.concatenate(parts) for parts in zip(*work.pieces, strict=True)]
-        )
-        work.finish(whole)
 
 
 def _retrieve(task: "asyncio.Task[None]") -> None:
