@@ -200,3 +200,17 @@ async def test_rows_wait_until_their_batch_is_done(store: ModelStore) -> None:
     await asyncio.wait_for(done.wait(), PATIENCE_S)
     await engine.stop()
     assert engine.rows_waiting() == 0
+
+
+async def test_long_work_for_which_there_is_no_memory_takes_nothing_from_short_work(
+    hungry: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await hungry.load("hungry")
+    occlusion = Call("hungry", "explain", options=(("method", "occlusion"),))
+    monkeypatch.setattr(Hungry, "most", 0)
+    with pytest.raises(ModelFailed, match="ran out of memory"):
+        await ask(hungry, occlusion, 1)
+    monkeypatch.setattr(Hungry, "most", 1000)
+    Hungry.sizes.clear()
+    await ask(hungry, HUNGRY, *range(1, 9))
+    assert Hungry.sizes == [8]
