@@ -16,6 +16,7 @@ from service.api import (
     progress,
     recordings,
     references,
+    units,
 )
 from service.api.classify import ClassifyPath
 from service.api.gate import Application, Gate
@@ -34,6 +35,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     references.router,
     models.router,
     recordings.router,
+    units.router,
     health.router,
     documentation.router,
 )
@@ -54,6 +56,7 @@ def create_app(state: State) -> Application:
     )
     app.state.shared = state
     app.gate = Gate(state.settings, state.instruments)
+    state.watcher.closing = lambda: app.gate.draining
     app.gate.hot_paths["POST", "/classify"] = ClassifyPath(state)
     install_handlers(app)
     for router in ROUTERS:

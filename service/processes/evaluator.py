@@ -1,5 +1,6 @@
 """The evaluator process: evaluations from the queue, one after the other, through the engines of this service."""
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from service.evaluation.pipeline import Bench
 from service.evaluation.queue.jobs import Jobs
 from service.evaluation.queue.uploads import Uploads
+from service.evaluation.queue.wire import carry, listen
 from service.evaluation.references import References
 from service.evaluation.report.history import JobHistory
 from service.evaluation.worker import Evaluator
@@ -18,14 +20,18 @@ from service.store import ModelStore
 from service.telemetry.instruments import Instruments
 
 
-async def run_evaluator(settings: Settings, *, sockets: Sequence[Path], parent_pipe: int) -> None:
+async def run_evaluator(settings: Settings, *, sockets: Sequence[Path], control: Path, parent_pipe: int) -> None:
     """Evaluate until SIGTERM."""
     watch_parent(parent_pipe)
     engines = EnginePool(sockets)
+    supervisor = EnginePool([control])
     store = ModelStore.of(settings)
     engines.on_status = partial(forget_replaced, store, engines)
-    await engines.start()
     jobs = Jobs.of(settings)
+    carry(jobs.changes, supervisor)
+    await engines.start()
+    await supervisor.start()
+    listening = asyncio.create_task(listen(jobs.database, jobs.changes))
     evaluator = Evaluator(
         Bench(settings, store, engines, References.of(settings), JobHistory(jobs)),
         jobs,
@@ -36,4 +42,7 @@ async def run_evaluator(settings: Settings, *, sockets: Sequence[Path], parent_p
     freeze_garbage()
     beat(parent_pipe, settings.beat_s)
     await evaluator.run()
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+    await supervisor.stop()
     await engines.stop()

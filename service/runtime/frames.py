@@ -34,6 +34,7 @@ class MessageType(IntEnum):
     ERROR = 6
     STATUS = 7
     WAITING = 8
+    NEWS = 12
 
 
 class Frame(NamedTuple):

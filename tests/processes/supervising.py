@@ -57,6 +57,7 @@ async def supervised(folder: Path, models_dir: Path, sockets: Path, **given: obj
         default_forecaster="murmur",
         port=0,
         fronts=1,
+        evaluators=1,
         **given,  # type: ignore[arg-type]
     )
     wishes = folder / "wishes"
