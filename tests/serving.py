@@ -85,6 +85,7 @@ class Service:
             "DEFAULT_FORECASTER": "murmur",
             "PORT": 0,
             "FRONTS": 1,
+            "EVALUATORS": 1,
             "THREADS": 1,
             "DEVICES": "cpu",
             **settings,
