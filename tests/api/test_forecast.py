@@ -170,7 +170,7 @@ async def test_a_run_that_leaves_all_bounds_is_drawn_to_the_edge(make_app: MakeA
     assert "inf" not in reply.text
 
 
-def answered(values: list[float], errors: float = 0.1) -> FakeEngine:
+def answered(values: list[float], errors: float = 0.01) -> FakeEngine:
     forecast = np.array(values)[None, :, None]
     earlier = np.full((1, 40, len(values), 1), errors)
     return FakeEngine([forecast, earlier, np.arange(40.0)[None], np.zeros((1, 3)), np.zeros((1, 0))])
