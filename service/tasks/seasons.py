@@ -11,7 +11,11 @@ ALIKE = 0.3
 """Correlation from which steps a season apart are alike."""
 NEARLY = 0.75
 """A season is the shortest with so much of the highest correlation: what comes again twice is as alike, or more."""
+SHORTEST = 2
+ROUNDING = 1e-20
 PARTS = 8
+STEEP = 0.5
+"""Swings grow by at least so many per cent where the level grows by one, and so regularly."""
 
 
 def find_season(values: Values) -> int:
@@ -20,9 +24,12 @@ def find_season(values: Values) -> int:
     The autocorrelation is that of the changes from step to step or of what a line leaves, whichever has more of it.
     """
     most = len(values) // SEASONS_LEAST
+    if most < SHORTEST:
+        return 1
     with np.errstate(over="ignore", invalid="ignore"):
-        found = [_peak(_autocorrelation(left, most)) for left in (np.diff(values, axis=0), _without_line(values))]
-    return max(found)[1]
+        rounding = ROUNDING * values.var(axis=0)
+        left = np.diff(values, axis=0), _without_line(values)
+        return max(_peak(_autocorrelation(one, most, rounding)) for one in left)[1]
 
 
 def swings_with_level(values: Values) -> bool:
@@ -35,9 +42,9 @@ def swings_with_level(values: Values) -> bool:
         np.log([np.abs(np.diff(part, axis=0)).mean(axis=0) + np.finfo(float).tiny for part in parts]),
     )
     levels, swings = levels - levels.mean(axis=0), swings - swings.mean(axis=0)
-    along = (levels * swings).sum(axis=0)
-    correlation = along / np.maximum(np.sqrt((levels**2).sum(axis=0) * (swings**2).sum(axis=0)), np.finfo(float).tiny)
-    return bool((correlation > 0.5).all())
+    along, squares = (levels * swings).sum(axis=0), (levels**2).sum(axis=0)
+    regular = along > STEEP * np.sqrt(squares * (swings**2).sum(axis=0))
+    return bool((regular & (along > STEEP * squares)).all())
 
 
 def _without_line(values: Values) -> Values:
@@ -47,14 +54,17 @@ def _without_line(values: Values) -> Values:
     return left
 
 
-def _autocorrelation(values: Values, most: int) -> Values:
-    """The correlation of values (T, channels) with themselves up to `most` steps later, a mean over channels."""
+def _autocorrelation(values: Values, most: int, rounding: Values) -> Values:
+    """The correlation of values (T, channels) with themselves up to `most` steps later.
+
+    A mean over channels whose variance is more than `rounding`.
+    """
     length = len(values)
     centred = values - values.mean(axis=0)
     spectrum = np.abs(np.fft.rfft(centred, 2 * length, axis=0)) ** 2
     products = np.fft.irfft(spectrum, axis=0)[: most + 1]
     products /= (length - np.arange(most + 1))[:, None]
-    changing = products[0] > 0
+    changing = products[0] > rounding
     if not changing.any():
         return np.zeros(most + 1)
     means: Values = (products[:, changing] / products[0, changing]).mean(axis=1)
