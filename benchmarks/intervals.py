@@ -2,7 +2,8 @@
 
     OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 python benchmarks/intervals.py [--series 200]
 
-Nominal 95 %. What is chosen to be forecast, values, changes or their logarithms, is chosen for each. The width is that at the last step, in multiples of the one that would have held 95 % of all series there.
+Nominal 95 %. What is forecast, values, changes or their logarithms, is chosen for each. The width is that at the last
+step, in multiples of the one that would have held 95 % of all series there.
 """
 
 import argparse
