@@ -10,8 +10,10 @@ import argparse
 import importlib
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import lru_cache
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +29,9 @@ MODELS = "esn-mackey-glass,esn-lorenz"
 SHORTEST = 60
 """Steps that the first origin knows at least, and half of a series."""
 LEVEL = 0.95
+NUMBERS = 5
+"""Of an outcome."""
+CHOSEN = {"none": "values", "first": "changes", "seasonal": "changes from season to season"}
 INTRODUCTION = """# Forecasts of real series
 
 Written by `make series`. Five series that textbooks forecast, {origins} origins each, evenly from the middle of the
@@ -60,8 +65,8 @@ class Outcome(NamedTuple):
     holt_winters: float
     season_before: float
     covered: float
+    warned: float
     chosen: str
-    warned: bool
 
 
 def real_series() -> dict[str, Series]:
@@ -86,8 +91,9 @@ def origins_of(length: int, horizon: int, count: int) -> list[int]:
     return sorted({first + (length - horizon - first) * place // (count - 1) for place in range(count)})
 
 
-def holt_winters(known: Values, period: int, horizon: int) -> Values:
+def holt_winters(series: Series, origin: int, horizon: int) -> Values:
     """The one of lowest AICc."""
+    known, period = series.values[:origin], series.period
     smoothing: Any = importlib.import_module("statsmodels.tsa.holtwinters").ExponentialSmoothing
     seasons = [None] if period == 1 else ["add", "mul"] if known.min() > 0 else ["add"]
     fits = []
@@ -101,52 +107,67 @@ def holt_winters(known: Values, period: int, horizon: int) -> Values:
     return forecast
 
 
-def try_origin(known: Values, truth: Values, period: int, reply: ForecastReply, smoothed: Values) -> Outcome:
+def try_origin(series: Series, origin: int, reply: ForecastReply, smoothed: Values) -> Outcome:
     """What three forecasts from one origin are worth."""
+    known, truth, period = series.values[:origin], series.values[origin : origin + len(smoothed)], series.period
     scale = np.abs(known[period:] - known[:-period]).mean()
-    before = np.array([known[len(known) - period + step % period] for step in range(len(truth))])
+    before = known[origin - period + np.arange(len(truth)) % period]
     assert reply.choice is not None
     assert reply.interval is not None
-    low, high = np.array(reply.interval.low, float), np.array(reply.interval.high, float)
-    forecast = np.array(reply.forecast, float)
-    errors = [float(np.abs(each - truth).mean() / scale) for each in (forecast, smoothed, before)]
-    chosen = {"none": "values", "first": "changes", "seasonal": "changes from season to season"}[
-        reply.choice.difference
-    ]
-    if reply.choice.logarithm:
-        chosen += " of logarithms"
-    warned = any("naive" in warning for warning in reply.warnings)
-    return Outcome(*errors, float(((low <= truth) & (truth <= high)).mean()), chosen, warned)
+    low, high, forecast = (np.array(each, float) for each in (reply.interval.low, reply.interval.high, reply.forecast))
+    own, theirs, naive = (float(np.abs(each - truth).mean() / scale) for each in (forecast, smoothed, before))
+    covered = float(((low <= truth) & (truth <= high)).mean())
+    warned = float(any("naive" in warning for warning in reply.warnings))
+    chosen = CHOSEN[reply.choice.difference] + (" of logarithms" if reply.choice.logarithm else "")
+    return Outcome(own, theirs, naive, covered, warned, chosen)
+
+
+def means(outcomes: list[Outcome]) -> list[float]:
+    """Of the numbers of all origins."""
+    return [float(np.mean(column)) for column in list(zip(*outcomes, strict=True))[:NUMBERS]]
 
 
 def row_of(name: str, outcomes: list[Outcome]) -> str:
     """One line of the table."""
-    mean: Callable[[str], float] = lambda field: float(np.mean([getattr(one, field) for one in outcomes]))  # noqa: E731
+    *scores, covered, warned = means(outcomes)
     chosen = ", ".join(f"{what} {count}" for what, count in Counter(one.chosen for one in outcomes).most_common())
-    scores = {field: mean(field) for field in ("reservoir", "holt_winters", "season_before")}
-    shown = [f"**{score:.2f}**" if score == min(scores.values()) else f"{score:.2f}" for score in scores.values()]
-    return f"| {name} | {' | '.join(shown)} | {mean('covered'):.0%} | {mean('warned'):.0%} | {chosen} |"
+    shown = " | ".join(f"**{score:.2f}**" if score == min(scores) else f"{score:.2f}" for score in scores)
+    return f"| {name} | {shown} | {covered:.0%} | {warned:.0%} | {chosen} |\n"
+
+
+def summary_of(table: list[list[Outcome]]) -> str:
+    """A sentence below the table."""
+    scores = [means(outcomes)[:3] for outcomes in table]
+    nearer, near = (sum(own <= each[place] for own, *each in scores) for place in (0, 1))
+    beaten = f"Holt–Winters on {nearer} of {len(table)} and than the season before on {near}"
+    return f"\nThe reservoir misses by no more than {beaten}.\n"
 
 
 def tables(models: list[str], count: int) -> Iterator[str]:
     """A table for each model and horizon, line by line."""
-    smoothed: dict[tuple[str, int, int], Values] = {}
+    smooth = lru_cache(None)(lambda name, origin, horizon: holt_winters(found[name], origin, horizon))
+    found = real_series()
     with Local() as here:
-        for model in models:
-            for periods in (1, 2):
-                yield f"\n## {model}, {('one period', 'two periods')[periods - 1]} ahead\n\n"
-                yield "| series | reservoir | Holt–Winters | season before | covered | warned | chosen |\n"
-                yield "|---" * 7 + "|\n"
-                for name, series in real_series().items():
-                    horizon, outcomes = series.horizon * periods, []
-                    for origin in origins_of(len(series.values), horizon, count):
-                        known, truth = np.split(series.values[: origin + horizon], [origin])
-                        key = name, origin, horizon
-                        if key not in smoothed:
-                            smoothed[key] = holt_winters(known, series.period, horizon)
-                        reply = here.forecast(known, horizon, model=model, fit=True, level=LEVEL)
-                        outcomes.append(try_origin(known, truth, series.period, reply, smoothed[key]))
-                    yield row_of(name, outcomes) + "\n"
+        for model, periods in product(models, (1, 2)):
+            yield f"\n## {model}, {('one period', 'two periods')[periods - 1]} ahead\n\n"
+            yield "| series | reservoir | Holt–Winters | season before | covered | warned | chosen |\n"
+            yield "|---" * 7 + "|\n"
+            table = []
+            for name, series in found.items():
+                horizon = series.horizon * periods
+                table.append(
+                    [
+                        try_origin(
+                            series,
+                            origin,
+                            here.forecast(series.values[:origin], horizon, model=model, fit=True, level=LEVEL),
+                            smooth(name, origin, horizon),
+                        )
+                        for origin in origins_of(len(series.values), horizon, count)
+                    ]
+                )
+                yield row_of(name, table[-1])
+            yield summary_of(table)
 
 
 def main() -> None:

@@ -76,7 +76,5 @@ def _solve(gram: Tensor, right: Tensor, ridge: float) -> Tensor:
     regular = gram.clone()
     regular.diagonal().add_(ridge)
     factor, failed = torch.linalg.cholesky_ex(regular)
-    if failed:
-        return torch.linalg.solve(regular, right)
-    solution: Tensor = torch.cholesky_solve(right, factor)
+    solution: Tensor = torch.linalg.solve(regular, right) if failed else torch.cholesky_solve(right, factor)
     return solution
