@@ -33,7 +33,7 @@ def forecast(
     server: ServerOption = None,
     as_json: JSONOption = False,
 ) -> None:
-    """Print the next steps as CSV: for every channel its value and its interval's ends; choice and warnings on stderr."""
+    """Print the next steps as CSV: the value of every channel and its interval; choice and warnings on stderr."""
     from service.datasets.series_files import read_series
 
     history, known = read_series(series), None if inputs is None else read_series(inputs)

@@ -337,5 +337,6 @@ def misses(heard: Sequence[Heard], values: Tensor, inputs: Tensor) -> list[Tenso
     for one, memory, w in zip(heard, memories, torch.split(walked, [len(each) for each in memories]), strict=True):
         found, _ = one.net.differencing.undo(one.net.denormalised(w), memory[:, wide:])
         error = ((found - truth.repeat(len(one.readouts), 1, 1)) / deviation).square().mean(dim=(1, 2))
-        missed.append(error.nan_to_num(torch.inf).log().view(-1, len(starts)).mean(dim=1))
+        logarithms = error.nan_to_num(torch.inf).log().view(-1, len(starts))
+        missed.append(logarithms.mean(dim=1).nan_to_num(torch.inf))  # one without an error does not excuse a wild one
     return missed

@@ -115,7 +115,7 @@ class Fit(Forecast):
         length, own = values.shape[1], cast("EchoState", net)
         held_out, choosing = held_out_of(length), int(length * CHOOSING)
         washout = min(_spec(manifest).washout, length // WASHED_OUT)
-        season, tried = self._tried(values[0, : length - choosing].cpu().numpy(), feedback=own.feedback)
+        season, tried = self._tried(values[0].cpu().numpy(), length - choosing, feedback=own.feedback)
         fitted = own.fit(values, inputs[:, :length], washout=washout, held_out=held_out, choosing=choosing, tried=tried)
         leads = min(inputs.shape[1] - length, held_out // 2)
         starts = spread_starts(length - held_out, length, leads)
@@ -127,13 +127,14 @@ class Fit(Forecast):
         choice = Choice(*fitted.net.differencing, fitted.penalty, season)
         return [forecast, errors, values.new_tensor([starts]), memory, fitted.net.fitted(), values.new_tensor([choice])]
 
-    def _tried(self, known: Values, *, feedback: bool) -> tuple[int, list[tuple[int, bool]]]:
-        """The season, and what may be taken from a history that begins so: lags, with logarithms or without."""
+    def _tried(self, history: Values, border: int, *, feedback: bool) -> tuple[int, list[tuple[int, bool]]]:
+        """The season, and what may be forecast of a history by what lies before the border: lags, and of logarithms."""
         if not feedback:
             return 1, [(0, False)]
+        known = history[:border]
         season = self.season or find_season(known)
         lags = [0, 1, season] if season > 1 else [0, 1]
-        scales = [False, True] if swings_with_level(known) else [False]
+        scales = [False, True] if (history > 0).all() and swings_with_level(known) else [False]
         return season, [(lag, logarithm) for logarithm in scales for lag in lags if lag or not logarithm]
 
 

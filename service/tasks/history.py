@@ -94,7 +94,7 @@ def prepare_fitted(values: Values, inputs: Values, spec: SeriesSpec, *, season: 
             "season",
             f"{season} steps are too many for a history of {len(values):,}; {SEASONS_LEAST} seasons are the least.",
         )
-    if constants := _constants(values[: len(values) - held_out_of(len(values))]):
+    if constants := _constants(values[: len(values) - int(len(values) * CHOOSING)]):
         raise InvalidSeries.of_field(
             "history", f"{_constant(constants[0])} before its last quarter; there is nothing to learn."
         )

@@ -11,7 +11,8 @@ ALIKE = 0.3
 """Correlation from which steps a season apart are alike."""
 NEARLY = 0.75
 """A season is the shortest with so much of the highest correlation: what comes again twice is as alike, or more."""
-SHORTEST = 2
+SHORTEST, LONGEST = 2, 400
+"""Steps of a season that is looked for; a longer one can be given."""
 ROUNDING = 1e-20
 PARTS = 8
 STEEP = 0.5
@@ -23,7 +24,7 @@ def find_season(values: Values) -> int:
 
     The autocorrelation is that of the changes from step to step or of what a line leaves, whichever has more of it.
     """
-    most = len(values) // SEASONS_LEAST
+    most = min(len(values) // SEASONS_LEAST, LONGEST)
     if most < SHORTEST:
         return 1
     with np.errstate(over="ignore", invalid="ignore"):

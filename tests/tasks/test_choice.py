@@ -20,6 +20,7 @@ Values = NDArray[np.float64]
 FORECASTER: Manifest = Model(Settings().shipped_models_dir / "esn-mackey-glass").manifest
 DRIVEN: Manifest = Model(Settings().shipped_models_dir / "esn-narma10").manifest
 YEAR = 12
+T: Values = np.arange(160.0)[:, None]
 
 
 class Found(NamedTuple):
@@ -111,6 +112,20 @@ def test_noise_goes_on_at_its_mean() -> None:
 def test_a_short_history_is_forecast() -> None:
     own, naive = np.mean([mean_error(months(72, seed), 60, season=YEAR) for seed in range(6)], axis=0)
     assert own < naive
+
+
+def test_what_ends_below_zero_has_no_logarithms() -> None:
+    values = passengers(144, 0)
+    values[-5:] -= 10_000
+    found = fitted(values, YEAR)
+    assert not found.choice.logarithm
+    assert np.isfinite(found.forecast).all()
+
+
+@pytest.mark.parametrize("values", [2.0 * T + 1, np.tile([1.0, 5.0, -2.0, 0.5], 40)[:, None]], ids=["line", "wheel"])
+def test_what_has_no_noise_at_all_goes_on_as_it_was(values: Values) -> None:
+    found = fitted(values[:150], 10)
+    np.testing.assert_allclose(found.forecast, values[150:], atol=1e-2)
 
 
 def test_a_given_season_is_the_one_that_is_tried() -> None:
