@@ -12,6 +12,7 @@ from service.store import Manifest, SeriesSpec
 from service.tasks.choice import Choice
 from service.tasks.history import CHOOSING, PreparedSeries, held_out_of, prepare_fitted, prepare_known
 from service.tasks.intervals import Widths, half_widths
+from service.tasks.pauses import Pauses
 from service.tasks.seasons import find_season, swings_with_level
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class Forecast:
     exact = True
     any_length = True
     warmed = True
+    pauses: Pauses = "by itself"
+    price = 4
 
     def serves(self, manifest: Manifest) -> bool:
         """Any forecaster."""
@@ -100,6 +103,8 @@ class Fit(Forecast):
     """
 
     season: int = 0
+
+    price = 16
 
     def serves(self, manifest: Manifest) -> bool:
         """Forecasters with a readout that is solved, not trained."""
@@ -147,6 +152,8 @@ class Continue:
     exact = True
     any_length = True
     warmed = True
+    pauses: Pauses = "by itself"
+    price = 1
 
     def serves(self, manifest: Manifest) -> bool:
         """Any forecaster."""
