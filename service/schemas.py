@@ -1,9 +1,9 @@
 """The shapes of what goes over HTTP, shared by the service, its client and its documentation."""
 
+import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidatorFunctionWrapHandler, WithJsonSchema, WrapValidator
 
 from service.forecast_words import ForecastChoice, HeldOut
@@ -180,7 +180,8 @@ class RecordingReply(BaseModel):
 
 def _array_or(value: Any, read_list: ValidatorFunctionWrapHandler) -> Any:
     """An array as it is: that is what a long list of a body has become."""
-    return value if isinstance(value, np.ndarray) else read_list(value)
+    numpy = sys.modules.get("numpy")  # who has an array has loaded it
+    return value if numpy is not None and isinstance(value, numpy.ndarray) else read_list(value)
 
 
 Table = Annotated[
@@ -360,3 +361,6 @@ class Readiness(BaseModel):
 
     status: Literal["ready"]
     models: list[str] = Field(description="The models that are warm.")
+    impaired: tuple[str, ...] = Field(
+        (), description="What does not work at the moment while the rest does, each part with its reason."
+    )

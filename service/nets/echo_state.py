@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from service.nets.differencing import Differencing
-from service.nets.pauses import PAUSE_STEPS, pause
+from service.nets.pauses import pause
 from service.nets.reservoir import Reservoir
 from service.nets.ridge import RidgeRows, RidgeSums
 
@@ -19,6 +19,8 @@ PENALTIES_OF_CHANGES = (1e-5, 1e-3, 1e-1, 1.0, math.inf)
 what is expected of each step is the mean, whatever is remembered."""
 CHOOSING_STEPS, CHOOSING_SEASONS = 400, 5
 """What is forecast, values or changes, is chosen by so many steps or seasons, the last ones, if there are more."""
+FREE_PAUSE_STEPS = 4
+"""Steps of free runs between two pauses: many run side by side, each with a readout of its own."""
 JUDGING_STARTS, JUDGING_STEPS = 8, 200
 """Free runs by which one of these is chosen."""
 REFITS = 10
@@ -125,7 +127,7 @@ class EchoState(nn.Module):
         a, move = net.activation(rows)
         heard = memory.new_empty(steps, self.channels, rows)
         for t in range(steps):
-            if t % PAUSE_STEPS == 0:
+            if t % FREE_PAUSE_STEPS == 0:
                 pause()
             v[:fed] = y[:fed]
             v[fed:] = u[:, t].T
