@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidatorFunctionWrapHandler, WithJsonSchema, WrapValidator
 
+from service.forecast_words import ForecastChoice, HeldOut
 from service.notebooks import Row, Shown
 from service.problem import Problem
 
@@ -48,10 +49,20 @@ class ModelSummary(Shown, BaseModel):
     loaded: bool = Field(description="Whether an engine holds it, warm.")
 
 
+class BrokenModel(BaseModel):
+    """A model of the store whose files are wrong."""
+
+    id: str
+    reason: str = Field(description="What is wrong, and in which file.")
+
+
 class ModelList(BaseModel):
     """What `GET /models` answers."""
 
     models: list[ModelSummary]
+    broken: list[BrokenModel] = Field(
+        [], description="Those whose files are wrong: they can be neither shown nor loaded."
+    )
 
 
 class ModelDetail(ModelSummary):
@@ -209,6 +220,12 @@ class ForecastRequest(BaseModel):
         None, description="What is known of every step of history and horizon beforehand; for models that hear inputs."
     )
     level: float = Field(0.95, ge=0.5, le=0.99, description="Share of values that the interval should hold.")
+    season: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="Steps after which the history comes again, 1 for none; looked for unless given. Only with `fit`.",
+    )
 
 
 class Interval(BaseModel):
@@ -227,6 +244,8 @@ class ForecastReply(Shown, BaseModel):
     fit: bool
     forecast: list[Any] = Field(description="Time first, channels second; flat where the history was.")
     interval: Interval | None = Field(description="None where the history is too short to measure it.")
+    choice: ForecastChoice | None = Field(None, description="What was chosen with `fit`; null without.")
+    held_out: HeldOut | None = Field(None, description="Null where there was nothing to measure it by.")
     warnings: list[str]
 
     def rows(self) -> Sequence[Row]:
