@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-MUCH = 1 << 20
+MUCH = 4 << 20
 
 
 @dataclass(eq=False, slots=True)
@@ -20,7 +20,9 @@ class Budget:
     held: dict[str, int] = field(default_factory=dict)
     """What each client holds, of those that hold anything."""
     on_much_returned: Callable[[], object] | None = None
-    """Told when `MUCH` or more comes back at once."""
+    """Told whenever so much as `MUCH` has come back."""
+    _most: int = 0
+    """The most that was taken since somebody was told."""
 
     def bears(self, *, held: int, taken: int) -> bool:
         """Whether one client may hold so much where so much is taken in all, its own included."""
@@ -35,6 +37,8 @@ class Budget:
             return False
         self.taken += amount
         self.held[client] = held + amount
+        if self.taken > self._most:
+            self._most = self.taken
         return True
 
     def give_back(self, client: str, amount: int = 1) -> None:
@@ -45,5 +49,6 @@ class Budget:
             self.held[client] = left
         else:
             del self.held[client]
-        if amount >= MUCH and self.on_much_returned is not None:
+        if self._most - self.taken >= MUCH and self.on_much_returned is not None:
+            self._most = self.taken
             self.on_much_returned()

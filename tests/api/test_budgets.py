@@ -78,5 +78,11 @@ def test_whoever_wants_to_know_is_told_when_much_comes_back() -> None:
     budget.take("a", 3 * MUCH)
     budget.give_back("a", MUCH - 1)
     assert told == []
-    budget.give_back("a", MUCH)
-    assert told == [MUCH + 1]
+    budget.give_back("a", 1)
+    assert told == [2 * MUCH]
+    budget.take("b", 10)
+    budget.give_back("b", 10)
+    assert told == [2 * MUCH]
+    for _ in range(2):
+        budget.give_back("a", MUCH)
+    assert told == [2 * MUCH, MUCH, 0]
