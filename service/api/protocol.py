@@ -21,7 +21,7 @@ from service.api.connections import (
     Phase,
     last_answer,
 )
-from service.api.unchunked import unchunked
+from service.api.cycles import abandon, unchunked
 from service.errors import (
     HeadersTooLarge,
     MalformedRequest,
@@ -46,6 +46,7 @@ class Connection(HttpToolsProtocol):
         self._in_head = False
         self._head_bytes = 0
         self._body_bytes = 0
+        self._bore_body = False
         self._wishes_upgrade = False
         self._running: RequestResponseCycle | None = None
         self._unparsed = b""
@@ -85,7 +86,7 @@ class Connection(HttpToolsProtocol):
         self.pipeline.clear()
         self._unparsed = b""
         if self._running is not None:
-            _abandon(self._running)
+            abandon(self._running)
 
     def data_received(self, data: bytes) -> None:
         """Have what has come parsed, one request ahead at most."""
@@ -150,6 +151,7 @@ class Connection(HttpToolsProtocol):
     def _parse(self, data: bytes | memoryview) -> None:
         cycle = self.cycle
         after_body = cycle is not None and cycle.more_body
+        self._bore_body = False
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -158,13 +160,19 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserError as error:
             self._refuse(error.__context__ or error)
             return
-        scope = self.scope
+        self._measure_head(len(data), cycle, after_body=after_body)
+
+    def _measure_head(self, size: int, before: RequestResponseCycle | None, *, after_body: bool) -> None:
+        """Refuse a head that is too long, and as much between the pieces of a body, where there can be only padding."""
+        scope, cycle = self.scope, self.cycle
         self._in_head = scope is not None and "method" not in scope
-        if not self._in_head:
+        if self._in_head:
+            if not after_body and cycle is before:
+                self._head_bytes += size
+        elif cycle is None or not cycle.more_body or self._bore_body:
             self._head_bytes = 0
-            return
-        if not after_body and self.cycle is cycle:
-            self._head_bytes += len(data)
+        else:
+            self._head_bytes += size
         if self._head_bytes >= self._all.head_limit:
             self._refuse(self._too_large())
 
@@ -185,6 +193,11 @@ class Connection(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self._hold(PIPELINED_BYTES)
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a piece of the body."""
+        self._bore_body = True
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Tell the request that its body has come."""
@@ -283,7 +296,7 @@ class Connection(HttpToolsProtocol):
         elif running.response_started:
             self.transport.abort()  # what has been said cannot be taken back
         else:
-            _abandon(running)
+            abandon(running)
             self._say_last(answer)
 
     def _say_last(self, answer: bytes) -> None:
@@ -384,10 +397,3 @@ class Connection(HttpToolsProtocol):
     def _cut_off(self, reason: str, text: str, *details: object) -> None:
         self._all.count(reason, text, *details)
         self.transport.abort()
-
-
-def _abandon(cycle: RequestResponseCycle) -> None:
-    """Tell a request that its client is gone."""
-    if not cycle.response_complete:
-        cycle.disconnected = True
-    cycle.message_event.set()

@@ -160,6 +160,16 @@ def test_a_head_without_an_end_is_refused_before_it_is_long(front: Front, size: 
     assert_lives(front)
 
 
+@pytest.mark.parametrize("padding", [b"0\r\nX-Endless: ", b"0\r\n", b"5;", b"5\r\nabcde\r\n5;"])
+def test_what_lies_between_the_pieces_of_a_body_has_the_same_limit(front: Front, padding: bytes) -> None:
+    with front.caller() as endless:
+        endless.say(POST + b"Transfer-Encoding: chunked\r\n\r\n" + padding)
+        for _ in range(16):
+            endless.say(b"a: b\r\n" * 700 if padding == b"0\r\n" else b"a" * 5000)
+        assert_last_problem(endless, 431, "32,768 bytes")
+    assert_lives(front)
+
+
 def test_a_head_just_within_the_limit_is_read_and_one_just_beyond_is_not(make_app: MakeApp) -> None:
     with serving(make_app(FakeEngine(), header_limit_bytes=2000)) as front:
         for size, status in ((1999, 200), (2001, 431)):

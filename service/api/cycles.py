@@ -1,11 +1,18 @@
-"""Answers to HTTP/1.0, which knows no chunks: one of unknown length ends with the connection."""
+"""One request and its answer, as uvicorn keeps them: given up, or answered to HTTP/1.0, which knows no chunks."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 
+def abandon(cycle: RequestResponseCycle) -> None:
+    """Tell a request that its client is gone."""
+    if not cycle.response_complete:
+        cycle.disconnected = True
+    cycle.message_event.set()
+
+
 def unchunked(cycle: RequestResponseCycle, app: ASGIApp) -> ASGIApp:
-    """The application, for one request of HTTP/1.0."""
+    """The application, for one request of HTTP/1.0: an answer of unknown length ends with the connection."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_unchunked(message: Message) -> None:
