@@ -7,7 +7,7 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import ValidationError
 
-from service.api.access import LoopbackOnly
+from service.api.access.loopback import LoopbackOnly
 from service.api.answers import REPORT, answer
 from service.api.jobs import Form, WaitDep, accept, missing_file, until_over
 from service.api.negotiation import JSON, MediaType

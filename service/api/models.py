@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
-from service.api.access import LoopbackOnly
+from service.api.access.loopback import LoopbackOnly
 from service.api.openapi import refusals
 from service.api.routes import Endpoint
 from service.api.state import StateDep

@@ -7,7 +7,7 @@ import orjson
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import ValidationError
 
-from service.api.access import LoopbackOnly
+from service.api.access.loopback import LoopbackOnly
 from service.api.jobs import Form, WaitDep, accept, missing_file, until_over
 from service.api.negotiation import JSON
 from service.api.openapi import form_of, headers, refusals
