@@ -44,6 +44,19 @@ EVALUATIONS = sa.Table(
     sa.Column("size_bytes", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("report", sa.JSON),
     sa.Column("problem", sa.JSON),
+    sa.Column("key", sa.String(64)),
+)
+KEYS = sa.Table(
+    "keys",
+    METADATA,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("digest", sa.String(64), nullable=False, unique=True),
+    sa.Column("scopes", sa.String(64), nullable=False),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("expires", sa.Float),
+    sa.Column("revoked", sa.Float),
+    sa.Column("rate", sa.Float),
+    sa.Column("concurrency", sa.Integer),
 )
 
 
