@@ -53,7 +53,7 @@ def create_app(state: State) -> Application:
         separate_input_output_schemas=False,  # one name for a thing, whichever way it goes
     )
     app.state.shared = state
-    app.gate = Gate(state.settings, state.instruments)
+    app.gate = Gate(state.settings, state.instruments, state.guard)
     app.gate.hot_paths["POST", "/classify"] = ClassifyPath(state.settings, state.store, state.engines)
     install_handlers(app)
     for router in ROUTERS:

@@ -7,7 +7,6 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import ValidationError
 
-from service.api.access.loopback import LoopbackOnly
 from service.api.answers import REPORT, answer
 from service.api.jobs import Form, WaitDep, accept, missing_file, until_over
 from service.api.negotiation import JSON, MediaType
@@ -21,7 +20,6 @@ from service.errors import (
     DatabaseUnavailable,
     DiskFull,
     EvaluationNotFound,
-    Forbidden,
     InvalidSamples,
     ModelFailed,
     ModelNotFound,
@@ -118,9 +116,9 @@ async def show_evaluation(evaluation_id: EvaluationId, state: StateDep, media_ty
     status_code=204,
     response_class=Response,
     response_description="It is cancelled, or gone.",
-    responses=refusals(Forbidden, EvaluationNotFound, DatabaseUnavailable),
+    responses=refusals(EvaluationNotFound, DatabaseUnavailable),
 )
-async def remove_evaluation(evaluation_id: EvaluationId, state: StateDep, _local: LoopbackOnly) -> None:
+async def remove_evaluation(evaluation_id: EvaluationId, state: StateDep) -> None:
     """Cancel an evaluation that is not over; remove one that is, with its report."""
     await asyncio.to_thread(_remove, state, evaluation_id)
 

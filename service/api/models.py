@@ -4,11 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
-from service.api.access.loopback import LoopbackOnly
 from service.api.openapi import refusals
 from service.api.routes import Endpoint
 from service.api.state import StateDep
-from service.errors import EngineUnavailable, Forbidden, ModelNotFound, PackageMissing
+from service.errors import EngineUnavailable, ModelNotFound, PackageMissing
 from service.operations.models import describe_model, describe_models
 from service.schemas import ModelDetail, ModelList
 from service.store import Model
@@ -47,9 +46,9 @@ async def show_model(model_id: ModelId, state: StateDep) -> ModelDetail:
     status_code=204,
     response_class=Response,
     response_description="It is warm in every engine.",
-    responses=refusals(Forbidden, ModelNotFound, PackageMissing, EngineUnavailable),
+    responses=refusals(ModelNotFound, PackageMissing, EngineUnavailable),
 )
-async def load_model(model_id: ModelId, state: StateDep, _local: LoopbackOnly) -> None:
+async def load_model(model_id: ModelId, state: StateDep) -> None:
     """Load and warm a model in every engine, and keep it through restarts; answers when it is ready.
 
     Where the deadline passes before that, loading goes on.
@@ -65,9 +64,9 @@ async def load_model(model_id: ModelId, state: StateDep, _local: LoopbackOnly) -
     status_code=204,
     response_class=Response,
     response_description="No engine holds it any more.",
-    responses=refusals(Forbidden, ModelNotFound, EngineUnavailable),
+    responses=refusals(ModelNotFound, EngineUnavailable),
 )
-async def unload_model(model_id: ModelId, state: StateDep, _local: LoopbackOnly) -> None:
+async def unload_model(model_id: ModelId, state: StateDep) -> None:
     """Let go of a model in every engine once what waits for it is done."""
     state.store.get(model_id)
     await state.control.unload(model_id)

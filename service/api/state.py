@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from fastapi import Depends, Request
 
+from service.api.access.guard import Guard
 from service.evaluation.figures.files import FigureFiles
 from service.evaluation.pipeline import Bench
 from service.evaluation.queue.jobs import Jobs
@@ -31,6 +32,7 @@ class State:
     uploads: Uploads
     references: References
     figure_files: FigureFiles
+    guard: Guard
     metrics_dir: Path | None = None
 
     @classmethod
@@ -42,8 +44,13 @@ class State:
         engines: Engines,
         control: EngineControl,
         metrics_dir: Path | None = None,
+        limits_dir: Path | None = None,
+        local_token: str = "",
     ) -> Self:
-        """The state over these engines, everything else where the settings say."""
+        """The state over these engines, everything else where the settings say.
+
+        `limits_dir` is where the fronts of a service count together; `local_token` is this machine's own.
+        """
         return cls(
             settings,
             store,
@@ -54,6 +61,7 @@ class State:
             Uploads(settings.state),
             References.of(settings),
             FigureFiles(settings.state),
+            Guard.of(settings, local_token=local_token, limits_dir=limits_dir),
             metrics_dir,
         )
 
