@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Request
 from pydantic import BaseModel
 
+from service.api.access.ownership import key_of
 from service.api.bodies import Part, Sink, boundary_of, chunks, read_form
 from service.api.deadlines import deadline_within
 from service.api.state import State
@@ -55,7 +56,7 @@ Check = Callable[[Form], Awaitable[BaseModel]]
 
 
 async def accept(request: Request, state: State, check: Check, *, files: Collection[str], kind: JobKind) -> str:
-    """Receive a form, check it, and queue the request that `check` makes of it; the job's id.
+    """Receive a form, check it, and queue the request that `check` makes of it in its key's name; the job's id.
 
     Raises what reading and checking raise, DeadlineExceeded while they last, Overloaded where uploads already fill
     their share of the disk, and DiskFull; nothing is left behind then.
@@ -68,7 +69,8 @@ async def accept(request: Request, state: State, check: Check, *, files: Collect
         deadline_within(request).lift()
         await asyncio.to_thread(_check_room, state)
         await in_thread(lambda _: state.uploads.commit(job_id))
-        await asyncio.to_thread(state.jobs.accept, job_id, asked.model_dump(mode="json"), kind)
+        document, key = asked.model_dump(mode="json"), key_of(request)
+        await asyncio.to_thread(state.jobs.accept, job_id, document, kind, key=key)
     except BaseException as error:
         state.uploads.discard(job_id)
         if isinstance(error, OSError) and error.errno in NO_ROOM:

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Request, Response
 from fastapi.responses import StreamingResponse
 
+from service.api.access.ownership import VisibleDep
 from service.api.openapi import TEXT, refusals
 from service.api.routes import Endpoint
 from service.api.state import State, StateDep
@@ -64,14 +65,18 @@ def progress_of(job: Job) -> EvaluationState:
     },
 )
 async def follow_evaluation(
-    evaluation_id: EvaluationId, request: Request, state: StateDep, last_event_id: LastEventId = ""
+    evaluation_id: EvaluationId,
+    request: Request,
+    state: StateDep,
+    whose: VisibleDep,
+    last_event_id: LastEventId = "",
 ) -> Response:
     """Server-sent events: `progress` whenever something has changed, `end` when the evaluation is over.
 
     Every event carries the whole state, so a caller that was cut off (also by this instance shutting down) asks again
     with `Last-Event-ID`, as browsers do by themselves, and misses nothing.
     """
-    job = await asyncio.to_thread(state.jobs.get, evaluation_id)
+    job = await asyncio.to_thread(state.jobs.get, evaluation_id, whose)
     if job.is_over and last_event_id == _event_id(job):
         return Response(status_code=204)
     return StreamingResponse(_events(job, request, state, last_event_id), media_type=EVENT_STREAM, headers=HEADERS)

@@ -1,6 +1,6 @@
 """What the routes share, and how they get it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -69,6 +69,10 @@ class State:
     def bench(self) -> Bench:
         """What evaluations are made with."""
         return Bench(self.settings, self.store, self.engines, self.references, JobHistory(self.jobs))
+
+    def bench_of(self, key: str | None) -> Bench:
+        """The same, with no other history than that of one key."""
+        return replace(self.bench, history=JobHistory(self.jobs, key))
 
 
 def state_of(request: Request) -> State:

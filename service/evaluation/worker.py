@@ -6,7 +6,7 @@ import errno
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from service.errors import ConfigurationError, DatabaseUnavailable, DiskFull, EngineUnavailable, ServiceError
@@ -223,7 +223,7 @@ class Evaluator:
         with self._uploads.attempt(job.id) as working_dir:
             report = await evaluate(
                 EvaluationRequest.model_validate(job.request),
-                self._bench,
+                replace(self._bench, history=self._bench.history.of(job.key)),
                 report_id=job.id,
                 generated=folder / "generated",
                 reference=reference if reference.exists() else None,

@@ -13,6 +13,7 @@ from service.api.app import create_app
 from service.api.gate import Gate
 from service.api.state import State
 from service.processes.lifeline import freeze_garbage, on_terminate, watch_parent
+from service.processes.tokens import read_local_token
 from service.runtime.pool import EnginePool
 from service.settings import Settings
 from service.store import ModelStore
@@ -45,7 +46,16 @@ async def run_front(
     supervisor = EnginePool([control])
     await engines.start()
     await supervisor.start()
-    state = State.of(settings, store=store, engines=engines, control=supervisor, metrics_dir=metrics_dir)
+    listening = socket.socket(fileno=listen_fd)
+    state = State.of(
+        settings,
+        store=store,
+        engines=engines,
+        control=supervisor,
+        metrics_dir=metrics_dir,
+        limits_dir=control.parent / "limits",
+        local_token=read_local_token(settings, listening.getsockname()[1]),
+    )
 
     def forget_stale() -> None:
         for model_id, loaded in engines.models().items():
@@ -60,6 +70,7 @@ async def run_front(
             access_log=False,
             log_config=None,
             server_header=False,
+            proxy_headers=False,  # the guard knows which proxies are believed
             timeout_keep_alive=75,
             timeout_graceful_shutdown=int(settings.drain_timeout_s) + 1,
         )
@@ -68,7 +79,7 @@ async def run_front(
     on_terminate(lambda: drains.append(asyncio.create_task(_drain(app.gate, server, settings.drain_delay_s))))
     app.openapi()
     freeze_garbage()
-    with socket.socket(fileno=listen_fd) as listening:
+    with listening:
         await server.serve([listening])
     await engines.stop()
     await supervisor.stop()

@@ -18,6 +18,7 @@ from service.errors import ConfigurationError, DatabaseUnavailable, ModelNotFoun
 from service.evaluation.queue.database import Database
 from service.evaluation.queue.migrations import migrate
 from service.processes.lifeline import EXIT_CONFIGURATION
+from service.processes.tokens import prepare_keys
 from service.runtime.calls import LoadedModel
 from service.runtime.link import ConnectionLost, Link
 from service.runtime.listener import Listener
@@ -157,6 +158,7 @@ class Supervisor:
         try:
             if done := migrate(database):
                 log.info("the database is now of revision %s", done[-1])
+            prepare_keys(self._settings, database)
         except DatabaseUnavailable as error:
             raise ConfigurationError(f"{error.detail} CHAPTERHOUSE_DATABASE_URL says where it is.") from error
         finally:

@@ -13,6 +13,7 @@ from service.api.gate import Application
 
 PROBLEM = "application/problem+json"
 LOCAL_TOKEN = "this-machine"
+BEARING = {"authorization": f"Bearer {LOCAL_TOKEN}"}
 PATIENT = {"prefer": f"wait={PATIENCE_S:.0f}"}
 """What every client here sends: on a slow machine the default wait of `/evaluate` can be too short."""
 
@@ -57,7 +58,9 @@ class Caller:
             "raw_path": path.encode(),
             "query_string": b"",
             "root_path": "",
-            "headers": [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()],
+            "headers": [
+                (name.lower().encode(), value.encode()) for name, value in {**BEARING, **(headers or {})}.items()
+            ],
             "client": ("127.0.0.1", 1),
             "server": ("127.0.0.1", 8000),
         }
@@ -75,7 +78,7 @@ def connect(app: Application, *, host: str = "127.0.0.1", raise_app_exceptions: 
         await reply.aread()
         assert_described(reply, document_of(app))
 
-    headers = {**PATIENT, "authorization": f"Bearer {LOCAL_TOKEN}"}
+    headers = {**PATIENT, **BEARING}
     hooks = {"response": [check]}
     return httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers, event_hooks=hooks)
 

@@ -149,7 +149,7 @@ async def test_a_full_disk_is_507_and_leaves_nothing(
 async def test_a_database_that_is_away_is_503(
     bench: Bench, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def accept(*_: object) -> None:
+    def accept(*_: object, **__: object) -> None:
         raise DatabaseUnavailable("The database of evaluations does not answer.")
 
     state = state_over(bench)

@@ -25,9 +25,8 @@ class Audit:
 
     def note(self, method: str, path: str, caller: Caller, status: int, request_id: str) -> None:
         """Tell of one write."""
-        words = (method, _plain(path), caller.key or "nobody's key", _plain(caller.address), status, _plain(request_id))
-        if caller.scopes and not caller.key:
-            words = (*words[:2], caller.name, *words[3:])
+        who = caller.name if caller.is_known else "anybody"
+        words = (method, _plain(path), who, _plain(caller.address), status, _plain(request_id))
         if status not in REFUSED:
             log.info("%s %s by %s from %s: %d, request %s", *words)
             return

@@ -8,6 +8,8 @@ from typing import Any
 
 NOTED = "caller"
 """Where a request's state holds its caller, once the gate knows it."""
+LOCAL = "local"
+"""What the bearer of this machine's own token is called, and no key."""
 V6_NETWORK_BITS = 64
 """One customer's network: whoever has an address of IPv6 has so many of them."""
 
@@ -24,6 +26,11 @@ class Caller:
     """The key's name: whose evaluations these are. None for callers without one, and for this machine's own token."""
     address: str = ""
     """Where it comes from, as far as trusted proxies tell."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it has shown a key, or the token of this machine."""
+        return self.key is not None or self.name == LOCAL
 
 
 def caller_of(scope: Mapping[str, Any]) -> Caller:

@@ -14,7 +14,7 @@ from typing import Self
 from starlette.types import Scope
 
 from service.api.access.audit import Audit
-from service.api.access.callers import NOTED, Caller
+from service.api.access.callers import LOCAL, NOTED, Caller
 from service.api.access.keyring import Keyring
 from service.api.access.limits import Limits
 from service.api.access.needs import INFER, SAFE_METHODS, Need, need_of
@@ -26,8 +26,6 @@ from service.settings import Settings
 
 log = logging.getLogger(__name__)
 
-LOCAL = "local"
-"""What the bearer of this machine's own token is called."""
 ALL_SCOPES = frozenset(map(str, KeyScope))
 KEYLESS = frozenset({str(KeyScope.INFER), str(KeyScope.EVALUATE)})
 """What anybody may do while there are no keys."""
@@ -105,10 +103,9 @@ class Guard:
     def _check(self, method: str, need: Need, caller: Caller, token: bytes | None) -> None:
         if need.opened_by and getattr(self.settings, need.opened_by):
             return
-        known = caller.key is not None or caller.name == LOCAL
-        if not known and self.keyring.is_empty and need.is_keyless(method):
+        if not caller.is_known and self.keyring.is_empty and need.is_keyless(method):
             return
-        if not known:
+        if not caller.is_known:
             raise KeyNeeded(_what_is_missing(token, keyless=self.keyring.is_empty))
         if need.scopes.isdisjoint(caller.scopes):
             wanted = " or ".join(sorted(need.scopes))

@@ -56,8 +56,8 @@ class Keyring:
         return key if key.standing(time.time()) == "valid" else None
 
     def is_due(self) -> bool:
-        """Whether it is time to read the keys again."""
-        return self._clock() >= self._due_at
+        """Whether it is time to read the keys again: always while none are known, which is not to know of none."""
+        return self._known is None or self._clock() >= self._due_at
 
     async def read_again(self) -> None:
         """Have the keys read, and wait for that only where what is known is too old to be believed.

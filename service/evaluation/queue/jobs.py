@@ -47,11 +47,20 @@ class Job:
     progress: float
     report: Mapping[str, Any] | None
     problem: Mapping[str, Any] | None
+    key: str | None = None
+    """The name of the key that asked for it; None for callers without one."""
 
     @property
     def is_over(self) -> bool:
         """Whether nothing about it changes any more."""
         return self.status in _OVER
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose evaluations are meant: those of a key, or of callers without one."""
+
+    key: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +89,27 @@ class Jobs:
         """The evaluations of these settings' database and state directory."""
         return cls(Database.of(settings), home=home_of(settings.state))
 
-    def accept(self, job_id: str, request: Mapping[str, Any], kind: JobKind = JobKind.EVALUATION) -> None:
-        """Add an evaluation to the queue."""
-        row = {"id": job_id, "kind": kind, "status": "queued", "request": dict(request), "home": self._home}
+    def accept(
+        self,
+        job_id: str,
+        request: Mapping[str, Any],
+        kind: JobKind = JobKind.EVALUATION,
+        *,
+        key: str | None = None,
+    ) -> None:
+        """Add an evaluation to the queue, in the name of a key where there is one."""
+        row = {"id": job_id, "kind": kind, "status": "queued", "request": dict(request), "home": self._home, "key": key}
         with self._database.writing() as connection:
             connection.execute(EVALUATIONS.insert().values(**row, created=time.time(), attempt=0, progress=0.0))
 
-    def get(self, job_id: str) -> Job:
-        """One evaluation. Raises EvaluationNotFound."""
+    def get(self, job_id: str, of: Owner | None = None) -> Job:
+        """One evaluation, where it is this owner's. Raises EvaluationNotFound."""
         with self._database.reading() as connection:
-            return _job(_found(connection, job_id))
+            return _job(_found(connection, job_id, of))
 
-    def latest(self, limit: int) -> list[Job]:
-        """The evaluations accepted last, newest first."""
-        query = sa.select(EVALUATIONS).order_by(_COLUMNS.created.desc(), _COLUMNS.id).limit(limit)
+    def latest(self, limit: int, of: Owner | None = None) -> list[Job]:
+        """The evaluations accepted last, newest first: those of an owner, or all."""
+        query = sa.select(EVALUATIONS).where(_is_of(of)).order_by(_COLUMNS.created.desc(), _COLUMNS.id).limit(limit)
         with self._database.reading() as connection:
             return [_job(row) for row in connection.execute(query).mappings()]
 
@@ -115,9 +131,9 @@ class Jobs:
         with self._database.reading() as connection:
             return connection.execute(query).scalars().first() in _OPEN
 
-    def finished_like(self, inputs_sha256: str) -> Mapping[str, Any] | None:
-        """The newest report whose numbers depend on the very same inputs."""
-        same = sa.and_(_COLUMNS.inputs_sha256 == inputs_sha256, _COLUMNS.status == "finished")
+    def finished_like(self, inputs_sha256: str, of: Owner | None = None) -> Mapping[str, Any] | None:
+        """An owner's newest report whose numbers depend on the very same inputs."""
+        same = sa.and_(_COLUMNS.inputs_sha256 == inputs_sha256, _COLUMNS.status == "finished", _is_of(of))
         query = sa.select(_COLUMNS.report).where(same).order_by(_COLUMNS.ended.desc()).limit(1)
         with self._database.reading() as connection:
             report: Mapping[str, Any] | None = connection.execute(query).scalars().first()
@@ -195,10 +211,13 @@ class Jobs:
                 publish()
             return is_held
 
-    def remove(self, job_id: str) -> str:
-        """Cancel an evaluation that is not over, remove one that is; says what it was. Raises EvaluationNotFound."""
+    def remove(self, job_id: str, of: Owner | None = None) -> str:
+        """Cancel an owner's evaluation that is not over, remove one that is; says what it was.
+
+        Raises EvaluationNotFound.
+        """
         with self._database.writing() as connection:
-            row = _found(connection, job_id, for_update=True)
+            row = _found(connection, job_id, of, for_update=True)
             if row["status"] in _OVER:
                 connection.execute(sa.delete(EVALUATIONS).where(_COLUMNS.id == job_id))
             else:
@@ -221,8 +240,12 @@ class Jobs:
                 connection.execute(sa.delete(EVALUATIONS).where(these))
 
 
-def _found(connection: Connection, job_id: str, *, for_update: bool = False) -> RowMapping:
-    query = sa.select(EVALUATIONS).where(_COLUMNS.id == job_id)
+def _is_of(owner: Owner | None) -> sa.ColumnElement[bool]:
+    return sa.true() if owner is None else _COLUMNS.key.is_not_distinct_from(owner.key)
+
+
+def _found(connection: Connection, job_id: str, of: Owner | None, *, for_update: bool = False) -> RowMapping:
+    query = sa.select(EVALUATIONS).where(_COLUMNS.id == job_id, _is_of(of))
     row = connection.execute(query.with_for_update() if for_update else query).mappings().first()
     if row is None:
         raise EvaluationNotFound(f"There is no evaluation {job_id[:100]!r}; GET /evaluations lists them.")

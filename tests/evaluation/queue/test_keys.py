@@ -24,7 +24,7 @@ def test_a_key_is_shown_once_and_only_its_hash_is_kept(keys: Keys, empty_databas
     assert token.startswith("ch_")
     assert len(token) > 40
     [key] = keys.all()
-    assert (key.name, key.scopes, key.rate, key.concurrency) == ("ci", {"infer", "evaluate"}, 2.5, 3)
+    assert (key.name, key.scopes, key.rate, key.concurrency) == ("ci", frozenset({"infer", "evaluate"}), 2.5, 3)
     assert key.digest == sha256(token.encode()).hexdigest()
     assert key.standing(time.time()) == "valid"
     with empty_database.reading() as connection:
@@ -66,7 +66,7 @@ def test_a_valid_key_keeps_its_name_to_itself_and_leaves_it_to_the_next(keys: Ke
     keys.revoke("ci")
     assert keys.create("ci", [KeyScope.ADMIN]) != first
     [key] = keys.all()
-    assert (key.scopes, key.standing(time.time())) == ({"admin"}, "valid")
+    assert (key.scopes, key.standing(time.time())) == (frozenset({"admin"}), "valid")
 
 
 @pytest.mark.parametrize(
