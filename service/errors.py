@@ -39,6 +39,8 @@
 from http import HTTPStatus
 from typing import Self
 
+from service.addresses import without_secrets
+
 
 class ServiceError(Exception):
     """Something a caller can be told: `title` is the kind, `detail` the case."""
@@ -58,7 +60,7 @@ class ServiceError(Exception):
             "type": "about:blank",
             "title": self.title,
             "status": int(self.status),
-            "detail": self.detail,
+            "detail": without_secrets(self.detail),
         }
         return {**document, "errors": self.errors} if self.errors else document
 

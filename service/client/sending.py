@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
 import httpx
 
 from service import __version__
+from service.addresses import without_secrets
 from service.errors import ServiceUnreachable
 from service.settings import Settings, read_settings
 
@@ -126,8 +127,8 @@ class AsyncSender:
     """Goes on with other work while it waits. Raises ServiceUnreachable for what is no address."""
 
     def __init__(self, connection: Connection, transport: httpx.AsyncBaseTransport | None) -> None:
-        self.address = connection["base_url"]
-        with _telling_the_address(self.address):
+        self.address = without_secrets(connection["base_url"])
+        with _telling_the_address(connection["base_url"]):
             self._http = httpx.AsyncClient(**connection, transport=transport, mounts=NO_PROXIES)
 
     def request(self, method: str, path: str, **parts: Any) -> httpx.Request:
@@ -167,8 +168,8 @@ class BlockingSender:
     """Stands still while it waits: its coroutines come to their end without a pause, in whatever thread began them."""
 
     def __init__(self, connection: Connection, transport: httpx.BaseTransport | None) -> None:
-        self.address = connection["base_url"]
-        with _telling_the_address(self.address):
+        self.address = without_secrets(connection["base_url"])
+        with _telling_the_address(connection["base_url"]):
             self._http = httpx.Client(**connection, transport=transport, mounts=NO_PROXIES)
 
     def request(self, method: str, path: str, **parts: Any) -> httpx.Request:
@@ -219,7 +220,13 @@ def at_once(work: Coroutine[Any, Any, T]) -> T:
 
 @contextmanager
 def _telling_the_address(address: str) -> "Iterator[None]":
+    """What comes of an address, or of a proxy's in the environment, that is none; neither's password is told."""
+    try:
+        httpx.URL(address)
+    except httpx.InvalidURL as error:
+        shown = address.rpartition("@")[2]  # what stands before it may be a password, wherever that ends
+        raise ServiceUnreachable(f"{shown!r} is no address.") from error
     try:
         yield
-    except httpx.InvalidURL as error:
-        raise ServiceUnreachable(f"{address!r} is no address: {error}.") from error
+    except (httpx.InvalidURL, ValueError):
+        raise ServiceUnreachable("HTTP_PROXY, HTTPS_PROXY or ALL_PROXY does not hold the address of a proxy.") from None

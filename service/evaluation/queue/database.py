@@ -126,8 +126,8 @@ def _answering() -> Iterator[None]:
 def _url(text: str) -> sa.URL:
     try:
         url = sa.make_url(text)
-    except sa.exc.ArgumentError as error:
-        raise ConfigurationError(f"{SETTING}: this is no address of a database.") from error  # it may hold a password
+    except (sa.exc.ArgumentError, ValueError):  # what they say may hold a part of the password
+        raise ConfigurationError(f"{SETTING}: this is no address of a database.") from None
     if url.drivername not in (*DRIVERS, *DRIVERS.values()):
         raise ConfigurationError(f"{SETTING}: {url.drivername!r} is not known; use sqlite:///FILE or postgresql://….")
     return url.set(drivername=DRIVERS.get(url.drivername, url.drivername))

@@ -8,6 +8,7 @@ import pytest
 from api.access.conftest import Bearing, MakeKey
 from api.asking import LOCAL_TOKEN, assert_problem
 from api.evaluating import evaluating, state_over
+from doubles import add_card
 from evaluation.packing import digits, npz
 
 from service.api.app import create_app
@@ -24,6 +25,7 @@ def files(tmp_path: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def state(bench: Bench) -> State:
+    add_card(bench.settings.shipped_models_dir / "echo")
     return state_over(bench)
 
 
