@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from fastapi import Depends, Request
 
 from service.api.access.guard import Guard
+from service.api.readers import Readers
 from service.evaluation.figures.files import FigureFiles
 from service.evaluation.pipeline import Bench
 from service.evaluation.queue.jobs import Jobs
@@ -33,6 +34,7 @@ class State:
     references: References
     figure_files: FigureFiles
     guard: Guard
+    readers: Readers
     metrics_dir: Path | None = None
 
     @classmethod
@@ -62,6 +64,7 @@ class State:
             References.of(settings),
             FigureFiles(settings.state),
             Guard.of(settings, local_token=local_token, limits_dir=limits_dir),
+            Readers(settings),
             metrics_dir,
         )
 

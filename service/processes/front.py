@@ -81,6 +81,7 @@ async def run_front(
     freeze_garbage()
     with listening:
         await server.serve([listening])
+    await state.readers.stop()
     await engines.stop()
     await supervisor.stop()
 
