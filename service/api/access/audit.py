@@ -9,7 +9,8 @@ from service.api.access.callers import Caller
 log = logging.getLogger(__name__)
 log.setLevel(logging.INFO)  # these lines are wanted however little else is logged
 
-REFUSED = (401, 403)
+REFUSED = (401, 403, 429, 503)
+"""What is answered before anything has been done."""
 REFUSALS_EVERY_S = 60.0
 """Whoever is refused again and again does not fill the log."""
 LONGEST = 200

@@ -27,8 +27,10 @@ class Place:
     hosts: tuple[bytes, ...]
 
     def outside(self, location: bytes) -> bytes:
-        """A path of the service as the caller has to ask for it; an address without its scheme and host."""
+        """A path of the service as the caller has to ask for it; of an address of the service the path alone."""
         parts = urlsplit(location)
+        if parts.netloc and parts.netloc not in self.hosts:
+            return location
         path, prefix = parts.path, self.prefix.encode()
         if not path.startswith(prefix + b"/"):
             path = prefix + path

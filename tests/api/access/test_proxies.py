@@ -5,7 +5,8 @@ from api.asking import Caller, connect
 from doubles import FakeEngine
 from starlette.types import Scope
 
-from service.api.access.proxies import Proxies
+from service.api.access.callers import caller_at
+from service.api.access.proxies import Place, Proxies
 from service.api.gate import Application
 
 MakeApp = Callable[..., Application]
@@ -107,3 +108,17 @@ async def test_metrics_know_a_request_by_its_own_path(make_app: MakeApp) -> None
         text = (await client.get("/ch/metrics")).text
     assert 'endpoint="/classify"' in text
     assert 'endpoint="/models/{model_id}"' in text
+
+
+@pytest.mark.parametrize(
+    ("location", "outside"),
+    [
+        (b"/evaluations/1", b"/ch/evaluations/1"),
+        (b"/ch/evaluations/1", b"/ch/evaluations/1"),
+        (b"http://house.example/ch/docs?a=b", b"/ch/docs?a=b"),
+        (b"https://elsewhere.example/docs", b"https://elsewhere.example/docs"),
+    ],
+)
+def test_a_location_is_told_as_the_caller_has_to_ask_for_it(location: bytes, outside: bytes) -> None:
+    place = Place("/", "/ch", caller_at("192.0.2.7"), (b"house.example",))
+    assert place.outside(location) == outside
