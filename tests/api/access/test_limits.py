@@ -107,6 +107,15 @@ def test_a_request_that_comes_too_early_takes_no_slot() -> None:
     assert let_in(limits, key(concurrency=1), 2) == 1
 
 
+def test_a_new_key_does_not_wait_for_what_the_old_one_of_its_name_has_used() -> None:
+    clock = Clock()
+    limits = Limits(clock=clock)
+    assert let_in(limits, key(rate=0.001), 2) == 1
+    let_in(limits, key(rate=10.0), 1)
+    clock.now += 0.2
+    assert let_in(limits, key(rate=10.0), 20) >= 1
+
+
 def test_a_key_without_limits_opens_no_file(tmp_path: Path) -> None:
     assert let_in(Limits(tmp_path), key(), 100) == 100
     assert list(tmp_path.iterdir()) == []

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from api.access.conftest import Bearing, MakeKey
 from api.asking import LOCAL_TOKEN, assert_problem, connect
+from api.describing import document_of, operations
 from doubles import FakeEngine
 
 from service.api.access.needs import ADMIN, NEEDS, need_of
@@ -185,3 +186,20 @@ def test_head_needs_what_get_does_and_a_slash_at_the_end_changes_nothing() -> No
         assert need_of(method, f"{path}/") is need
         if method == "GET":
             assert need_of("HEAD", path) is need
+
+
+def test_the_document_says_which_scopes_an_operation_needs(app: Application) -> None:
+    document = document_of(app)
+    assert document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+    for path, method, operation in operations(document):
+        line = f"{method.upper()} {path}"
+        let_in = LET_IN[line] - {""}
+        if "" in LET_IN[line]:
+            assert operation["security"] == []
+            assert {"401", "403"}.isdisjoint(operation["responses"])
+            continue
+        named = [scope for asked in operation["security"] for scope in asked.get("key", ())]
+        assert set(named) == let_in
+        assert ({} in operation["security"]) == (line not in TOKEN_NEEDED)
+        assert {"401", "403", "429"} <= operation["responses"].keys()
+        assert "WWW-Authenticate" in operation["responses"]["401"]["headers"]
