@@ -84,7 +84,8 @@ class Meter:
         try:
             kept = os.pread(self._file, _MOMENT.size, 0)
             moment = max(now, _MOMENT.unpack(kept)[0] if len(kept) == _MOMENT.size else now)
-            moment = min(moment, now + max(1.0, 1 / rate))  # later than this it was put by an older key of this name
+            if moment > now + max(1.0, 1 / rate) + 1e-6:  # put there by an older key of this name
+                moment = now
             early_s = moment - now - max(0.0, 1 - 1 / rate)
             if early_s > 1e-9:
                 return early_s
