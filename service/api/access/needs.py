@@ -58,6 +58,7 @@ NEEDS: dict[str, Need] = {
     "GET /models": ANY_KEY,
     "GET /models/{model_id}": ANY_KEY,
     "GET /models/{model_id}/recording": ANY_KEY,
+    "GET /models/{model_id}/units": ANY_KEY,
     "POST /models/{model_id}/load": ADMIN,
     "POST /models/{model_id}/unload": ADMIN,
     "GET /health/live": NOTHING,

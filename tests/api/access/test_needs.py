@@ -35,6 +35,7 @@ LET_IN = {
     "GET /models": ANY_KEY,
     "GET /models/{model_id}": ANY_KEY,
     "GET /models/{model_id}/recording": ANY_KEY,
+    "GET /models/{model_id}/units": ANY_KEY,
     "POST /models/{model_id}/load": {ADMINISTER},
     "POST /models/{model_id}/unload": {ADMINISTER},
     "GET /health/live": EVERYBODY,
