@@ -8,7 +8,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from service.addresses import without_secrets
+from service.addresses import is_loopback, without_secrets
 from service.cli import app
 from service.client.blocking import Client
 from service.datasets.fetch import download
@@ -117,3 +117,10 @@ def test_a_client_does_not_show_it(monkeypatch: pytest.MonkeyPatch) -> None:
         assert SECRET not in repr(client)
     assert SECRET not in repr(Settings())
     assert httpx.URL(ADDRESSES[2]).password == SECRET
+
+
+@pytest.mark.parametrize(("host", "so"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False)])
+def test_loopback_is_this_machine_and_nothing_else(host: str, so: bool) -> None:  # noqa: FBT001
+    assert is_loopback(host) == so
+    assert not is_loopback("::")
+    assert not is_loopback("192.0.2.1")

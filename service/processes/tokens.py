@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from service.api.access.sites import is_loopback
+from service.addresses import is_loopback
 from service.errors import ConfigurationError
 from service.evaluation.queue.database import Database
 from service.evaluation.queue.keys import Keys, copy_of, write_copy

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv6Address, IPv6Network
 from typing import Any
+
+from service.addresses import address_of
 
 NOTED = "caller"
 """Where a request's state holds its caller, once the gate knows it."""
@@ -53,12 +55,3 @@ def caller_at(address: str) -> Caller:
         network = IPv6Network((found, V6_NETWORK_BITS), strict=False)
         return Caller(str(network), address=str(found))
     return Caller(str(found or address), address=str(found or address))
-
-
-def address_of(text: str) -> IPv4Address | IPv6Address | None:
-    """An address, an IPv4 one as such also where it is written as IPv6; None for what is no address."""
-    try:
-        found = ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    return getattr(found, "ipv4_mapped", None) or found

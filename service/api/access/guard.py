@@ -5,7 +5,6 @@ keys that are too old to be believed.
 """
 
 import hmac
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,8 +22,6 @@ from service.api.access.sites import Sites
 from service.errors import Forbidden, KeyNeeded
 from service.evaluation.queue.keys import Key, KeyScope, digest_of
 from service.settings import Settings
-
-log = logging.getLogger(__name__)
 
 ALL_SCOPES = frozenset(map(str, KeyScope))
 KEYLESS = frozenset({str(KeyScope.INFER), str(KeyScope.EVALUATE)})

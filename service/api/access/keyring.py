@@ -68,14 +68,25 @@ class Keyring:
         begins = self._reading is None
         reading = self._reading = self._reading or asyncio.create_task(self._read())
         if self._known is None:
-            await asyncio.shield(reading)
-            if self._known is None:
-                raise DatabaseUnavailable("The database of keys does not answer.")
+            await self._know_some(reading)
             return
         is_idle = begins and now - self._tried_at > TRUST_S
         if now - self._read_at > TRUST_S and (is_idle or not self._away):
             await asyncio.wait({reading}, timeout=PATIENCE_S)
             self._away = self._away or not reading.done()
+
+    async def _know_some(self, reading: "asyncio.Task[None]") -> None:
+        """Wait until keys are known: the database's, or those of the copy where it takes long.
+
+        Raises DatabaseUnavailable.
+        """
+        await asyncio.wait({reading}, timeout=PATIENCE_S)
+        if self._known is None:
+            await self._go_by_copy()
+        if self._known is None:
+            await asyncio.shield(reading)
+        if self._known is None:
+            raise DatabaseUnavailable("The database of keys does not answer.")
 
     async def _read(self) -> None:
         began = self._clock()

@@ -7,7 +7,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from service.api.access.callers import Caller, address_of, caller_at, peer_of
+from service.addresses import address_of
+from service.api.access.callers import Caller, caller_at, peer_of
 from service.settings import PATH_PREFIX, Settings
 
 Headers = Mapping[bytes, bytes]

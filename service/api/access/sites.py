@@ -8,7 +8,7 @@ from collections.abc import Collection
 from functools import lru_cache
 from typing import Self
 
-from service.api.access.callers import address_of
+from service.addresses import is_loopback
 from service.api.access.proxies import Headers, Place, RawHeaders
 from service.errors import Forbidden
 from service.settings import Settings
@@ -26,13 +26,6 @@ PREFLIGHT: RawHeaders = [
 LONGEST = 300
 """No name of a host is longer, its port included."""
 DEFAULT_PORTS = {b"http": b"80", b"https": b"443"}
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a name or address is this machine's own, whoever resolves it."""
-    name = host.lower().rstrip(".")
-    address = address_of(name)
-    return name == "localhost" or name.endswith(".localhost") or (address is not None and address.is_loopback)
 
 
 class Sites:

@@ -161,6 +161,20 @@ async def test_a_front_that_starts_while_the_database_is_away_goes_by_the_copy(
     assert next_one.find(token) is not None
 
 
+async def test_a_front_that_starts_while_the_database_hangs_goes_by_the_copy_too(
+    keyring: Keyring, table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = table.create("ci", [KeyScope.INFER]).encode()
+    await look(keyring)
+    monkeypatch.setattr(times, "PATIENCE_S", 0.01)
+    table.hangs = True
+    next_one = Keyring(table, tmp_path / "keys.json")
+    await asyncio.wait_for(look(next_one), PATIENCE_S)
+    assert next_one.find(token) is not None
+    table.let_go.set()
+    await settle(next_one)
+
+
 async def test_where_nothing_is_known_nobody_gets_in(keyring: Keyring, table: Table) -> None:
     table.is_away = True
     for _ in range(2):

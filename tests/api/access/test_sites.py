@@ -5,7 +5,6 @@ import pytest
 from api.asking import assert_problem, connect
 from doubles import FakeEngine
 
-from service.api.access.sites import is_loopback
 from service.api.gate import Application
 
 MakeApp = Callable[..., Application]
@@ -168,10 +167,3 @@ async def test_any_origin_can_be_let_in(make_app: MakeApp) -> None:
     async with connect(make_app(FakeEngine(), cors_origins=("*",))) as client:
         reply = await client.post("/classify", headers={"origin": "https://any.example"})
     assert (reply.status_code, reply.headers["access-control-allow-origin"]) == (422, "https://any.example")
-
-
-@pytest.mark.parametrize(("host", "so"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False)])
-def test_loopback_is_this_machine_and_nothing_else(host: str, so: bool) -> None:  # noqa: FBT001
-    assert is_loopback(host) == so
-    assert not is_loopback("::")
-    assert not is_loopback("192.0.2.1")
