@@ -16,6 +16,7 @@ from doubles import add_forecaster, add_model
 from waiting import PATIENCE_S, until
 
 from service.nets.registry import build_net
+from service.settings import Settings
 
 LENET5 = """
 net = "lenet5"
@@ -117,6 +118,12 @@ class Service:
         found = re.search(r"serving on (\S+)\n", self.log)
         assert found, self.log
         return found[1]
+
+    @property
+    def bearing(self) -> dict[str, str]:
+        """The headers with which its own user changes what it holds."""
+        token = Settings(state_dir=self.log_file.parent / "state").token_file(httpx.URL(self.url).port or 0)
+        return {"authorization": f"Bearer {token.read_text('utf-8')}"}
 
     def get(self, path: str) -> httpx.Response | None:
         """One question over a connection of its own; None where nobody answers."""
