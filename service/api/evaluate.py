@@ -99,7 +99,7 @@ async def list_evaluations(
     limit: Annotated[int, Query(ge=1, le=1000, description="How many, at most.", examples=[10])] = 100,
 ) -> EvaluationList:
     """The evaluations accepted last, newest first: a key's own, or all of them where it has the scope `admin`."""
-    latest = await asyncio.to_thread(state.jobs.latest, limit, whose)
+    latest = await state.database.ask(state.jobs.latest, limit, whose)
     return EvaluationList(evaluations=[progress_of(job) for job in latest])
 
 
@@ -113,7 +113,7 @@ async def show_evaluation(
     evaluation_id: EvaluationId, state: StateDep, media_type: MediaType, whose: VisibleDep
 ) -> Response:
     """The report of a finished evaluation in the form that `Accept` chooses; how far any other is, or why it failed."""
-    job = await asyncio.to_thread(state.jobs.get, evaluation_id, whose)
+    job = await state.database.ask(state.jobs.get, evaluation_id, whose)
     return await answer(job, media_type, state.figure_files)
 
 
@@ -127,7 +127,7 @@ async def show_evaluation(
 )
 async def remove_evaluation(evaluation_id: EvaluationId, state: StateDep, whose: VisibleDep) -> None:
     """Cancel an evaluation that is not over; remove one that is, with its report."""
-    await asyncio.to_thread(_remove, state, evaluation_id, whose)
+    await state.database.change(_remove, state, evaluation_id, whose)
 
 
 def _remove(state: State, evaluation_id: str, whose: Owner | None) -> None:

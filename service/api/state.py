@@ -7,7 +7,10 @@ from typing import Annotated, Self
 from fastapi import Depends, Request
 
 from service.api.access.guard import Guard
+from service.api.database import BUSY_S, DatabaseThreads
 from service.api.readers import Readers
+from service.api.streams import EventStreams
+from service.api.watching import Watcher
 from service.evaluation.figures.files import FigureFiles
 from service.evaluation.pipeline import Bench
 from service.evaluation.queue.jobs import Jobs
@@ -34,6 +37,9 @@ class State:
     references: References
     figure_files: FigureFiles
     guard: Guard
+    database: DatabaseThreads
+    watcher: Watcher
+    streams: EventStreams
     readers: Readers
     metrics_dir: Path | None = None
 
@@ -53,17 +59,23 @@ class State:
 
         `limits_dir` is where the fronts of a service count together; `local_token` is this machine's own.
         """
+        instruments, jobs = Instruments(), Jobs.of(settings, busy_s=BUSY_S)
+        instruments.begin_at_zero(instruments.rejected, "evaluations_full")
+        database = DatabaseThreads(jobs.probe, instruments.database_answers.set)
         return cls(
             settings,
             store,
             engines,
             control,
-            Instruments(),
-            Jobs.of(settings),
+            instruments,
+            jobs,
             Uploads(settings.state),
             References.of(settings),
             FigureFiles(settings.state),
             Guard.of(settings, local_token=local_token, limits_dir=limits_dir),
+            database,
+            Watcher(jobs, database),
+            EventStreams(settings, instruments),
             Readers(settings),
             metrics_dir,
         )

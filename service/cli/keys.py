@@ -126,13 +126,16 @@ def moment_of(text: str, now: datetime) -> float:
 def _opened() -> "Iterator[Keys]":
     """The keys of the database, which is brought to this version."""
     from service.evaluation.queue.database import Database
-    from service.evaluation.queue.keys import Keys
+    from service.evaluation.queue.keys import Keys, copy_of, write_copy
     from service.evaluation.queue.migrations import migrate
 
-    database = Database.of(read_settings())
+    settings = read_settings()
+    database = Database.of(settings)
     try:
         migrate(database)
-        yield Keys(database)
+        keys = Keys(database)
+        yield keys
+        write_copy(copy_of(settings), keys.all())
     finally:
         database.close()
 

@@ -24,12 +24,17 @@ PATIENCE_S = 1.0
 class Keyring:
     """The valid keys by their hashes. Nothing is read while nobody asks.
 
-    A process that starts while the database is away goes by the copy that the others keep in the state directory.
+    A process that starts while the database is away goes by the copy in the state directory, which whoever reads or
+    makes keys writes. Where the database is the state directory's own (`is_own`) and there is no copy, no key has ever
+    been made.
     """
 
-    def __init__(self, keys: Keys, copy: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, keys: Keys, copy: Path, *, is_own: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._keys = keys
         self._copy = copy
+        self._is_own = is_own
         self._clock = clock
         self._known: list[Key] | None = None
         self._by_digest: dict[str, Key] = {}
@@ -40,7 +45,8 @@ class Keyring:
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """The keys of these settings' database."""
-        return cls(Keys.of(settings), copy_of(settings))
+        has_own = not settings.database_url
+        return cls(Keys.of(settings, busy_s=PATIENCE_S), copy_of(settings), is_own=has_own)
 
     @property
     def is_empty(self) -> bool:
@@ -108,9 +114,14 @@ class Keyring:
 
     async def _go_by_copy(self) -> None:
         self._away = True
-        if self._known is None and (copied := await asyncio.to_thread(read_copy, self._copy)) is not None:
-            log.warning("the database of keys does not answer; those of the last copy hold")
+        if self._known is None and (copied := await asyncio.to_thread(self._copied)) is not None:
+            log.warning("the database of keys does not answer; the %d of the last copy hold", len(copied))
             self._take(copied)
+
+    def _copied(self) -> list[Key] | None:
+        if self._is_own and not self._copy.exists():
+            return []
+        return read_copy(self._copy)
 
     def _take(self, keys: list[Key]) -> None:
         self._known = keys

@@ -14,7 +14,7 @@ from typing import Any, Self
 import sqlalchemy as sa
 
 from service.errors import ConfigurationError
-from service.evaluation.queue.database import KEYS, Database
+from service.evaluation.queue.database import BUSY_S, KEYS, Database
 from service.files import write_private
 from service.settings import Settings
 
@@ -80,9 +80,9 @@ class Keys:
         self._database = database
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def of(cls, settings: Settings, *, busy_s: float = BUSY_S) -> Self:
         """The keys of these settings' database."""
-        return cls(Database.of(settings))
+        return cls(Database.of(settings, busy_s=busy_s))
 
     def create(
         self,
