@@ -67,10 +67,12 @@ class Caller:
         await app(scope, self.receive, self.send)
 
 
-def connect(app: Application, *, host: str = "127.0.0.1", raise_app_exceptions: bool = False) -> httpx.AsyncClient:
+def connect(
+    app: Application, *, host: str = "127.0.0.1", raise_app_exceptions: bool = False, bears: bool = True
+) -> httpx.AsyncClient:
     """A client of the application that comes from `host`, sees its failures as answers, and reads the document.
 
-    It bears the service's own token of this machine, unless a request says otherwise.
+    It bears the service's own token of this machine, unless a request or `bears` says otherwise.
     """
     transport = httpx.ASGITransport(app, raise_app_exceptions=raise_app_exceptions, client=(host, 1))
 
@@ -78,7 +80,7 @@ def connect(app: Application, *, host: str = "127.0.0.1", raise_app_exceptions: 
         await reply.aread()
         assert_described(reply, document_of(app))
 
-    headers = {**PATIENT, **BEARING}
+    headers = {**PATIENT, **(BEARING if bears else {})}
     hooks = {"response": [check]}
     return httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers, event_hooks=hooks)
 
