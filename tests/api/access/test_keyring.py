@@ -185,6 +185,17 @@ async def test_where_nothing_is_known_nobody_gets_in(keyring: Keyring, table: Ta
     assert keyring.is_empty
 
 
+async def test_where_the_database_is_its_own_and_no_copy_lies_there_are_no_keys(table: Table, tmp_path: Path) -> None:
+    table.is_away = True
+    copy = tmp_path / "keys.json"
+    own = Keyring(table, copy, is_own=True)
+    await look(own)
+    assert own.is_empty
+    copy.write_bytes(b"damaged")
+    with pytest.raises(DatabaseUnavailable):
+        await look(Keyring(table, copy, is_own=True))
+
+
 async def test_a_copy_that_cannot_be_written_stops_nobody(table: Table, tmp_path: Path) -> None:
     keyring = Keyring(table, tmp_path / "no" / "such" / "folder")
     token = table.create("ci", [KeyScope.INFER]).encode()
