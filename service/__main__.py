@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from service.addresses import without_secrets
-from service.errors import ConfigurationError
+from service.errors import ConfigurationError, DeviceUnavailable
 from service.settings import Settings
 
 ROLES = ("front", "engine", "evaluator")
@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
 
         app(arguments)
         return 0
-    from service.processes.lifeline import EXIT_CONFIGURATION, hold_to_parent
+    from service.processes.lifeline import EXIT_CONFIGURATION, EXIT_UNAVAILABLE, hold_to_parent
     from service.telemetry.logs import configure_logging
 
     options = _parse(arguments)
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
         _run(_role(options, settings))
     except ConfigurationError as error:
         print(f"chapterhouse: {without_secrets(str(error))}", file=sys.stderr)  # noqa: T201 - the operator reads it
-        return EXIT_CONFIGURATION
+        return EXIT_UNAVAILABLE if isinstance(error, DeviceUnavailable) else EXIT_CONFIGURATION
     return 0
 
 

@@ -17,6 +17,7 @@ from waiting import PATIENCE_S, until
 
 from service.nets.registry import build_net
 from service.settings import Settings
+from service.store import Model
 
 LENET5 = """
 net = "lenet5"
@@ -76,6 +77,7 @@ class Service:
 
     def __init__(self, folder: Path, **settings: object) -> None:
         self.log_file = folder / "service.log"
+        self.models_dir = folder / "models_store"
         given = {
             "MODELS_DIR": folder / "models_store",
             "STATE_DIR": folder / "state",
@@ -84,6 +86,7 @@ class Service:
             "DEFAULT_FORECASTER": "murmur",
             "PORT": 0,
             "FRONTS": 1,
+            "EVALUATORS": 1,
             "THREADS": 1,
             "DEVICES": "cpu",
             **settings,
@@ -124,6 +127,10 @@ class Service:
         """The headers with which its own user changes what it holds."""
         token = Settings(state_dir=self.log_file.parent / "state").token_file(httpx.URL(self.url).port or 0)
         return {"authorization": f"Bearer {token.read_text('utf-8')}"}
+
+    def version(self, model_id: str) -> str:
+        """The version of one of its models."""
+        return Model(self.models_dir / model_id).version
 
     def get(self, path: str) -> httpx.Response | None:
         """One question over a connection of its own; None where nobody answers."""
