@@ -18,6 +18,9 @@ from service.imaging import Picture, Pixels
 
 COLOURS = (1, 3)
 """Channels of images that are read: grey and RGB."""
+COLOURS_AND_ALPHA = (3, 4)
+MOST_CHANNELS = 4
+"""Up to so many a last axis may be channels."""
 WAY_OUT = "uint8 (N, H, W), (N, H, W, 1) or (N, H, W, 3) is always read"
 ROWS_AT_ONCE = 256
 ROUNDING = 1e-3
@@ -60,14 +63,15 @@ def _channels_last(images: NDArray[Any], kind: str) -> tuple[NDArray[Any], str]:
         return images, ""
     if images.ndim == 4 and images.shape[1] in COLOURS:
         return images.transpose(0, 2, 3, 1), ", channels first"
-    if images.ndim == 3 and not {images.shape[0], images.shape[2]} & {3, 4}:
+    if images.ndim == 3 and images.shape[0] not in COLOURS_AND_ALPHA and images.shape[2] > MOST_CHANNELS:
         return images[..., None], ", grey"
     if images.ndim == 3:
         raise UnreadableArchive(
-            f"{kind} may be one image in colour or {images.shape[0]:,} grey ones. Send one image as (1, H, W, 3), and"
-            " grey ones as (N, H, W, 1)."
+            f"{kind} may be one image or {images.shape[0]:,} grey ones. Send one image as (1, H, W, 1) or (1, H, W, 3),"
+            " and grey ones as (N, H, W, 1)."
         )
-    raise UnreadableArchive(f"{kind} is no set of images in grey or RGB; {WAY_OUT}.")
+    features = " Features are named: np.savez(file, features=…)." if images.ndim == 2 else ""
+    raise UnreadableArchive(f"{kind} is no set of images in grey or RGB; {WAY_OUT}.{features}")
 
 
 def _scale_of(images: NDArray[Any], kind: str, stop: Stop) -> _Scale | None:
