@@ -252,6 +252,23 @@ def test_what_has_another_extractor_or_reference_is_not_merged(local: Local, rea
             Evaluation(local=local).merge(other)
 
 
+def test_an_evaluation_is_not_merged_with_itself(local: Local) -> None:
+    evaluation = Evaluation(local=local)
+    evaluation.update(MADE)
+    with pytest.raises(InvalidSamples, match="merge those of the others"):
+        evaluation.merge(evaluation)
+    assert len(evaluation) == len(MADE)
+
+
+def test_one_image_is_no_batch_but_a_batch_of_grey_ones_may_end_in_three(local: Local) -> None:
+    grey, evaluation = MADE[..., 0], Evaluation(local=local)
+    with pytest.raises(InvalidSamples, match="may be one image or 3 grey ones"):
+        evaluation.update(grey[:3])
+    evaluation.update(grey[:7])
+    evaluation.update(grey[7:10])
+    assert len(evaluation) == 10
+
+
 def test_a_folder_of_images_is_a_reference(local: Local, real: Path, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()

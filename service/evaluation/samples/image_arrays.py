@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from service.batches import may_be_one_image
 from service.errors import UnreadableArchive
 from service.evaluation.samples.decoding import in_order
 from service.evaluation.samples.reading import Reading, Samples, samples_of
@@ -18,9 +19,6 @@ from service.imaging import Picture, Pixels
 
 COLOURS = (1, 3)
 """Channels of images that are read: grey and RGB."""
-COLOURS_AND_ALPHA = (3, 4)
-MOST_CHANNELS = 4
-"""Up to so many a last axis may be channels."""
 WAY_OUT = "uint8 (N, H, W), (N, H, W, 1) or (N, H, W, 3) is always read"
 ROWS_AT_ONCE = 256
 ROUNDING = 1e-3
@@ -63,7 +61,7 @@ def _channels_last(images: NDArray[Any], kind: str) -> tuple[NDArray[Any], str]:
         return images, ""
     if images.ndim == 4 and images.shape[1] in COLOURS:
         return images.transpose(0, 2, 3, 1), ", channels first"
-    if images.ndim == 3 and images.shape[0] not in COLOURS_AND_ALPHA and images.shape[2] > MOST_CHANNELS:
+    if images.ndim == 3 and not may_be_one_image(images.shape):
         return images[..., None], ", grey"
     if images.ndim == 3:
         raise UnreadableArchive(
