@@ -214,7 +214,7 @@ def test_images_of_any_size_and_colour_are_taken_where_the_extractor_takes_them(
         ({"metrics": ["beauty"]}, InvalidRequest, "no metric called 'beauty'"),
         ({"features": "nobody"}, ModelNotFound, "'nobody'"),
         ({"features": "doodle"}, WrongTask, "doodle does generate"),
-        ({"metrics": ["mmd"], "options": {"mmd": {"sigma": -1}}}, InvalidRequest, "options of mmd"),
+        ({"metrics": ["mmd"], "options": {"mmd": {"sigma": -1}}}, InvalidRequest, r"mmd\.sigma"),
         ({"metrics": ["fid"], "thresholds": "kid<=1"}, InvalidRequest, "kid is not among the metrics"),
         ({"reference": Path("nowhere.zip")}, InvalidRequest, "nowhere.zip does not exist"),
         ({"seed": -1}, InvalidRequest, "seed: Input should be greater than or equal to 0"),
