@@ -227,9 +227,12 @@ def _npz(archive: ZipFile, members: list[ZipInfo], reading: Reading) -> Arrays:
             raise UnreadableArchive(f"The array {name!r} cannot be read: {fault}") from fault
     if not ({"images", "arr_0", "features"} & arrays.keys() or arrays.keys() >= set(STATISTICS)):
         found = _listed([member.filename.removesuffix(".npy") for member in members])
+        sure = next((name for name in CERTAINTIES if name in arrays), None)
+        wanted = f"Join all samples into one array, and {SAVE_AS_ARRAY}"
+        wanted = f"Send `{sure}` beside the `features` of the same samples" if sure else wanted
         raise UnreadableArchive(
             "The npz file holds none of `images`, `arr_0`, `features`, or `mu` with `sigma`; it holds"
-            f" {found}. Join all samples into one array, and {SAVE_AS_ARRAY}."
+            f" {found}. {wanted}."
         )
     return arrays
 

@@ -239,7 +239,12 @@ def test_probabilities_are_taken_as_they_are_and_logits_that_look_like_some_are_
     assert found.as_sent is not None
     np.testing.assert_array_equal(found.probabilities[found.as_sent], p)
     assert found.logits is None
-    assert "Send them as `probabilities`." in opened(npz(tmp_path / "b", {"features": rows, "logits": p})).warnings[0]
+    for shares in (p, 100 * p):  # or percent
+        told = opened(npz(tmp_path / "b", {"features": rows, "logits": shares})).warnings[0]
+        assert "look like probabilities" in told
+    assert opened(npz(tmp_path / "f", {"features": rows, "logits": np.log(p)})).warnings == ()
+    with pytest.raises(UnreadableArchive, match="Send `logits` beside the `features` of the same samples"):
+        opened(npz(tmp_path / "g", {"logits": p}))
     for wrong, words in ((p * 1.1, r"Row 0 .* sums to 1\.1"), (p - 0.5, "Row 0 .* holds a negative number")):
         with pytest.raises(InvalidSamples, match=words):
             opened(npz(tmp_path / "c", {"features": rows, "probabilities": wrong}))
