@@ -226,7 +226,7 @@ class _Evaluation:
             return Figures()
         extractor, seed = self._extractor(), self._request.seed
         labels = extractor.manifest.labels if extractor else ()
-        with self._timed("exhibits"):
+        with self._timed("figures"):
             return await in_thread(
                 lambda _: compute_figures(generated, reference, labels=labels, curve=curve, seed=seed)
             )
