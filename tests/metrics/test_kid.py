@@ -76,9 +76,12 @@ def test_subsets_are_those_of_torch_fidelity_and_their_spread_is_divided_by_thei
 def exact(x: Real, y: Real) -> float:
     """Unbiased KID without any rounding."""
 
+    def cube(base: Fraction) -> Fraction:
+        return base * base * base
+
     def mean(a: Real, b: Real, *, own: bool) -> Fraction:
         pairs = [
-            (sum(Fraction(p) * Fraction(q) for p, q in zip(u, v, strict=True)) / len(u) + 1) ** 3
+            cube(sum((Fraction(p) * Fraction(q) for p, q in zip(u, v, strict=True)), Fraction(0)) / len(u) + 1)
             for i, u in enumerate(a.tolist())
             for j, v in enumerate(b.tolist())
             if not (own and i == j)
