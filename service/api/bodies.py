@@ -10,7 +10,7 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.types import Receive
 
-from service.api.gate import CallerGone, Place
+from service.api.gate import CallerGone, Holding
 from service.api.openapi import BINARY
 from service.api.state import state_of
 from service.errors import BodyTooLarge, InvalidRequest, UnsupportedMediaType
@@ -64,13 +64,13 @@ async def read_body(receive: Receive, *, limit: int, content_length: bytes | Non
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-async def weigh_document(place: Place, data: bytes) -> None:
+async def weigh_document(holding: Holding, data: bytes) -> None:
     """Have a body of JSON take the memory that it unfolds to, many times its own. Raises Overloaded, BodyTooLarge."""
     if len(data) <= SMALL_DOCUMENT_BYTES:
         return
     for start in range(0, len(data), WEIGHED_AT_ONCE_BYTES):
         part = data[start : start + WEIGHED_AT_ONCE_BYTES]
-        place.hold(sum(part.count(sign) * size for sign, size in UNFOLDED_BYTES.items()))
+        holding.hold(sum(part.count(sign) * size for sign, size in UNFOLDED_BYTES.items()))
         await asyncio.sleep(0)  # others' turn
 
 
@@ -106,7 +106,7 @@ def reading_json(handler: Handler) -> Handler:
             raise InvalidRequest("The body is empty; send a JSON object.")
         if kind != "application/json":
             raise UnsupportedMediaType(f"{kind or 'A body without a type'} is not read here; send application/json.")
-        await weigh_document(request.state.place, data)
+        await weigh_document(request.state.holding, data)
         document = await state_of(request).readers.document(data)
         return await handler(JSONRequest(request, data, document))
 

@@ -6,6 +6,7 @@ from enum import Enum
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from service.api.access.callers import caller_at
 from service.api.budgets import Budget
 from service.api.gate import Gate, new_request_id
 from service.api.problems import problem_response
@@ -64,8 +65,16 @@ class Connections:
         }
         self.tick_s = min(self.write_s, *self.patience_s.values())
         """Whatever a connection waits for, its clock is looked at so soon."""
+        self._proxies = gate.guard.proxies
         self._rejected = gate.instruments.rejected
         gate.instruments.begin_at_zero(self._rejected, *REASONS)
+
+    def client_at(self, peer: tuple[str, int] | None) -> str:
+        """Whom a connection belongs to; one of a proxy, which brings the requests of many, to nobody else."""
+        if peer is None:
+            return ""
+        address, port = peer
+        return f"{address} {port}" if self._proxies.trusts(address) else caller_at(address).name
 
     def count(self, reason: str, text: str, *details: object) -> None:
         """Count what was refused or given up; the log gets a line now and then (`service.telemetry.logs`)."""

@@ -9,16 +9,20 @@ import itertools
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from fastapi import FastAPI, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from service.api.access import client_of
+from service.api.access import pages
+from service.api.access.callers import caller_of
+from service.api.access.guard import Guard
+from service.api.access.needs import SAFE_METHODS
+from service.api.access.proxies import Place, RawHeaders
 from service.api.budgets import Budget
 from service.api.openapi import completed
 from service.api.problems import problem_response
@@ -31,8 +35,6 @@ log = logging.getLogger(__name__)
 WATCH_AFTER_S = 0.05
 """Only requests that wait this long are watched for their caller hanging up: quick ones do not pay for it."""
 REQUEST_ID_LIMIT = 128
-SAFE_METHODS = frozenset({"GET", "HEAD"})
-"""Methods that ask about the service and bring no work."""
 BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 _PROCESS = secrets.token_hex(6)
 _COUNT = itertools.count()
@@ -109,7 +111,7 @@ class Watch:
         self._task.cancel()
 
 
-class Place:
+class Holding:
     """What one request takes of its front until it is answered: memory for what it brings, and a place among the work.
 
     A request has no place among the work while its body is still on its way: silent callers take no room from others.
@@ -117,13 +119,24 @@ class Place:
 
     __slots__ = ("_arriving", "_gate", "_held", "_receive", "_working", "client")
 
-    def __init__(self, gate: "Gate", client: str, receive: Receive, *, has_body: bool) -> None:
+    def __init__(self, gate: "Gate", client: str, receive: Receive, *, arriving: bool) -> None:
         self.client = client
         self._gate = gate
         self._receive = receive
-        self._arriving = has_body
+        self._arriving = arriving
         self._working = False
         self._held = 0
+
+    def __enter__(self) -> Self:
+        self._gate.open += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._gate.open -= 1
+        if self._working:
+            self._gate.requests.give_back(self.client)
+        if self._held:
+            self._gate.memory.give_back(self.client, self._held)
 
     async def receive(self) -> Message:
         """What comes next; the pieces of a body take memory. Raises Overloaded, BodyTooLarge."""
@@ -152,13 +165,6 @@ class Place:
             self._gate.memory.give_back(self.client, size)
             self._held -= size
 
-    def leave(self) -> None:
-        """Give back all of it."""
-        if self._working:
-            self._gate.requests.give_back(self.client)
-        if self._held:
-            self._gate.memory.give_back(self.client, self._held)
-
 
 @dataclass(eq=False)
 class Gate:
@@ -166,6 +172,7 @@ class Gate:
 
     settings: Settings
     instruments: Instruments
+    guard: Guard
     hot_paths: dict[tuple[str, str], HotPath] = field(default_factory=dict)
     draining: bool = False
     open: int = 0
@@ -184,29 +191,26 @@ class Gate:
         """How many requests are worked on."""
         return self.requests.taken
 
-    def admit(self, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]) -> Place | None:
-        """Refuse new work while draining or full; questions about the service itself always pass, and need no place."""
-        if scope["method"] in SAFE_METHODS:
-            return None
-        self._check_open()
-        has_body = not BODY_HEADERS.isdisjoint(headers)
-        place = Place(self, client_of(scope), receive, has_body=has_body)
-        if not has_body:
-            place.begin_work()
-        elif self.requests.taken >= self.requests.limit:
-            raise self._full(place.client)
-        return place
+    def admit(self, method: str, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]) -> Holding:
+        """What a request may take from now on. Work is refused while draining or full, questions always pass.
+
+        Raises Draining, Overloaded.
+        """
+        brings_work = method not in SAFE_METHODS
+        arriving = brings_work and not BODY_HEADERS.isdisjoint(headers)
+        holding = Holding(self, caller_of(scope).name, receive, arriving=arriving)
+        if brings_work:
+            self._check_open()
+            if not arriving:
+                holding.begin_work()
+            elif self.requests.taken >= self.requests.limit:
+                raise self._full(holding.client)
+        return holding
 
     def _check_open(self) -> None:
         if self.draining:
             self.instruments.rejected.labels("draining").inc()
             raise Draining("This instance is shutting down; send the request to another one.")
-
-    def leave(self, place: Place | None) -> None:
-        """One request is over."""
-        self.open -= 1
-        if place is not None:
-            place.leave()
 
     def let_work(self, client: str) -> None:
         """Give a client one more place among the work. Raises Overloaded."""
@@ -235,7 +239,7 @@ class Gate:
     def at_work(self, scope: Scope) -> Iterator[None]:
         """Count a question as work, which it brings although its method is safe. Raises Draining, Overloaded."""
         self._check_open()
-        client = client_of(scope)
+        client = caller_of(scope).name
         self.let_work(client)
         try:
             yield
@@ -265,29 +269,34 @@ class Application(FastAPI):
         given = headers.get(b"x-request-id", b"")[:REQUEST_ID_LIMIT]
         request_id = given.decode("latin-1") if given else new_request_id()
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
-        answer = _Answer(send, request_id.encode("latin-1"), closing=gate.draining, bare=scope["method"] == "HEAD")
-        if answer.bare:
-            scope = {**scope, "method": "GET"}
-        hot = gate.hot_paths.get((scope["method"], scope["path"]))
+        place = gate.guard.place(scope, headers)
+        answer = _Answer(send, request_id.encode("latin-1"), place, closing=gate.draining)
+        answer.add(gate.guard.sites.shared(headers))
+        method, path = scope["method"], place.path
+        hot = gate.hot_paths.get((method, path))
+        leave = None
         try:
-            place = gate.admit(scope, receive, headers)
-            gate.open += 1
-            try:
-                if place is not None:
-                    scope["state"]["place"] = place
-                    receive = place.receive
+            if (preflight := gate.guard.sites.preflight(method, headers)) is not None:
+                answer.add(preflight)
+                await answer.send_whole(Response(status_code=204))
+                return
+            leave = await gate.guard.admit(method, place, scope, headers)
+            with gate.admit(method, scope, receive, headers) as holding:
+                scope["state"]["holding"] = holding
                 if hot is not None:
-                    await answer.send_whole(await _run_hot(hot, Exchange(scope, receive, request_id, headers)))
+                    exchange = Exchange(scope, holding.receive, request_id, headers)
+                    await answer.send_whole(await _run_hot(hot, exchange))
                 else:
-                    await super().__call__(scope, receive, answer.send)
-            finally:
-                gate.leave(place)
+                    await super().__call__(scope, holding.receive, answer.send)
         except ServiceError as error:
             await answer.send_whole(problem_response(error))
         except CallerGone:
             answer.status = 499
         finally:
-            endpoint = scope["path"] if hot is not None else getattr(scope.get("route"), "path", "unmatched")
+            if leave is not None:
+                leave()
+            gate.guard.note(method, place, scope, answer.status)
+            endpoint = path if hot is not None else getattr(scope.get("route"), "path", "unmatched")
             self._observe(endpoint, answer.status, began)
 
     def _observe(self, endpoint: str, status: int, began: float) -> None:
@@ -308,29 +317,38 @@ async def _run_hot(hot: HotPath, exchange: Exchange) -> Response:
 
 
 class _Answer:
-    """Adds to every answer its request's id, and notes the status; a `bare` one, to HEAD, ends with its headers."""
+    """Adds to every answer its request's id and what browsers are to know, and notes the status."""
 
-    def __init__(self, send: Send, request_id: bytes, *, closing: bool, bare: bool) -> None:
+    def __init__(self, send: Send, request_id: bytes, place: Place, *, closing: bool) -> None:
         self._send = send
-        self._headers = [(b"x-request-id", request_id)]
+        self._place = place
+        self._headers = [(b"x-request-id", request_id), *pages.ALWAYS]
         if closing:
             self._headers.append((b"connection", b"close"))
-        self.bare = bare
         self.status = 500
+
+    def add(self, headers: RawHeaders) -> None:
+        """Let the answer have these headers, too."""
+        self._headers += headers
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message = {**message, "headers": [*message.get("headers", ()), *self._headers]}
-            await self._send(message)
-            if self.bare:
-                await self._send({"type": "http.response.body", "body": b""})
-        elif not self.bare:
-            await self._send(message)
+            message = {**message, "headers": self._completed(message.get("headers", ()))}
+        await self._send(message)
 
     async def send_whole(self, response: Response) -> None:
         self.status = response.status_code
-        headers: list[tuple[bytes, bytes]] = [*response.raw_headers, *self._headers]
+        headers = self._completed(response.raw_headers)
         start: dict[str, Any] = {"type": "http.response.start", "status": response.status_code, "headers": headers}
         await self._send(start)
-        await self._send({"type": "http.response.body", "body": b"" if self.bare else response.body})
+        await self._send({"type": "http.response.body", "body": response.body})
+
+    def _completed(self, headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
+        told = [*headers, *self._headers]
+        for name, value in headers:
+            if name == b"content-type" and (further := pages.headers_for(self._place.path, value)):
+                told += [header for header in further if header[0] not in {given for given, _ in told}]
+            elif name == b"location":
+                told[told.index((name, value))] = (name, self._place.outside(value))
+        return told

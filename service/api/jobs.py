@@ -14,10 +14,12 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Request
 from pydantic import BaseModel
 
+from service.api.access.callers import caller_of
+from service.api.access.ownership import key_of
 from service.api.bodies import Part, Sink, boundary_of, chunks, declared_length, read_form
 from service.api.budgets import Budget
 from service.api.deadlines import deadline_within
-from service.api.gate import Place
+from service.api.gate import Holding
 from service.api.state import State
 from service.errors import BodyTooLarge, DatabaseUnavailable, DiskFull, InvalidRequest, Overloaded
 from service.evaluation.queue.jobs import Job, JobKind
@@ -36,17 +38,17 @@ _WAIT = re.compile(r"(?:^|[,;\s])wait=(\d+)", re.IGNORECASE)
 
 
 class Field(io.BytesIO):
-    """One field of a form that is no file; it takes memory of its request's place."""
+    """One field of a form that is no file; it takes memory for its request."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, holding: Holding) -> None:
         super().__init__()
-        self._place = place
+        self._holding = holding
 
     def write(self, data: Any, /) -> int:
         """Take some bytes. Raises BodyTooLarge past what a field may hold, Overloaded past what there is."""
         if self.tell() + len(data) > FIELD_LIMIT_BYTES:
             raise BodyTooLarge(f"A field of the form is longer than {FIELD_LIMIT_BYTES:,} bytes.")
-        self._place.hold(len(data))
+        self._holding.hold(len(data))
         return super().write(data)
 
     def close(self) -> None:
@@ -66,13 +68,12 @@ Check = Callable[[Form], Awaitable[BaseModel]]
 
 
 async def accept(request: Request, state: State, check: Check, *, files: Collection[str], kind: JobKind) -> str:
-    """Receive a form, check it, and queue the request that `check` makes of it; the job's id.
+    """Receive a form, check it, and queue the request that `check` makes of it in its key's name; the job's id.
 
     Raises what reading and checking raise, DeadlineExceeded while they last, Overloaded where as many evaluations wait
     as may, uploads fill their share of the disk or this client's its own, and DiskFull; nothing is left behind then.
     """
-    place: Place = request.state.place
-    job_id, client, limits = secrets.token_hex(8), place.client, Limits.of(state.settings)
+    job_id, client, limits = secrets.token_hex(8), client_of(request), Limits.of(state.settings)
     declared = declared_length(_length_of(request), state.settings.upload_limit_bytes)
     await _counted(state, state.database.ask(state.jobs.check_room, client, limits))
     await asyncio.to_thread(_check_room, state, client, declared)
@@ -83,6 +84,7 @@ async def accept(request: Request, state: State, check: Check, *, files: Collect
         await asyncio.to_thread(_check_room, state, client)
         await in_thread(lambda _: state.uploads.commit(job_id))
         sent = {"client": client, "upload_bytes": await asyncio.to_thread(state.uploads.size_of, job_id)}
+        sent["key"] = key_of(request)
         document = asked.model_dump(mode="json")
         await _counted(state, state.database.change(state.jobs.accept, job_id, document, kind, **sent, limits=limits))
     except BaseException as error:
@@ -110,6 +112,11 @@ async def until_over(request: Request, state: State, job_id: str, *, wait_s: flo
             if time.monotonic() >= until or request.app.gate.draining:
                 raise
             await asyncio.sleep(DATABASE_PATIENCE_S)
+
+
+def client_of(request: Request) -> str:
+    """Whom the limits of evaluations hold to be one client."""
+    return caller_of(request.scope).name
 
 
 async def _counted(state: State, asked: Awaitable[None]) -> None:
@@ -143,7 +150,7 @@ async def _receive(request: Request, state: State, folder: Path, files: Collecti
         seen.add(part.name)
         if part.name in files:
             return (folder / part.name).open("xb")
-        return fields.setdefault(part.name, Field(request.state.place))
+        return fields.setdefault(part.name, Field(request.state.holding))
 
     boundary = boundary_of(request.headers.get("content-type", "").encode("latin-1"))
     await read_form(_pieces(request, state), boundary, open_part)
@@ -156,16 +163,16 @@ async def _receive(request: Request, state: State, folder: Path, files: Collecti
 
 async def _pieces(request: Request, state: State) -> AsyncIterator[bytes]:
     """The pieces of an upload, each gone from memory before the next one comes. Raises BodyTooLarge, Overloaded."""
-    place: Place = request.state.place
+    holding: Holding = request.state.holding
     limit = state.settings.upload_limit_bytes
     unchecked = 0
     async for piece in chunks(request.receive, limit=limit, content_length=_length_of(request)):
         yield piece
-        place.let_go(len(piece))
+        holding.let_go(len(piece))
         unchecked += len(piece)
         if unchecked >= CHECK_EVERY_BYTES:
             unchecked = 0
-            await asyncio.to_thread(_check_room, state, place.client)
+            await asyncio.to_thread(_check_room, state, holding.client)
 
 
 def missing_file(name: str, what: str) -> InvalidRequest:

@@ -10,7 +10,6 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from service.api.access import client_of
 from service.api.connections import (
     FAREWELLS,
     HEADERS_LIMIT,
@@ -62,7 +61,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or tell the client that there are too many."""
         super().connection_made(transport)
-        self._client = client_of({"client": self.client})
+        self._client = self._all.client_at(self.client)
         self._since = self.loop.time()
         self._set_timer(self._since + self._all.tick_s)
         everyone = self._all.open

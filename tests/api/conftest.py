@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import httpx
 import pytest
 import uvloop
-from api.asking import connect
+from api.asking import LOCAL_TOKEN, connect
 from api.fronts import Front, serving
 from doubles import FakeEngine, echoed
 
@@ -22,9 +22,9 @@ MakeApp = Callable[..., Application]
 def make_app(service_settings: Settings, store: ModelStore) -> MakeApp:
     """The application over any engine, with other settings where they are given."""
 
-    def make(engine: LocalEngine | FakeEngine, **changed: object) -> Application:
+    def make(engine: LocalEngine | FakeEngine, *, local_token: str = LOCAL_TOKEN, **changed: object) -> Application:
         settings = service_settings.model_copy(update=changed)
-        return create_app(State.of(settings, store=store, engines=engine, control=engine))
+        return create_app(State.of(settings, store=store, engines=engine, control=engine, local_token=local_token))
 
     return make
 

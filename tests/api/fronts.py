@@ -22,14 +22,14 @@ from service.imaging import encode_png
 from service.processes.front import Server
 
 PICTURE = encode_png(images(1)[0])
-LIVE = b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n"
-POST = b"POST /classify HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\n"
+LIVE = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+POST = b"POST /classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
 
 GARBAGE = {
     "tls": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(200)),
     "http2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "ssh": b"SSH-2.0-OpenSSH_9.6\r\n",
-    "proxy": b"CONNECT example.org:443 HTTP/1.1\r\nHost: a\r\n\r\n",
+    "proxy": b"CONNECT example.org:443 HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "space": b"GET / HTTP/1.1\r\nHost : a\r\n\r\n",
     "lengths": b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\na",
     "both": b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",

@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from api.asking import LOCAL_TOKEN
 from api.fronts import (
     GARBAGE,
     LIVE,
@@ -108,7 +109,8 @@ def test_one_that_waits_to_be_told_to_send_its_body_is_not_hurried(make_app: Mak
         return len(await request.body())
 
     with serving(app, ClockworkLoop) as front, front.caller() as caller:
-        caller.say(b"POST /patient HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+        head = b"POST /patient HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n" % LOCAL_TOKEN.encode()
+        caller.say(head + b"Expect: 100-continue\r\nContent-Length: 3\r\n\r\n")
         until(lambda: front.app.gate.open == 1)
         for _ in range(3):
             front.let_pass(31)
@@ -225,6 +227,13 @@ def test_one_client_leaves_connections_to_others(make_app: MakeApp) -> None:
             caller.socket.close()
 
 
+def test_connections_of_a_trusted_proxy_are_those_of_many_clients(make_app: MakeApp) -> None:
+    connections = Connections(make_app(FakeEngine(), trusted_proxies=("192.0.2.0/24",)).gate)
+    assert connections.client_at(("192.0.2.1", 4001)) != connections.client_at(("192.0.2.1", 4002))
+    assert connections.client_at(("198.51.100.1", 1)) == connections.client_at(("198.51.100.1", 2)) == "198.51.100.1"
+    assert connections.client_at(("2001:db8:1:2::1", 1)) == connections.client_at(("2001:db8:1:2::2", 2))
+
+
 def test_connections_are_as_many_as_the_system_has_descriptors_for(
     make_app: MakeApp, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -247,7 +256,7 @@ def test_a_client_that_takes_no_answer_is_cut_off(make_app: MakeApp) -> None:
         return StreamingResponse(pieces())
 
     with serving(app, ClockworkLoop) as front, front.caller(receive_buffer=4096) as deaf:
-        deaf.say(b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n")
+        deaf.say(b"GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n")
         until(lambda: front.app.gate.memory.taken)
         front.let_pass(31)
         until(lambda: front.rejected == {"write_timeout": 1})
@@ -265,7 +274,9 @@ def test_answers_that_nobody_takes_have_bounds_together(make_app: MakeApp) -> No
         return StreamingResponse(pieces())
 
     with serving(app) as front:
-        deaf = [front.caller(receive_buffer=4096).say(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n") for _ in range(3)]
+        deaf = [
+            front.caller(receive_buffer=4096).say(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n") for _ in range(3)
+        ]
         until(lambda: front.rejected == {"write_timeout": 2})
         assert front.app.gate.memory.taken < 30_000_000
         assert_lives(front)
@@ -278,7 +289,7 @@ def test_requests_sent_ahead_take_memory_and_have_bounds(make_app: MakeApp) -> N
     app = make_app(FakeEngine(), memory_limit_bytes=20 * PIPELINED_BYTES)
     slow = Slow(app)
     with serving(app) as front, front.caller() as caller:
-        caller.say(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n" + LIVE * 500)
+        caller.say(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n" + LIVE * 500)
         assert slow.asked.wait(PATIENCE_S)
         slow.answer.set()
         assert caller.answer()[0].status == 200
@@ -311,7 +322,7 @@ def test_nobody_fills_the_log_from_outside(make_app: MakeApp) -> None:
                 with front.caller():
                     pass
                 with front.caller() as gone:
-                    gone.say(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n" + (LIVE + whole()) * 50)
+                    gone.say(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n" + (LIVE + whole()) * 50)
             assert slow.asked.wait(PATIENCE_S)
             slow.answer.set()
             front.wait_for_end()

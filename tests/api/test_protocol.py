@@ -55,7 +55,7 @@ def test_one_that_has_said_all_and_closed_its_side_is_answered(make_app: MakeApp
     app = make_app(FakeEngine([echoed(1)]))
     slow = Slow(app)
     with serving(app) as front, front.caller() as caller:
-        caller.say(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n" + LIVE + whole()).end()
+        caller.say(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n" + LIVE + whole()).end()
         assert slow.asked.wait(PATIENCE_S)
         slow.answer.set()
         assert caller.answer()[1] == b'"slowly"'
@@ -68,7 +68,7 @@ def test_one_that_closed_its_side_and_waits_long_is_told_that_it_goes_on(make_ap
     app = make_app(FakeEngine([echoed(1)]))
     slow = Slow(app)
     with serving(app) as front, front.caller() as caller:
-        caller.say(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").end()
+        caller.say(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n").end()
         assert caller.socket.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         slow.answer.set()
         reply, body = caller.answer()
@@ -96,7 +96,7 @@ UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Setting
 
 
 def test_a_wish_for_another_protocol_is_passed_over_and_the_body_read(front: Front) -> None:
-    asked = whole().replace(b"Host: a\r\n", b"Host: a\r\n" + UPGRADE)
+    asked = whole().replace(b"Host: localhost\r\n", b"Host: localhost\r\n" + UPGRADE)
     end = asked.index(b"\r\n\r\n") + 4
     with front.caller() as caller:
         for cut in (0, 30, end - 2, end, end + 5):
@@ -122,7 +122,7 @@ def test_old_clients_get_no_chunks(make_app: MakeApp) -> None:
     with serving(app) as front:
         for version, chunked in ((b"1.0", None), (b"1.1", "chunked")):
             with front.caller() as caller:
-                caller.say(b"GET /pieces HTTP/%s\r\nHost: a\r\nConnection: close\r\n\r\n" % version)
+                caller.say(b"GET /pieces HTTP/%s\r\nHost: localhost\r\nConnection: close\r\n\r\n" % version)
                 reply, body = caller.answer()
                 assert reply.headers.get("transfer-encoding") == chunked
                 assert body == b"one, two"
@@ -135,8 +135,8 @@ def test_old_clients_get_no_chunks(make_app: MakeApp) -> None:
 @pytest.mark.parametrize("path", ["/health/live", "/models", "/openapi.json", "/nowhere"])
 def test_head_answers_as_get_does_without_the_body(front: Front, path: str) -> None:
     with front.caller() as caller:
-        got, body = caller.say(b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % path.encode()).answer()
-        headed, nothing = caller.say(b"HEAD %s HTTP/1.1\r\nHost: a\r\n\r\n" % path.encode()).answer("HEAD")
+        got, body = caller.say(b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % path.encode()).answer()
+        headed, nothing = caller.say(b"HEAD %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % path.encode()).answer("HEAD")
         assert (headed.status, nothing) == (got.status, b"")
         assert headed.headers["content-length"] == str(len(body))
         assert headed.headers["content-type"] == got.headers["content-type"]
@@ -144,7 +144,9 @@ def test_head_answers_as_get_does_without_the_body(front: Front, path: str) -> N
 
 
 def test_many_requests_at_once_are_answered_in_their_order(front: Front) -> None:
-    asked = [b"GET /health/live?n=%d HTTP/1.1\r\nHost: a\r\nX-Request-Id: %d\r\n\r\n" % (n, n) for n in range(1500)]
+    asked = [
+        b"GET /health/live?n=%d HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: %d\r\n\r\n" % (n, n) for n in range(1500)
+    ]
     with front.caller() as caller:
         telling = threading.Thread(target=lambda: caller.say(b"".join(asked)))
         telling.start()
@@ -158,7 +160,7 @@ def test_what_is_no_http_is_told_after_what_was_asked_before_it(make_app: MakeAp
     app = make_app(FakeEngine())
     slow = Slow(app)
     with serving(app) as front, front.caller() as caller:
-        caller.say(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n" + LIVE)
+        caller.say(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n" + LIVE)
         assert slow.asked.wait(PATIENCE_S)
         caller.say(b"\x16\x03\x01 nonsense\r\n\r\n")
         slow.answer.set()

@@ -11,12 +11,14 @@ from api.fronts import PICTURE, POST, ClockworkLoop, Front, assert_last_problem,
 from doubles import FakeEngine, Unanswering, echoed
 from waiting import until
 
+from service.api.access.callers import LOCAL
 from service.api.gate import Application
 from service.evaluation.pipeline import Bench
 from service.settings import Settings
 
 MakeApp = Callable[..., Application]
-UPLOAD = b"POST /evaluate HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+UPLOAD = b"POST /evaluate HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+FORECAST = b"POST /forecast HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 PART = b'--b\r\nContent-Disposition: form-data; name="generated"; filename="g"\r\n\r\n'
 TWO_GIBIBYTES = b"Content-Length: 2147483648\r\n\r\n"
 
@@ -120,8 +122,8 @@ def test_a_body_that_takes_more_memory_than_one_client_gets_is_too_large_and_not
 @pytest.mark.parametrize("body", [b"[" + b"{}," * 100_000 + b"{}]", b'["' + b'a","' * 100_000 + b'"]', b"[" * 300_000])
 def test_json_takes_the_memory_that_it_unfolds_to(make_app: MakeApp, body: bytes) -> None:
     with serving(make_app(FakeEngine(), memory_limit_bytes=5_000_000)) as front, front.caller() as caller:
-        head = b"POST /forecast HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-        assert caller.say(head % len(body) + body).answer()[0].status == 413
+        caller.say(FORECAST + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        assert caller.answer()[0].status == 413
         front.wait_for_memory(0)
 
 
@@ -151,7 +153,7 @@ async def test_an_upload_is_looked_at_while_it_comes(bench: Bench, monkeypatch: 
 
 async def test_what_one_client_has_on_the_disk_leaves_room_for_another(bench: Bench) -> None:
     state = state_over(bench, uploads_disk_bytes=1_000_000)
-    waiting = state.uploads.begin("waiting", owner="127.0.0.1")
+    waiting = state.uploads.begin("waiting", owner=LOCAL)
     (waiting / "generated").write_bytes(bytes(700_000))
     state.uploads.commit("waiting")
     asked = {"generated": bytes(60_000)}

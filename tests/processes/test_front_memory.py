@@ -60,7 +60,7 @@ def attack(front: LoneFront, count: int, say: Callable[[Caller], object]) -> Non
 
 
 def json_of(body: bytes) -> bytes:
-    head = b"POST /forecast HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    head = b"POST /forecast HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
     return head % len(body) + body
 
 
@@ -98,7 +98,7 @@ ATTACKS: dict[str, tuple[int, Callable[[], bytes]]] = {
     "heads": (400, lambda: b"GET /health/live HTTP/1.1\r\n" + b"a: b\r\n" * 120 + b"c: " + b"d" * 31_000),
     "lines": (400, lambda: b"GET /health/live HTTP/1.1\r\n" + b"a:\r\n" * 8000),
     "pipelines": (100, lambda: (POST + b"Content-Length: 9\r\n\r\n" + bytes(8)) + LIVE * 4000),
-    "answers": (100, lambda: b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n" * 60),
+    "answers": (100, lambda: b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 60),
 }
 
 
