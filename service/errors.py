@@ -48,8 +48,6 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Self
 
-from pydantic import ValidationError
-
 from service.addresses import without_secrets
 
 
@@ -354,6 +352,8 @@ class TrainingFailed(ConfigurationError):
 
 def reason_of(error: Exception) -> str:
     """Why a file cannot be read: of a document every field that is wrong, without a link to pydantic's manual."""
+    from pydantic import ValidationError  # whoever only names an error needs none
+
     if not isinstance(error, ValidationError):
         return str(error)
     return "; ".join(": ".join([".".join(map(str, found["loc"])), found["msg"]]) for found in error.errors())
