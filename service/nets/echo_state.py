@@ -8,12 +8,14 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from service.nets.pauses import PAUSE_STEPS, pause
+from service.nets.pauses import pause
 from service.nets.reservoir import Reservoir
 from service.nets.ridge import RidgeSums
 
 PENALTIES = (1e-13, 1e-10, 1e-7, 1e-5, 1e-3, 1e-1)
 """β for each point of a history, from noiseless to noisy ones."""
+FREE_PAUSE_STEPS = 4
+"""Steps of free runs between two pauses: many run side by side, each with a readout of its own."""
 JUDGING_STARTS, JUDGING_STEPS = 8, 200
 """Free runs by which one of these is chosen."""
 REFITS = 10
@@ -108,7 +110,7 @@ class EchoState(nn.Module):
         a, move = net.activation(rows)
         heard = memory.new_empty(steps, self.channels, rows)
         for t in range(steps):
-            if t % PAUSE_STEPS == 0:
+            if t % FREE_PAUSE_STEPS == 0:
                 pause()
             v[:fed] = y[:fed]
             v[fed:] = u[:, t].T
