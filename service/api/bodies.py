@@ -1,5 +1,6 @@
 """Request bodies, read as they stream in and never past their limits: raw bytes, and the parts of a form."""
 
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -23,6 +24,9 @@ IMAGE_BODY: dict[str, Any] = dict.fromkeys((*sorted(MEDIA_TYPES), *UNSAID), BINA
 """What the document says of such a body."""
 PART_HEADER_LIMIT = 8192
 PARTS_LIMIT = 4096
+logging.getLogger("python_multipart").setLevel(
+    logging.ERROR
+)  # its sender is told of a malformed form, not the operator
 
 
 async def chunks(receive: Receive, *, limit: int, content_length: bytes | None) -> AsyncIterator[bytes]:
@@ -125,8 +129,11 @@ async def read_form(body: AsyncIterator[bytes], boundary: bytes, open_part: Call
     reader = _FormReader(open_part)
     try:
         parser = MultipartParser(boundary, reader.callbacks())  # type: ignore[arg-type]
+        begun = False
         async for chunk in body:
-            parser.write(chunk)
+            data = chunk if begun else chunk.lstrip(b"\r\n")  # behind newlines the parser passes over more than those
+            begun = begun or bool(data)
+            parser.write(data)
         parser.finalize()
     except MultipartParseError as error:
         raise InvalidRequest(f"The form is malformed: {error}") from error

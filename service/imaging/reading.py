@@ -6,7 +6,6 @@ measurement behind the choice.
 """
 
 import io
-import struct
 import sys
 import warnings
 from collections.abc import Iterator
@@ -219,7 +218,9 @@ def _opened(data: bytes, limit_pixels: int) -> Iterator[ImageFile]:
             yield image
     except UnidentifiedImageError as error:
         raise UnreadableImage(f"The bytes are not one of the formats {', '.join(FORMATS)}.") from error
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError, struct.error) as error:
+    except (UnreadableImage, MemoryError):
+        raise
+    except Exception as error:  # Pillow raises whatever its arithmetic with foreign bytes comes to
         raise UnreadableImage(f"The image is damaged: {error}.") from error
 
 

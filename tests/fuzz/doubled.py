@@ -1,23 +1,23 @@
-"""A whole service of doubles on an event loop of its own, for tests that draw their requests and cannot wait themselves."""
+"""A whole service of doubles on an event loop of its own, asked by tests that draw their requests and cannot await."""
 
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 from api.asking import connect
 from api.evaluating import evaluating
-from doubles import Doodle, Echo, add_forecaster, add_model, add_several
-from doubles import CLASSIFIER, GENERATOR
+from doubles import CLASSIFIER, GENERATOR, Doodle, Echo, add_forecaster, add_model, add_several
+from waiting import PATIENCE_S
 
 from service.api.app import create_app
+from service.api.gate import Application
 from service.api.state import State
-from service.evaluation.pipeline import Bench
 from service.evaluation.queue.database import Database
 from service.evaluation.queue.migrations import migrate
-from service.evaluation.references import References
 from service.runtime.in_process import LocalEngine
 from service.settings import Settings
 from service.store import ModelStore
@@ -49,47 +49,42 @@ def settings_in(folder: Path) -> Settings:
 
 
 class Asker:
-    """Sends requests to the application, from another thread than its own."""
+    """Sends requests to the application from another thread than its own."""
 
-    def __init__(self, client: httpx.AsyncClient, loop: asyncio.AbstractEventLoop, patience_s: float) -> None:
+    def __init__(self, client: httpx.AsyncClient, application: Application, loop: asyncio.AbstractEventLoop) -> None:
+        self.application = application
         self._client = client
         self._loop = loop
-        self._patience_s = patience_s
 
-    def ask(self, request: httpx.Request) -> httpx.Response:
-        """The answer. Raises TimeoutError where none comes: a request that hangs."""
-        sending = asyncio.run_coroutine_threadsafe(self._client.send(request), self._loop)
-        return sending.result(self._patience_s)
-
-
-@asynccontextmanager
-async def _service(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    store = ModelStore(settings.shipped_models_dir)
-    async with LocalEngine(store, threads=1, queue_limit=256) as engine:
-        bench = Bench(settings, store, engine, References.of(settings))
-        state = State.of(settings, store=store, engines=engine, control=engine)
-        assert bench.settings is settings
-        async with evaluating(state), connect(create_app(state), raise_app_exceptions=True) as client:
-            yield client
-        await state.readers.stop()
+    def ask(self, method: str, url: str, **given: Any) -> httpx.Response:
+        """The answer, which is one that the document describes. Raises TimeoutError where none comes."""
+        request = self._client.build_request(method, url, **given)
+        return asyncio.run_coroutine_threadsafe(self._client.send(request), self._loop).result(PATIENCE_S)
 
 
 @contextmanager
-def running(settings: Settings, *, patience_s: float) -> Iterator[Asker]:
-    """The service, for as long as this is entered."""
+def doubled_service(folder: Path) -> Iterator[Asker]:
+    """A service in this folder, as long as this is entered."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-
-    def do(work):
-        return asyncio.run_coroutine_threadsafe(work, loop).result(120)
-
-    context = _service(settings)
-    client = do(context.__aenter__())
+    service = _service(settings_in(folder))
     try:
-        yield Asker(client, loop, patience_s)
+        client, application = asyncio.run_coroutine_threadsafe(service.__aenter__(), loop).result(PATIENCE_S)
+        yield Asker(client, application, loop)
+        asyncio.run_coroutine_threadsafe(service.__aexit__(None, None, None), loop).result(PATIENCE_S)
     finally:
-        do(context.__aexit__(None, None, None))
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+@asynccontextmanager
+async def _service(settings: Settings) -> AsyncIterator[tuple[httpx.AsyncClient, Application]]:
+    store = ModelStore(settings.shipped_models_dir)
+    async with LocalEngine(store, threads=1, queue_limit=256) as engine:
+        state = State.of(settings, store=store, engines=engine, control=engine)
+        application = create_app(state)
+        async with evaluating(state), connect(application, raise_app_exceptions=True) as client:
+            yield client, application
+        await state.readers.stop()

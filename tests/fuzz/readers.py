@@ -7,7 +7,6 @@ second library reads in the same bytes where that reads them, too.
 import asyncio
 import io
 import json
-import math
 import tempfile
 import warnings
 from collections.abc import AsyncIterator, Callable
@@ -25,7 +24,7 @@ from service.errors import InvalidRequest, InvalidSamples, ServiceError, Unreada
 from service.evaluation.samples.archives import open_samples
 from service.evaluation.samples.limits import Limits
 from service.evaluation.samples.spool import ImageShape
-from service.imaging import claimed_pixels, png, read_picture
+from service.imaging import claimed_pixels, read_picture
 from service.operations.documents import read_document
 from service.runtime.frames import Frame, FrameReader, encode
 from service.store import ImageInput
@@ -48,7 +47,8 @@ def image(data: bytes) -> None:
     claimed_pixels(data)
     try:
         picture = read_picture(data, limit_pixels=MOST_PIXELS)
-    except UnreadableImage:
+    except UnreadableImage as error:
+        error.detail.encode()
         with suppress(UnreadableImage):
             read_image(data, DRAWN, limit_pixels=MOST_PIXELS)
         return
@@ -154,7 +154,13 @@ def document(data: bytes) -> None:
     except InvalidRequest as error:
         error.detail.encode()
         return
-    assert _is_same(found, json.loads(data))
+    assert _is_same(found, json.loads(data, parse_int=_whole))
+
+
+def _whole(digits: str) -> int | float:
+    """A number beyond 64 bits is read as a real one."""
+    number = int(digits)
+    return number if -(2**63) <= number < 2**64 else float(digits)
 
 
 def _is_same(found: Any, other: Any) -> bool:
@@ -165,14 +171,14 @@ def _is_same(found: Any, other: Any) -> bool:
         return found.keys() == other.keys() and all(_is_same(value, other[name]) for name, value in found.items())
     if isinstance(found, list):
         return len(found) == len(other) and all(map(_is_same, found, other))
-    return type(found) is type(other) and found == other or (math.isclose(found, other))
+    return type(found) is type(other) and bool(found == other)
 
 
 def stream(data: bytes) -> None:
     """Messages that can be written again, however the stream is cut; or ValueError."""
     whole, pieces = (_frames(data, sizes) for sizes in ([len(data) or 1], [1, 5, 2]))
     assert whole == pieces
-    
+
 
 def _frames(data: bytes, sizes: list[int]) -> list[bytes]:
     reader, found = FrameReader(), []
