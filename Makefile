@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 FUZZ_SECONDS ?= 600
 
-.PHONY: run test check notebook format benchmark deployment mutants fuzz clean
+.PHONY: run test check notebook format benchmark series deployment mutants fuzz clean
 
 run: .venv/.service ## Serve on http://127.0.0.1:8000; CHAPTERHOUSE_PORT moves it.
 	exec $(BIN)/chapterhouse serve
@@ -30,6 +30,9 @@ format: .venv/.development ## Format, and mend what can be mended.
 benchmark: .venv/.development ## Requests per second and latency, beside a plain FastAPI endpoint and torch alone.
 	$(BIN)/python benchmarks/serving.py
 
+series: .venv/.series ## Forecast five real series beside Holt–Winters, and write docs/series.md.
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/series.py --write
+
 deployment: .venv/.development ## Carry out the Dockerfile and the compose file without Docker.
 	$(BIN)/python -m deploy.native
 
@@ -51,6 +54,11 @@ clean: ## Remove what the other commands made.
 .venv/.development: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@ .venv/.service
+
+.venv/.series: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[series]'
 	touch $@ .venv/.service
 
 .venv/.mutants: pyproject.toml

@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from service.forecast_words import ForecastChoice, HeldOut
 from service.notebooks import Row, Shown
 from service.problem import Problem
 
@@ -234,6 +235,10 @@ class ForecastRequest(BaseModel):
     level: Annotated[float, Field(ge=0.5, le=0.99), BeforeValidator(_no_word)] = Field(
         0.95, description="Share of values that the interval should hold."
     )
+    season: Annotated[int, Field(ge=1, le=10_000), BeforeValidator(_no_word)] | None = Field(
+        None,
+        description="Steps after which the history comes again, 1 for none; looked for unless given. Only with `fit`.",
+    )
 
 
 class Interval(BaseModel):
@@ -252,6 +257,8 @@ class ForecastReply(Shown, BaseModel):
     fit: bool
     forecast: list[Any] = Field(description="Time first, channels second; flat where the history was.")
     interval: Interval | None = Field(description="None where the history is too short to measure it.")
+    choice: ForecastChoice | None = Field(None, description="What was chosen with `fit`; null without.")
+    held_out: HeldOut | None = Field(None, description="Null where there was nothing to measure it by.")
     warnings: list[str]
 
     def rows(self) -> Sequence[Row]:
@@ -377,3 +384,6 @@ class Readiness(BaseModel):
 
     status: Literal["ready"]
     models: list[str] = Field(description="The models that are warm.")
+    impaired: tuple[str, ...] = Field(
+        (), description="What does not work at the moment while the rest does, each part with its reason."
+    )

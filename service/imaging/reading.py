@@ -6,6 +6,7 @@ measurement behind the choice.
 """
 
 import io
+import logging
 import sys
 import warnings
 from collections.abc import Iterator
@@ -50,6 +51,7 @@ _BITS_A_SAMPLE, _PHOTOMETRIC = 258, 262  # TIFF's tags
 _WHITE_IS_ZERO = 0
 _ORIENTATION = 0x0112
 _LEAST_HEADER_BYTES = 12
+logging.getLogger("PIL").setLevel(logging.CRITICAL)  # its sender is told of a damaged image, not the operator
 DEEPEST_BITS, DEEP_WHITE = 16, 65535
 
 PALETTE = "had a palette, which was resolved"
