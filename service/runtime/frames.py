@@ -95,8 +95,6 @@ def _cut(data: bytes, start: int, meta_length: int, end: int) -> tuple[dict[str,
     if offset > end:
         raise ValueError("a message that is shorter than its words")
     meta = orjson.loads(data[start:offset])
-    if not isinstance(meta, dict):
-        raise ValueError("a message whose words are no object")
     arrays = []
     try:
         for name, shape in meta.get("a", ()):
@@ -105,8 +103,8 @@ def _cut(data: bytes, start: int, meta_length: int, end: int) -> tuple[dict[str,
                 raise ValueError(f"an array of shape {shape} that its message does not hold")
             arrays.append(np.frombuffer(data, dtype, count, offset).reshape(shape))
             offset += count * dtype.itemsize
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"an array that is none of ours: {error!r}") from error
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"words that are none of ours: {error!r}") from error
     if offset != end:
         raise ValueError(f"a message with {end - offset} bytes that belong to no array")
     return meta, arrays
