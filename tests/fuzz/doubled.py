@@ -75,7 +75,7 @@ def doubled_service(folder: Path) -> Iterator[Asker]:
         asyncio.run_coroutine_threadsafe(service.__aexit__(None, None, None), loop).result(PATIENCE_S)
     finally:
         loop.call_soon_threadsafe(loop.stop)
-        thread.join()
+        thread.join(PATIENCE_S)
         loop.close()
 
 
