@@ -24,9 +24,7 @@ IMAGE_BODY: dict[str, Any] = dict.fromkeys((*sorted(MEDIA_TYPES), *UNSAID), BINA
 """What the document says of such a body."""
 PART_HEADER_LIMIT = 8192
 PARTS_LIMIT = 4096
-logging.getLogger("python_multipart").setLevel(
-    logging.ERROR
-)  # its sender is told of a malformed form, not the operator
+logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a malformed form is its sender's affair
 
 
 async def chunks(receive: Receive, *, limit: int, content_length: bytes | None) -> AsyncIterator[bytes]:

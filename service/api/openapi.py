@@ -107,9 +107,9 @@ def _never_null(schema: Document) -> Document:
     """The schema of what is no JSON, a parameter or a field of a form: it is left out, and never null."""
     if "anyOf" not in schema:
         return schema
-    [kind] = [kind for kind in schema["anyOf"] if kind.get("type") != "null"]
+    kinds = [kind for kind in schema["anyOf"] if kind.get("type") != "null"]
     beside = {name: value for name, value in schema.items() if name != "anyOf"}
-    return {**kind, **beside}
+    return {**(kinds[0] if len(kinds) == 1 else {"anyOf": kinds}), **beside}
 
 
 def refusals(*kinds: type[ServiceError]) -> dict[int | str, Document]:

@@ -51,7 +51,7 @@ _BITS_A_SAMPLE, _PHOTOMETRIC = 258, 262  # TIFF's tags
 _WHITE_IS_ZERO = 0
 _ORIENTATION = 0x0112
 _LEAST_HEADER_BYTES = 12
-logging.getLogger("PIL").setLevel(logging.CRITICAL)  # its sender is told of a damaged image, not the operator
+logging.getLogger("PIL").setLevel(logging.CRITICAL)  # a damaged image is its sender's affair
 DEEPEST_BITS, DEEP_WHITE = 16, 65535
 
 PALETTE = "had a palette, which was resolved"
