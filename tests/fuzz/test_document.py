@@ -36,7 +36,8 @@ UNSAYABLE = {
     "/classify": IMAGES,
     "/evaluate": f"{FILES}|There is no metric|The options of|write it as|the thresholds?|cannot name|twice",
     "/explain": f"{IMAGES}|does not ask for it|must be below|no layer",
-    "/forecast": "every step needs|steps are (too few|needed)|at most 1,000 values|missing or not finite|channels",
+    "/forecast": "every step needs|steps are (too few|too many|needed)|missing or not finite|channels|the model needs"
+    "|at most 1,000 values|used only where|before its last quarter|too large to square|free run diverges",
     "/generate": "draws images, which come as|has one generator|at most 1,000 images",
     "/references/{name}": f"{FILES}|cannot name|twice",
 }
@@ -78,8 +79,13 @@ def sent(service: Asker, case: Case[Any]) -> httpx.Response:
     assert whole.url
     reply = service.ask(whole.method, whole.url, headers=headers, content=whole.body or b"")
     allowed = {504} if "x-deadline-ms" in reply.request.headers else set()
-    assert reply.status_code < 500 or reply.status_code in allowed, reply.text
+    assert reply.status_code < 500 or reply.status_code in allowed, told(case, reply)
     return reply
+
+
+def told(case: Case[Any], reply: httpx.Response) -> str:
+    """How to ask again, and what was answered."""
+    return f"{case.as_curl_command()}\n{reply.status_code} {reply.text}"
 
 
 def few() -> settings:
@@ -101,7 +107,7 @@ def test_what_the_document_allows_is_answered_or_refused_for_what_it_cannot_say(
     def hold(case: Case[Any]) -> None:
         reply = sent(service, case)
         if reply.status_code == 422:
-            assert re.search(UNSAYABLE.get(path, "$^"), reply.json()["detail"]), reply.text
+            assert re.search(UNSAYABLE.get(path, "$^"), reply.json()["detail"]), told(case, reply)
 
     hold()
 
