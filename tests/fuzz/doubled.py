@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from api.asking import connect
+from api.asking import LOCAL_TOKEN, connect
 from api.evaluating import evaluating
 from doubles import CLASSIFIER, GENERATOR, Doodle, Echo, add_forecaster, add_model, add_several
 from waiting import PATIENCE_S
@@ -83,7 +83,7 @@ def doubled_service(folder: Path) -> Iterator[Asker]:
 async def _service(settings: Settings) -> AsyncIterator[tuple[httpx.AsyncClient, Application]]:
     store = ModelStore(settings.shipped_models_dir)
     async with LocalEngine(store, threads=1, queue_limit=256) as engine:
-        state = State.of(settings, store=store, engines=engine, control=engine)
+        state = State.of(settings, store=store, engines=engine, control=engine, local_token=LOCAL_TOKEN)
         application = create_app(state)
         async with evaluating(state), connect(application, raise_app_exceptions=True) as client:
             yield client, application
