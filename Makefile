@@ -2,8 +2,9 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+FUZZ_SECONDS ?= 600
 
-.PHONY: run test check notebook format benchmark series deployment mutants clean
+.PHONY: run test check notebook format benchmark series deployment mutants fuzz clean
 
 run: .venv/.service ## Serve on http://127.0.0.1:8000; CHAPTERHOUSE_PORT moves it.
 	exec $(BIN)/chapterhouse serve
@@ -38,8 +39,12 @@ deployment: .venv/.development ## Carry out the Dockerfile and the compose file 
 mutants: .venv/.mutants ## Put faults into the code, one at a time: docs/mutants.md must name all that no test notices.
 	$(BIN)/python tests/faults.py
 
+fuzz: .venv/.fuzz ## Look for requests and bytes that break a promise, FUZZ_SECONDS for each kind of bytes.
+	$(BIN)/python -m pytest --hypothesis-profile=search tests/fuzz
+	$(BIN)/python tests/fuzz/guided.py --seconds $(FUZZ_SECONDS)
+
 clean: ## Remove what the other commands made.
-	rm -rf .venv mutants .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+	rm -rf .venv mutants fuzz-found .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
 
 .venv/.service: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -59,4 +64,9 @@ clean: ## Remove what the other commands made.
 .venv/.mutants: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable '.[dev,mutants]'
+	touch $@ .venv/.development .venv/.service
+
+.venv/.fuzz: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[dev,fuzz]'
 	touch $@ .venv/.development .venv/.service

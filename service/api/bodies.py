@@ -1,6 +1,7 @@
 """Request bodies, read as they stream in and never past their limits: raw bytes, and the parts of a form."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -29,6 +30,8 @@ SMALL_DOCUMENT_BYTES = 1 << 15
 WEIGHED_AT_ONCE_BYTES = 1 << 18
 UNFOLDED_BYTES = {b",": 32, b"{": 96, b"[": 64, b'"': 32}
 """What JSON becomes in memory, by its signs: a value follows each comma, an object each brace, a text two quotes."""
+
+logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a malformed form is its sender's affair
 
 
 def declared_length(content_length: bytes | None, limit: int) -> int:
@@ -151,8 +154,11 @@ async def read_form(body: AsyncIterator[bytes], boundary: bytes, open_part: Call
     reader = _FormReader(open_part)
     try:
         parser = MultipartParser(boundary, reader.callbacks())  # type: ignore[arg-type]
+        begun = False
         async for chunk in body:
-            parser.write(chunk)
+            data = chunk if begun else chunk.lstrip(b"\r\n")  # behind newlines the parser passes over more than those
+            begun = begun or bool(data)
+            parser.write(data)
         parser.finalize()
     except MultipartParseError as error:
         raise InvalidRequest(f"The form is malformed: {error}") from error

@@ -40,7 +40,7 @@ KEPT_ROWS = 2000
 SUFFIX = ".safetensors"
 ROWS = ("features", "probabilities", "digests")
 DESCRIPTION = "reference"  # one key, because safetensors writes several in no fixed order
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
 
 class Description(BaseModel):
@@ -48,7 +48,7 @@ class Description(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=rf"^{_NAME.pattern}$")
+    name: str = Field(pattern=rf"^{NAME.pattern}$")
     extractor: str = Field(description="Id of the model that made the features.")
     weights_sha256: str = Field(description="Sha256 of that model's weights file.")
     dataset: str
@@ -229,7 +229,7 @@ class References:
         return Reference(description, statistics, *(arrays.get(name) for name in ROWS))
 
     def _find(self, name: str) -> Path:
-        if _NAME.fullmatch(name):
+        if NAME.fullmatch(name):
             for folder in self._folders:
                 path = folder / f"{name}{SUFFIX}"
                 if path.is_file():
@@ -240,7 +240,7 @@ class References:
 
 def check_name(name: str) -> None:
     """Refuse what cannot name a reference. Raises InvalidRequest."""
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise InvalidRequest(f"{name[:100]!r} cannot name a reference; use a–z, 0–9, '.', '_' and '-'.")
 
 

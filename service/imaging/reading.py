@@ -6,8 +6,8 @@ measurement behind the choice.
 """
 
 import io
+import logging
 import re
-import struct
 import sys
 import warnings
 from collections.abc import Iterator
@@ -54,6 +54,7 @@ _ORIENTATION = 0x0112
 ORIENTED = (jpeg.EXIF, b"tiff:Orientation")
 """Where a camera's note of it may stand in a JPEG: in Exif, or in XMP."""
 _LEAST_HEADER_BYTES = 12
+logging.getLogger("PIL").setLevel(logging.CRITICAL)  # a damaged image is its sender's affair
 _COMMENT = re.compile(rb"#[^\r\n]*")
 DEEPEST_BITS, DEEP_WHITE = 16, 65535
 
@@ -234,7 +235,9 @@ def _opened(data: bytes, limit_pixels: int) -> Iterator[ImageFile]:
             yield image
     except UnidentifiedImageError as error:
         raise UnreadableImage(f"The bytes are not one of the formats {', '.join(FORMATS)}.") from error
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError, struct.error) as error:
+    except (UnreadableImage, MemoryError):
+        raise
+    except Exception as error:  # Pillow raises whatever its arithmetic with foreign bytes comes to
         raise UnreadableImage(f"The image is damaged: {error}.") from error
 
 

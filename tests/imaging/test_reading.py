@@ -147,6 +147,10 @@ def test_the_limit_holds_for_every_format() -> None:
         (huge_png(4, 4), "The PNG is damaged"),
         (huge_png(4, 4, colour=3), "The image is damaged"),
         (saved(Image.fromarray(COLOUR), "JPEG")[:200], "The image is damaged"),
+        (
+            saved(Image.fromarray(GREY[:, :, 0]), "GIF")[:-1] + b"!\xf9\x04\x01\0\0\0\0,\0\0\0\0\7\0\5\0\0",
+            "The GIF is damaged",
+        ),
     ],
 )
 def test_bytes_that_are_no_whole_image_are_said_to_be_none(data: bytes, reason: str) -> None:
