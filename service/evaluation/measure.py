@@ -108,7 +108,7 @@ def measure(
         {name: one.entry for name, one in measured.items()},
         copies,
         (
-            *warnings_of(copies, generated.count_of_features),
+            *warnings_of(copies, generated, reference),
             *(warning for one in measured.values() for warning in one.warnings),
             *(_left_out(name, error) for name, error in left_out.items()),
         ),
