@@ -20,6 +20,7 @@ from PIL.ImageFile import ImageFile
 
 from service.errors import UnreadableImage
 from service.imaging import jpeg, png
+from service.imaging.ends import bytes_behind_pixels, rest_bytes
 from service.imaging.pixels import Pixels
 
 DECODER = f"libspng (pyspng), libjpeg-turbo (simplejpeg) and Pillow {pillow_version}"
@@ -49,7 +50,6 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 _BITS_A_SAMPLE, _PHOTOMETRIC = 258, 262  # TIFF's tags
 _WHITE_IS_ZERO = 0
 _ORIENTATION = 0x0112
-_LEAST_HEADER_BYTES = 12
 DEEPEST_BITS, DEEP_WHITE = 16, 65535
 
 PALETTE = "had a palette, which was resolved"
@@ -105,7 +105,7 @@ def read_picture(data: bytes, *, limit_pixels: int) -> Picture:
         return _read_png(data, limit_pixels)
     if data.startswith(jpeg.START):
         return _read_jpeg(data, limit_pixels)
-    return _read_any(data, limit_pixels, rest_bytes=_rest_bytes(data))
+    return _read_any(data, limit_pixels, behind=rest_bytes(data))
 
 
 def _refuse_large(width: int, height: int, limit_pixels: int) -> None:
@@ -117,7 +117,7 @@ def _read_png(data: bytes, limit_pixels: int) -> Picture:
     layout = png.layout_of(data)
     _refuse_large(layout.width, layout.height, limit_pixels)
     if not layout.is_plain:
-        return _read_any(data, limit_pixels, rest_bytes=layout.rest_bytes, depth=layout.depth)
+        return _read_any(data, limit_pixels, behind=layout.rest_bytes, depth=layout.depth)
     try:
         pixels: Pixels = pyspng.load(data)
     except (RuntimeError, ValueError) as error:
@@ -128,11 +128,11 @@ def _read_png(data: bytes, limit_pixels: int) -> Picture:
 def _read_jpeg(data: bytes, limit_pixels: int) -> Picture:
     layout, rest = jpeg.layout_of(data), jpeg.rest_bytes(data)
     if layout is None:
-        return _read_any(data, limit_pixels, rest_bytes=rest)
+        return _read_any(data, limit_pixels, behind=rest)
     _refuse_large(layout.width, layout.height, limit_pixels)
     pixels = jpeg.decode(data, layout)
     if layout.space not in jpeg.COLOURS:
-        return _read_any(data, limit_pixels, rest_bytes=rest)  # inks, now known to be whole
+        return _read_any(data, limit_pixels, behind=rest)  # inks, now known to be whole
     orientation = _orientation_of(data, limit_pixels) if jpeg.EXIF in data else 1
     done = {TURNED: orientation in range(2, 9), REST: rest > 0}
     return Picture(_upright(pixels, orientation), _words(done))
@@ -143,9 +143,9 @@ def _orientation_of(data: bytes, limit_pixels: int) -> int:
         return int(image.getexif().get(_ORIENTATION, 1))
 
 
-def _read_any(data: bytes, limit_pixels: int, *, rest_bytes: int, depth: int | None = None) -> Picture:
+def _read_any(data: bytes, limit_pixels: int, *, behind: int, depth: int | None = None) -> Picture:
     with _opened(data, limit_pixels) as image:
-        rest_bytes = rest_bytes or _behind_raw_pixels(image, data)
+        behind = behind or bytes_behind_pixels(image, data)
         bits = depth or _bits(image)
         image.load()
         orientation = image.getexif().get(_ORIENTATION, 1)
@@ -155,7 +155,7 @@ def _read_any(data: bytes, limit_pixels: int, *, rest_bytes: int, depth: int | N
             INKS: image.mode in ("CMYK", "LAB", "HSV", "YCbCr"),
             FRAMES: getattr(image, "is_animated", False),
             TURNED: orientation in range(2, 9),
-            REST: rest_bytes > 0,
+            REST: behind > 0,
         }
         is_deep = image.mode.startswith("I") or image.mode == "F"
         found = _deep(image, bits) if is_deep else _shallow(image)
@@ -210,27 +210,6 @@ def _bits(image: Image.Image) -> int:
     if image.format == "TIFF":
         return int(max(image.tag_v2.get(_BITS_A_SAMPLE, (1,))))  # type: ignore[attr-defined]
     return 16 if image.mode.startswith("I") else 8
-
-
-def _rest_bytes(data: bytes) -> int:
-    """Bytes behind the size that the header of a WebP or a BMP states."""
-    stated = len(data)
-    if data.startswith(b"RIFF"):
-        stated = int.from_bytes(data[4:8], "little") + 8
-        stated += stated % 2
-    elif data.startswith(b"BM"):
-        stated = int.from_bytes(data[2:6], "little") or stated  # some writers leave it out
-    return max(0, len(data) - stated) if stated >= _LEAST_HEADER_BYTES else 0
-
-
-def _behind_raw_pixels(image: ImageFile, data: bytes) -> int:
-    """Bytes behind the pixels of a PPM, which nothing compresses."""
-    if image.format != "PPM" or len(image.tile) != 1 or image.tile[0].codec_name != "raw":
-        return 0
-    row_bytes = -(-image.width // 8) if image.mode == "1" else image.width * len(image.getbands())
-    row_bytes *= 2 if image.mode.startswith("I") else 1
-    end: int = image.tile[0].offset + row_bytes * image.height
-    return max(0, len(data) - end)
 
 
 def _over_black(image: Image.Image) -> Image.Image:

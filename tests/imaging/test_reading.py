@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from service.errors import UnreadableImage
 from service.imaging import FRAMES, conform, decode, encode_png, read_picture, tile
-from service.imaging.reading import ALPHA, REST, TURNED
+from service.imaging.reading import ALPHA, PALETTE, REST, TURNED
 
 LIMIT = 1_000_000
 DRAW = np.random.default_rng(0)
@@ -275,12 +275,13 @@ def test_an_orientation_behind_the_pixels_counts_also_of_plain_and_of_deep_image
     np.testing.assert_array_equal(decode(deep, limit_pixels=LIMIT), upright)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "PPM"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "PPM", "GIF", "TIFF"])
 def test_bytes_behind_the_end_are_named(kind: str) -> None:
     data = saved(Image.fromarray(COLOUR), kind)
-    assert read_picture(data, limit_pixels=LIMIT).alterations == ()
+    said = read_picture(data, limit_pixels=LIMIT).alterations
+    assert said == ((PALETTE,) if kind == "GIF" else ())
     found = read_picture(data + b"more", limit_pixels=LIMIT)
-    assert found.alterations == (REST,)
+    assert found.alterations == (*said, REST)
     np.testing.assert_array_equal(found.pixels, decode(data, limit_pixels=LIMIT))
 
 
