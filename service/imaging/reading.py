@@ -52,6 +52,19 @@ _WHITE_IS_ZERO = 0
 _ORIENTATION = 0x0112
 DEEPEST_BITS, DEEP_WHITE = 16, 65535
 
+PILLOWS_ERRORS = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    Image.DecompressionBombError,
+    struct.error,
+)
+"""What its readers raise of damaged files; some index and divide before they look."""
+
 PALETTE = "had a palette, which was resolved"
 ALPHA = "were transparent in places and were laid over black"
 DEPTH = "had 16 bits a channel and were scaled to 8"
@@ -201,7 +214,7 @@ def _opened(data: bytes, limit_pixels: int) -> Iterator[ImageFile]:
             yield image
     except UnidentifiedImageError as error:
         raise UnreadableImage(f"The bytes are not one of the formats {', '.join(FORMATS)}.") from error
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError, struct.error) as error:
+    except PILLOWS_ERRORS as error:
         raise UnreadableImage(f"The image is damaged: {error}.") from error
 
 

@@ -127,3 +127,15 @@ def test_a_tiff_that_names_the_same_places_again_and_again_is_refused() -> None:
 def test_what_is_compressed_has_no_end_by_its_pixels() -> None:
     with Image.open(io.BytesIO(FILES["WebP"])) as image:
         assert bytes_behind_pixels(image, FILES["WebP"]) == 0
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if not name.startswith("plain")])
+def test_a_file_that_is_cut_short_anywhere_is_refused_unless_its_pixels_are_whole(name: str) -> None:
+    data, refused = FILES[name], 0
+    pixels = read_picture(data, limit_pixels=LIMIT).pixels
+    for length in range(4, len(data)):
+        try:
+            np.testing.assert_array_equal(read_picture(data[:length], limit_pixels=LIMIT).pixels, pixels)
+        except UnreadableImage:
+            refused += 1
+    assert refused > 0
