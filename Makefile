@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test check format benchmark deployment mutants clean
+.PHONY: run test check notebook format benchmark deployment mutants clean
 
 run: .venv/.service ## Serve on http://127.0.0.1:8000; CHAPTERHOUSE_PORT moves it.
 	exec $(BIN)/chapterhouse serve
@@ -17,6 +17,10 @@ check: .venv/.development ## All that has to hold: format, lint, types, layers, 
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest --cov --cov-report=term
+
+notebook: .venv/.development ## Run docs/python.md as a notebook, in a kernel.
+	$(BIN)/python -m pip install --quiet --editable '.[notebook]'
+	$(BIN)/python -m pytest -m notebook
 
 format: .venv/.development ## Format, and mend what can be mended.
 	$(BIN)/ruff format .

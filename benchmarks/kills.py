@@ -31,7 +31,7 @@ import numpy as np
 ROLES = ("front", "engine", "evaluator")
 AT_ONCE = 2
 """Evaluations of a round."""
-PATIENCE_S = 180.0
+PATIENCE_S = 600.0
 METRICS = ("fid", "mmd")
 STORED = "reference"
 

@@ -11,7 +11,7 @@ PROGRAM = Path(__file__).parents[1] / "benchmarks" / "kills.py"
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1200)
 def test_every_accepted_evaluation_outlives_the_processes_that_are_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-PATIENCE_S = 120.0
+PATIENCE_S = 240.0
 """The longest wait for anything: far more than it takes, so that a slow machine fails nothing."""
 PAUSE_S = 0.01
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeAlias, Union
 
 from typing_extensions import TypeIs  # of the standard library from Python 3.13 on
 
-from service.batches import Array, Layout, ValueRange, array_of, is_array, pixels_of
+from service.batches import CHANNELS, Array, Layout, ValueRange, array_of, is_array, pixels_of
 from service.errors import InvalidSamples
 
 if TYPE_CHECKING:
@@ -74,8 +74,11 @@ def _of_pixels(pixels: Array, layout: Layout | None, value_range: ValueRange | N
     from service.packing.pngs import PNGs  # the decoders come with it
 
     found = array_of(pixels)
-    if found.ndim not in (2, 3, 4):
-        raise InvalidSamples(f"An array of shape {found.shape} is no image: (H, W), (H, W, C) or (C, H, W) is needed.")
+    if found.ndim not in (2, 3, 4) or (found.ndim == 3 and not {found.shape[0], found.shape[2]} & set(CHANNELS)):
+        raise InvalidSamples(
+            f"An array of shape {found.shape} is no image: (H, W), (H, W, C) or (C, H, W) with 1 or 3 channels is"
+            " needed; several are (n, H, W, C) or (n, C, H, W)."
+        )
     batch = pixels_of(found if found.ndim == 4 else found[None], layout=layout, value_range=value_range)
     for file in PNGs(batch.shape[1:]).encode(batch):
         yield ImageFile(None, file)

@@ -23,6 +23,7 @@ from service.schemas import (
     ModelDetail,
     ModelList,
     ModelSummary,
+    Prediction,
     SampleFormat,
 )
 
@@ -81,30 +82,29 @@ class ModelMethods:
         *,
         model: str | None = None,
         top_k: int = 5,
+        as_is: bool = False,
         layout: Layout | None = None,
         value_range: ValueRange | None = None,
     ) -> Classification:
         """The `top_k` likeliest labels of one image or several; the default classifier's unless `model` is named.
 
-        An image that cannot be read has an `error` in its place. `layout` and `value_range` describe arrays. Raises
-        InvalidRequest, InvalidSamples, ModelNotFound, WrongTask.
+        An image that cannot be read has an `error` in its place. With `as_is` an image is not made like those that the
+        model learnt from; `layout` and `value_range` describe arrays. Raises InvalidRequest, InvalidSamples,
+        ModelNotFound, WrongTask.
         """
-        params = {"top_k": str(top_k)} | ({} if model is None else {"model": model})
-        answers: list[Classification] = []
-        names: list[str | None] = []
+        params = _params({"model": model, "top_k": top_k, "as_is": as_is})
+        answer: Classification | None = None
+        named: list[Prediction] = []
         for form in _forms(image_files(images, layout=layout, value_range=value_range)):
-            names += [file.name for file in form]
             files = [("image", ("image", file.data, BINARY)) for file in form]
-            answers.append(
-                read_as(Classification, await self._exchange.ask("POST", "/classify", params=params, files=files))
-            )
-        if not answers:
+            reply = await self._exchange.ask("POST", "/classify", params=params, files=files)
+            answer = read_as(Classification, reply)
+            with reading(reply):
+                pairs = zip(form, answer.predictions, strict=True)
+                named += [prediction.model_copy(update={"name": file.name}) for file, prediction in pairs]
+        if answer is None:
             raise InvalidRequest("There is no image to classify.")
-        found = [prediction for answer in answers for prediction in answer.predictions]
-        named = tuple(
-            prediction.model_copy(update={"name": name}) for name, prediction in zip(names, found, strict=True)
-        )
-        return answers[-1].model_copy(update={"predictions": named})
+        return answer.model_copy(update={"predictions": tuple(named)})
 
     async def explain(
         self,
@@ -116,6 +116,7 @@ class ModelMethods:
         unit: int | None = None,
         label: int | None = None,
         square: int | None = None,
+        as_is: bool = False,
         layout: Layout | None = None,
         value_range: ValueRange | None = None,
     ) -> Explained:
@@ -123,7 +124,8 @@ class ModelMethods:
 
         Raises InvalidRequest, InvalidSamples, UnreadableImage, ModelNotFound, WrongTask.
         """
-        asked = {"model": model, "method": method, "layer": layer, "unit": unit, "label": label, "square": square}
+        named = {"layer": layer, "unit": unit, "label": label, "square": square}
+        asked = {"model": model, "method": method, **named, "as_is": as_is}
         reply = await self._explain(PNG, asked, image, layout, value_range)
         with reading(reply):
             return Explained(reply.headers["x-model"], reply.headers["x-model-version"], method, reply.content)
@@ -138,11 +140,13 @@ class ModelMethods:
         unit: int | None = None,
         label: int | None = None,
         square: int | None = None,
+        as_is: bool = False,
         layout: Layout | None = None,
         value_range: ValueRange | None = None,
     ) -> ExplainedArrays:
         """The arrays behind `explain`'s picture, by name. Raises as it does."""
-        asked = {"model": model, "method": method, "layer": layer, "unit": unit, "label": label, "square": square}
+        named = {"layer": layer, "unit": unit, "label": label, "square": square}
+        asked = {"model": model, "method": method, **named, "as_is": as_is}
         reply = await self._explain(JSON, asked, image, layout, value_range)
         with reading(reply):
             document = dict(reply.json())
@@ -222,10 +226,16 @@ class ModelMethods:
         return await self._exchange.ask(
             "POST",
             "/explain",
-            params={name: str(value) for name, value in asked.items() if value is not None},
+            params=_params(asked),
             content=one_image(image, layout=layout, value_range=value_range),
             headers={"accept": accept, "content-type": BINARY},
         )
+
+
+def _params(asked: dict[str, Any]) -> dict[str, str]:
+    """The parameters of a query: of those that were left open, none."""
+    named = {name: value for name, value in asked.items() if value is not None and value is not False}
+    return {name: "true" if value is True else str(value) for name, value in named.items()}
 
 
 def _document(request: BaseModel) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar
 from service.client.faces import blocking, blocking_each
 from service.local.asynchronous import AsyncLocal
 from service.local.loop import LoopThread
+from service.metrics.linear_algebra import one_thread
 from service.settings import Settings
 
 T = TypeVar("T")
@@ -44,7 +45,8 @@ class Local:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """What a coroutine over `asynchronous` comes to, on the loop of its engine."""
-        return self._loop.run(work)
+        with one_thread:  # entered here, because the first thread that sets it keeps it from the others
+            return self._loop.run(work)
 
     def close(self) -> None:
         """Let go of the engine and its thread; the next work makes others."""

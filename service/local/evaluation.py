@@ -6,9 +6,10 @@
     print(evaluation.compute().fid)
 
 What comes in goes into a file, and is looked at when the report is asked for, in the order and the blocks of
-`/evaluate`. So the size of the batches moves no bit, and of a sample no more than 24 bytes stay in memory.
+`/evaluate`. So the size of the batches moves no bit, and of a sample no more than 32 bytes stay in memory.
 """
 
+import asyncio
 import tempfile
 import weakref
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from typing import Any, Self, TypeAlias
 
 from service.batches import Array, Layout, ValueRange, pixels_of
 from service.client.requests import Options, Progress, evaluation_request, untold
+from service.client.samples import sample_file
 from service.errors import InvalidRequest, InvalidSamples
 from service.evaluation.extraction import side_of_images
 from service.evaluation.measure import side_of
@@ -43,10 +45,11 @@ UNDERSTOOD = "{count:,} images of {shape}, in batches"
 class Evaluation:
     """Samples that come in batches, and how good they are beside a reference.
 
-    `reference` is the name of a stored one, the Path of a file that `/evaluate` takes, or an array of real images;
-    without it batches of real images come by `update(batch, real=True)`. Batches are uint8, or real numbers in
-    `value_range`, (0, 1) or (−1, 1); `layout` says NCHW or NHWC where the shape does not. The arguments from `metrics`
-    to `intervals` mean what they mean to `/evaluate`. An engine is opened for it unless `local` lends its own.
+    `reference` is the name of a stored one, the Path of a file that `/evaluate` takes or of a folder of images, or an
+    array of real images; without it batches of real images come by `update(batch, real=True)`. Batches are uint8, or
+    real numbers in `value_range`, (0, 1) or (−1, 1); `layout` says NCHW or NHWC where the shape does not. The arguments
+    from `metrics` to `intervals` mean what they mean to `/evaluate`. An engine is opened for it unless `local` lends
+    its own.
 
     Raises InvalidRequest, InvalidSamples, ModelNotFound, WrongTask and ReferenceNotFound.
     """
@@ -76,13 +79,13 @@ class Evaluation:
             seed=seed,
             intervals=intervals,
         )
-        self._file: Path | None = None
+        self._path = Path(reference) if isinstance(reference, PathLike) else None
+        if self._path is not None and not self._path.exists():
+            raise InvalidRequest.of_field("reference", f"{self._path} does not exist")
         self._layout, self._value_range = layout, value_range
         self._local, self._lent = local or Local(), local is not None
         self._begin()
-        if isinstance(reference, PathLike):
-            self._file = Path(reference)
-        elif reference is not None and not isinstance(reference, str):
+        if reference is not None and not isinstance(reference, str | PathLike):
             self.update(reference, real=True)
 
     def _begin(self) -> None:
@@ -110,13 +113,13 @@ class Evaluation:
         return self.spools.count(GENERATED)
 
     def __repr__(self) -> str:
-        beside = self._request.reference_name or self._file or f"{self.spools.count(REFERENCE):,} real images"
+        beside = self.reference or f"{self.spools.count(REFERENCE):,} real images"
         metrics = ",".join(self._request.metrics or ("the usual metrics",))
         return f"Evaluation({len(self):,} samples beside {beside}: {metrics} on {self.extractor})"
 
     def __getstate__(self) -> dict[str, Any]:
         """All that it has taken, for another process; as large as the images."""
-        given = {name: vars(self)[name] for name in ("_request", "_file", "_layout", "_value_range")}
+        given = {name: vars(self)[name] for name in ("_request", "_path", "_layout", "_value_range")}
         return {**given, "settings": self._local.asynchronous.settings, "spooled": self.spools.packed()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -131,13 +134,18 @@ class Evaluation:
         """The model that looks at the images."""
         return self._model.id
 
+    @property
+    def reference(self) -> str | Path | None:
+        """The name or the path of the reference; None for one of images that came here."""
+        return self._request.reference_name or self._path
+
     def update(self, batch: Array, *, real: bool = False) -> None:
         """Take some more samples; with `real`, of the reference, where none was given.
 
         Raises InvalidSamples for what is no batch of images, and InvalidRequest where something of it has to be named.
         """
-        if real and (self._request.reference_name or self._file):
-            raise InvalidRequest(f"There is a reference already: {self._request.reference_name or self._file}.")
+        if real and self.reference:
+            raise InvalidRequest(f"There is a reference already: {self.reference}.")
         pixels = pixels_of(batch, layout=self._layout, value_range=self._value_range)
         spool = self.spools[REFERENCE if real else GENERATED]
         for image in in_order(pixels, lambda row: fit(Picture(row), self._shape), size_of=lambda row: row.nbytes):
@@ -148,11 +156,14 @@ class Evaluation:
     def merge(self, *others: "Evaluation") -> Self:
         """Take what others took, after what is here, in the order in which they are named: that of their ranks.
 
-        Raises InvalidSamples where another extractor looked at them.
+        Raises InvalidSamples where they have another extractor or reference.
         """
         for other in others:
             if other.extractor != self.extractor:
-                raise InvalidSamples(f"{other.extractor} looks at the one's images, {self.extractor} at the other's.")
+                raise InvalidSamples(f"{other.extractor} looks at its images, {self.extractor} at these.")
+            if other.reference != self.reference:
+                theirs, ours = (str(one or "images that came") for one in (other.reference, self.reference))
+                raise InvalidSamples(f"It is compared with {theirs}, this one with {ours}.")
             self.spools.extend(other.spools.content())
         self._known = None
         return self
@@ -164,7 +175,7 @@ class Evaluation:
         """
         if not len(self):
             raise InvalidSamples("There are no samples yet; `update` takes some.")
-        if not (self._request.reference_name or self._file or self.spools.count(REFERENCE)):
+        if not (self.reference or self.spools.count(REFERENCE)):
             raise InvalidSamples("There is no reference yet; `update(batch, real=True)` takes real images.")
         return self._local.run(self._report(on_progress))
 
@@ -197,13 +208,13 @@ class Evaluation:
     async def _reference(self) -> Samples:
         """The reference with its features, which do not change from one report to the next."""
         bench, folder = self._local.asynchronous.bench, self.spools.folder
-        if self._file is None:
+        if self._path is None:
             samples = await self._spooled(REFERENCE)
         else:
-            spec = self._model.input
+            file = await asyncio.to_thread(sample_file, self._path, folder / "reference.zip")
             samples = await read_samples(
-                self._file, folder, spec, bench.settings, skip_unreadable=False, whose="reference"
+                file, folder, self._model.input, bench.settings, skip_unreadable=False, whose=REFERENCE
             )
         if samples.images is None:
-            return replace(samples, side=side_of(samples, "reference"))
+            return replace(samples, side=side_of(samples, REFERENCE))
         return replace(samples, side=await side_of_images(bench.engine, self._model, samples, folder=folder))

@@ -18,6 +18,7 @@ from service.evaluation.report.schema import Report
 from service.evaluation.samples.reading import Samples
 from service.evaluation.store_reference import store_reference
 from service.local.session import Session, now
+from service.metrics.linear_algebra import one_thread
 from service.notebooks import Listing
 from service.schemas import EvaluationRequest, EvaluationState, Inconclusive, ReferenceRequest, ReferenceSummary
 
@@ -100,16 +101,17 @@ class LocalEvaluations:
         on_figures: Callable[[Figures], None] | None = None,
     ) -> Report:
         """The report on two sets, files or samples that were read before, as `pipeline.evaluate` makes it."""
-        return await evaluate(
-            request,
-            self.bench,
-            report_id=secrets.token_hex(8),
-            generated=generated,
-            reference=reference,
-            working_dir=working_dir,
-            on_progress=on_progress,
-            on_figures=on_figures,
-        )
+        with one_thread:
+            return await evaluate(
+                request,
+                self.bench,
+                report_id=secrets.token_hex(8),
+                generated=generated,
+                reference=reference,
+                working_dir=working_dir,
+                on_progress=on_progress,
+                on_figures=on_figures,
+            )
 
     async def evaluations(self, limit: int = 100) -> Listing[EvaluationState]:
         """The evaluations made here, newest first."""
@@ -173,7 +175,8 @@ class LocalEvaluations:
                 sample_file, samples, folder / "reference", layout=layout, value_range=value_range
             )
             work = store_reference(request, self.bench, upload=file, working_dir=folder, on_progress=on_progress)
-            stored = await _in_time(work, wait_s)
+            with one_thread:
+                stored = await _in_time(work, wait_s)
             await asyncio.to_thread(stored.publish)
         return stored.summary
 

@@ -62,19 +62,22 @@ class LocalModels:
         *,
         model: str | None = None,
         top_k: int = 5,
+        as_is: bool = False,
         layout: Layout | None = None,
         value_range: ValueRange | None = None,
     ) -> Classification:
         """The `top_k` likeliest labels of one image or several; the default classifier's unless `model` is named.
 
-        An image that cannot be read has an `error` in its place. `layout` and `value_range` describe arrays. Raises
-        InvalidRequest, InvalidSamples, ModelNotFound, WrongTask.
+        An image that cannot be read has an `error` in its place. With `as_is` an image is not made like those that the
+        model learnt from; `layout` and `value_range` describe arrays. Raises InvalidRequest, InvalidSamples,
+        ModelNotFound, WrongTask.
         """
         chosen = self._store.get(model or self.settings.default_classifier, task="classify")
 
         def understand() -> Labelling:
             files = image_files(images, layout=layout, value_range=value_range)
-            return Labelling.of(files, chosen, top_k=top_k, limit_pixels=self.settings.image_limit_pixels)
+            limit = self.settings.image_limit_pixels
+            return Labelling.of(files, chosen, top_k=top_k, limit_pixels=limit, as_is=as_is)
 
         labelling = await asyncio.to_thread(understand)
         if not labelling.names:
@@ -91,6 +94,7 @@ class LocalModels:
         unit: int | None = None,
         label: int | None = None,
         square: int | None = None,
+        as_is: bool = False,
         layout: Layout | None = None,
         value_range: ValueRange | None = None,
     ) -> Explained:
@@ -98,7 +102,7 @@ class LocalModels:
 
         Raises InvalidRequest, InvalidSamples, UnreadableImage, ModelNotFound, WrongTask.
         """
-        inspection = self._inspection(model, method, layer, unit, label, square)
+        inspection = self._inspection(model, method, layer, unit, label, square, as_is)
         prepared = self._prepared(inspection, image, layout, value_range)
         arrays = await inspection.ask(self._engine, prepared)
         picture = draw_explanation(method, list(arrays.values()), prepared.pixels[0])
@@ -114,11 +118,12 @@ class LocalModels:
         unit: int | None = None,
         label: int | None = None,
         square: int | None = None,
+        as_is: bool = False,
         layout: Layout | None = None,
         value_range: ValueRange | None = None,
     ) -> ExplainedArrays:
         """The arrays behind `explain`'s picture, by name. Raises as it does."""
-        inspection = self._inspection(model, method, layer, unit, label, square)
+        inspection = self._inspection(model, method, layer, unit, label, square, as_is)
         prepared = self._prepared(inspection, image, layout, value_range)
         arrays = await inspection.ask(self._engine, prepared)
         named = {name: np.asarray(array) for name, array in arrays.items()}
@@ -199,9 +204,10 @@ class LocalModels:
         unit: int | None,
         label: int | None,
         square: int | None,
+        as_is: bool,  # noqa: FBT001 - one of seven
     ) -> Inspection:
         chosen = self._store.get(model or self.settings.default_classifier, task="classify")
-        return Inspection.of(chosen, method, layer=layer, unit=unit, label=label, square=square)
+        return Inspection.of(chosen, method, layer=layer, unit=unit, label=label, square=square, as_is=as_is)
 
     def _prepared(
         self, inspection: Inspection, image: Image | None, layout: Layout | None, value_range: ValueRange | None

@@ -13,6 +13,7 @@ from typing import Literal
 
 from service.batches import Array, array_of
 from service.errors import InvalidSamples
+from service.metrics.linear_algebra import one_thread
 from service.metrics.metric import Score, Side, interval_of
 from service.metrics.registry import build_metric
 
@@ -156,5 +157,6 @@ def _measured(
     metric = build_metric(name, options)
     if lack := metric.lacks(reference, generated):
         raise InvalidSamples(f"{name} needs {lack}.")
-    score = metric.measure(reference, generated, intervals=intervals, seed=seed)
+    with one_thread:
+        score = metric.measure(reference, generated, intervals=intervals, seed=seed)
     return replace(score, interval=interval_of(score, reference, generated))

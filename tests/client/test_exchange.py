@@ -214,6 +214,22 @@ def test_a_token_is_not_told_by_settings(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "a secret" not in repr(Settings())
 
 
+def test_a_query_names_what_was_asked_for_and_nothing_else() -> None:
+    reply = httpx.Response(200, content=b"png", headers={"x-model": "m", "x-model-version": "v"})
+    client, requests = answering(
+        reply, reply, httpx.Response(200, json={"model": "m", "version": "v", "predictions": []})
+    )
+    client.explain(b"image", label=0, as_is=True)
+    client.explain(method="filters", layer="conv1", unit=0)
+    with pytest.raises(ServiceError, match="is it a Chapterhouse"):
+        client.classify([b"image"], as_is=True)
+    assert [str(request.url.query, "ascii") for request in requests] == [
+        "method=saliency&label=0&as_is=true",
+        "method=filters&layer=conv1&unit=0",
+        "top_k=5&as_is=true",
+    ]
+
+
 def test_an_address_may_have_a_prefix() -> None:
     requests: list[httpx.Request] = []
 

@@ -88,6 +88,12 @@ def test_an_explanation_is_a_picture_or_arrays(place: Any, tmp_path: Path) -> No
     assert "<td>slopes</td><td>2×2</td>" in found._repr_html_()
 
 
+def test_the_first_label_can_be_asked_about_and_images_taken_as_they_are(place: Any) -> None:
+    assert int(place.explain_arrays(GREY, label=0, as_is=True)["label"]) == 0
+    assert place.classify(GREY, as_is=True).predictions == place.classify(GREY).predictions
+    assert place.explain(GREY, label=0, as_is=True).png == place.explain(GREY, label=0).png
+
+
 def test_samples_are_drawn_as_an_array_or_into_a_file(place: Any) -> None:
     drawn = place.generate("doodle", count=9, seed=5)
     assert (drawn.samples.shape, drawn.samples.dtype, len(drawn)) == ((9, 2, 2, 1), np.uint8, 9)
@@ -116,25 +122,26 @@ def test_a_series_goes_on(place: Any) -> None:
     assert len(columns.forecast[0]) == 1
 
 
-@pytest.mark.parametrize(
-    ("ask", "error", "words"),
-    [
-        (lambda place: place.classify([]), InvalidRequest, "There is no image to classify"),
-        (lambda place: place.classify(PNG, model="nobody"), ModelNotFound, "'nobody'"),
-        (lambda place: place.classify(PNG, model="doodle"), WrongTask, "doodle does generate"),
-        (lambda place: place.classify(PNG, top_k=0), InvalidRequest, "top_k"),
-        (lambda place: place.classify(GREY / 255), InvalidRequest, "value_range"),
-        (lambda place: place.classify(np.zeros(3)), InvalidSamples, r"shape \(3,\) is no image"),
-        (lambda place: place.explain(b""), UnreadableImage, "empty"),
-        (lambda place: place.explain(images(1, 2)), InvalidSamples, "One image is explained at a time, not 2"),
-        (lambda place: place.explain(PNG, layer="conv1"), InvalidRequest, "saliency does not ask for it"),
-        (lambda place: place.generate("echo"), WrongTask, "echo does classify"),
-        (lambda place: place.generate(count=0), InvalidRequest, "count: Input should be greater than or equal to 1"),
-        (lambda place: place.generate_into(io.BytesIO(), count=5000), InvalidRequest, "at most 1,024"),
-        (lambda place: place.forecast([1.0, float("nan"), 2.0], 5), InvalidSeries, "history"),
-        (lambda place: place.forecast(SERIES, 0), InvalidRequest, "horizon"),
-    ],
-)
-def test_refusals_are_the_services_own_errors(ask: Any, error: type[Exception], words: str, place: Any) -> None:
-    with pytest.raises(error, match=words):
-        ask(place)
+REFUSALS: list[tuple[Any, type[Exception], str]] = [
+    (lambda place: place.classify([]), InvalidRequest, "There is no image to classify"),
+    (lambda place: place.classify(PNG, model="nobody"), ModelNotFound, "'nobody'"),
+    (lambda place: place.classify(PNG, model="doodle"), WrongTask, "doodle does generate"),
+    (lambda place: place.classify(PNG, top_k=0), InvalidRequest, "top_k"),
+    (lambda place: place.classify(GREY / 255), InvalidRequest, "value_range"),
+    (lambda place: place.classify(np.zeros(3)), InvalidSamples, r"shape \(3,\) is no image"),
+    (lambda place: place.classify(np.zeros((2, 28, 28))), InvalidSamples, r"several are \(n, H, W, C\)"),
+    (lambda place: place.explain(b""), UnreadableImage, "empty"),
+    (lambda place: place.explain(images(1, 2)), InvalidSamples, "One image is explained at a time, not 2"),
+    (lambda place: place.explain(PNG, layer="conv1"), InvalidRequest, "saliency does not ask for it"),
+    (lambda place: place.generate("echo"), WrongTask, "echo does classify"),
+    (lambda place: place.generate(count=0), InvalidRequest, "count: Input should be greater than or equal to 1"),
+    (lambda place: place.generate_into(io.BytesIO(), count=5000), InvalidRequest, "at most 1,024"),
+    (lambda place: place.forecast([1.0, float("nan"), 2.0], 5), InvalidSeries, "history"),
+    (lambda place: place.forecast(SERIES, 0), InvalidRequest, "horizon"),
+]
+
+
+def test_refusals_are_the_services_own_errors(place: Any) -> None:
+    for ask, error, words in REFUSALS:
+        with pytest.raises(error, match=words):
+            ask(place)

@@ -9,6 +9,7 @@ from api.evaluating import asking, evaluating, state_over
 from doubles import CLASSIFIER, Echo, add_card, add_model
 from evaluation.packing import Pixels, digits, npz, pngs, zipped
 from serving import LENET5
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from service.errors import (
     InvalidRequest,
@@ -215,6 +216,7 @@ def test_images_of_any_size_and_colour_are_taken_where_the_extractor_takes_them(
         ({"features": "doodle"}, WrongTask, "doodle does generate"),
         ({"metrics": ["mmd"], "options": {"mmd": {"sigma": -1}}}, InvalidRequest, "options of mmd"),
         ({"metrics": ["fid"], "thresholds": "kid<=1"}, InvalidRequest, "kid is not among the metrics"),
+        ({"reference": Path("nowhere.zip")}, InvalidRequest, "nowhere.zip does not exist"),
         ({"seed": -1}, InvalidRequest, "seed: Input should be greater than or equal to 0"),
         ({"reference": MADE.astype(np.float32)}, InvalidRequest, "value_range: real numbers need it"),
     ],
@@ -241,9 +243,26 @@ def test_what_cannot_be_measured_is_said(local: Local, tmp_path: Path) -> None:
         broken.compute()
 
 
-def test_what_other_extractors_saw_is_not_merged(local: Local) -> None:
-    with pytest.raises(InvalidSamples, match="echo looks at the one's images, lenet5-none at the other's"):
-        Evaluation(local=local).merge(Evaluation(features="echo", local=local))
+def test_what_has_another_extractor_or_reference_is_not_merged(local: Local, real: Path) -> None:
+    for other, words in (
+        (Evaluation(features="echo", local=local), "echo looks at its images, lenet5-none at these"),
+        (Evaluation(real, local=local), f"compared with {real}, this one with images that came"),
+    ):
+        with pytest.raises(InvalidSamples, match=words):
+            Evaluation(local=local).merge(other)
+
+
+def test_a_folder_of_images_is_a_reference(local: Local, real: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name, data in pngs(REAL):
+        (folder / name).write_bytes(data)
+    reports = []
+    for reference in (folder, real):
+        evaluation = Evaluation(reference, ["fid"], local=local)
+        evaluation.update(MADE)
+        reports.append(evaluation.compute())
+    assert reports[0].metrics == reports[1].metrics
 
 
 def test_nothing_is_left_behind(local: Local) -> None:
@@ -260,10 +279,18 @@ def test_nothing_is_left_behind(local: Local) -> None:
     assert not forgotten.exists()
 
 
-def test_progress_is_told(local: Local) -> None:
+def test_progress_is_told_and_one_thread_does_the_linear_algebra_meanwhile(local: Local) -> None:
+    def tell(share: float) -> None:
+        told.append(share)
+        threads.update(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
+
     evaluation = Evaluation(REAL, ["fid"], local=local)
     evaluation.update(MADE)
     told: list[float] = []
-    evaluation.compute(on_progress=told.append)
+    threads: set[int] = set()
+    with threadpool_limits(2, user_api="blas"):
+        evaluation.compute(on_progress=tell)
+        assert {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"} == {2}
+    assert threads == {1}
     assert told == sorted(told)
     assert told[-1] > 0.5

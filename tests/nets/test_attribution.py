@@ -4,6 +4,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv_transpose2d
 
 from service.nets import attribution
+from service.nets.activations import Squash
 from service.nets.alexnet import AlexNet
 from service.nets.normalisation import ResponseNorm
 from service.nets.registry import build_net
@@ -156,3 +157,36 @@ def test_only_convolutions_have_filters() -> None:
     assert attribution.filters_of(net.get_submodule("C3"), "C3").shape == (16, 6, 5, 5)
     with pytest.raises(attribution.NotInThisNet, match="S2 is no convolution"):
         attribution.filters_of(net.get_submodule("S2"), "S2")
+
+
+def test_the_slope_of_a_pixel_is_the_steepest_of_its_channels_whatever_its_sign() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(3, 2, bias=False))
+    with torch.no_grad():
+        net.get_parameter("1.weight").copy_(torch.tensor([[1.0, -4.0, 2.0], [0.5, 0.25, 0.0]]))
+    slopes = attribution.saliency(net, torch.randn(2, 3, 1, 1), torch.tensor([0, 1]))
+    assert slopes.flatten().tolist() == [4.0, 0.5]
+
+
+def test_units_are_ordered_by_their_peaks_and_not_by_their_sums() -> None:
+    maps = torch.tensor([[[1.0, 1.0]], [[5.0, -9.0]], [[2.0, 2.0]], [[5.0, 0.0]]])
+    assert attribution.strongest_units(maps, 3).tolist() == [1, 3, 2]
+
+
+@pytest.mark.parametrize("unit", [Squash(), nn.Tanh()])
+def test_what_comes_back_to_a_unit_of_both_signs_passes_as_it_is(unit: nn.Module) -> None:
+    net = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), unit, nn.Conv2d(1, 1, 1, bias=False))
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.fill_(2.0)
+    x, signal = torch.tensor([[[[-3.0, 0.1, 3.0]]]]), torch.tensor([[[[1.0, -1.0, -2.0]]]])
+    back = attribution.send_back(net, x, net[2], lambda _: signal)
+    assert back.flatten().tolist() == [4.0, -4.0, -8.0]
+
+
+def test_a_unit_that_is_rectified_from_both_sides_is_rectified_on_the_way_back() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.ReLU6(), nn.Conv2d(1, 1, 1, bias=False))
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.fill_(1.0)
+    x, signal = torch.tensor([[[[-3.0, 1.0, 9.0]]]]), torch.tensor([[[[1.0, -1.0, 2.0]]]])
+    assert attribution.send_back(net, x, net[2], lambda _: signal).flatten().tolist() == [1.0, 0.0, 2.0]

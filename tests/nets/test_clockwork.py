@@ -129,3 +129,19 @@ def test_an_lstm_is_that_of_torch() -> None:
         weights["bias_hh_l0"].zero_()
     x = torch.randn(2, 9, 3)
     torch.testing.assert_close(ours.features(x), theirs(x)[0])
+
+
+def test_periods_that_are_left_out_are_the_papers_powers_of_two() -> None:
+    assert ClockworkRNN().hidden.periods == (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+@pytest.mark.parametrize("net", [ClockworkRNN(inputs=1, units=400, periods=(1, 2)), LSTM(inputs=1, units=200)])
+def test_weights_begin_with_the_papers_deviation(net: ClockworkRNN | LSTM) -> None:
+    assert net.hidden.recurrent.std().item() == pytest.approx(0.1, rel=0.05)
+    assert net.readout.weight.std().item() == pytest.approx(0.1, rel=0.2)
+
+
+def test_an_lstm_begins_by_keeping_what_it_has() -> None:
+    gates = LSTM(units=50).hidden.bias[0].view(4, 50)  # input, forget, output, cell
+    assert gates[1].tolist() == [5.0] * 50
+    assert gates[[0, 2, 3]].abs().max() < 1

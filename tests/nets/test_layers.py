@@ -63,3 +63,16 @@ def test_a_net_without_numbers_is_counted_as_one_with() -> None:
     assert layer_table(hollow, torch.empty(1, 1, 32, 32, device="meta")) == layer_table(
         Branches(), torch.zeros(1, 1, 32, 32)
     )
+
+
+def test_a_dilated_kernel_sees_what_it_spans() -> None:
+    net = nn.Sequential(
+        nn.Conv2d(1, 1, 3, dilation=2), nn.Conv2d(1, 1, 3, stride=2), nn.Conv2d(1, 1, (3, 2), dilation=3)
+    )
+    assert [row.receptive_field for row in layer_table(net, torch.zeros(1, 1, 40, 40))] == [5, 7, 19]
+
+
+def test_groups_multiply_less_and_a_transposed_convolution_as_often_as_it_has_inputs() -> None:
+    x = torch.zeros(1, 4, 6, 6)
+    assert layer_table(nn.Sequential(nn.Conv2d(4, 8, 3, groups=2, padding=1)), x)[0].macs == 8 * 2 * 9 * 36
+    assert layer_table(nn.Sequential(nn.ConvTranspose2d(4, 8, 4, 2, 1)), x)[0].macs == 4 * 8 * 16 * 36

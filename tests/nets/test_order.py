@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from service.nets.activations import Squash
 from service.nets.initialisation import initialise_kaiming, initialise_xavier, scaled
 from service.nets.normalisation import ResponseNorm
 from service.nets.registry import build_net
@@ -15,6 +16,8 @@ SMALL: dict[str, tuple[dict[str, Any], int]] = {
     "alexnet-owt": ({"size": 63, "dense": (8, 8)}, 63),
     "googlenet": ({"width": 0.125, "size": 64, "auxiliary": True}, 64),
     "googlenet-bn": ({"auxiliary": True}, 64),
+    "lenet5": ({"channels": 3}, 32),
+    "mlp": ({"inputs": 3 * 8 * 8}, 8),
     "mobilenet": ({"width": 0.25}, 32),
     "nin": ({"width": 0.125}, 32),
     "vgg": ({"configuration": "A", "size": 32, "width": 0.125, "dense": (8, 8)}, 32),
@@ -50,6 +53,8 @@ ORDERS = {
     "activation pool5 fc6 activation dropout fc7 activation dropout fc8",
     "alexnet-owt": "conv1 activation pool1 conv2 activation pool2 conv3 activation conv4 activation conv5 activation "
     "pool5 dropout fc6 activation dropout fc7 activation fc8",
+    "lenet5": "C1 squash S2 squash C3 squash S4 squash C5 squash F6 squash output",
+    "mlp": "body.dense1 body.squash1 body.dense2 body.squash2 output",
     "vgg": "body.conv1_1 body.relu1_1 body.pool1 body.conv2_1 body.relu2_1 body.pool2 "
     "body.conv3_1 body.relu3_1 body.conv3_2 body.relu3_2 body.pool3 "
     "body.conv4_1 body.relu4_1 body.conv4_2 body.relu4_2 body.pool4 "
@@ -99,10 +104,11 @@ def test_an_auxiliary_classifier_is_rectified_before_it_drops_out() -> None:
     assert main.shape == first.shape
 
 
-def test_what_is_called_a_relu_is_one() -> None:
+def test_what_is_called_a_unit_of_a_kind_is_one() -> None:
     for name in SMALL:
-        rectifying = {type(layer) for path, layer in on_meta(name).named_modules() if "relu" in path.split(".")[-1]}
-        assert rectifying <= {nn.ReLU}, name
+        for path, layer in on_meta(name).named_modules():
+            last = path.rpartition(".")[2].rstrip("0123456789_")
+            assert type(layer) is {"relu": nn.ReLU, "squash": Squash}.get(last, type(layer)), path
 
 
 @pytest.mark.parametrize("name", ["alexnet", "alexnet-owt", "googlenet", "googlenet-bn", "nin", "vgg", "zfnet"])
@@ -189,3 +195,29 @@ def test_weights_are_drawn_from_the_laws_that_he_and_glorot_give() -> None:
 
 def test_a_width_rounds_to_the_nearest_number_of_maps() -> None:
     assert [scaled(maps, 0.25) for maps in (1, 6, 7, 9, 10, 14)] == [1, 2, 2, 2, 2, 4]
+
+
+@pytest.mark.parametrize("name", ["lenet5", "mlp"])
+def test_lecuns_nets_begin_within_his_bounds_biases_too(name: str) -> None:
+    net = build_net(name, {} if name == "lenet5" else {"hidden": (300, 100)})
+    layers = [layer for layer in net.modules() if isinstance(layer, (nn.Conv2d, nn.Linear))]
+    assert len(layers) == 3
+    for layer in layers:
+        bound = 2.4 / layer.weight[0].numel()  # of its fan-in
+        assert layer.bias is not None
+        for drawn in (layer.weight, layer.bias):
+            assert 0.5 * bound < drawn.abs().max().item() <= bound
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("dcgan32-autoencoder", {}),
+        ("dcgan32-discriminator", {}),
+        ("dcgan32-minibatch-discriminator", {"width": 8, "kernels": 4}),
+    ],
+)
+def test_what_looks_at_images_leaks_a_fifth_of_what_is_below_nothing(name: str, options: dict[str, Any]) -> None:
+    leaks = [layer.negative_slope for layer in build_net(name, options).modules() if isinstance(layer, nn.LeakyReLU)]
+    assert set(leaks) == {0.2}
+    assert len(leaks) == (5 if name == "dcgan32-autoencoder" else 3)

@@ -75,3 +75,13 @@ def test_in_single_precision_the_states_are_nearly_those_in_double(rows: int, le
 def test_multiplications_are_those_of_what_each_unit_hears(connections: int | None, heard: int) -> None:
     reservoir = Reservoir(inputs=2, units=20, connections=connections)
     assert count_macs(reservoir, torch.zeros(1, 7, 2, dtype=torch.float64)) == 7 * 20 * (heard + 3)
+
+
+def test_biases_and_inputs_are_even_between_their_scalings() -> None:
+    weights = dense(Reservoir(inputs=2, units=500, bias_scaling=0.2, input_scaling=3.0, seed=1))[:, 500:]
+    for column, scaling in ((0, 0.2), (1, 3.0), (2, 3.0)):
+        drawn = weights[:, column] / scaling
+        assert drawn.abs().max().item() == pytest.approx(1, abs=0.02)
+        assert drawn.mean().item() == pytest.approx(0, abs=0.1)
+        assert drawn.std().item() == pytest.approx(3**-0.5, rel=0.05)
+    assert abs(torch.corrcoef(weights.T)[0, 1].item()) < 0.1

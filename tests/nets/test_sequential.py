@@ -30,3 +30,9 @@ def test_both_classifiers_read_pixels_too() -> None:
     x = torch.rand(2, 1, 4, 4)
     assert EchoStateClassifier(view="pixels", inputs=1, steps=16, units=10, kept=2)(x).shape == (2, 10)
     assert ClockworkClassifier(view="pixels", inputs=1, units=8)(x).shape == (2, 10)
+
+
+def test_a_clockwork_classifier_looks_at_what_its_modules_end_with() -> None:
+    net = ClockworkClassifier(units=8)
+    x = torch.rand(2, 1, 28, 28)
+    torch.testing.assert_close(net.features(x), net.hidden(as_sequence(x, "rows"))[:, -1])
