@@ -53,7 +53,8 @@ def bytes_behind_pixels(image: ImageFile, data: bytes) -> int:
     """Bytes behind the pixels of a BMP or a PNM that Pillow has opened and not yet read."""
     if image.format not in ("PPM", "BMP") or len(image.tile) != 1:
         return 0
-    codec, _, start, arguments = image.tile[0]
+    codec, _, start, given = image.tile[0]
+    arguments: Any = given
     if codec == "ppm_plain":
         return _behind_words(image, data, start)
     if codec not in ("raw", "ppm"):
