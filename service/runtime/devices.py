@@ -1,6 +1,5 @@
 """One device and the thread that feeds it: weights onto it, batches through it."""
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,6 +9,7 @@ from torch import nn
 
 from service.errors import ConfigurationError, UntrustedWeights
 from service.files import file_sha256
+from service.machine import cores
 from service.nets.folding import fold
 from service.nets.registry import open_net
 from service.runtime.arithmetic import compute_exactly
@@ -41,7 +41,7 @@ class Device:
             raise ConfigurationError(f"There is no device {name!r}: {error}") from error
         self.name = name
         self.thread = ThreadPoolExecutor(1, thread_name_prefix=f"device-{name}")
-        self.thread.submit(torch.set_num_threads, threads or os.cpu_count() or 1).result()
+        self.thread.submit(torch.set_num_threads, threads or cores()).result()
         compute_exactly()
 
     def place(self, model: Model) -> nn.Module:
