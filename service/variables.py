@@ -26,8 +26,10 @@ def doubts(environment: Mapping[str, str], settings: Collection[str]) -> Iterato
             f"{links[0]}{others} are Kubernetes' words about a Service of that name, no settings, and are passed over;"
             " `enableServiceLinks: false` in the pod keeps them away."
         )
-    known = [f"{PREFIX}{name.upper()}" for name in settings]
+    known = [name.upper() for name in settings]
     for name in ours:
-        if name not in links and name.upper() not in known:
-            nearest = get_close_matches(name.upper(), known, 1)
-            yield f"{name} is no setting and is passed over{f'; did you mean {nearest[0]}?' if nearest else '.'}"
+        word = name.upper().removeprefix(PREFIX)
+        if name not in links and word not in known:
+            nearest = get_close_matches(word, known, 1)
+            meant = f"; did you mean {PREFIX}{nearest[0]}?" if nearest else "."
+            yield f"{name} is no setting and is passed over{meant}"
