@@ -21,10 +21,10 @@ def doubts(environment: Mapping[str, str], settings: Collection[str]) -> Iterato
     ours = {name: value for name, value in sorted(environment.items()) if name.upper().startswith(PREFIX)}
     links = [name for name, value in ours.items() if _OF_KUBERNETES.fullmatch(name) or is_service_link(value)]
     if links:
-        others = f" and {len(links) - 1} more variables" if len(links) > 1 else ""
+        others = f" ({len(links) - 1} more like it)" if len(links) > 1 else ""
         yield (
-            f"{links[0]}{others} are Kubernetes' words about a Service of that name, no settings, and are passed over;"
-            " `enableServiceLinks: false` in the pod keeps them away."
+            f"{links[0]}{others} is what Kubernetes says of a Service, no setting, and is passed over;"
+            " `enableServiceLinks: false` in the pod keeps it away."
         )
     known = [name.upper() for name in settings]
     for name in ours:

@@ -206,6 +206,8 @@ def _deep(image: Image.Image, bits: int) -> Picture:
 @contextmanager
 def _opened(data: bytes, limit_pixels: int) -> Iterator[ImageFile]:
     """An image file that Pillow reads. Raises UnreadableImage for all that Pillow raises, also while it is read."""
+    if Image.MAX_IMAGE_PIXELS is not None and limit_pixels > Image.MAX_IMAGE_PIXELS:
+        Image.MAX_IMAGE_PIXELS = limit_pixels  # Pillow's own limit, which is all of the process's, gives way to ours
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the limit below is ours, and stricter than Pillow's warning

@@ -375,3 +375,12 @@ def test_of_an_odd_gap_a_frame_of_black_is_the_wider_one_below_and_to_the_right(
     found = conform(np.full((4, 4, 1), 9, np.uint8), size=(7, 9), channels=1, shorter=4)
     rows, columns = (np.nonzero(found[:, :, 0].any(axis=axis))[0].tolist() for axis in (1, 0))
     assert (rows, columns) == ([1, 2, 3, 4], [2, 3, 4, 5])
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PPM", "BMP", "TIFF"])
+def test_a_limit_beyond_pillows_own_counts(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)  # as if Pillow's were as small as these images
+    data = saved(Image.fromarray(np.tile(GREY[:, :, 0], (2, 2))), kind)
+    assert decode(data, limit_pixels=1000).shape[:2] == (12, 10)
+    with pytest.raises(UnreadableImage, match="The image is 10×12; at most 119 pixels are decoded"):
+        decode(data, limit_pixels=119)
