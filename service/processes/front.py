@@ -19,6 +19,10 @@ from service.store import ModelStore
 
 log = logging.getLogger(__name__)
 
+FAREWELL_S = 1.0
+"""How long connections that ask nothing stay open when the service ends: whoever asks meanwhile is answered."""
+LOOK_S = 0.02
+
 
 class Server(uvicorn.Server):
     """Uvicorn, told to stop by the drain and not by signals of its own."""
@@ -27,6 +31,20 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave signals alone."""
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, and answer what still comes on those that are open before they are closed.
+
+        By now every answer says that it is the last of its connection. Who asks nothing for so long will see that the
+        connection is closed before it asks again.
+        """
+        for listening in (*self.servers, *(sockets or ())):
+            listening.close()
+        farewell_s = min(FAREWELL_S, (self.config.timeout_graceful_shutdown or 0) / 2)
+        for _ in range(round(farewell_s / LOOK_S)):
+            if self.server_state.connections:
+                await asyncio.sleep(LOOK_S)
+        await super().shutdown(sockets)
 
 
 async def run_front(
@@ -38,7 +56,7 @@ async def run_front(
     metrics_dir: Path,
     parent_pipe: int,
 ) -> None:
-    """Serve until SIGTERM, then refuse new work, finish what is open, and return."""
+    """Serve until the supervisor ends it, then refuse new work, finish what is open, and return."""
     watch_parent(parent_pipe)
     store = ModelStore.of(settings)
     engines = EnginePool(sockets)

@@ -17,7 +17,7 @@ from pathlib import Path
 from service.errors import ConfigurationError, DatabaseUnavailable, ModelNotFound, ServiceError, WrongTask
 from service.evaluation.queue.database import Database
 from service.evaluation.queue.migrations import migrate
-from service.processes.lifeline import EXIT_CONFIGURATION
+from service.processes.lifeline import END, EXIT_CONFIGURATION
 from service.runtime.calls import LoadedModel
 from service.runtime.link import ConnectionLost, Link
 from service.runtime.listener import Listener
@@ -51,7 +51,7 @@ class Child:
         """Ask it to finish and go."""
         self.ending = True
         if self.process is not None and self.process.returncode is None:
-            self.process.terminate()
+            self.process.send_signal(END)
 
 
 def bind(settings: Settings) -> socket.socket:

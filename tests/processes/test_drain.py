@@ -1,0 +1,71 @@
+"""However a service is told to end, every client on an open connection is answered before that is closed."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from serving import Service
+from waiting import PATIENCE_S
+
+from service.imaging import encode_png
+
+PICTURE = encode_png(np.random.default_rng(0).integers(0, 256, (28, 28, 1), np.uint8))
+REQUEST = b"POST /classify HTTP/1.1\r\nHost: here\r\nContent-Type: image/png\r\nContent-Length: %d\r\n\r\n%s" % (
+    len(PICTURE),
+    PICTURE,
+)
+CLIENTS = 16
+PAUSES_S = (0.0, 0.01, 0.1, 0.4)
+"""How long clients think between two requests, by turns."""
+
+
+async def ask_until_told_to_go(port: int, pause_s: float, ready: asyncio.Barrier) -> str:
+    """One client on one connection: how its last request was answered, or what became of the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    with contextlib.closing(writer):
+        for asked in range(1_000_000):
+            if asked == 10:
+                await ready.wait()
+            try:
+                writer.write(REQUEST)
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+                await reader.readexactly(length)
+            except (ConnectionError, asyncio.IncompleteReadError) as error:
+                return type(error).__name__
+            if b"\r\nconnection: close\r\n" in head.lower():
+                return head.split()[1].decode()
+            assert head.startswith(b"HTTP/1.1 200"), head
+            await asyncio.sleep(pause_s)
+    raise AssertionError("it was never told to go")
+
+
+async def ends_of_clients(service: Service, number: int) -> Counter[str]:
+    """How each client ended while all processes of the service were sent a signal."""
+    port = int(service.url.rpartition(":")[2])
+    ready = asyncio.Barrier(CLIENTS + 1)
+    asking = [
+        asyncio.create_task(ask_until_told_to_go(port, PAUSES_S[place % len(PAUSES_S)], ready))
+        for place in range(CLIENTS)
+    ]
+    await ready.wait()
+    os.killpg(service.process.pid, number)
+    async with asyncio.timeout(PATIENCE_S):
+        return Counter(await asyncio.gather(*asking))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM to all, as systemd does", "Ctrl-C"])
+async def test_no_client_on_an_open_connection_goes_without_an_answer(tmp_path: Path, number: int) -> None:
+    with Service(tmp_path, FRONTS=2) as service:
+        service.wait_until_ready()
+        ended = await ends_of_clients(service, number)
+        assert set(ended) <= {"200", "503"}, ended
+        assert service.exit_status() == 0
+        assert "Traceback" not in service.log
+        assert "starting it again" not in service.log
