@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidatorFunctionWrapHandler, WithJsonSchema, WrapValidator
 
 from service.notebooks import Row, Shown
 from service.problem import Problem
@@ -200,8 +201,14 @@ class RecordingReply(BaseModel):
     samples: list[list[Point]] = Field(description="At each of them the points of the same latents.")
 
 
+def _array_or(value: Any, read_list: ValidatorFunctionWrapHandler) -> Any:
+    """An array as it is: that is what a long list of a body has become."""
+    return value if isinstance(value, np.ndarray) else read_list(value)
+
+
 Table = Annotated[
     list[Any],
+    WrapValidator(_array_or),
     WithJsonSchema(
         {"type": "array", "items": {"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}]}}
     ),

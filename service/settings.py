@@ -80,7 +80,17 @@ class Settings(BaseSettings):
         4096 * MEBIBYTE, ge=1, description="Disk that reports may take; beyond it the oldest are removed."
     )
     reports_keep_days: float = Field(90.0, ge=0, description="Days for which a report is kept; 0 keeps it for ever.")
-    image_limit_pixels: int = Field(64 * MEBIBYTE, ge=1, description="Largest image, in pixels, that is decoded.")
+    image_limit_pixels: int = Field(
+        64 * MEBIBYTE, ge=1, description="Largest image of a set of samples, in pixels, that is decoded."
+    )
+    request_limit_pixels: int = Field(
+        16 * MEBIBYTE,
+        ge=1,
+        description="Pixels of all images of one `/classify` or `/explain` that are decoded, together.",
+    )
+    readers: int = Field(
+        1, ge=1, le=64, description="Processes of a front that read large images and bodies beside its event loop."
+    )
     generate_limit: int = Field(100_000, ge=1, description="Most images of one `/generate`.")
     forecast_limit: int = Field(100_000, ge=1, description="Most values, steps times channels, of one `/forecast`.")
     drain_delay_s: float = Field(

@@ -45,7 +45,7 @@ def test_every_package_has_a_layer() -> None:
 
 def test_the_processes_are_the_roles_and_what_starts_them() -> None:
     named = {cells[0].strip("`"): cells[3].strip("`") for cells in table_below("Processes")}
-    assert named.keys() == {"supervisor", *ROLES}
+    assert named.keys() == {"supervisor", *ROLES, "reader"}, "a front starts its own readers"
     assert all(path == f"service/processes/{role}.py" for role, path in named.items())
 
 

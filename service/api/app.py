@@ -54,7 +54,7 @@ def create_app(state: State) -> Application:
     )
     app.state.shared = state
     app.gate = Gate(state.settings, state.instruments)
-    app.gate.hot_paths["POST", "/classify"] = ClassifyPath(state.settings, state.store, state.engines)
+    app.gate.hot_paths["POST", "/classify"] = ClassifyPath(state)
     install_handlers(app)
     for router in ROUTERS:
         app.include_router(router)

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import orjson
 from fastapi import Request, Response
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -82,10 +81,7 @@ def reading_json(handler: Handler) -> Handler:
             raise InvalidRequest("The body is empty; send a JSON object.")
         if kind != "application/json":
             raise UnsupportedMediaType(f"{kind or 'A body without a type'} is not read here; send application/json.")
-        try:
-            document = orjson.loads(data)
-        except orjson.JSONDecodeError as error:
-            raise InvalidRequest(f"The body is not JSON: {error}.") from error
+        document = await state_of(request).readers.document(data)
         return await handler(JSONRequest(request, data, document))
 
     return handle

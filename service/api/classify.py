@@ -17,6 +17,7 @@ from service.api.negotiation import JSON, choose
 from service.api.openapi import BINARY, OF_MODEL, refusals
 from service.api.queries import read_query
 from service.api.routes import Endpoint
+from service.api.state import State
 from service.errors import (
     BodyTooLarge,
     EngineUnavailable,
@@ -28,10 +29,8 @@ from service.errors import (
     WrongTask,
 )
 from service.operations.classify import TOP_K_DEFAULT, TOP_K_LIMIT, Labelling, check_top_k
-from service.runtime.calls import EngineClient
 from service.schemas import Classification
-from service.settings import Settings
-from service.store import Model, ModelStore
+from service.store import Model
 
 router = APIRouter(tags=["models"], route_class=Endpoint)
 
@@ -129,10 +128,11 @@ class Picture(io.BytesIO):
 class ClassifyPath:
     """The hot path of `/classify`."""
 
-    def __init__(self, settings: Settings, store: ModelStore, engine: EngineClient) -> None:
-        self._settings = settings
-        self._store = store
-        self._engine = engine
+    def __init__(self, state: State) -> None:
+        self._settings = state.settings
+        self._store = state.store
+        self._engine = state.engines
+        self._readers = state.readers
 
     async def __call__(self, exchange: Exchange) -> Response:
         """Answer one request. Raises ServiceError."""
@@ -155,19 +155,18 @@ class ClassifyPath:
         """The request that a body makes, raw or as a form. Raises ServiceError."""
         content_type = exchange.headers.get(b"content-type", b"")
         kind = content_type.partition(b";")[0].strip().lower()
-        limit_pixels = self._settings.image_limit_pixels
         if kind in IMAGE_BODY_TYPES:
             model = self._find(asked)
-            data = await self._read(exchange)
-            return Labelling.of_one(data, model, top_k=asked.top_k, limit_pixels=limit_pixels, as_is=asked.as_is)
+            image = await self._readers.image(await self._read(exchange), model.input, as_is=asked.as_is)
+            return Labelling(model, asked.top_k, [None], [image])
         if kind == b"multipart/form-data":
             self._find(asked)  # what cannot be answered need not be read
             pictures, sent = await self._read_form(exchange, content_type)
             asked = Asked.of({**fields, **_beside(fields, sent)})
-            images = ((picture.name, picture.getvalue()) for picture in pictures)
-            return Labelling.of(
-                images, self._find(asked), top_k=asked.top_k, limit_pixels=limit_pixels, as_is=asked.as_is
-            )
+            model = self._find(asked)
+            files = (picture.getvalue() for picture in pictures)
+            images = await self._readers.images(files, model.input, as_is=asked.as_is)
+            return Labelling(model, asked.top_k, [picture.name for picture in pictures], images)
         raise UnsupportedMediaType(
             f"{kind.decode('latin-1')} is not read here; send an image (image/png, image/jpeg, …) "
             "or a form (multipart/form-data) of images."

@@ -26,6 +26,7 @@ from service.errors import (
 from service.imaging import encode_png
 from service.operations.explain import LARGEST, Inspection
 from service.schemas import Explanation
+from service.tasks.classify import Prepared
 from service.tasks.explain import Method
 
 router = APIRouter(tags=["models"], route_class=Endpoint)
@@ -92,7 +93,7 @@ async def explain(
     """
     chosen = state.store.get(model or state.settings.default_classifier, task="classify")
     inspection = Inspection.of(chosen, method, layer=layer, unit=unit, label=label, square=square, as_is=as_is)
-    image = inspection.prepare(await _read(request, state), limit_pixels=state.settings.image_limit_pixels)
+    image = await _image(request, state, inspection)
     with Watch(request.receive):
         arrays = await inspection.ask(state.engines, image, deadline=deadline.at, request_id=request.state.request_id)
     headers = headers_of(chosen)
@@ -101,6 +102,14 @@ async def explain(
         return Response(picture, media_type=PNG, headers=headers)
     content = orjson.dumps(inspection.document(arrays, image), option=orjson.OPT_SERIALIZE_NUMPY)
     return Response(content, media_type=JSON, headers=headers)
+
+
+async def _image(request: Request, state: State, inspection: Inspection) -> Prepared:
+    """The image that is asked about, or black where the method needs none. Raises UnreadableImage, Overloaded."""
+    data = await _read(request, state)
+    if not data:
+        return inspection.prepare(data, limit_pixels=state.readers.limit_pixels)
+    return await state.readers.image(data, inspection.model.input, as_is=inspection.as_is)
 
 
 async def _read(request: Request, state: State) -> bytes:

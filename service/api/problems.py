@@ -13,6 +13,8 @@ from service.errors import InvalidRequest, ServiceError
 
 log = logging.getLogger(__name__)
 
+FAULTS_SHOWN = 20
+"""Of all that is wrong with a request; its sender needs no more to mend it."""
 PROBLEM_TYPE = "application/problem+json"
 
 
@@ -23,15 +25,18 @@ def problem_response(error: ServiceError) -> Response:
 
 
 def validation_problem(errors: list[dict[str, Any]]) -> InvalidRequest:
-    """What pydantic found, as one error that names every field."""
+    """What pydantic found, as one error that names the fields."""
+    shown, further = errors[:FAULTS_SHOWN], len(errors) - FAULTS_SHOWN
     named = [
         {
             "field": ".".join(str(part) for part in error["loc"] if part not in ("body", "query")),
             "message": error["msg"],
         }
-        for error in errors
+        for error in shown
     ]
     sentence = "; ".join(f"{entry['field'] or 'body'}: {entry['message']}" for entry in named)
+    if further > 0:
+        sentence += f"; and {further:,} more"
     return InvalidRequest(sentence, errors=named)
 
 

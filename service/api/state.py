@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from fastapi import Depends, Request
 
+from service.api.readers import Readers
 from service.evaluation.figures.files import FigureFiles
 from service.evaluation.pipeline import Bench
 from service.evaluation.queue.jobs import Jobs
@@ -31,6 +32,7 @@ class State:
     uploads: Uploads
     references: References
     figure_files: FigureFiles
+    readers: Readers
     metrics_dir: Path | None = None
 
     @classmethod
@@ -54,6 +56,7 @@ class State:
             Uploads(settings.state),
             References.of(settings),
             FigureFiles(settings.state),
+            Readers(settings),
             metrics_dir,
         )
 

@@ -2,7 +2,7 @@
 
 from service.imaging.ink import as_light_ink
 from service.imaging.pixels import Filter, Pixels, conform, encode_png, tile
-from service.imaging.reading import DECODER, FRAMES, MEDIA_TYPES, Picture, decode, read_picture
+from service.imaging.reading import DECODER, FRAMES, MEDIA_TYPES, Picture, claimed_pixels, decode, read_picture
 
 __all__ = [
     "DECODER",
@@ -12,6 +12,7 @@ __all__ = [
     "Picture",
     "Pixels",
     "as_light_ink",
+    "claimed_pixels",
     "conform",
     "decode",
     "encode_png",

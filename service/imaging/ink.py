@@ -5,7 +5,7 @@ ink's box is scaled to 20×20 with its proportions kept, and its centre of mass 
 ink is found first, on paper of any colour, lit unevenly, or transparent.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,10 @@ STRONGEST = 99.0
 """Percentile of the ink that becomes white."""
 RIM = 0.04
 """Share of the side that counts as the border, where the paper is seen; at least one pixel."""
+REACH = 384
+"""Pixels of the longer side up to which every pixel is looked at."""
+MARGIN = 0.3
+"""Paper that is kept around the ink of a larger picture, in shares of the ink's longer side."""
 FITS = 3
 """How often the paper is fitted to what is not ink."""
 
@@ -56,9 +60,9 @@ def as_light_ink(picture: Picture, side: int) -> Drawn | None:
 
     None for one that has this form already, which nothing is done to, and for one in which no ink is found.
     """
-    grey, notes = _on_paper(picture)
     if picture.opacity is None and _is_in_form(picture.pixels, side):
         return None
+    grey, notes = _on_paper(_within_reach(picture))
     residual = grey - _paper(grey)
     if np.abs(residual).max() < FAINTEST:
         return None
@@ -77,6 +81,42 @@ def as_light_ink(picture: Picture, side: int) -> Drawn | None:
     if not notes:
         notes.append(UNEVEN)
     return Drawn(placed, tuple(notes))
+
+
+def _within_reach(picture: Picture) -> Picture:
+    """A picture too large to look at each of its pixels: cropped to its ink and some paper, then reduced if it must be.
+
+    Cropped first, so that a small character in a large frame keeps its pixels.
+    """
+    longest = max(picture.pixels.shape[:2])
+    if longest <= REACH:
+        return picture
+    factor = -(-longest // REACH)
+    coarse = _reduced(picture, factor)
+    grey, _ = _on_paper(coarse)
+    residual = np.abs(grey - _paper(grey))
+    on = residual > max(FAINTEST / 2, SOLID * residual.max())
+    if not on.any():
+        return coarse
+    top, bottom, left, right = (factor * edge for edge in _box(on))
+    margin = 2 * factor + round(MARGIN * max(bottom - top, right - left))
+    part = slice(max(0, top - margin), bottom + margin), slice(max(0, left - margin), right + margin)
+    opacity = None if picture.opacity is None else picture.opacity[part]
+    cropped = replace(picture, pixels=picture.pixels[part], opacity=opacity)
+    return _reduced(cropped, -(-max(cropped.pixels.shape[:2]) // REACH))
+
+
+def _reduced(picture: Picture, factor: int) -> Picture:
+    """Each square of so many pixels as its mean; over black, so that what is transparent weighs nothing."""
+    if factor == 1:
+        return picture
+
+    def reduced(pixels: Pixels) -> Pixels:
+        return np.asarray(Image.fromarray(pixels).reduce(factor))
+
+    grey = picture.pixels.shape[2] == 1
+    pixels = reduced(picture.pixels[:, :, 0])[:, :, None] if grey else reduced(picture.pixels)
+    return replace(picture, pixels=pixels, opacity=None if picture.opacity is None else reduced(picture.opacity))
 
 
 def _on_paper(picture: Picture) -> tuple[Grey, list[str]]:
@@ -110,22 +150,39 @@ def _is_in_form(pixels: Pixels, side: int) -> bool:
 def _paper(grey: Grey) -> Grey:
     """The shade of the paper everywhere (H, W): a plane through the border, and then through all that is near it."""
     height, width = grey.shape
-    y, x = np.mgrid[0:height, 0:width]
-    y, x = y / max(height - 1, 1) - 0.5, x / max(width - 1, 1) - 0.5
+    y, x = (np.arange(n) / max(n - 1, 1) - 0.5 for n in (height, width))
     rim = max(1, round(RIM * min(height, width)))
     chosen = np.ones(grey.shape, bool)
     chosen[rim:-rim, rim:-rim] = False
     middle = float(np.median(grey[chosen]))
     chosen &= np.abs(grey - middle) <= max(FAINTEST, 3 * float(np.median(np.abs(grey[chosen] - middle))))
-    design = np.stack([np.ones(grey.size), x.ravel(), y.ravel()], axis=1)
     paper = np.full(grey.shape, middle)
     for _ in range(FITS):
-        plane, *_rest = np.linalg.lstsq(design[chosen.ravel()], grey[chosen], rcond=None)
-        paper = (design @ plane).reshape(grey.shape)
+        paper = _plane(grey, chosen, x, y)
         chosen = np.abs(grey - paper) < FAINTEST
         if not chosen.any():
             break
     return paper
+
+
+def _plane(grey: Grey, chosen: NDArray[np.bool_], x: Grey, y: Grey) -> Grey:
+    """The plane (H, W) through the chosen pixels that is nearest to them in squares, x and y being the coordinates.
+
+    By the normal equations, of whose sums each is one pass over the picture; in coordinates within half of the middle
+    they are well conditioned.
+    """
+    weights, values = chosen.astype(np.float64), np.where(chosen, grey, 0.0)
+    of_rows, of_columns = weights.sum(axis=1), weights.sum(axis=0)
+    xy = y @ weights @ x
+    gram = [
+        [of_rows.sum(), of_columns @ x, of_rows @ y],
+        [of_columns @ x, of_columns @ x**2, xy],
+        [of_rows @ y, xy, of_rows @ y**2],
+    ]
+    sums = [values.sum(), values.sum(axis=0) @ x, values.sum(axis=1) @ y]
+    (level, across, down), *_ = np.linalg.lstsq(np.array(gram), np.array(sums), rcond=None)
+    plane: Grey = level + across * x[None, :] + down * y[:, None]
+    return plane
 
 
 def _mass(residual: Grey) -> float:

@@ -66,6 +66,14 @@ def layout_of(data: bytes) -> Layout:
     return Layout(width, height, depth, colour, frozenset(names), size - at)
 
 
+def claimed_pixels(data: bytes) -> int | None:
+    """Width times height as the header says; None where the file is shorter than one."""
+    if len(data) < len(SIGNATURE) + 8 + _HEADER_BYTES:
+        return None
+    width, height, *_ = _header_at(data, len(SIGNATURE) + 8)
+    return int(width * height)
+
+
 def _word(name: bytes) -> str:
     return name.decode("ascii", "backslashreplace")
 

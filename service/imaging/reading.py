@@ -7,6 +7,7 @@ measurement behind the choice.
 
 import io
 import struct
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -119,6 +120,23 @@ def read_picture(data: bytes, *, limit_pixels: int) -> Picture:
     if data.startswith(jpeg.START):
         return _read_jpeg(data, limit_pixels)
     return _read_any(data, limit_pixels, behind=rest_bytes(data))
+
+
+def claimed_pixels(data: bytes) -> int | None:
+    """How many pixels an image file says it has, without decoding any; None where it says nothing that is understood.
+
+    What it says is not checked: only `read_picture` knows whether the file is whole.
+    """
+    if data.startswith(png.SIGNATURE):
+        return png.claimed_pixels(data)
+    if data.startswith(jpeg.START):
+        layout = jpeg.layout_of(data)
+        return None if layout is None else layout.width * layout.height
+    try:
+        with _opened(data, sys.maxsize) as image:
+            return image.width * image.height
+    except UnreadableImage:
+        return None
 
 
 def _refuse_large(width: int, height: int, limit_pixels: int) -> None:

@@ -89,7 +89,7 @@ class Question(NamedTuple):
         inputs = np.zeros((steps, 0)) if request.inputs is None else read_table("inputs", request.inputs)
         if len(inputs) != steps:
             raise InvalidSeries.of_field("inputs", f"{steps} steps are needed, history and horizon, not {len(inputs)}.")
-        flat = not isinstance(request.history[0], list)
+        flat = not isinstance(request.history[0], list | np.ndarray)
         history = task.prepare(values, inputs, model.series)
         return cls(model, task, history, request.horizon, request.level, flat)
 

@@ -88,6 +88,7 @@ async def run_front(
     freeze_garbage()
     with socket.socket(fileno=listen_fd) as listening:
         await server.serve([listening])
+    await state.readers.stop()
     await engines.stop()
     await supervisor.stop()
 

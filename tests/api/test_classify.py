@@ -133,7 +133,7 @@ def enormous_png() -> bytes:
         ("", "image/png", picture(1)[:-20], 422, "The PNG is damaged"),
         ("", "image/png", b"\x89PNG\r\n\x1a\n", 422, ""),
         ("", "image/png", b"GIF89a", 422, ""),
-        ("", "image/png", enormous_png(), 422, "The image is 20000×20000; at most 67,108,864 pixels"),
+        ("", "image/png", enormous_png(), 422, "The image is 20000×20000; at most 16,777,216 pixels"),
         ("", "text/plain", b"seven", 415, "text/plain is not read here"),
         ("", "application/json", b"{}", 415, "application/json is not read here"),
         ("", "multipart/mixed; boundary=x", b"--x--", 415, "multipart/mixed is not read here"),

@@ -5,11 +5,13 @@ from xml.etree import ElementTree as ET
 
 import httpx
 import numpy as np
+import orjson
 import pytest
 from api.asking import assert_problem, connect
 from doubles import FORECASTER, FakeEngine, add_forecaster, add_model
 
 from service.api.gate import Application
+from service.api.readers import QUICK_DOCUMENT_BYTES
 from service.datasets.mackey_glass import mackey_glass
 from service.errors import Overloaded
 from service.nets.clockwork import ClockworkRNN
@@ -198,3 +200,14 @@ async def test_what_the_engine_meets_is_answered(make_app: MakeApp, models_dir: 
         reply = await client.post("/forecast", json={"model": "murmur", "history": HISTORY, "horizon": 3})
     assert_problem(reply, 429, "full")
     assert reply.headers["retry-after"] == "1"
+
+
+async def test_a_long_history_is_answered_as_a_short_one_is(client: httpx.AsyncClient) -> None:
+    history = [float(np.sin(i / 3)) for i in range(4000)]
+    assert len(orjson.dumps(history)) > QUICK_DOCUMENT_BYTES
+    answer = await ask(client, history=history, horizon=3)
+    assert answer["forecast"] == (await ask(client, history=history[-1000:], horizon=3))["forecast"]
+    table = await ask(client, history=[[value] for value in history], horizon=3)
+    assert table["forecast"] == [[value] for value in answer["forecast"]]
+    reply = await client.post("/forecast", json={"history": [*history, None], "horizon": 3})
+    assert_problem(reply, 422, "history")

@@ -1,0 +1,59 @@
+"""JSON bodies read at a bounded cost: their long lists of numbers become arrays, and what is left has to be small."""
+
+from typing import Any
+
+import numpy as np
+import orjson
+
+from service.errors import InvalidRequest
+
+LONG = 64
+"""Numbers from which a list becomes an array."""
+MOST_MEMBERS = 20_000
+"""Of all objects and lists that are no long lists of numbers; as many faults could be found, and each costs time."""
+
+
+def read_document(data: bytes) -> Any:
+    """The JSON of a body, with an array float64 (n,) or (n, k) for each long list of numbers or of rows of numbers.
+
+    A `null` among numbers becomes NaN. Raises InvalidRequest for what is no JSON, and for more members than are read.
+    """
+    try:
+        document = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(f"The body is not JSON: {error}.") from error
+    return _Reader().read(document)
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self._members = 0
+
+    def read(self, part: Any) -> Any:
+        if isinstance(part, list) and len(part) >= LONG and (array := _array_of(part)) is not None:
+            return array
+        if isinstance(part, list | dict):
+            self._count(len(part))
+            if isinstance(part, list):
+                return [self.read(member) for member in part]
+            return {name: self.read(member) for name, member in part.items()}
+        return part
+
+    def _count(self, members: int) -> None:
+        self._members += members
+        if self._members > MOST_MEMBERS:
+            raise InvalidRequest(
+                f"The body has more than {MOST_MEMBERS:,} members beside its lists of numbers; so many are not read."
+            )
+
+
+def _array_of(rows: list[Any]) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+    """The numbers of a list, or of a list of lists of one length; None for anything else."""
+    kinds = set(map(type, rows))
+    if kinds == {list}:
+        if len(set(map(len, rows))) != 1:
+            return None
+        kinds = set().union(*(set(map(type, row)) for row in rows))
+    if not kinds or not kinds <= {int, float, type(None)} or kinds == {type(None)}:
+        return None
+    return np.array(rows, np.float64)

@@ -1,0 +1,101 @@
+"""The process in which a front reads what would hold its event loop up: large images, and large bodies of JSON.
+
+A frame comes in at standard input and its answer goes out at standard output, one after the other, until the front is
+gone. It may take so much memory and no more, and it may be killed at any moment: a front starts another.
+"""
+
+import contextlib
+import os
+import resource
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from service.errors import ServiceError, UnreadableImage
+from service.operations.documents import read_document
+from service.runtime.calls import Array
+from service.runtime.frames import Frame, FrameReader, MessageType, encode, error_to_meta
+from service.store import ImageInput
+from service.tasks.classify import read_image
+
+NICENESS = 5
+"""Others' small requests go first."""
+BYTES_A_PIXEL = 32
+"""Of an image, with all copies that are made on its way; a palette, alpha and 16 bits included."""
+BESIDE_BYTES = 512 << 20
+_CHUNK_BYTES = 1 << 20
+
+
+def run_reader(limit_pixels: int) -> None:
+    """Answer frames until standard input ends."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the front says when it needs no more
+    os.nice(NICENESS)
+    _limit_memory(BYTES_A_PIXEL * limit_pixels + BESIDE_BYTES)
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints is no answer
+    with contextlib.suppress(BrokenPipeError):
+        for frame in _frames(0):
+            out.write(answer_of(frame))
+            out.flush()
+
+
+def answer_of(frame: Frame) -> bytes:
+    """The frame that answers one: arrays and what they are, or why there are none."""
+    data = frame.arrays[0].tobytes()
+    try:
+        if frame.meta["what"] == "image":
+            meta, arrays = _image(data, frame.meta)
+        else:
+            meta, arrays = _document(data)
+    except MemoryError:
+        error = UnreadableImage("Reading it takes more memory than is given to one request.")
+        return encode(MessageType.ERROR, frame.id, error_to_meta(error))
+    except ServiceError as error:
+        return encode(MessageType.ERROR, frame.id, error_to_meta(error))
+    return encode(MessageType.RESULT, frame.id, meta, arrays)
+
+
+def _image(data: bytes, meta: dict[str, Any]) -> tuple[dict[str, Any], list[Array]]:
+    spec = ImageInput.model_validate(meta["input"])
+    prepared = read_image(data, spec, limit_pixels=meta["limit_pixels"], as_is=meta["as_is"])
+    return {"notes": prepared.notes}, [prepared.pixels]
+
+
+def _document(data: bytes) -> tuple[dict[str, Any], list[Array]]:
+    """A document without its arrays, and the way to the place of each."""
+    arrays: list[Array] = []
+    places: list[list[str | int]] = []
+
+    def without(part: Any, way: list[str | int]) -> Any:
+        if isinstance(part, np.ndarray):
+            arrays.append(part)
+            places.append(way)
+            return None
+        if isinstance(part, dict):
+            return {name: without(member, [*way, name]) for name, member in part.items()}
+        if isinstance(part, list):
+            return [without(member, [*way, index]) for index, member in enumerate(part)]
+        return part
+
+    document = without(read_document(data), [])
+    return {"document": document, "places": places}, arrays
+
+
+def _frames(descriptor: int) -> Iterator[Frame]:
+    frames = FrameReader()
+    while data := os.read(descriptor, _CHUNK_BYTES):
+        yield from frames.feed(data)
+
+
+def _limit_memory(further_bytes: int) -> None:
+    held = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (held + further_bytes, resource.RLIM_INFINITY))
+
+
+if __name__ == "__main__":
+    run_reader(int(sys.argv[1]))
