@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from serving import Service
-from waiting import PATIENCE_S
+from waiting import PATIENCE_S, until
 
 from service.imaging import encode_png
 
@@ -20,41 +20,45 @@ REQUEST = b"POST /classify HTTP/1.1\r\nHost: here\r\nContent-Type: image/png\r\n
     PICTURE,
 )
 CLIENTS = 16
-PAUSES_S = (0.0, 0.01, 0.1, 0.4)
-"""How long clients think between two requests, by turns."""
 
 
-async def ask_until_told_to_go(port: int, pause_s: float, ready: asyncio.Barrier) -> str:
-    """One client on one connection: how its last request was answered, or what became of the connection."""
+async def ask_until_told_to_go(port: int, ready: asyncio.Barrier, goes_on: asyncio.Event) -> str:
+    """One client on one connection: how its last request was answered, or what became of the connection.
+
+    Once it has been answered it is silent until it `goes_on`.
+    """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    asked = 0
     with contextlib.closing(writer):
-        for asked in range(1_000_000):
-            if asked == 10:
-                await ready.wait()
+        while True:
             try:
                 writer.write(REQUEST)
-                head = await reader.readuntil(b"\r\n\r\n")
-                length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-                await reader.readexactly(length)
+                head = (await reader.readuntil(b"\r\n\r\n")).lower()
+                await reader.readexactly(int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0]))
             except (ConnectionError, asyncio.IncompleteReadError) as error:
                 return type(error).__name__
-            if b"\r\nconnection: close\r\n" in head.lower():
+            if b"\r\nconnection: close\r\n" in head:
                 return head.split()[1].decode()
-            assert head.startswith(b"HTTP/1.1 200"), head
-            await asyncio.sleep(pause_s)
-    raise AssertionError("it was never told to go")
+            assert head.startswith(b"http/1.1 200"), head
+            asked += 1
+            if asked == 1:
+                await ready.wait()
+                await goes_on.wait()
 
 
 async def ends_of_clients(service: Service, number: int) -> Counter[str]:
-    """How each client ended while all processes of the service were sent a signal."""
+    """How clients ended, half of them silent, while all processes of the service were sent a signal."""
     port = int(service.url.rpartition(":")[2])
-    ready = asyncio.Barrier(CLIENTS + 1)
+    ready, at_once, later = asyncio.Barrier(CLIENTS + 1), asyncio.Event(), asyncio.Event()
+    at_once.set()
     asking = [
-        asyncio.create_task(ask_until_told_to_go(port, PAUSES_S[place % len(PAUSES_S)], ready))
+        asyncio.create_task(ask_until_told_to_go(port, ready, later if place % 2 else at_once))
         for place in range(CLIENTS)
     ]
     await ready.wait()
     os.killpg(service.process.pid, number)
+    await asyncio.to_thread(until, lambda: not service.is_ready())
+    later.set()
     async with asyncio.timeout(PATIENCE_S):
         return Counter(await asyncio.gather(*asking))
 
