@@ -41,8 +41,8 @@ lock: .venv/.supply ## Write deploy/locks after a change of pyproject.toml: vers
 	$(BIN)/python -m deploy.lock
 
 audit: .venv/.supply ## Ask whether a vulnerability is known of anything that is locked.
-	$(BIN)/pip-audit --disable-pip --require-hashes --requirement $(LOCKS)/service.txt
-	$(BIN)/pip-audit --disable-pip --require-hashes --requirement $(LOCKS)/development.txt
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement $(LOCKS)/service.txt
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement $(LOCKS)/development.txt
 
 clean: ## Remove what the other commands made.
 	rm -rf .venv mutants .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist

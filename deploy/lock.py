@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ def read_blocks(text: str) -> Blocks:
     return {block.partition("==")[0]: block for block in blocks}
 
 
-def lock(project: dict[str, Any], known: str) -> dict[str, Blocks]:
+def lock(project: dict[str, Any], known: str, resolve: Callable[[str, str], Blocks] = resolve) -> dict[str, Blocks]:
     """What each file holds, for a project as pyproject.toml describes it."""
     extras: dict[str, list[str]] = project["project"]["optional-dependencies"]
     serving = project["project"]["dependencies"]
@@ -66,7 +66,7 @@ def lock(project: dict[str, Any], known: str) -> dict[str, Blocks]:
     served, developed = names(serving), names(serving, extras["dev"], building)
     chosen = {
         "service": served,
-        "build": names(building) - served,
+        "build": names(building),
         "development": developed - served,
         **{extra: names(serving, extras["dev"], building, extras[extra]) - developed for extra in BESIDE},
     }
