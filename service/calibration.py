@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 Method = Literal["distance", "energy"]
 METHODS: tuple[Method, ...] = ("distance", "energy")
+FittedOn = Literal["twin", "test-halves"]
 Table = tuple[tuple[float, ...], ...]
 
 
@@ -29,7 +30,7 @@ class Strangeness(_Kept):
     """A number that is larger the less an image is like those of the model's dataset, from the logits z alone.
 
     * energy: E = −T log Σ exp(z / T) (Liu et al. 2020, arXiv 2010.03759)
-    * distance: √ minₖ (z − mₖ)ᵀ P (z − mₖ), to the nearest class of training images, with the means m of the classes
+    * distance: √ minₖ (z − mₖ)ᵀ P (z − mₖ), to the nearest class, with the means m of the classes among test images
       and the inverse P of the covariance around them (Lee et al. 2018, arXiv 1807.03888, on the logits)
     """
 
@@ -39,6 +40,10 @@ class Strangeness(_Kept):
     auroc: dict[Method, dict[str, float]] = Field(
         description="By method and by what was shown: the chance that it is stranger than a test image."
     )
+    beyond: float | None = Field(
+        None, description="The share that was beyond it of test images which the limit was not taken from."
+    )
+    how: str = Field("", description="On what it was learned, and on what it was measured; empty in older cards.")
     means: Table = Field((), description="m, (classes, classes): a row a class.")
     precision: Table = Field((), description="P, (classes, classes).")
 
@@ -55,6 +60,11 @@ class Calibration(_Kept):
     """What turns a classifier's logits into probabilities that can be believed (Guo et al. 2017, arXiv 1706.04599)."""
 
     temperature: float = Field(gt=0, description="What logits are divided by.")
+    fitted_on: FittedOn = Field(
+        "twin",
+        description="`twin`: on training images that a twin has not seen. `test-halves`: on the test images, and what"
+        " follows is measured on each half at the temperature of the other.",
+    )
     how: str = Field(description="How the temperature was found.")
     ece: Change = Field(description="Expected calibration error on the test set, in 15 bins of equal width.")
     nll: Change = Field(description="Mean negative log-likelihood of the test set's labels, in nats.")

@@ -285,8 +285,9 @@ class EvaluationRequest(BaseModel):
     thresholds: str | None = Field(None, description="What must hold, such as `fid<=1.5,one_nn<=0.7`.")
     inconclusive: Inconclusive | None = Field(
         None,
-        description="What a check counts as whose interval lies on both sides of its threshold; its value decides"
-        " unless given.",
+        description="What a check counts as whose interval lies on both sides of its threshold, or that finds a score"
+        " worse than the baseline's where neither has an error to weigh the difference with; its value decides unless"
+        " given.",
     )
     baseline: str | None = Field(
         None,

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from experiments.calibration.record import Diagram, Measurement, Team
 from service.datasets.registry import find_dataset
 from service.runtime.calls import EngineClient
-from service.scoring.calibration import reliability_at, strange_images
+from service.scoring.calibration import diagrams, fit_on_test
 from service.scoring.classes import logits_of
+from service.scoring.halves import halves
+from service.scoring.strangeness import strange_images
 from service.settings import Settings
 from service.store import Model
 from service.tasks.sureness import mean_probabilities, probabilities_of, softmax, strangeness_of
@@ -31,7 +33,10 @@ def classifiers(models: Sequence[Model]) -> list[Model]:
 
 
 async def measure(model: Model, engine: EngineClient, settings: Settings) -> Measurement:
-    """What a calibrated classifier says of its test set and of what is strange to it, before and after."""
+    """What a calibrated classifier says of its test set and of what is strange to it, before and after.
+
+    Strangeness on the half of each kind that has not told what is strange.
+    """
     calibration = model.calibration
     assert calibration is not None, "only calibrated ones are measured"
     known = calibration.strangeness
@@ -39,18 +44,22 @@ async def measure(model: Model, engine: EngineClient, settings: Settings) -> Mea
     logits = {TEST: await logits_of(engine, model, test.images)}
     for kind, images in strange_images(model, test, settings):
         logits[kind] = await logits_of(engine, model, images)
+    before, after = diagrams(logits[TEST], test, calibration.temperature, calibration.fitted_on)
     return Measurement(
         model=model.id,
         weights=model.version,
         temperature=calibration.temperature,
-        before=Diagram.of(reliability_at(1.0, logits[TEST], test)),
-        after=Diagram.of(reliability_at(calibration.temperature, logits[TEST], test)),
+        fitted_on=calibration.fitted_on,
+        of_test=fit_on_test(logits[TEST], test).temperature,
+        limit=known.limit,
+        before=Diagram.of(before),
+        after=Diagram.of(after),
         confident={
             kind: (_confident(softmax(rows)), _confident(probabilities_of(rows, calibration)))
             for kind, rows in logits.items()
         },
         noted={
-            kind: _share(strangeness_of(rows, known, calibration.temperature) > known.limit)
+            kind: _share(strangeness_of(rows[halves(len(rows))[1]], known, calibration.temperature) > known.limit)
             for kind, rows in logits.items()
         },
     )

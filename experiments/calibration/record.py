@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from service.calibration import Calibration
+from service.calibration import Calibration, FittedOn
 from service.metrics.reliability import Reliability
 from service.store import Model
 
@@ -37,16 +37,22 @@ class Measurement(_Kept):
     weights: str
     """The first digits of their sha256."""
     temperature: float
+    fitted_on: FittedOn = "twin"
+    of_test: float | None = None
+    """The temperature that the test images would have been given, whatever it was fitted on."""
+    limit: float | None = None
+    """Beyond which an image is strange."""
     before: Diagram
     after: Diagram
     confident: dict[str, tuple[float, float]]
     """The shares of each kind of images that are named with 0.9 or more, before and after."""
     noted: dict[str, float]
-    """The shares of each that are beyond the limit of strangeness."""
+    """The shares of the half of each from which the limit of strangeness was not taken that are beyond it."""
 
     def is_of(self, model: Model, calibration: Calibration) -> bool:
-        """Whether these weights were measured at this temperature."""
-        return (self.weights, self.temperature) == (model.version, calibration.temperature)
+        """Whether these weights were measured at this temperature and with this limit."""
+        wanted = (model.version, calibration.temperature, calibration.fitted_on, calibration.strangeness.limit)
+        return (self.weights, self.temperature, self.fitted_on, self.limit) == wanted
 
 
 class Team(_Kept):

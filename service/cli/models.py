@@ -174,7 +174,7 @@ def _miscalibrated(settings: Settings, model: Model) -> list[str]:
     """What of a classifier's calibration is not what its card says; nothing where nobody has calibrated it."""
     if model.calibration is None:
         return []
-    return miscalibrated(model.calibration, *asyncio.run(measure_calibration(settings, model, model.calibration)))
+    return miscalibrated(model.calibration, asyncio.run(measure_calibration(settings, model, model.calibration)))
 
 
 def _faults_of_weights(model: Model, card: Card) -> list[str]:

@@ -250,8 +250,9 @@ class _Evaluation:
 
     def _verdict(self, metrics: Mapping[str, MetricEntry]) -> Verdict | None:
         baseline = self._plan.baseline
-        compared = () if baseline is None else compare(baseline, metrics)
-        return apply_thresholds(self._plan.thresholds, metrics, compared, inconclusive=self._request.inconclusive)
+        said = self._request.inconclusive
+        compared = () if baseline is None else compare(baseline, metrics, inconclusive=said)
+        return apply_thresholds(self._plan.thresholds, metrics, compared, inconclusive=said)
 
     def _unlike(self, metrics: Collection[str]) -> tuple[str, ...]:
         return unlike(self._plan.baseline, metrics, VERSIONS) if self._plan.baseline else ()

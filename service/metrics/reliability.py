@@ -17,6 +17,8 @@ BINS = 15
 """Of equal width, as in the paper."""
 COLDEST, HOTTEST = 1e-2, 1e3
 """Temperatures between which one is sought."""
+STILL = 1e-6
+"""Share of the largest variance, below which a direction says nothing."""
 
 Labels = NDArray[np.integer]
 
@@ -83,9 +85,10 @@ def auroc(own: Rows, strange: Rows) -> float:
 def class_gaussians(logits: Rows, labels: Labels, classes: int) -> tuple[Real, Real]:
     """Means (classes, d) of the classes, and the inverse (d, d) of the covariance that they share.
 
-    Directions in which nothing varies are left out of it.
+    Directions in which next to nothing varies are left out of it: what is seen there is rounding, such as of the sum of
+    logits that a linear readout has learned to keep at 1.
     """
     z = logits.astype(np.float64)
     means = np.stack([z[labels == label].mean(axis=0) for label in range(classes)])
     around = z - means[labels]
-    return means, np.linalg.pinv(around.T @ around / len(z), rcond=1e-10, hermitian=True)
+    return means, np.linalg.pinv(around.T @ around / len(z), rcond=STILL, hermitian=True)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
+from service.nets.pauses import PAUSE_STEPS, pause
 from service.nets.reservoir import Reservoir
 from service.nets.ridge import RidgeSums
 
@@ -107,6 +108,8 @@ class EchoState(nn.Module):
         a, move = net.activation(rows)
         heard = memory.new_empty(steps, self.channels, rows)
         for t in range(steps):
+            if t % PAUSE_STEPS == 0:
+                pause()
             v[:fed] = y[:fed]
             v[fed:] = u[:, t].T
             torch.mm(net.weights, met, out=a)

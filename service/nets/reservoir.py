@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from service.nets.pauses import PAUSE_STEPS, pause
+
 Precision = Literal["single", "double"]
 
 _DRAWN_APART = ("recurrent", "bias", "input")
@@ -91,15 +93,21 @@ class Reservoir(nn.Module):
     def _walk(self, tape: Tensor) -> None:
         """Fill in x(1) to x(T) of many series, (T + 1, F, n)."""
         a, move = self.activation(tape.shape[2])
-        for met, (old, new) in zip(tape[:-1].unbind(), pairwise(tape[:, : self.units].unbind()), strict=True):
+        steps = zip(tape[:-1].unbind(), pairwise(tape[:, : self.units].unbind()), strict=True)
+        for t, (met, (old, new)) in enumerate(steps):
             torch.mm(self.weights, met, out=a)
             move(old, new)
+            if t % PAUSE_STEPS == 0:
+                pause()
 
     def _walk_alone(self, tape: Tensor) -> None:
         """The same for one series on a CPU, (T + 1, F): short vectors, for which numpy's calls take half of torch's."""
         heard = tape.new_empty(self.units)
         a = heard.numpy()
-        for met, (old, new) in zip(tape[:-1].unbind(), pairwise(tape.numpy()[:, : self.units]), strict=True):
+        steps = zip(tape[:-1].unbind(), pairwise(tape.numpy()[:, : self.units]), strict=True)
+        for t, (met, (old, new)) in enumerate(steps):
+            if t % PAUSE_STEPS == 0:
+                pause()
             torch.mv(self.weights, met, out=heard)
             if self.leak == 1:
                 np.tanh(a, new)

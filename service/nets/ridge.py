@@ -5,6 +5,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from service.nets.pauses import pause
+
 
 class RidgeSums:
     """X Xᵀ and Y Xᵀ of everything seen so far, in float64. Sums of parts, merged, are those of the whole."""
@@ -16,6 +18,7 @@ class RidgeSums:
 
     def update(self, x: Tensor, y: Tensor) -> Self:
         """Add rows of features (n, F) and of what they should become (n, outputs)."""
+        pause()
         wide = x.double()
         self.gram += _gram(wide)
         self.cross += y.double().T @ wide
@@ -31,6 +34,7 @@ class RidgeSums:
 
     def solve(self, ridge: float) -> Tensor:
         """W_out = Y Xᵀ (X Xᵀ + βI)⁻¹, (outputs, F): solved, never inverted."""
+        pause()
         penalty = torch.eye(len(self.gram), dtype=torch.float64, device=self.gram.device) * ridge
         readout: Tensor = torch.linalg.solve(self.gram + penalty, self.cross.T)
         return readout.T.contiguous()

@@ -17,9 +17,11 @@ Option = str | int | float | bool
 
 
 class Lane(StrEnum):
-    """Which work goes first: interactive before bulk."""
+    """Which work goes first: interactive before long before bulk."""
 
     INTERACTIVE = "interactive"
+    LONG = "long"
+    """Interactive work that pauses for the rest of it; engines find out by themselves which that is."""
     BULK = "bulk"
 
 

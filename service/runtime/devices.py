@@ -11,6 +11,7 @@ from service.errors import ConfigurationError, UntrustedWeights
 from service.files import file_sha256
 from service.machine import cores
 from service.nets.folding import fold
+from service.nets.pauses import pausing_between_layers
 from service.nets.registry import open_net
 from service.runtime.arithmetic import compute_exactly
 from service.runtime.calls import Array
@@ -54,6 +55,13 @@ class Device:
             fold(net)
             net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return net.to(self._device)
+
+    def forward_pausing(self, net: nn.Module, model: Model, batch: Batch) -> list[Array]:
+        """As `forward`, with the pauses that its task makes. Raises Stopped."""
+        if task_of(batch.call.verb, batch.call.options).pauses != "between layers":
+            return self.forward(net, model, batch)
+        with pausing_between_layers(net):
+            return self.forward(net, model, batch)
 
     def forward(self, net: nn.Module, model: Model, batch: Batch) -> list[Array]:
         """The results of a batch, padding removed; the items along axis 0. Raises ValueError for too few or many."""

@@ -3,11 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from operator import eq
-from typing import Any
 
 import numpy as np
 from torch import nn
@@ -21,14 +19,16 @@ from service.errors import (
     ModelNotFound,
     Overloaded,
     ServiceError,
-    WrongTask,
 )
-from service.runtime.calls import Array, Call, Lane, LoadedModel
+from service.nets.pauses import Stopped
+from service.runtime.calls import Array, Lane, LoadedModel
 from service.runtime.devices import Device
-from service.runtime.queues import LATE, Batch, ModelQueue, Share, warm_sizes
+from service.runtime.queues import LATE, Batch, ModelQueue, Share
+from service.runtime.rows import row_specs, same_axes, warm_batches
+from service.runtime.turns import TURN, Turns
 from service.runtime.work import Work
 from service.store import Model, ModelStore
-from service.tasks.registry import TASKS, task_of
+from service.tasks.registry import task_of
 from service.telemetry.instruments import Instruments
 
 log = logging.getLogger(__name__)
@@ -39,8 +39,6 @@ LINGER_PAUSE_S = 0.002
 """Arrivals that pause this long end the wait."""
 LINGER_LEAST_S = 0.001
 """Waits shorter than a timer's grain are not worth their wake-up."""
-BULK_TURN = 16
-"""After so many interactive batches in a row a waiting block of bulk work goes first, so that it never stands still."""
 
 
 @dataclass(eq=False)
@@ -68,8 +66,12 @@ class Engine:
         instruments.begin_at_zero(instruments.rejected, "queue_full")
         self._residents: dict[str, Resident] = {}
         self._arrived = asyncio.Event()
+        self._turns = Turns(device.thread)
         self._in_a_row = 0
+        self._long: asyncio.Task[None] | None = None
+        self._long_lanes = (Lane.LONG, Lane.BULK)
         self._stopping = False
+        self._lost: BaseException | None = None
         self._loop_task: asyncio.Task[None] | None = None
         self.on_change: list[Callable[[], None]] = []
 
@@ -128,6 +130,8 @@ class Engine:
                 raise EngineUnavailable("This engine does not run.")
             resident = self._resident(work.call.model)
             self._check(work, resident.model)
+            if work.lane is Lane.INTERACTIVE and task_of(work.call.verb, work.call.options).pauses != "never":
+                work.lane = Lane.LONG
             if not resident.queue.has_room(work):
                 self._instruments.rejected.labels("queue_full").inc()
                 raise Overloaded(f"{len(resident.queue)} rows already wait for {work.call.model}.")
@@ -176,9 +180,9 @@ class Engine:
     def _check(self, work: Work, model: Model) -> None:
         if work.call.version not in (None, model.version):
             raise ModelNotFound(f"{model.id} is here in version {model.version}, not {work.call.version}.")
-        expected = _row_specs(model, work.call.verb)
+        expected = row_specs(model, work.call.verb)
         found = [(array.shape[1:], array.dtype) for array in work.arrays]
-        fits = _same_axes if task_of(work.call.verb).any_length else eq
+        fits = same_axes if task_of(work.call.verb).any_length else eq
         if not fits(found, expected) or work.rows == 0 or any(len(array) != work.rows for array in work.arrays):
             raise ServiceError(f"{model.id} expects rows of {expected}, not {work.rows} of {found}")
 
@@ -187,7 +191,7 @@ class Engine:
         began = time.monotonic()
         try:
             net = await asyncio.to_thread(self._device.place, resident.model)
-            for batch in _warm_batches(resident.model):
+            for batch in warm_batches(resident.model):
                 await self._on_device(net, resident.model, batch)
         except Exception as error:
             del self._residents[model_id]
@@ -215,10 +219,12 @@ class Engine:
 
     async def _serve(self) -> None:
         while True:
+            if self._lost is not None:
+                raise self._lost
             self._remove_leaving()
             choice = self._choose()
             if choice is None:
-                if self._stopping and not any(len(resident.queue) for resident in self._residents.values()):
+                if self._stopping and self._long is None and not self._any_waits():
                     return
                 self._arrived.clear()
                 await self._arrived.wait()
@@ -230,13 +236,34 @@ class Engine:
             if batch is None:
                 self._observe_waiting(resident)
                 continue
-            self._in_a_row = self._in_a_row + 1 if lane is Lane.INTERACTIVE else 0
-            await self._run(resident, batch)
+            if lane is Lane.INTERACTIVE:
+                self._in_a_row += 1
+                await self._run(resident, batch)
+            else:
+                self._begin_long(resident, batch, lane)
+                await asyncio.sleep(0)  # so that it comes to the device before what is chosen next
+
+    def _begin_long(self, resident: Resident, batch: Batch, lane: Lane) -> None:
+        """Run a batch whose pauses are for what comes meanwhile; one at a time, the lanes in turn."""
+        self._in_a_row = 0
+        self._long_lanes = (Lane.BULK, Lane.LONG) if lane is Lane.LONG else (Lane.LONG, Lane.BULK)
+        self._long = asyncio.create_task(self._run(resident, batch, pausing=True))
+        self._long.add_done_callback(self._end_long)
+
+    def _end_long(self, ended: "asyncio.Task[None]") -> None:
+        self._long = None
+        if not ended.cancelled() and (error := ended.exception()) is not None:
+            self._lost = error
+        self._arrived.set()
+
+    def _any_waits(self) -> bool:
+        return any(len(resident.queue) for resident in self._residents.values())
 
     def _choose(self) -> tuple[Resident, Lane] | None:
-        """The next queue in turn: any with interactive work, else any with bulk work; now and then the other way."""
-        lanes = (Lane.INTERACTIVE, Lane.BULK)
-        for lane in lanes if self._in_a_row < BULK_TURN else lanes[::-1]:
+        """The next queue in turn: any with short work; else, and now and then before it, any with long work."""
+        long = self._long_lanes if self._long is None else ()
+        lanes = (Lane.INTERACTIVE, *long) if self._in_a_row < TURN else (*long, Lane.INTERACTIVE)
+        for lane in lanes:
             for model_id, resident in self._residents.items():
                 if resident.net is not None and resident.queue.rows[lane]:
                     self._residents[model_id] = self._residents.pop(model_id)
@@ -245,7 +272,7 @@ class Engine:
 
     def _remove_leaving(self) -> None:
         for model_id, resident in list(self._residents.items()):
-            if resident.leaving and resident.net is not None and not len(resident.queue):
+            if resident.leaving and resident.net is not None and not len(resident.queue) and self._long is None:
                 del self._residents[model_id]
                 resident.left.set()
                 labels = (model_id, resident.model.version, self._device.name)
@@ -267,14 +294,16 @@ class Engine:
             except TimeoutError:
                 return
 
-    async def _run(self, resident: Resident, batch: Batch) -> None:
+    async def _run(self, resident: Resident, batch: Batch, *, pausing: bool = False) -> None:
         """Forward a batch and answer everybody in it; one bad item fails alone."""
         model_id = resident.model.id
         began = time.monotonic()
         self._observe_queue(resident, batch, began)
         try:
             assert resident.net is not None
-            results = await self._on_device(resident.net, resident.model, batch)
+            results = await self._on_device(resident.net, resident.model, batch, pausing=pausing)
+        except Stopped:
+            return
         except InvalidRequest as error:
             # Calls that share a batch are equal, and so is what is wrong with them.
             for share in batch.shares:
@@ -284,10 +313,10 @@ class Engine:
             self._instruments.model_failures.labels(model_id).inc()
             if self._device.is_lost(error):
                 raise
-            await self._run_apart(resident, batch, error)
+            await self._run_apart(resident, batch, error, pausing=pausing)
             return
         seconds = time.monotonic() - began
-        if task_of(batch.call.verb).warmed:
+        if task_of(batch.call.verb).warmed and not pausing:
             resident.mean_forward_s += (seconds - resident.mean_forward_s) * (0.1 if resident.mean_forward_s else 1.0)
             resident.last_rows = batch.rows
         self._instruments.forward_seconds.labels(model_id).observe(seconds)
@@ -296,19 +325,19 @@ class Engine:
             _deliver(share, [result[at : at + share.rows] for result in results])
             at += share.rows
 
-    async def _run_apart(self, resident: Resident, batch: Batch, error: Exception) -> None:
+    async def _run_apart(self, resident: Resident, batch: Batch, error: Exception, *, pausing: bool) -> None:
         """After a failure: each submission by itself, so that only the bad one fails."""
         if len(batch.shares) > 1:
             for share in batch.shares:
-                await self._run(resident, Batch(batch.call, [share], batch.size))
+                await self._run(resident, Batch(batch.call, [share], batch.size), pausing=pausing)
             return
         log.error("%s failed on a batch of %d", resident.model.id, batch.rows, exc_info=error)
         batch.shares[0].work.finish(ModelFailed(f"{resident.model.id} raised {type(error).__name__} on this input."))
 
-    async def _on_device(self, net: nn.Module, model: Model, batch: Batch) -> list[Array]:
-        return await asyncio.get_running_loop().run_in_executor(
-            self._device.thread, self._device.forward, net, model, batch
-        )
+    async def _on_device(self, net: nn.Module, model: Model, batch: Batch, *, pausing: bool = False) -> list[Array]:
+        if pausing:
+            return await self._turns.long(batch.is_wanted, self._device.forward_pausing, net, model, batch)
+        return await self._turns.short(self._device.forward, net, model, batch)
 
     def _observe_queue(self, resident: Resident, batch: Batch, began: float) -> None:
         model_id = resident.model.id
@@ -331,38 +360,6 @@ def _deliver(share: Share, results: list[Array]) -> None:
             results if len(work.pieces) == 1 else [np.concatenate(parts) for parts in zip(*work.pieces, strict=True)]
         )
         work.finish(whole)
-
-
-RowSpec = tuple[tuple[int, ...], "np.dtype[Any]"]
-
-
-def _same_axes(found: Sequence[RowSpec], expected: Sequence[RowSpec]) -> bool:
-    """Whether all rows have the axes and the dtype that they should, of whatever lengths."""
-    return [(len(shape), dtype) for shape, dtype in found] == [(len(shape), dtype) for shape, dtype in expected]
-
-
-@lru_cache(maxsize=1024)
-def _row_specs(model: Model, verb: str) -> list[RowSpec]:
-    """Shape and dtype of one row of each array that a verb takes. Raises WrongTask."""
-    task = task_of(verb)
-    if not task.serves(model.manifest):
-        raise WrongTask(f"{model.id} does {model.manifest.task}, not {verb}")
-    return [(shape[1:], np.dtype(dtype)) for shape, dtype in task.example(model.manifest, 1)]
-
-
-def _warm_batches(model: Model) -> list[Batch]:
-    """A batch of zeros for every verb that the model serves and every size that it will meet."""
-    batches = []
-    for verb, task in TASKS.items():
-        if not (task.warmed and task.serves(model.manifest)):
-            continue
-        serving = model.manifest.serving
-        sizes = {serving.block} if task.exact else {*warm_sizes(serving.max_batch), serving.block}
-        for size in sorted(sizes):
-            arrays = [np.zeros(shape, dtype) for shape, dtype in task.example(model.manifest, size)]
-            work = Work(Call(model.id, verb), arrays, size, Lane.BULK, None, "", lambda _: None)
-            batches.append(Batch(work.call, [Share(work, 0, size)], size))
-    return batches
 
 
 def _retrieve(task: "asyncio.Task[None]") -> None:

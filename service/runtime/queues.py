@@ -45,6 +45,10 @@ class Batch:
         """How many rows the batch has, padding excluded."""
         return sum(share.rows for share in self.shares)
 
+    def is_wanted(self) -> bool:
+        """Whether anybody still waits for some of it."""
+        return any(not share.work.over for share in self.shares)
+
 
 class ModelQueue:
     """The submissions for one model, interactive ones before bulk, each lane first come, first served."""
@@ -58,12 +62,12 @@ class ModelQueue:
         self.changed = asyncio.Event()
 
     def __len__(self) -> int:
-        return self.rows[Lane.INTERACTIVE] + self.rows[Lane.BULK]
+        return sum(self.rows.values())
 
     def has_room(self, work: Work) -> bool:
         """Whether the lane takes these rows; an empty lane takes any number, so that no request is too large."""
         waiting = self.rows[work.lane]
-        return waiting == 0 or waiting + work.rows <= self._limit
+        return waiting == 0 or (waiting + work.rows) * task_of(work.call.verb).price <= self._limit
 
     def put(self, work: Work) -> None:
         """Append a submission to its lane."""
@@ -81,6 +85,9 @@ class ModelQueue:
         exact = lane is Lane.BULK or task_of(call.verb).exact
         if exact:
             return Batch(call, [self._share(lane, self._block)], self._block)
+        if lane is Lane.LONG:
+            share = self._share(lane, self._max_batch)
+            return Batch(call, [share], share.rows)
         shares: list[Share] = []
         room = self._max_batch
         while room and waiting and waiting[0].call == call:

@@ -1,48 +1,27 @@
-"""What a classifier's card says of its probabilities: the temperature, what it changes, and what is strange to it."""
+"""What a classifier's card says of its probabilities: the temperature, and what it changes."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from service.calibration import METHODS, Calibration, Change, Method, Strangeness
-from service.datasets.registry import find_dataset
+from service.calibration import Calibration, Change, FittedOn
 from service.datasets.split import Split
-from service.imaging import Pixels, conform
-from service.metrics.reliability import (
-    Reliability,
-    auroc,
-    class_gaussians,
-    fit_temperature,
-    negative_log_likelihood,
-    reliability,
-)
+from service.metrics.reliability import Reliability, fit_temperature, negative_log_likelihood, reliability
 from service.metrics.samples import Real
 from service.runtime.calls import EngineClient
 from service.scoring.classes import Logits, logits_of
+from service.scoring.halves import halves
+from service.scoring.strangeness import learn_strangeness, strange_images
 from service.settings import Settings
-from service.store import ImageInput, Model
-from service.tasks.sureness import softmax, strangeness_of
-
-SHOWN = 2000
-"""Images of each strange kind, and of the test set beside them."""
-SHARE = 0.05
-"""Of the test images, how many may be called strange."""
-SEED = 0
-"""Of the noise and of the choice of what is blended."""
-OTHERS: dict[str, tuple[str, ...]] = {
-    "mnist": ("fashion-mnist",),
-    "fashion-mnist": ("mnist",),
-    "cifar-10": ("mnist", "fashion-mnist"),
-}
-"""Datasets whose test images are shown to the classifiers of another, brought to their size."""
+from service.store import Model
+from service.tasks.sureness import softmax
 
 
 class Fitted(NamedTuple):
-    """A temperature and how it was found, in words."""
+    """A temperature, on what it was fitted, and how, in words."""
 
     temperature: float
+    on: FittedOn
     how: str
 
 
@@ -54,105 +33,80 @@ async def fit_on_twin(twin: Model, engine: EngineClient, unseen: Split) -> Fitte
         f"least negative log-likelihood of the last {len(unseen):,} training images, which a twin (the same recipe,"
         f" seed {twin.card.seed}, weights {twin.version}) has not seen; this net's weights saw all of them"
     )
-    return Fitted(round(fit_temperature(logits, unseen.labels), 4), how)
+    return Fitted(_digits(fit_temperature(logits, unseen.labels)), "twin", how)
+
+
+def fit_on_test(logits: Logits, test: Split) -> Fitted:
+    """The temperature under which the labels of the test images are likeliest, all of them.
+
+    All, because more images tell it better; what it changes is measured by temperatures of half of them.
+    """
+    how = (
+        f"least negative log-likelihood of the {len(test):,} test images, which this net's weights have not seen; what"
+        " it changes is measured on each half of them at the temperature of the other half"
+    )
+    return Fitted(_digits(fit_temperature(logits, test.labels)), "test-halves", how)
 
 
 async def calibrate(
-    model: Model, fitted: Fitted, engine: EngineClient, *, seen: Split, test: Split, settings: Settings
+    model: Model, engine: EngineClient, *, test: Split, settings: Settings, fitted: Fitted | None = None
 ) -> Calibration:
-    """All that a card says of a classifier's probabilities.
+    """All that a card says of a classifier's probabilities, by a temperature that was `fitted` or is fitted on `test`.
 
-    The classes' places among the logits are those of training images it has `seen`; every other number is measured on
-    `test` images and on what is strange. Raises DatasetMissing.
+    What it changes, and how well strange images are told, is measured on images that taught none of it; only the energy
+    takes a temperature of all test images. Raises DatasetMissing.
     """
     logits = await logits_of(engine, model, test.images)
+    fitted = fitted or fit_on_test(logits, test)
     strange = {kind: await logits_of(engine, model, images) for kind, images in strange_images(model, test, settings)}
-    own = await logits_of(engine, model, seen.images)
-    ece, nll = changes(logits, test, fitted.temperature)
+    ece, nll = changes(logits, test, fitted.temperature, fitted.on)
     return Calibration(
         temperature=fitted.temperature,
+        fitted_on=fitted.on,
         how=fitted.how,
         ece=ece,
         nll=nll,
-        strangeness=choose_strangeness(own, seen.labels, logits, strange, fitted.temperature),
+        strangeness=learn_strangeness(logits, test.labels, strange, fitted.temperature),
     )
 
 
-def changes(logits: Logits, test: Split, temperature: float) -> tuple[Change, Change]:
+def changes(logits: Logits, test: Split, temperature: float, fitted_on: FittedOn) -> tuple[Change, Change]:
     """What a temperature does to the calibration error of test images, and to the likelihood of their labels."""
-
-    def both(t: float) -> tuple[float, float]:
-        likelihood = negative_log_likelihood(logits, test.labels, t)
-        return _digits(reliability_at(t, logits, test).ece), _digits(likelihood)
-
-    before, after = both(1.0), both(temperature)
-    ece, nll = (Change(before=one, after=other) for one, other in zip(before, after, strict=True))
+    cooled = logits / temperatures_beside(logits, test, temperature, fitted_on)
+    ece, nll = (
+        Change(before=_six_digits(before), after=_six_digits(after))
+        for before, after in (
+            (_diagram(logits, test).ece, _diagram(cooled, test).ece),
+            (negative_log_likelihood(logits, test.labels), negative_log_likelihood(cooled, test.labels)),
+        )
+    )
     return ece, nll
 
 
-def reliability_at(temperature: float, logits: Logits, test: Split) -> Reliability:
-    """The reliability diagram of test images at a temperature."""
-    return reliability(softmax(logits, temperature), test.labels)
+def diagrams(logits: Logits, test: Split, temperature: float, fitted_on: FittedOn) -> tuple[Reliability, Reliability]:
+    """The reliability diagrams of test images by the net's own probabilities, and at a temperature."""
+    cooled = logits / temperatures_beside(logits, test, temperature, fitted_on)
+    return _diagram(logits, test), _diagram(cooled, test)
 
 
-def choose_strangeness(
-    seen: Logits, labels: NDArray[np.integer], test: Logits, strange: dict[str, Logits], temperature: float
-) -> Strangeness:
-    """The method that tells strange images best, with the limit that a few test images exceed."""
-    means, precision = (_rounded(table) for table in class_gaussians(seen, labels, seen.shape[1]))
-    candidates = {
-        method: Strangeness(
-            method=method,
-            limit=0.0,
-            share=SHARE,
-            auroc={},
-            **({"means": means, "precision": precision} if method == "distance" else {}),
-        )
-        for method in METHODS
-    }
-    usual = {method: strangeness_of(test, one, temperature) for method, one in candidates.items()}
-    areas: dict[Method, dict[str, float]] = {
-        method: {
-            kind: round(auroc(usual[method], strangeness_of(logits, one, temperature)), 4)
-            for kind, logits in strange.items()
-        }
-        for method, one in candidates.items()
-    }
-    best = max(METHODS, key=lambda method: sum(areas[method].values()))
-    limit = _digits(float(np.quantile(usual[best], 1 - SHARE)))
-    return candidates[best].model_copy(update={"limit": limit, "auroc": areas})
+def temperatures_beside(logits: Logits, test: Split, temperature: float, fitted_on: FittedOn) -> Real:
+    """For each test image (n, 1) a temperature that was fitted without it: this one, or that of the other half."""
+    found = np.full((len(logits), 1), temperature)
+    if fitted_on == "test-halves":
+        first, second = halves(len(logits))
+        for here, there in ((first, second), (second, first)):
+            found[there] = fit_temperature(logits[here], test.labels[here])
+    return found
 
 
-def strange_images(model: Model, test: Split, settings: Settings) -> Iterator[tuple[str, Pixels]]:
-    """By its name each kind of images (n, H, W, C) that shows none of the model's labels, or two at once."""
-    draw = np.random.default_rng(SEED)
-    spec = model.input
-    shape = (*spec.size, spec.channels)
-    yield "uniform noise", draw.integers(0, 256, (SHOWN, *shape), np.uint8)
-    yield "blanks", np.broadcast_to(np.arange(256, dtype=np.uint8)[:, None, None, None], (256, *shape)).copy()
-    yield "blends of two", _blends(test, draw)
-    for name in OTHERS.get(model.manifest.dataset, ()):
-        images = find_dataset(name).load(settings.data, "test").first(SHOWN).images
-        yield name, np.stack([_brought(image, spec) for image in images])
+def _diagram(logits: Logits | Real, test: Split) -> Reliability:
+    return reliability(softmax(logits), test.labels)
 
 
-def _blends(test: Split, draw: np.random.Generator) -> Pixels:
-    """Means of two test images of different classes."""
-    first, second = draw.integers(0, len(test), (2, 2 * SHOWN))
-    apart = np.flatnonzero(test.labels[first] != test.labels[second])[:SHOWN]
-    sums = test.images[first[apart]].astype(np.uint16) + test.images[second[apart]]
-    blends: Pixels = (sums // 2).astype(np.uint8)
-    return blends
+def _digits(temperature: float) -> float:
+    """Four behind the point, which is more than the number of images knows."""
+    return round(temperature, 4)
 
 
-def _brought(image: Pixels, spec: ImageInput) -> Pixels:
-    return conform(image, size=spec.size, channels=spec.channels, shorter=spec.resize, resampling=spec.filter)
-
-
-def _digits(value: float) -> float:
-    """Six digits, which is more than the number of images knows."""
+def _six_digits(value: float) -> float:
     return float(f"{value:.6g}")
-
-
-def _rounded(table: Real) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(_digits(value) for value in row) for row in table.tolist())

@@ -1,6 +1,6 @@
 """What a model is worth on data that training never saw: for its card, and to see whether the card still holds."""
 
-from service.calibration import Calibration, Change
+from service.calibration import Calibration
 from service.settings import Settings
 from service.store import Card, Model, ModelStore, Score
 
@@ -40,29 +40,35 @@ async def measure_scores(settings: Settings, store: ModelStore, model: Model, ca
         return await generator_scores(model, bench, seed=card.seed)
 
 
-async def measure_calibration(settings: Settings, model: Model, calibration: Calibration) -> tuple[Change, Change]:
-    """A classifier's calibration error and negative log-likelihood on its test set, at the temperature of its card.
+async def measure_calibration(settings: Settings, model: Model, said: Calibration) -> Calibration:
+    """What a card says of its temperature, measured again, and the temperature itself if the test set told it.
 
     Raises DatasetMissing where the data are not here.
     """
     from service.datasets.registry import find_dataset
     from service.runtime.in_process import LocalEngine
-    from service.scoring.calibration import changes
+    from service.scoring.calibration import changes, fit_on_test
     from service.scoring.classes import logits_of
 
     test = find_dataset(model.manifest.dataset).load(settings.data, "test")
     async with LocalEngine(ModelStore(model.folder.parent)) as engine:
-        return changes(await logits_of(engine, model, test.images), test, calibration.temperature)
+        logits = await logits_of(engine, model, test.images)
+    ece, nll = changes(logits, test, said.temperature, said.fitted_on)
+    temperature = fit_on_test(logits, test).temperature if said.fitted_on == "test-halves" else said.temperature
+    return said.model_copy(update={"ece": ece, "nll": nll, "temperature": temperature})
 
 
-def miscalibrated(calibration: Calibration, ece: Change, nll: Change) -> list[str]:
+def miscalibrated(said: Calibration, found: Calibration) -> list[str]:
     """In a sentence each, what of a classifier's calibration is not what the card says."""
-    pairs = {"ECE": (calibration.ece, ece), "NLL": (calibration.nll, nll)}
-    return [
-        f"its {name} is {found.before:.6g} → {found.after:.6g}; its card says {said.before:.6g} → {said.after:.6g}"
-        for name, (said, found) in pairs.items()
-        if max(abs(found.before - said.before), abs(found.after - said.after)) > ACCURACY_TOLERANCE
+    changed = {"ECE": (said.ece, found.ece), "NLL": (said.nll, found.nll)}
+    wrong = [
+        f"its {name} is {now.before:.6g} → {now.after:.6g}; its card says {then.before:.6g} → {then.after:.6g}"
+        for name, (then, now) in changed.items()
+        if max(abs(now.before - then.before), abs(now.after - then.after)) > ACCURACY_TOLERANCE
     ]
+    if abs(found.temperature - said.temperature) > RELATIVE_TOLERANCE * said.temperature:
+        wrong.append(f"its temperature is {found.temperature:.6g}; its card says {said.temperature:.6g}")
+    return wrong
 
 
 def differing(card: Card, found: dict[str, Score]) -> list[str]:

@@ -11,6 +11,7 @@ from service.calibration import Calibration, Strangeness
 from service.imaging import Pixels, as_light_ink, conform, read_picture
 from service.imaging.reading import ALPHA
 from service.store import ImageInput, Manifest
+from service.tasks.pauses import Pauses
 from service.tasks.sureness import probabilities_of, strangeness_of
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ class Classify:
     exact = False
     any_length = False
     warmed = True
+    pauses: Pauses = "never"
+    price = 1
 
     def serves(self, manifest: Manifest) -> bool:
         """Any classifier."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from service.store import ImageInput, Manifest
 from service.tasks.classify import Prepared, images_example, read_image
+from service.tasks.pauses import Pauses
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -21,6 +22,12 @@ ARRAYS: dict[Method, tuple[str, ...]] = {
     "saliency": ("slopes", "label", "probability"),
 }
 """What each method answers, by name."""
+
+PAUSES: dict[Method, Pauses] = {
+    "deconvnet": "by itself",
+    "guided": "by itself",
+    "occlusion": "between layers",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,12 @@ class Explain:
     exact = False
     any_length = False
     warmed = False
+    price = 16
+
+    @property
+    def pauses(self) -> Pauses:
+        """Nowhere for one pass; between layers where many images are forwarded and nothing listens to the layers."""
+        return PAUSES.get(self.method, "never")
 
     def serves(self, manifest: Manifest) -> bool:
         """Any classifier."""

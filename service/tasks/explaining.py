@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from service.errors import InvalidRequest
 from service.nets import attribution
+from service.nets.pauses import pause
 from service.store import ImageInput, Manifest
 from service.tasks.classify import normalise
 
@@ -15,6 +16,8 @@ STRONGEST = 9
 """How many maps are sent back to pixels where no unit is named, as in the paper's figure 2."""
 COVER = 3
 """The occluding square is this part of the image's side, unless its own is given in pixels."""
+AT_ONCE = 4
+"""Places that are forwarded together: few, so that others need not wait long for a layer to be done with them."""
 PLACES = 14
 """So many places along each side are occluded, at most; they lie evenly from edge to edge."""
 
@@ -60,7 +63,7 @@ def answer(method: str, task: Question, net: nn.Module, images: Tensor, manifest
         "deconvnet": lambda: projections(task, net, x, spec),
         "filters": lambda: filters(task, net, x),
         "guided": lambda: projections(task, net, x, spec, guided=True),
-        "occlusion": lambda: occlusion(task, net, images, spec, manifest.serving.max_batch),
+        "occlusion": lambda: occlusion(task, net, images, spec),
         "saliency": lambda: saliency(task, net, x, spec),
     }
     try:
@@ -97,6 +100,7 @@ def projections(
     _only(task, maps, axis=1)
     pixels, units, strengths = [], [], []
     for image, own in zip(x, maps, strict=True):
+        pause()
         chosen = torch.tensor([task.unit]) if task.unit >= 0 else attribution.strongest_units(own, STRONGEST)
         sent_back = attribution.deconvolve(net, image[None], layer, chosen.tolist(), guided=guided)
         pixels.append(_without_border(sent_back, spec))
@@ -111,7 +115,7 @@ def saliency(task: Question, net: nn.Module, x: Tensor, spec: ImageInput) -> Seq
     return [_without_border(attribution.saliency(net, x, labels), spec), labels, probabilities]
 
 
-def occlusion(task: Question, net: nn.Module, images: Tensor, spec: ImageInput, batch: int) -> Sequence[Tensor]:
+def occlusion(task: Question, net: nn.Module, images: Tensor, spec: ImageInput) -> Sequence[Tensor]:
     """The label's probability behind a square of mean colour (n, h, w), index (n,), own probability (n,), side (n,)."""
     labels, probabilities = _label(task, net, normalise(images, spec))
     height, width = spec.size
@@ -122,8 +126,8 @@ def occlusion(task: Question, net: nn.Module, images: Tensor, spec: ImageInput, 
     heat = []
     for image, label in zip(images, labels, strict=True):
         answers = []
-        for start in range(0, len(places), batch):
-            some = places[start : start + batch]
+        for start in range(0, len(places), AT_ONCE):
+            some = places[start : start + AT_ONCE]
             covered = image.repeat(len(some), 1, 1, 1)  # (places, H, W, C)
             for row, (top, left) in enumerate(some):
                 covered[row, top : top + side, left : left + side] = colour

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from service.resampling import RESAMPLINGS, weights
 from service.store import EXTRACTING, ImageInput, Manifest
 from service.tasks.classify import images_example, normalise
+from service.tasks.pauses import Pauses
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -24,6 +25,8 @@ class Features:
     exact = True
     any_length = False
     warmed = True
+    pauses: Pauses = "between layers"
+    price = 1
 
     def serves(self, manifest: Manifest) -> bool:
         """Any classifier or extractor that has a size of its own."""
@@ -47,6 +50,8 @@ class FeaturesAtAnySize:
     exact = True
     any_length = True
     warmed = False
+    pauses: Pauses = "between layers"
+    price = 1
 
     def serves(self, manifest: Manifest) -> bool:
         """Any model whose images keep their size until they are resampled, if they are."""

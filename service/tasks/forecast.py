@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from service.store import Manifest, SeriesSpec
 from service.tasks.history import HELD_OUT, PreparedSeries, prepare_fitted, prepare_known
 from service.tasks.intervals import Widths, half_widths
+from service.tasks.pauses import Pauses
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -53,6 +54,8 @@ class Forecast:
     exact = True
     any_length = True
     warmed = True
+    pauses: Pauses = "by itself"
+    price = 4
 
     def serves(self, manifest: Manifest) -> bool:
         """Any forecaster."""
@@ -91,6 +94,8 @@ class Fit(Forecast):
     What `continue` has to be given is what was fitted, (1, numbers).
     """
 
+    price = 16
+
     def serves(self, manifest: Manifest) -> bool:
         """Forecasters with a readout that is solved, not trained."""
         return manifest.series is not None and manifest.series.fits
@@ -124,6 +129,8 @@ class Continue:
     exact = True
     any_length = True
     warmed = True
+    pauses: Pauses = "by itself"
+    price = 1
 
     def serves(self, manifest: Manifest) -> bool:
         """Any forecaster."""

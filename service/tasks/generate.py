@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.store import Manifest
+from service.tasks.pauses import Pauses
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -79,6 +80,8 @@ class Generate:
     exact = True
     any_length = False
     warmed = True
+    pauses: Pauses = "between layers"
+    price = 1
 
     def serves(self, manifest: Manifest) -> bool:
         """Any generator."""

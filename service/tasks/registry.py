@@ -11,6 +11,7 @@ from service.tasks.explain import Explain
 from service.tasks.features import AT_ANY_SIZE, Features, FeaturesAtAnySize
 from service.tasks.forecast import Continue, Fit, Forecast
 from service.tasks.generate import Generate
+from service.tasks.pauses import Pauses
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -27,6 +28,16 @@ class Task(Protocol):
 
     warmed: bool
     """Whether a model counts as loaded only once it has answered this verb in every size that it will meet."""
+
+    @property
+    def pauses(self) -> Pauses:
+        """Where its forward lets short work go first, if it is long."""
+        ...
+
+    @property
+    def price(self) -> int:
+        """So many rows of a queue's limit one row of it counts for."""
+        ...
 
     def serves(self, manifest: Manifest) -> bool:
         """Whether this model can be asked."""

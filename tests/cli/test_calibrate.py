@@ -69,6 +69,35 @@ def test_a_calibration_that_is_not_the_weights_is_found_and_a_new_training_begin
     assert Model(tiny).calibration is None
 
 
+def test_without_a_twin_the_test_images_tell_the_temperature_and_the_card_says_so(run: Run, tiny: Path) -> None:
+    weights = file_sha256(Model(tiny).weights)
+    result = run("calibrate", "tiny", "--on", "test-halves")
+    assert result.exit_code == 0, result.output
+    known = Model(tiny).calibration
+    assert known is not None
+    assert known.fitted_on == "test-halves"
+    assert "the 100 test images, which this net's weights have not seen" in known.how
+    assert file_sha256(Model(tiny).weights) == weights
+    assert run("models", "verify", "tiny").exit_code == 0
+    text = (tiny / "card.json").read_text("utf-8")
+    (tiny / "card.json").write_text(text.replace(f'"temperature": {known.temperature}', '"temperature": 9.5'), "utf-8")
+    result = run("models", "verify", "tiny")
+    assert result.exit_code == 2
+    assert f"its temperature is {known.temperature:.6g}; its card says 9.5" in result.stdout
+    # a twin's takes its place
+    assert run("calibrate", "tiny", "--images", 20).exit_code == 0
+    found = Model(tiny).calibration
+    assert found is not None
+    assert found.fitted_on == "twin"
+
+
+def test_images_of_a_twin_are_not_counted_where_there_is_none(run: Run, tiny: Path) -> None:
+    result = run("calibrate", "tiny", "--on", "test-halves", "--images", 20)
+    assert result.exit_code == 2
+    assert "without a twin all test images count" in result.stderr
+    assert Model(tiny).calibration is None
+
+
 def test_scores_that_are_wrong_are_put_right_where_that_is_asked(run: Run, tiny: Path) -> None:
     card = (tiny / "card.json").read_text("utf-8")
     said = f'"value": {Model(tiny).card.scores["accuracy"].value}'  # type: ignore[union-attr]

@@ -1,5 +1,6 @@
 """docs/calibration.md is what the cards and the measurements beside it say."""
 
+import shutil
 from pathlib import Path
 from xml.etree.ElementTree import fromstring
 
@@ -10,14 +11,14 @@ from evaluation.packing import digits
 
 from experiments.calibration.__main__ import DIAGRAMS, DOCUMENT, MEASUREMENTS
 from experiments.calibration.diagrams import FEWEST, draw
-from experiments.calibration.document import render
+from experiments.calibration.document import FITTED_ON, render
 from experiments.calibration.measuring import CONFIDENT, TEST, classifiers, measure, measure_teams
 from experiments.calibration.record import Diagram, Measurement, Record, Team, read_record, write_record
 from experiments.collapse.digits import EXTRACTOR, NAMERS
 from service.metrics.reliability import reliability
 from service.runtime.in_process import LocalEngine
 from service.settings import Settings
-from service.store import ModelStore
+from service.store import Model, ModelStore, write_card
 
 STORE = ModelStore(Settings().shipped_models_dir)
 MODELS = classifiers([STORE.get(model_id) for model_id in STORE.ids()])
@@ -55,10 +56,33 @@ def test_those_that_name_digits_are_calibrated_and_none_of_them_is_the_extractor
     assert all(STORE.get(name).calibration is not None for name in NAMERS)
 
 
+def test_every_classifier_that_is_shipped_is_calibrated_and_the_page_says_on_what() -> None:
+    page = DOCUMENT.read_text("utf-8")
+    for model in MODELS:
+        assert model.calibration is not None, f"`chapterhouse calibrate {model.id}` calibrates it"
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{model.id}` | "))
+        assert f" | {FITTED_ON[model.calibration.fitted_on]} | " in row
+        assert model.calibration.strangeness.beyond is not None
+
+
 def test_what_nobody_has_calibrated_is_not_measured(tmp_path: Path) -> None:
-    page = render([model for model in MODELS if model.calibration is None], Record(), NAMERS)
-    rows = [line for line in page.splitlines() if "not measured; `chapterhouse calibrate" in line]
-    assert len(rows) == sum(model.calibration is None for model in MODELS)
+    known = STORE.get("mlp-mnist")
+    assert known.card is not None
+    (tmp_path / "new").mkdir()
+    shutil.copy(known.folder / "model.toml", tmp_path / "new")
+    write_card(known.card.model_copy(update={"calibration": None}), tmp_path / "new" / "card.json")
+    page = render([Model(tmp_path / "new")], Record(), NAMERS)
+    assert "not measured; `chapterhouse calibrate new`" in page
+
+
+def test_what_was_measured_at_another_limit_or_of_other_images_is_measured_again(tmp_path: Path) -> None:
+    model = STORE.get("mlp-mnist")
+    known = model.calibration
+    assert known is not None
+    found = read_record(MEASUREMENTS).find(model.id)
+    assert found is not None
+    for update in ({"limit": None}, {"temperature": 2.0}, {"fitted_on": "test-halves"}, {"weights": "0123"}):
+        assert not found.model_copy(update=update).is_of(model, known)
     write_record(tmp_path / "record.json", [FOUND], {}, [])
     assert read_record(tmp_path / "record.json").find("lenet5-mnist") == FOUND
     assert read_record(tmp_path / "nothing.json") == Record()

@@ -68,3 +68,13 @@ def test_classes_share_the_covariance_around_their_means() -> None:
     means, precision = class_gaussians(logits, labels, 2)
     np.testing.assert_allclose(means, [logits[:500].mean(axis=0), logits[500:].mean(axis=0)])
     np.testing.assert_allclose(precision.diagonal(), [1.0, 0.25, 0.0], rtol=0.1, atol=1e-12)
+
+
+def test_a_direction_of_rounding_alone_tells_nothing() -> None:
+    draw = np.random.default_rng(0)
+    logits = draw.normal(size=(1000, 3))
+    logits -= logits.mean(axis=1, keepdims=True)
+    logits += draw.normal(size=(1000, 1)) * 1e-4  # their sum, but for this, is always 0
+    _, precision = class_gaussians(logits.astype(np.float32), np.zeros(1000, np.int64), 1)
+    np.testing.assert_allclose(precision @ np.ones(3), 0, atol=1e-3)
+    assert np.linalg.eigvalsh(precision)[-1] < 2

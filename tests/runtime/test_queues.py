@@ -131,7 +131,7 @@ def test_every_row_is_taken_once_and_none_of_what_was_discarded_before(
     taken: dict[int, list[int]] = {place: [] for place in range(len(works))}
 
     def take() -> bool:
-        batch = queue.take(Lane.INTERACTIVE) or queue.take(Lane.BULK)
+        batch = queue.take(Lane.INTERACTIVE) or queue.take(Lane.LONG) or queue.take(Lane.BULK)
         for place, start, stop in shares_of(batch, works) if batch else ():
             taken[place] += range(start, stop)
         return batch is not None

@@ -16,8 +16,9 @@ from service.errors import DeadlineExceeded, EngineUnavailable, ServiceError
 from service.runtime import engine as module
 from service.runtime.calls import Array, Lane
 from service.runtime.devices import Device
-from service.runtime.engine import BULK_TURN, Engine
+from service.runtime.engine import Engine
 from service.runtime.in_process import LocalEngine
+from service.runtime.turns import TURN
 from service.runtime.work import Work
 from service.store import ModelStore
 from service.telemetry.instruments import Instruments
@@ -33,13 +34,13 @@ class Unplugged(Device):
 
 async def test_between_two_blocks_of_bulk_work_interactive_work_has_all_its_turns(engine: LocalEngine) -> None:
     held = await hold(engine)
-    interactive = start(engine, SLOW, *[1] * 8 * 3 * BULK_TURN)
+    interactive = start(engine, SLOW, *[1] * 8 * 3 * TURN)
     bulk = start(engine, SLOW, *[2] * 4 * 3, lane=Lane.BULK)
     await turns()
     Slow.let_go.set()
     await asyncio.gather(held, interactive, bulk)
     lanes = "".join("b" if batch[0] == 2 else "i" for batch in worked_on())
-    assert [len(row) for row in lanes.split("b")] == [BULK_TURN, BULK_TURN, BULK_TURN, 1]
+    assert [len(row) for row in lanes.split("b")] == [TURN, TURN, TURN, 1]
 
 
 @pytest.mark.parametrize("lane", Lane)

@@ -1,18 +1,16 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
-from doubles import add_doubles
 from scipy.special import softmax
 
 from service.datasets.split import Split
+from service.metrics.reliability import fit_temperature
 from service.runtime.in_process import LocalEngine
-from service.scoring.calibration import SHARE, changes, choose_strangeness, strange_images
+from service.scoring.calibration import changes, diagrams, fit_on_test, temperatures_beside
 from service.scoring.classes import logits_of, name_classes, namers_of
+from service.scoring.halves import halves
 from service.settings import Settings
 from service.store import ModelStore
 from service.tasks.sureness import softmax as calibrated
-from service.tasks.sureness import strangeness_of
 
 CLASSES = 4
 
@@ -34,49 +32,42 @@ def logits_for(labels: np.ndarray, seed: int, sharpness: float) -> np.ndarray:
 
 def test_a_temperature_that_fits_makes_the_error_and_the_loss_smaller(split: Split) -> None:
     logits = logits_for(split.labels, 1, sharpness=8.0)
-    ece, nll = changes(logits, split, 4.0)
+    ece, nll = changes(logits, split, 4.0, "twin")
     assert ece.after < ece.before / 2
     assert nll.after < nll.before / 2
 
 
-def test_as_few_test_images_as_was_said_lie_beyond_the_limit(split: Split) -> None:
-    test = logits_for(split.labels, 2, 1.0)
-    strange = {"noise": np.random.default_rng(3).normal(size=(100, CLASSES)).astype(np.float32)}
-    known = choose_strangeness(logits_for(split.labels, 1, 1.0), split.labels, test, strange, 1.0)
-    beyond = strangeness_of(test, known, 1.0) > known.limit
-    assert beyond.mean() == pytest.approx(SHARE, abs=1 / len(test))
+def test_what_a_temperature_of_the_test_set_changes_is_measured_by_that_of_the_other_half(split: Split) -> None:
+    logits = logits_for(split.labels, 1, sharpness=8.0)
+    fitted = fit_on_test(logits, split)
+    assert fitted.temperature == pytest.approx(fit_temperature(logits, split.labels), abs=1e-4)
+    ece, nll = changes(logits, split, fitted.temperature, fitted.on)
+    flattered = changes(logits, split, fitted.temperature, "twin")[1]
+    assert flattered.after < nll.after < nll.before / 2
+    assert ece.after < ece.before / 2
+    # an image's own label does not tell at what temperature it is measured
+    found = temperatures_beside(logits, split, fitted.temperature, fitted.on)
+    first, second = halves(len(split))
+    other = Split(split.images, split.labels.copy())
+    other.labels[first] = (other.labels[first] + 1) % CLASSES
+    after = temperatures_beside(logits, other, fitted.temperature, fitted.on)
+    np.testing.assert_array_equal(after[first], found[first])
+    assert (after[second] > 2 * found[second]).all()
 
 
-@pytest.mark.parametrize(
-    ("strange", "method"),
-    [
-        # all logits low: no class is likely, and the energy says so before the distance does
-        (np.full((50, CLASSES), -0.5), "energy"),
-        # the largest logits there are, of two classes at once: the energy takes it for the surest of all
-        (np.array([[9.0, 9.0, 0.0, 0.0]] * 50), "distance"),
-    ],
-)
-def test_the_method_is_chosen_that_tells_the_strange_images_best(
-    split: Split, strange: np.ndarray, method: str
-) -> None:
-    seen, test = logits_for(split.labels, 1, 1.0), logits_for(split.labels, 2, 1.0)
-    shown = {"strange": strange.astype(np.float32)}
-    known = choose_strangeness(seen, split.labels, test, shown, 1.0)
-    means = {name: np.mean(list(areas.values())) for name, areas in known.auroc.items()}
-    assert known.method == method
-    assert means[method] == max(means.values())
-    assert bool(known.means) == (method == "distance")
+def test_the_diagrams_are_those_of_the_errors_on_the_card(split: Split) -> None:
+    logits = logits_for(split.labels, 1, sharpness=8.0)
+    for on in ("twin", "test-halves"):
+        ece, _ = changes(logits, split, 4.0, on)
+        before, after = diagrams(logits, split, 4.0, on)
+        assert (ece.before, ece.after) == pytest.approx((before.ece, after.ece), rel=1e-5)
 
 
-def test_what_is_strange_is_the_same_each_time_and_of_the_models_shape(tmp_path: Path, split: Split) -> None:
-    add_doubles(tmp_path)
-    model = ModelStore(tmp_path).get("echo")
-    first, second = (dict(strange_images(model, split, Settings(data_dir=tmp_path))) for _ in range(2))
-    assert list(first) == ["uniform noise", "blanks", "blends of two"]
-    for kind, images in first.items():
-        assert images.shape[1:] == (2, 2, 1)
-        assert images.dtype == np.uint8
-        np.testing.assert_array_equal(images, second[kind])
+def test_halves_are_the_same_each_time_and_share_nothing() -> None:
+    first, second = halves(101)
+    assert sorted([*first, *second]) == list(range(101))
+    assert (len(first), len(second)) == (50, 51)
+    np.testing.assert_array_equal(first, halves(101)[0])
 
 
 async def test_classifiers_that_name_together_count_the_same(engine: LocalEngine, store: ModelStore) -> None:

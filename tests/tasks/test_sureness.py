@@ -58,3 +58,12 @@ def test_without_a_calibration_the_temperature_is_one() -> None:
     np.testing.assert_array_equal(probabilities_of(LOGITS, None), softmax(LOGITS, 1.0))
     np.testing.assert_array_equal(probabilities_of(LOGITS, calibration), softmax(LOGITS, 2.0))
     assert Calibration.model_validate_json(calibration.model_dump_json()) == calibration
+
+
+def test_a_card_of_before_there_were_two_ways_was_fitted_on_a_twin() -> None:
+    change = {"before": 0.1, "after": 0.05}
+    known = {"method": "energy", "limit": -5.0, "share": 0.05, "auroc": {"energy": {"noise": 0.9}}}
+    written = {"temperature": 2.0, "how": "in a test", "ece": change, "nll": change, "strangeness": known}
+    calibration = Calibration.model_validate(written)
+    assert calibration.fitted_on == "twin"
+    assert calibration.strangeness.beyond is None

@@ -107,13 +107,12 @@ def outcome(check: Check) -> str:
     """What a check found, to as many digits as tell the value from its limit."""
     if check.value is None:
         return "the report has no such number"
-    doubt = ", and its interval lies on both sides" if check.outcome == "inconclusive" else ""
-    found = f"it is {number(check.value, 6)}{doubt}"
-    compared = check.baseline
+    found, compared, undecided = f"it is {number(check.value, 6)}", check.baseline, check.outcome == "inconclusive"
     if compared is None:
-        return found
+        return f"{found}, and its interval lies on both sides" if undecided else found
     ends = "" if compared.interval is None else f" ({' to '.join(number(end, 3) for end in compared.interval)})"
-    return f"{found}, it was {number(compared.value, 6)}: a difference of {number(compared.difference, 3)}{ends}"
+    doubt = ", and nothing tells how much of it is chance" if undecided else ""
+    return f"{found}, it was {number(compared.value, 6)}: a difference of {number(compared.difference, 3)}{ends}{doubt}"
 
 
 def provenance(report: Report) -> Iterator[tuple[str, str]]:

@@ -9,8 +9,9 @@ Of m metrics each is given 5 %/m (Bonferroni), so that all together call a gener
 at most, however the metrics depend on each other.
 
 A metric is worse where this whole interval lies on the worse side of zero; one with an ideal, where it is further from
-it by more than half the interval. Where a metric has no interval there is nothing to weigh the difference with, and any
-step to the worse side, beyond rounding, is one too many.
+it by more than half the interval. Where only one of the two scores has a standard error it is taken for both, because a
+generator that stayed the same scatters the same. Where neither has one there is nothing to weigh the difference with:
+any step to the worse side, beyond rounding, is inconclusive, and by its value one too many.
 """
 
 import math
@@ -19,8 +20,9 @@ from statistics import NormalDist
 from typing import Any
 
 from service.errors import NotComparable
-from service.evaluation.report.schema import Check, Comparison, MetricEntry, Report
+from service.evaluation.report.schema import Check, Comparison, MetricEntry, Outcome, Report
 from service.metrics.registry import metric_type
+from service.schemas import Inconclusive
 
 ERRORS = 0.05
 """How often a generator may be called worse than itself, by all metrics together."""
@@ -62,11 +64,16 @@ def check_reference(baseline: Report, sha256: str, name: str | None) -> None:
         raise NotComparable(f"The baseline {baseline.id} was compared with {then}, this evaluation with {now}.")
 
 
-def compare(baseline: Report, entries: Mapping[str, MetricEntry]) -> tuple[Check, ...]:
-    """A check for each metric that both have. Raises NotComparable where there is none: nothing would be judged."""
+def compare(
+    baseline: Report, entries: Mapping[str, MetricEntry], *, inconclusive: Inconclusive | None = None
+) -> tuple[Check, ...]:
+    """A check for each metric that both have, with what the caller wants one to count as that cannot be decided.
+
+    Raises NotComparable where there is none: nothing would be judged.
+    """
     shared = [name for name in entries if name in baseline.metrics]
     level = 1 - ERRORS / max(1, len(shared))
-    checks = tuple(_check(name, entries[name], baseline, level) for name in shared)
+    checks = tuple(_check(name, entries[name], baseline, level, inconclusive) for name in shared)
     if not checks:
         raise NotComparable(
             f"The baseline {baseline.id} has {', '.join(baseline.metrics)}; of these samples {', '.join(entries)} can "
@@ -94,24 +101,27 @@ def unlike(baseline: Report, entries: Collection[str], versions: Mapping[str, st
     return tuple(said)
 
 
-def _check(name: str, now: MetricEntry, baseline: Report, level: float) -> Check:
+def _check(name: str, now: MetricEntry, baseline: Report, level: float, inconclusive: Inconclusive | None) -> Check:
     then = baseline.metrics[name]
     difference = now.value - then.value
-    interval = _interval(difference, now, then, level)
+    reach = _reach(now, then, level)
     worse = _badness(name, now) - _badness(name, then)
-    doubt = ROUNDING * max(abs(now.value), abs(then.value)) if interval is None else (interval[1] - interval[0]) / 2
+    passed = worse <= (ROUNDING * max(abs(now.value), abs(then.value)) if reach is None else reach)
+    outcome: Outcome = "passed" if passed else "failed"
+    if reach is None and not passed:
+        outcome, passed = "inconclusive", inconclusive == "pass"
     compared = Comparison(
         evaluation=baseline.id,
         value=then.value,
         difference=difference,
-        interval=interval,
-        level=None if interval is None else level,
+        interval=None if reach is None else (difference - reach, difference + reach),
+        level=None if reach is None else level,
     )
     return Check(
         threshold=f"{name} not worse than {baseline.id}",
         value=now.value,
-        passed=worse <= doubt,
-        outcome="passed" if worse <= doubt else "failed",
+        passed=passed,
+        outcome=outcome,
         baseline=compared,
     )
 
@@ -124,12 +134,12 @@ def _badness(name: str, entry: MetricEntry) -> float:
     return entry.value if better == "lower" else -entry.value
 
 
-def _interval(difference: float, now: MetricEntry, then: MetricEntry, level: float) -> tuple[float, float] | None:
-    errors = [now.generated_error, then.generated_error]
-    if errors[0] is None or errors[1] is None:
+def _reach(now: MetricEntry, then: MetricEntry, level: float) -> float | None:
+    """How far the two scores of a generator that did not change lie apart at most, at this level; None if unknown."""
+    known = [error for error in (now.generated_error, then.generated_error) if error is not None]
+    if not known:
         return None
-    reach = NormalDist().inv_cdf((1 + level) / 2) * math.hypot(errors[0], errors[1])
-    return difference - reach, difference + reach
+    return NormalDist().inv_cdf((1 + level) / 2) * math.hypot(known[0], known[-1])
 
 
 def _words(options: Mapping[str, Any]) -> str:

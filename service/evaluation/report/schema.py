@@ -109,7 +109,7 @@ class Comparison(_Written):
     value: FiniteFloat = Field(description="The earlier score.")
     difference: FiniteFloat = Field(description="This score minus the earlier one.")
     interval: tuple[FiniteFloat, FiniteFloat] | None = Field(
-        description="Of the difference, the reference held fixed; null where one of the two scores has no interval."
+        description="Of the difference, the reference held fixed; null where neither of the two scores has an error."
     )
     level: float | None = Field(
         None, description="Of that interval: so high that all comparisons of a verdict together err in 5 % of cases."
@@ -126,7 +126,9 @@ class Check(_Written):
     value: float | None = Field(description="Null where the report has no such number, which fails the check.")
     passed: bool
     outcome: Outcome | None = Field(
-        None, description="`inconclusive` where the value's interval lies on both sides of the threshold."
+        None,
+        description="`inconclusive` where the value's interval lies on both sides of the threshold, or where a score is"
+        " worse than the baseline's and nothing tells by how much it might be by chance.",
     )
     baseline: Comparison | None = Field(None, description="What the check compares with, if that is no number.")
 

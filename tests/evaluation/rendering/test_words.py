@@ -90,6 +90,13 @@ def test_an_outcome_tells_the_value_from_its_limit() -> None:
     compared = Comparison(evaluation="e", value=10.0, difference=2.34, interval=(-0.1, 4.7))
     words = outcome(Check(threshold="fid not worse than e", value=12.34, passed=True, baseline=compared))
     assert words == "it is 12.3400, it was 10.0000: a difference of 2.34 (−0.100 to 4.70)"
+    unknown = compared.model_copy(update={"interval": None})
+    words = outcome(
+        Check(threshold="fid not worse than e", value=12.34, passed=False, outcome="inconclusive", baseline=unknown)
+    )
+    assert words == "it is 12.3400, it was 10.0000: a difference of 2.34, and nothing tells how much of it is chance"
+    doubtful = Check(threshold="fid<=30", value=30.1, passed=False, outcome="inconclusive")
+    assert outcome(doubtful) == "it is 30.1000, and its interval lies on both sides"
 
 
 def test_a_score_is_put_into_words() -> None:

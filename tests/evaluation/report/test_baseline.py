@@ -80,16 +80,31 @@ def test_a_classifier_that_is_wrong_too_often_is_as_bad_as_one_that_is_right(
         assert check.baseline.difference == pytest.approx(now - then)
 
 
-@pytest.mark.parametrize(("now", "passed"), [(9.9, True), (10.0, True), (10 + 1e-10, True), (10.01, False)])
-def test_without_intervals_no_step_to_the_worse_side_is_allowed(
+@pytest.mark.parametrize(
+    ("now", "outcome"), [(9.9, "passed"), (10.0, "passed"), (10 + 1e-10, "passed"), (10.01, "inconclusive")]
+)
+def test_without_errors_a_step_to_the_worse_side_is_inconclusive_and_its_value_fails(now: float, outcome: str) -> None:
+    for said, counts in ((None, False), ("fail", False), ("pass", True)):
+        [check] = compare(report(fid=entry(10.0)), {"fid": entry(now)}, inconclusive=said)  # type: ignore[arg-type]
+        assert check.outcome == outcome
+        assert check.passed is (counts or outcome == "passed")
+        assert check.baseline is not None
+        assert check.baseline.interval is None
+
+
+@pytest.mark.parametrize(("now", "passed"), [(9.0, True), (10.9, True), (11.3, True), (11.5, False)])
+def test_one_error_is_taken_for_both_scores_so_that_a_set_without_is_not_red_by_chance(
     now: float,
     passed: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
-    for then, current in ((entry(10.0), entry(now, 5.0)), (entry(10.0, 5.0), entry(now))):
+    for then, current in ((entry(10.0), entry(now, 0.5)), (entry(10.0, 0.5), entry(now))):
         [check] = compare(report(fid=then), {"fid": current})
         assert check.passed is passed
+        assert check.outcome == ("passed" if passed else "failed")
         assert check.baseline is not None
-        assert check.baseline.interval is None
+        assert check.baseline.interval is not None
+        low, high = check.baseline.interval
+        assert high - low == pytest.approx(2 * 1.96 * 0.5 * 2**0.5, rel=1e-4)
 
 
 def test_what_is_not_compared_and_other_versions_are_said() -> None:

@@ -1,0 +1,45 @@
+"""The rows that a model takes for a verb, and the batches of zeros with which each verb is warmed."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from service.errors import WrongTask
+from service.runtime.calls import Call, Lane
+from service.runtime.queues import Batch, Share, warm_sizes
+from service.runtime.work import Work
+from service.store import Model
+from service.tasks.registry import TASKS, task_of
+
+RowSpec = tuple[tuple[int, ...], "np.dtype[Any]"]
+
+
+def same_axes(found: Sequence[RowSpec], expected: Sequence[RowSpec]) -> bool:
+    """Whether all rows have the axes and the dtype that they should, of whatever lengths."""
+    return [(len(shape), dtype) for shape, dtype in found] == [(len(shape), dtype) for shape, dtype in expected]
+
+
+@lru_cache(maxsize=1024)
+def row_specs(model: Model, verb: str) -> list[RowSpec]:
+    """Shape and dtype of one row of each array that a verb takes. Raises WrongTask."""
+    task = task_of(verb)
+    if not task.serves(model.manifest):
+        raise WrongTask(f"{model.id} does {model.manifest.task}, not {verb}")
+    return [(shape[1:], np.dtype(dtype)) for shape, dtype in task.example(model.manifest, 1)]
+
+
+def warm_batches(model: Model) -> list[Batch]:
+    """A batch of zeros for every verb that the model serves and every size that it will meet."""
+    batches = []
+    for verb, task in TASKS.items():
+        if not (task.warmed and task.serves(model.manifest)):
+            continue
+        serving = model.manifest.serving
+        sizes = {serving.block} if task.exact else {*warm_sizes(serving.max_batch), serving.block}
+        for size in sorted(sizes):
+            arrays = [np.zeros(shape, dtype) for shape, dtype in task.example(model.manifest, size)]
+            work = Work(Call(model.id, verb), arrays, size, Lane.BULK, None, "", lambda _: None)
+            batches.append(Batch(work.call, [Share(work, 0, size)], size))
+    return batches
