@@ -30,9 +30,9 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 
 FROM interpreter AS wheel
 WORKDIR /build
-COPY deploy/locks /requirements
+COPY deploy/locks deploy/locks
 RUN --mount=type=cache,target=/root/.cache/pip \
-    python -m venv tools && tools/bin/pip install --require-hashes --requirement /requirements/build.txt
+    python -m venv tools && tools/bin/pip install --require-hashes --requirement deploy/locks/build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY chapterhouse chapterhouse
 COPY service service

@@ -16,7 +16,7 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf
 EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
 SERVING: list[str] = PROJECT["project"]["dependencies"]
 FILES = {path.stem: read_blocks(path.read_text("utf-8")) for path in LOCKS.glob("*.txt")}
-WANTED = {
+WANTED: dict[tuple[str, ...], list[str]] = {
     ("service",): [word for word in SERVING if not word.startswith("torch")],
     ("build",): [*PROJECT["build-system"]["requires"], EDITABLE],
     ("service", "development"): EXTRAS["dev"],
