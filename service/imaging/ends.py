@@ -22,9 +22,8 @@ _BIT_OR_COMMENT = re.compile(rb"[01]|#[^\r\n]*")
 
 _ROUND_BYTES = 16
 """Writers of TIFF fill their files with zeros to a multiple of 2, 4 or this."""
-MOST_PLACES = 1 << 18
-"""More entries, strips and tiles than a TIFF of the largest images needs; one that names the same again and again has
-more."""
+READ_TWICE = 2
+"""So often all of a TIFF may be read to see what it names; more is read where its parts lie upon each other."""
 _TYPE_BYTES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)
 """Bytes of one number of each of TIFF's types."""
 _WHOLE_NUMBERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
@@ -123,7 +122,7 @@ class _Field(NamedTuple):
 class _Tiff:
     """The directories of a TIFF, and the end of everything that they name.
 
-    Raises struct.error beyond the data, and UnreadableImage for more than anybody needs.
+    Raises struct.error beyond the data, and UnreadableImage for parts that lie upon each other.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -132,7 +131,7 @@ class _Tiff:
         self._is_big = 43 in data[2:4]
         self._place = "Q" if self._is_big else "I"
         self._known: set[int] = set()
-        self._places = 0
+        self._left_bytes = READ_TWICE * len(data)
         self._end = 0
 
     def walk(self) -> int:
@@ -154,6 +153,7 @@ class _Tiff:
         head, size = (8, 20) if self._is_big else (2, 12)
         count = self._number("Q" if self._is_big else "H", at)
         last = at + head + count * size
+        self._spend(last - at)
         self._reach(last + struct.calcsize(self._place))
         fields = {}
         for entry in range(at + head, last, size):
@@ -180,14 +180,17 @@ class _Tiff:
         kind = _WHOLE_NUMBERS.get(field.kind)
         if kind is None or field.stop > len(self._data):
             return ()
-        count = min(MOST_PLACES, (field.stop - field.start) // struct.calcsize(kind))
+        self._spend(field.stop - field.start)
+        count = (field.stop - field.start) // struct.calcsize(kind)
         return struct.unpack_from(f"{self._order}{count}{kind}", self._data, field.start)
 
     def _reach(self, end: int) -> None:
         self._end = max(self._end, end)
-        self._places += 1
-        if self._places > MOST_PLACES:
-            raise UnreadableImage(f"The TIFF names more than {MOST_PLACES:,} places.")
+
+    def _spend(self, size: int) -> None:
+        self._left_bytes -= size
+        if self._left_bytes < 0 and size <= len(self._data):
+            raise UnreadableImage("The parts of the TIFF lie upon each other.")
 
 
 def _behind_tiff(data: bytes) -> int:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from service.errors import UnreadableImage
-from service.imaging.ends import MOST_PLACES, bytes_behind_pixels, rest_bytes
+from service.imaging.ends import bytes_behind_pixels, rest_bytes
 from service.imaging.reading import REST, read_picture
 
 LIMIT = 1 << 20
@@ -113,14 +113,19 @@ def test_a_directory_that_is_its_own_successor_is_looked_at_once() -> None:
     assert rest_bytes(bytes(data)) == 0
 
 
-def test_a_tiff_that_names_the_same_places_again_and_again_is_refused() -> None:
-    strips = MOST_PLACES // 2
-    table = struct.pack("<I", 8) * strips
-    at = 8 + len(table)
-    entries = b"".join(struct.pack("<HHII", tag, 4, strips, 8) for tag in (273, 279))
-    tables = b"".join(struct.pack("<H", 2) + entries + struct.pack("<I", at + 30 * (place + 1)) for place in range(3))
-    data = b"II*\0" + struct.pack("<I", at) + table + tables + bytes(6)
-    with pytest.raises(UnreadableImage, match="more than 262,144 places"):
+@pytest.mark.parametrize("shared", ["strips", "entries"])
+def test_a_tiff_whose_parts_lie_upon_each_other_is_refused(shared: str) -> None:
+    if shared == "strips":
+        table = struct.pack("<I", 8) * 500
+        at = 8 + len(table)
+        entries = b"".join(struct.pack("<HHII", tag, 4, 500, 8) for tag in (273, 279))
+        parts = (struct.pack("<H", 2) + entries + struct.pack("<I", at + 30 * (place + 1)) for place in range(9))
+        data = b"II*\0" + struct.pack("<I", at) + table + b"".join(parts) + bytes(6)
+    else:  # directories of 256 entries, each of which begins inside the one before it
+        places = struct.pack("<500I", *range(2032, 3032, 2))
+        first = struct.pack("<HHHIII", 1, 330, 4, 500, 32, 0)
+        data = (b"II*\0" + struct.pack("<I", 8) + first).ljust(32, b"\0") + places + b"\0\1" * 4000
+    with pytest.raises(UnreadableImage, match="lie upon each other"):
         rest_bytes(data)
 
 
