@@ -124,7 +124,7 @@ def test_a_tiff_whose_parts_lie_upon_each_other_is_refused(shared: str) -> None:
     else:  # directories of 256 entries, each of which begins inside the one before it
         places = struct.pack("<500I", *range(2032, 3032, 2))
         first = struct.pack("<HHHIII", 1, 330, 4, 500, 32, 0)
-        data = (b"II*\0" + struct.pack("<I", 8) + first).ljust(32, b"\0") + places + b"\0\1" * 4000
+        data = (b"II*\0" + struct.pack("<I", 8) + first).ljust(32, b"\0") + places + b"\0\1" * 500 + bytes(4000)
     with pytest.raises(UnreadableImage, match="lie upon each other"):
         rest_bytes(data)
 
