@@ -7,6 +7,7 @@ BigTIFF; WebP: RIFF; BMP and PNM: the size of their pixels.
 import re
 import struct
 from collections.abc import Iterator
+from itertools import count
 from typing import Any, NamedTuple
 
 from PIL import Image
@@ -130,6 +131,7 @@ class _Tiff:
         self._order = "<" if data.startswith(b"II") else ">"
         self._is_big = 43 in data[2:4]
         self._place = "Q" if self._is_big else "I"
+        self._entry = struct.Struct(f"{self._order}HH{2 * self._place}")
         self._known: set[int] = set()
         self._left_bytes = READ_TWICE * len(data)
         self._end = 0
@@ -150,16 +152,12 @@ class _Tiff:
 
     def _directory(self, at: int) -> Iterator[int]:
         """The places of further directories."""
-        head, size = (8, 20) if self._is_big else (2, 12)
-        count = self._number("Q" if self._is_big else "H", at)
-        last = at + head + count * size
+        head = "Q" if self._is_big else "H"
+        first = at + struct.calcsize(head)
+        last = first + self._number(head, at) * self._entry.size
         self._spend(last - at)
         self._reach(last + struct.calcsize(self._place))
-        fields = {}
-        for entry in range(at + head, last, size):
-            field = self._field(entry)
-            self._reach(field.stop)
-            fields[field.tag] = field
+        fields = {field.tag: field for field in self._fields(first, last)}
         for places, lengths in _PIECES:
             if places in fields and lengths in fields:
                 for start, length in zip(self._values(fields[places]), self._values(fields[lengths]), strict=False):
@@ -169,20 +167,25 @@ class _Tiff:
                 yield from self._values(fields[tag])
         yield self._number(self._place, last)
 
-    def _field(self, at: int) -> _Field:
-        tag, kind = self._number("H", at), self._number("H", at + 2)
-        length = self._number(self._place, at + 4) * (_TYPE_BYTES[kind] if kind < len(_TYPE_BYTES) else 0)
-        within = at + (12 if self._is_big else 8)
-        start = within if length <= struct.calcsize(self._place) else self._number(self._place, within)
-        return _Field(tag, kind, start, start + length)
+    def _fields(self, first: int, last: int) -> Iterator[_Field]:
+        """The entries of a directory; what has few bytes stands in its entry itself."""
+        width = struct.calcsize(self._place)
+        entries = self._entry.iter_unpack(self._data[first:last])
+        for end, (tag, kind, amount, place) in zip(
+            count(first + self._entry.size, self._entry.size), entries, strict=False
+        ):
+            length = amount * _TYPE_BYTES[kind] if kind < len(_TYPE_BYTES) else 0
+            start = place if length > width else end - width
+            self._reach(start + length)
+            yield _Field(tag, kind, start, start + length)
 
     def _values(self, field: _Field) -> tuple[int, ...]:
         kind = _WHOLE_NUMBERS.get(field.kind)
         if kind is None or field.stop > len(self._data):
             return ()
         self._spend(field.stop - field.start)
-        count = (field.stop - field.start) // struct.calcsize(kind)
-        return struct.unpack_from(f"{self._order}{count}{kind}", self._data, field.start)
+        amount = (field.stop - field.start) // struct.calcsize(kind)
+        return struct.unpack_from(f"{self._order}{amount}{kind}", self._data, field.start)
 
     def _reach(self, end: int) -> None:
         self._end = max(self._end, end)
