@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from service.client.results import ExplainedArrays as ExplainedArrays
     from service.client.results import Generated as Generated
     from service.evaluation.report.schema import Report as Report
+    from service.explanations import UnitsReply as UnitsReply
     from service.local.asynchronous import AsyncLocal as AsyncLocal
     from service.local.blocking import Local as Local
     from service.local.evaluation import Evaluation as Evaluation
@@ -49,6 +50,7 @@ NAMES = {
     "service.client.blocking": ("Client",),
     "service.client.results": ("Drawn", "Explained", "ExplainedArrays", "Generated"),
     "service.evaluation.report.schema": ("Report",),
+    "service.explanations": ("UnitsReply",),
     "service.local.asynchronous": ("AsyncLocal",),
     "service.local.blocking": ("Local",),
     "service.local.evaluation": ("Evaluation",),

@@ -8,7 +8,7 @@ the first test image that the net names rightly, sure but not certain of it, or 
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ from service.nets.weights import load_weights
 from service.settings import Settings
 from service.store import Model, ModelStore
 from service.tasks.classify import Classify, normalise
-from service.tasks.explain import Explain, Method
+from service.tasks.explain import Explain
+from service.tasks.methods import ARRAYS, Method
 
 CHAPTERS = (4, 5)
 LOOKED_AT = 200
@@ -72,13 +73,14 @@ class Subject:
         places = np.linspace(0, len(names) - 1, min(count, len(names))).round().astype(int)
         return [names[place] for place in dict.fromkeys(places.tolist())]
 
-    def ask(self, **question: Any) -> list[Array]:
-        """What /explain answers, the image's axis taken off."""
+    def ask(self, **question: Any) -> dict[str, Array]:
+        """What /explain answers by name, the image's axis taken off."""
         with torch.inference_mode():
             answer = Explain(**question).forward(self.net, [torch.from_numpy(self.pixels)], self.model.manifest)
-        return [array[0].numpy() for array in answer]
+        names = ARRAYS[question["method"]]
+        return {name: array[0].numpy() for name, array in zip(names, answer, strict=True)}
 
-    def draw(self, method: Method, arrays: Sequence[Array]) -> Image.Image:
+    def draw(self, method: Method, arrays: Mapping[str, Array]) -> Image.Image:
         """The picture that /explain sends beside the image."""
         pixels = DRAWINGS[method](arrays, self.pixels[0])
         return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
@@ -108,24 +110,32 @@ def page_of(subject: Subject, count: int) -> Image.Image:
     methods: tuple[Method, ...] = ("saliency", "occlusion")
     for method in methods:
         arrays = subject.ask(method=method)
-        name = f"{method}: {labels[int(arrays[1])]}, probability {float(arrays[2]):.2f}"
+        name = f"{method}: {labels[int(arrays['label'])]}, probability {float(arrays['probability']):.2f}"
         rows[0].append((name, subject.draw(method, arrays)))
     return laid_out(subject.model.id, [*rows, *(layer_row(subject, name) for name in subject.layers(count))])
 
 
 def layer_row(subject: Subject, name: str) -> list[tuple[str, Image.Image]]:
     """Projections, maps and filters of one layer."""
-    maps, kernels = (subject.ask(method=method, layer=name)[0] for method in ("activations", "filters"))
-    strongest = maps[np.argsort(-maps.max(axis=(1, 2)), kind="stable")[:MAPS]]
+    maps, units = subject.ask(method="activations", layer=name).values()
+    order = np.argsort(-maps.max(axis=(1, 2)), kind="stable")[:MAPS]
+    kernels, owners = subject.ask(method="filters", layer=name).values()
     if kernels.shape[1] not in (1, 3):
+        owners = np.repeat(owners, kernels.shape[1])
         kernels = kernels.reshape(-1, 1, *kernels.shape[2:])
     return [
         *(
             (f"{name}: {method}", subject.draw(method, subject.ask(method=method, layer=name)))
             for method in projections_of(subject.net)
         ),
-        ("the strongest of {} maps of {} by {}".format(*maps.shape), subject.draw("activations", [strongest])),
-        ("filters of {} by {}".format(*kernels.shape[2:]), subject.draw("filters", [kernels[:FILTERS]])),
+        (
+            "the strongest of {} maps of {} by {}".format(*maps.shape),
+            subject.draw("activations", {"maps": maps[order], "units": units[order]}),
+        ),
+        (
+            "filters of {} by {}".format(*kernels.shape[2:]),
+            subject.draw("filters", {"kernels": kernels[:FILTERS], "units": owners[:FILTERS]}),
+        ),
     ]
 
 

@@ -11,6 +11,7 @@
   - EvaluationNotFound          404
   - ReferenceNotFound           404
   - RecordingNotFound           404  of a training
+  - UnitsNotFound               404  the images to which a net's units answer most
   - WrongTask                   409
   - NotComparable               409  an evaluation and the baseline it names
   - ReferenceShipped            409
@@ -130,6 +131,13 @@ class RecordingNotFound(ServiceError):
 
     status = HTTPStatus.NOT_FOUND
     title = "No such recording"
+
+
+class UnitsNotFound(ServiceError):
+    """Nobody has looked for the images to which the units of this model answer most."""
+
+    status = HTTPStatus.NOT_FOUND
+    title = "No such pictures of units"
 
 
 class WrongTask(ServiceError):

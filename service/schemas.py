@@ -113,30 +113,6 @@ class Classification(Shown, BaseModel):
         return f"{', '.join(likeliest[:SHOWN])}{', …' if len(likeliest) > SHOWN else ''}; {self.model} {self.version}"
 
 
-class Explanation(BaseModel):
-    """What `POST /explain` answers as JSON: the arrays of its method, and none of another's."""
-
-    model: str
-    version: str
-    method: str
-    layer: str | None = Field(description="The layer that was asked; null where the method asks none.")
-    notes: tuple[str, ...] = Field((), description="What there is to know about this image, in words.")
-    maps: list[list[list[float]]] = Field([], description="activations: the layer's maps, K×h×w.")
-    kernels: list[list[list[list[float]]]] = Field([], description="filters: the layer's kernels, K×C×kh×kw.")
-    projections: list[list[list[list[float]]]] = Field(
-        [], description="deconvnet, guided: the strongest maps sent back to pixels, U×C×H×W."
-    )
-    units: list[int] = Field([], description="deconvnet, guided: which maps these are.")
-    strengths: list[float] = Field([], description="deconvnet, guided: how strong each is.")
-    probabilities: list[list[float]] = Field(
-        [], description="occlusion: of the label, behind each place of the square, h×w."
-    )
-    square: int | None = Field(None, description="occlusion: the square's side in pixels.")
-    slopes: list[list[float]] = Field([], description="saliency: what each pixel changes of the label's logit, H×W.")
-    label: int | None = Field(None, description="occlusion, saliency: the label's index.")
-    probability: float | None = Field(None, description="occlusion, saliency: of the label, in the whole image.")
-
-
 class Interpolation(BaseModel):
     """Paths between samples."""
 

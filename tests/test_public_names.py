@@ -29,6 +29,7 @@ RESULTS = [
     "ReferenceSummary",
     "Report",
     "Score",
+    "UnitsReply",
 ]
 METRICS = [
     "coverage",

@@ -16,6 +16,7 @@ from service.api import (
     progress,
     recordings,
     references,
+    units,
 )
 from service.api.classify import ClassifyPath
 from service.api.gate import Application, Gate
@@ -34,6 +35,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     references.router,
     models.router,
     recordings.router,
+    units.router,
     health.router,
     documentation.router,
 )

@@ -62,6 +62,15 @@ _KID: dict[str, Any] = {
     },
     "noise_floor_reason": None,
 }
+_STRONG: dict[str, Any] = {
+    "image": 4497,
+    "label": "8",
+    "strength": 8.17,
+    "place": [5, 4],
+    "box": {"top": 3, "left": 2, "height": 1, "width": 2},
+    "patch": [[[0], [254]]],
+    "projection": [[[-0.21], [1.3]]],
+}
 
 SCHEMAS: dict[str, dict[str, Any]] = {
     "Classification": {
@@ -94,9 +103,20 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "version": _VERSIONS["lenet5-mnist"],
         "method": "occlusion",
         "layer": None,
+        "layers": [],
+        "scale": {
+            "quantity": "log-odds of 7",
+            "low": 0.08,
+            "high": 4.6,
+            "each": False,
+            "colours": ["#000000", "#ff0000", "#ffff00", "#ffffff"],
+        },
         "notes": [],
+        "log_odds": [[4.6, 3.48], [0.08, 1.99]],
         "probabilities": [[0.99, 0.97], [0.52, 0.88]],
         "label": 7,
+        "label_name": "7",
+        "log_odds_whole": 6.21,
         "probability": 0.998,
         "square": 9,
     },
@@ -158,6 +178,24 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "verdict": {"passed": True, "checks": [{"threshold": "kid<=0.05", "value": 0.00197, "passed": True}]},
         "timing": {"measure": 2.31, "total": 2.5},
         "versions": {"chapterhouse": "0.1.0", "numpy": "2.4.6"},
+    },
+    "UnitsReply": {
+        "model": "lenet5-mnist",
+        "version": _VERSIONS["lenet5-mnist"],
+        "method": "deconvnet",
+        "dataset": "mnist test",
+        "images": 10000,
+        "layer": "C3",
+        "layers": [{"name": "C3", "units": 16, "size": [10, 10], "field": [14, 14]}],
+        "field": [14, 14],
+        "scale": {
+            "quantity": "activation at the pixels",
+            "low": -1.3,
+            "high": 1.3,
+            "each": True,
+            "colours": ["#000000", "#ffffff"],
+        },
+        "units": [{"unit": 0, "strongest": [_STRONG]}],
     },
 }
 """An example of each schema."""

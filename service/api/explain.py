@@ -1,5 +1,6 @@
 """`POST /explain`: how a net sees, as a picture beside the image or as arrays."""
 
+import asyncio
 from typing import Annotated, Any
 
 import orjson
@@ -13,7 +14,6 @@ from service.api.negotiation import JSON, MediaType
 from service.api.openapi import BINARY, OF_MODEL, refusals
 from service.api.routes import Endpoint
 from service.api.state import State, StateDep
-from service.drawing.explanation import draw_explanation
 from service.errors import (
     BodyTooLarge,
     EngineUnavailable,
@@ -23,11 +23,11 @@ from service.errors import (
     UnsupportedMediaType,
     WrongTask,
 )
+from service.explanations import Explanation
 from service.imaging import encode_png
 from service.operations.explain import LARGEST, Inspection
-from service.schemas import Explanation
 from service.tasks.classify import Prepared
-from service.tasks.explain import Method
+from service.tasks.methods import Method
 
 router = APIRouter(tags=["models"], route_class=Endpoint)
 
@@ -62,7 +62,11 @@ async def explain(
     method: Annotated[Method, Query(description="What is asked.", examples=["occlusion"])] = "saliency",
     layer: Annotated[
         str | None,
-        Query(description="As `GET /models/{id}` names it; the last with maps, of filters the first.", examples=["C3"]),
+        Query(
+            description="As `GET /models/{id}` names it; of filters the first, of activations the last with maps of 8 "
+            "pixels a side, else the last with maps.",
+            examples=["C3"],
+        ),
     ] = None,
     unit: Annotated[
         int | None, Query(ge=0, le=LARGEST, description="One map of the layer; the strongest, or all.", examples=[0])
@@ -89,7 +93,7 @@ async def explain(
     `deconvnet` sends the strongest activations back to pixels (Zeiler, Fergus 2014), and `guided` only through units
     that answered (Springenberg et al. 2015), for nets that do not pool; `occlusion` maps the label's probability behind
     a grey square, `saliency` the slope of its logit; `activations` and `filters` show a layer's maps and kernels.
-    `filters` needs no image.
+    `filters` needs no image. Model, layer and scale stand below the picture, and in the document.
     """
     chosen = state.store.get(model or state.settings.default_classifier, task="classify")
     inspection = Inspection.of(chosen, method, layer=layer, unit=unit, label=label, square=square, as_is=as_is)
@@ -98,7 +102,7 @@ async def explain(
         arrays = await inspection.ask(state.engines, image, deadline=deadline.at, request_id=request.state.request_id)
     headers = headers_of(chosen)
     if kind == PNG:
-        picture = encode_png(draw_explanation(method, list(arrays.values()), image.pixels[0]))
+        picture = await asyncio.to_thread(lambda: encode_png(inspection.draw(arrays, image)))
         return Response(picture, media_type=PNG, headers=headers)
     content = orjson.dumps(inspection.document(arrays, image), option=orjson.OPT_SERIALIZE_NUMPY)
     return Response(content, media_type=JSON, headers=headers)

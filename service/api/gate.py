@@ -9,7 +9,8 @@ import itertools
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -126,6 +127,16 @@ class Gate:
         if self.working >= self.settings.queue_limit:
             self.instruments.rejected.labels("front_full").inc()
             raise Overloaded(f"{self.working} requests are open here.")
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Count a question as work, which it brings although its method is safe. Raises Draining, Overloaded."""
+        self.admit("POST")
+        self.working += 1
+        try:
+            yield
+        finally:
+            self.working -= 1
 
 
 class Application(FastAPI):

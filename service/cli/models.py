@@ -9,6 +9,7 @@ from service.cli.calibrate import summary
 from service.cli.fetch import fetch
 from service.cli.nets import print_layers, show_nets
 from service.cli.reporting import EXIT_FAILED, JSONOption, fail_clearly, print_json, print_table, say
+from service.cli.units import find_units
 from service.errors import ConfigurationError, DatasetMissing, InvalidManifest, PackageMissing, ReferenceNotFound
 from service.files import file_sha256
 from service.scoring.card import differing, measure_calibration, measure_scores, miscalibrated
@@ -23,6 +24,7 @@ LABELS_SHOWN = 20
 app = typer.Typer(help="The models of the store.", no_args_is_help=True)
 app.command("nets")(show_nets)
 app.command("fetch")(fetch)
+app.command("units")(find_units)
 
 
 @app.command("list")

@@ -64,6 +64,8 @@ class Client:
     classify = blocking(ServiceMethods.classify)
     explain = blocking(ServiceMethods.explain)
     explain_arrays = blocking(ServiceMethods.explain_arrays)
+    units = blocking(ServiceMethods.units)
+    units_picture = blocking(ServiceMethods.units_picture)
     forecast = blocking(ServiceMethods.forecast)
     generate = blocking(ServiceMethods.generate)
     generate_into = blocking(ServiceMethods.generate_into)

@@ -1,12 +1,11 @@
 """What a client asks of models, over whatever sends its requests."""
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 import httpx
-import numpy as np
 from pydantic import BaseModel
 
 from service.batches import Layout, ValueRange
@@ -16,6 +15,7 @@ from service.client.problems import read_as, reading
 from service.client.requests import Series, forecast_request, generate_request
 from service.client.results import Drawn, Explained, ExplainedArrays, Generated
 from service.errors import Draining, InvalidRequest, NotReady
+from service.explanations import UnitsReply
 from service.notebooks import Listing
 from service.schemas import (
     Classification,
@@ -28,7 +28,7 @@ from service.schemas import (
 )
 
 if TYPE_CHECKING:
-    from service.tasks.explain import Method
+    from service.tasks.methods import Method, Projecting
 
 FORM_IMAGES = 256
 FORM_BYTES = 8 << 20
@@ -149,11 +149,35 @@ class ModelMethods:
         asked = {"model": model, "method": method, **named, "as_is": as_is}
         reply = await self._explain(JSON, asked, image, layout, value_range)
         with reading(reply):
-            document = dict(reply.json())
-            model, version, method, layer = (document.pop(name) for name in ("model", "version", "method", "layer"))
-            notes = tuple(document.pop("notes", ()))
-            arrays = {name: np.asarray(values) for name, values in document.items()}
-            return ExplainedArrays(model, version, method, layer, arrays, notes)
+            return ExplainedArrays.read(reply.json())
+
+    async def units(
+        self,
+        model: str,
+        *,
+        layer: str | None = None,
+        units: Sequence[int] | None = None,
+        method: "Projecting" = "deconvnet",
+    ) -> UnitsReply:
+        """To which test images some units of a classifier's layer answer most, and what of these makes them answer.
+
+        The first nine units of a layer worth looking at, unless they are named. Raises InvalidRequest, ModelNotFound,
+        UnitsNotFound, WrongTask.
+        """
+        return read_as(UnitsReply, await self._units(JSON, model, layer, units, method))
+
+    async def units_picture(
+        self,
+        model: str,
+        *,
+        layer: str | None = None,
+        units: Sequence[int] | None = None,
+        method: "Projecting" = "deconvnet",
+    ) -> Explained:
+        """The same as a picture. Raises as `units` does."""
+        reply = await self._units(PNG, model, layer, units, method)
+        with reading(reply):
+            return Explained(reply.headers["x-model"], reply.headers["x-model-version"], method, reply.content)
 
     async def forecast(
         self,
@@ -214,6 +238,14 @@ class ModelMethods:
         with reading(reply):
             drawn = [reply.headers[f"x-{name}"] for name in ("model", "model-version", "seed", "count")]
             return Drawn(drawn[0], drawn[1], int(drawn[2]), int(drawn[3]))
+
+    async def _units(
+        self, accept: str, model: str, layer: str | None, units: Sequence[int] | None, method: "Projecting"
+    ) -> httpx.Response:
+        named = {} if units is None else {"unit": [str(unit) for unit in units]}
+        params = _params({"layer": layer, "method": method}) | named
+        path = f"/models/{quote(model, safe='')}/units"
+        return await self._exchange.ask("GET", path, params=params, headers={"accept": accept})
 
     async def _explain(
         self,

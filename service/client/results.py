@@ -1,6 +1,6 @@
 """What programs get that is no document: samples, and pictures of what a net sees."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from service.explanations import Scale, Told
 from service.notebooks import Row, Shown
 
 
@@ -93,6 +94,29 @@ class ExplainedArrays(Shown):
     arrays: dict[str, NDArray[Any]]
     notes: tuple[str, ...] = ()
     """What was done to the image, in words."""
+    layers: tuple[str, ...] = ()
+    """Those that can be asked."""
+    label_name: str | None = None
+    """The label that was explained."""
+    scale: Scale | None = None
+    """What the colours of the picture stand for."""
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> Self:
+        """The arrays of what `/explain` answers, and what it tells beside them."""
+        told = Told.model_validate(document)
+        arrays = {name: np.asarray(values) for name, values in document.items() if name not in Told.model_fields}
+        return cls(
+            told.model,
+            told.version,
+            told.method,
+            told.layer,
+            arrays,
+            notes=told.notes,
+            layers=told.layers,
+            label_name=told.label_name,
+            scale=told.scale,
+        )
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         return self.arrays[name]

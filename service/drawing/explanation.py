@@ -1,4 +1,4 @@
-"""Explanations as pictures for people: the image on the left, what the method answered on the right."""
+"""Explanations as pictures for people: the image on the left, what the method answered on the right, words below."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from service.drawing.captions import captioned, numbered
+from service.drawing.scales import Arrays, glow, legend_of, scale_of, signed, stretched
 from service.imaging import Pixels, tile
 
 Array = NDArray[Any]
@@ -15,6 +17,8 @@ WHOLE = 224
 """Pixels along the side of an image that is shown by itself, at least."""
 CELL = 72
 """Pixels along the side of one picture among many, at least."""
+NUMBERED = 32
+"""Pixels along the side of a picture that has room for the number of its unit, at least."""
 MOST = 400
 """Pictures of maps or kernels, at most."""
 CLOSE = 2 / 3
@@ -22,23 +26,29 @@ CLOSE = 2 / 3
 GAP = 8
 
 
-def draw_explanation(method: str, arrays: Sequence[Array], image: Pixels) -> Pixels:
-    """The image (H, W, C) and what `method` answered about it, the items' axis taken off, as one picture."""
-    return beside(enlarge(image, WHOLE), DRAWINGS[method](arrays, image))
+def draw_explanation(method: str, arrays: Arrays, image: Pixels, lines: Sequence[str] = ()) -> Pixels:
+    """The image (H, W, C) and what `method` answered about it, the items' axis taken off, as one picture.
+
+    `lines` of words and what the colours stand for are written below.
+    """
+    picture = beside(enlarge(image, WHOLE), DRAWINGS[method](arrays, image))
+    return captioned(picture, lines, legend_of(method, scale_of(method, arrays)))
 
 
-def _draw_projections(arrays: Sequence[Array], image: Pixels) -> Pixels:
+def _draw_projections(arrays: Arrays, image: Pixels) -> Pixels:
     """Each projection; where all are small only its part of the image, that beside it, as in the paper's figure 2."""
-    projections = np.moveaxis(arrays[0], 1, -1)  # (U, H, W, C)
+    projections = np.moveaxis(arrays["projections"], 1, -1)  # (U, H, W, C)
     side = max(map(_reach, projections))
     if side > CLOSE * min(image.shape[:2]):
-        return tile(np.stack([enlarge(signed(one), _cell(len(projections))) for one in projections]))
-    pairs = []
-    for one in projections:
-        rows, columns = _window(one, side)
-        patch = np.concatenate([image[rows, columns], signed(one[rows, columns])], axis=1)
-        pairs.append(enlarge(patch, 2 * CELL))
-    return tile(np.stack(pairs))
+        pictures = [enlarge(signed(one), _cell(len(projections))) for one in projections]
+    else:
+        pictures = []
+        for one in projections:
+            rows, columns = _window(one, side)
+            patch = np.concatenate([image[rows, columns], signed(one[rows, columns])], axis=1)
+            pictures.append(enlarge(patch, 2 * CELL))
+    named = zip(pictures, arrays["units"], arrays["strengths"], strict=True)
+    return tile(np.stack([numbered(picture, f"{unit}: {strength:.3g}") for picture, unit, strength in named]))
 
 
 def _reach(projection: Array) -> int:
@@ -64,64 +74,56 @@ def _cell(count: int, *, least: int = CELL) -> int:
     return max(least, WHOLE // math.ceil(math.sqrt(count)))
 
 
-def _draw_probabilities(arrays: Sequence[Array], image: Pixels) -> Pixels:
-    """Each probability in the middle of its place, so that the heat lies over what was occluded."""
-    heat, side = arrays[0], int(arrays[3])
+def _draw_odds(arrays: Arrays, image: Pixels) -> Pixels:
+    """Each place's log-odds in its middle, so that the heat lies over what was occluded; from the least to the most."""
+    heat, side, scale = arrays["log_odds"], int(arrays["square"]), scale_of("occlusion", arrays)
     for axis, (length, shown) in enumerate(zip(image.shape[:2], enlarge(image, WHOLE).shape[:2], strict=True)):
         pixels = (np.arange(shown) + 0.5) * length / shown
         middles = np.linspace(side / 2, length - side / 2, heat.shape[axis])
         heat = np.apply_along_axis(lambda line, x, y: np.interp(x, y, line), axis, heat, pixels, middles)
-    return glow((255 * heat).round().astype(np.uint8))
+    return glow(stretched(heat, scale.low, scale.high))
 
 
-def _draw_slopes(arrays: Sequence[Array], _: Pixels) -> Pixels:
-    slopes = arrays[0]
-    # A few pixels would leave the others dark.
-    top = float(np.quantile(slopes, 0.995)) or 1.0
-    return enlarge((255 * np.clip(slopes / top, 0, 1)).round().astype(np.uint8)[:, :, None], WHOLE)
+def _draw_slopes(arrays: Arrays, _: Pixels) -> Pixels:
+    scale = scale_of("saliency", arrays)
+    return enlarge(stretched(arrays["slopes"], scale.low, scale.high)[:, :, None], WHOLE)
 
 
-def _draw_maps(arrays: Sequence[Array], _: Pixels) -> Pixels:
-    maps = arrays[0][:MOST]
-    # Maps of one pixel can only be told from each other.
-    shades = stretched(maps) if maps[0].size == 1 else np.stack([stretched(one) for one in maps])
-    return tile(np.stack([enlarge(one[:, :, None], _cell(len(maps))) for one in shades]))
+def _draw_maps(arrays: Arrays, _: Pixels) -> Pixels:
+    maps, scale = arrays["maps"][:MOST], scale_of("activations", arrays)
+    together = stretched(maps, scale.low, scale.high)
+    shades = np.stack([stretched(one) for one in maps]) if scale.each else together
+    pictures = [enlarge(one[:, :, None], _cell(len(maps))) for one in shades]
+    named = zip(pictures, maps, arrays["units"], strict=False)
+    return tile(np.stack([numbered(picture, f"{unit}: {_range(one)}") for picture, one, unit in named]))
 
 
-def _draw_kernels(arrays: Sequence[Array], _: Pixels) -> Pixels:
-    kernels = arrays[0]  # (K, C, kh, kw)
+def _range(values: Array) -> str:
+    """The least and the largest value, or the only one."""
+    ends = dict.fromkeys(f"{end:.2g}" for end in (values.min(), values.max()))
+    return "…".join(ends)
+
+
+def _draw_kernels(arrays: Arrays, _: Pixels) -> Pixels:
+    kernels, units = arrays["kernels"], arrays["units"]  # (K, C, kh, kw)
     if kernels.shape[1] not in (1, 3):
+        units = np.repeat(units, kernels.shape[1])
         kernels = kernels.reshape(-1, 1, *kernels.shape[2:])
     side = _cell(len(kernels[:MOST]), least=CELL // 3)
-    return tile(np.stack([enlarge(signed(np.moveaxis(one, 0, -1)), side) for one in kernels[:MOST]]))
+    pictures = [enlarge(signed(np.moveaxis(one, 0, -1)), side) for one in kernels[:MOST]]
+    if side >= NUMBERED:
+        pictures = [numbered(picture, str(unit)) for picture, unit in zip(pictures, units, strict=False)]
+    return tile(np.stack(pictures))
 
 
-DRAWINGS: dict[str, Callable[[Sequence[Array], Pixels], Pixels]] = {
+DRAWINGS: dict[str, Callable[[Arrays, Pixels], Pixels]] = {
     "activations": _draw_maps,
     "deconvnet": _draw_projections,
     "filters": _draw_kernels,
     "guided": _draw_projections,
-    "occlusion": _draw_probabilities,
+    "occlusion": _draw_odds,
     "saliency": _draw_slopes,
 }
-
-
-def signed(values: Array) -> Pixels:
-    """Array as pixels: 0 is grey, the largest magnitude black or white."""
-    top = float(np.abs(values).max()) or 1.0
-    return (127.5 + 127.5 * values / top).round().astype(np.uint8)
-
-
-def stretched(values: Array) -> Pixels:
-    """Array as pixels: the least black, the largest white."""
-    low, high = float(values.min()), float(values.max())
-    return (255 * (values - low) / ((high - low) or 1.0)).round().astype(np.uint8)
-
-
-def glow(shades: Pixels) -> Pixels:
-    """Grey (H, W) as the colours of glowing iron (H, W, 3): black, red, yellow, white."""
-    heat = 3.0 * shades[:, :, None].astype(np.float64) / 255 - np.arange(3)
-    return (255 * heat.clip(0, 1)).round().astype(np.uint8)
 
 
 def enlarge(image: Pixels, least: int) -> Pixels:

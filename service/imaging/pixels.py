@@ -72,8 +72,14 @@ def encode_png(image: Pixels) -> bytes:
 
 
 def tile(images: Pixels, *, gap: int = 2, columns: int | None = None) -> Pixels:
-    """Images (N, H, W, C) as one grid on black, row by row, `gap` pixels apart; near-square unless told its columns."""
+    """Images (N, H, W, C) as one grid on black, row by row, `gap` pixels apart; near-square unless told its columns.
+
+    One image is no grid: it is returned as it is.
+    """
     count, height, width, channels = images.shape
+    if count == 1:
+        alone: Pixels = images[0]
+        return alone
     columns = columns or max(1, int(np.ceil(np.sqrt(count))))
     rows = -(-count // columns)
     grid = np.zeros((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), np.uint8)

@@ -63,6 +63,8 @@ class Local:
     classify = blocking(AsyncLocal.classify)
     explain = blocking(AsyncLocal.explain)
     explain_arrays = blocking(AsyncLocal.explain_arrays)
+    units = blocking(AsyncLocal.units)
+    units_picture = blocking(AsyncLocal.units_picture)
     forecast = blocking(AsyncLocal.forecast)
     generate = blocking(AsyncLocal.generate)
     generate_into = blocking(AsyncLocal.generate_into)

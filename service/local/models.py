@@ -2,18 +2,17 @@
 
 import asyncio
 import io
+from collections.abc import Sequence
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from service.batches import Layout, ValueRange
 from service.client.images import Image, Images, image_files, one_image
 from service.client.models import Output
 from service.client.requests import Series, forecast_request, generate_request
 from service.client.results import Drawn, Explained, ExplainedArrays, Generated
-from service.drawing.explanation import draw_explanation
 from service.errors import InvalidRequest
+from service.explanations import UnitsReply
 from service.imaging import encode_png
 from service.local.engine import LazyEngine
 from service.notebooks import Listing
@@ -22,13 +21,14 @@ from service.operations.explain import Inspection
 from service.operations.forecast import ForecastDocument, Question
 from service.operations.generate import Sampling
 from service.operations.models import describe_model, describe_models
+from service.operations.units import Gallery
 from service.schemas import Classification, ForecastReply, ModelDetail, ModelSummary, SampleFormat
 from service.settings import Settings
 from service.store import ModelStore
 from service.tasks.classify import Prepared
 
 if TYPE_CHECKING:
-    from service.tasks.explain import Method
+    from service.tasks.methods import Method, Projecting
 
 
 class LocalModels:
@@ -105,7 +105,7 @@ class LocalModels:
         inspection = self._inspection(model, method, layer, unit, label, square, as_is)
         prepared = self._prepared(inspection, image, layout, value_range)
         arrays = await inspection.ask(self._engine, prepared)
-        picture = draw_explanation(method, list(arrays.values()), prepared.pixels[0])
+        picture = inspection.draw(arrays, prepared)
         return Explained(inspection.model.id, inspection.model.version, method, encode_png(picture))
 
     async def explain_arrays(
@@ -126,9 +126,36 @@ class LocalModels:
         inspection = self._inspection(model, method, layer, unit, label, square, as_is)
         prepared = self._prepared(inspection, image, layout, value_range)
         arrays = await inspection.ask(self._engine, prepared)
-        named = {name: np.asarray(array) for name, array in arrays.items()}
-        asked, layer = inspection.model, inspection.task.layer or None
-        return ExplainedArrays(asked.id, asked.version, method, layer, named, tuple(prepared.notes))
+        return ExplainedArrays.read(inspection.document(arrays, prepared))
+
+    async def units(
+        self,
+        model: str,
+        *,
+        layer: str | None = None,
+        units: Sequence[int] | None = None,
+        method: "Projecting" = "deconvnet",
+    ) -> UnitsReply:
+        """To which test images some units of a classifier's layer answer most, and what of these makes them answer.
+
+        The first nine units of a layer worth looking at, unless they are named. Raises InvalidRequest, ModelNotFound,
+        UnitsNotFound, WrongTask.
+        """
+        gallery = self._gallery(model, layer, units, method)
+        return UnitsReply.model_validate(gallery.document(await gallery.ask(self._engine)))
+
+    async def units_picture(
+        self,
+        model: str,
+        *,
+        layer: str | None = None,
+        units: Sequence[int] | None = None,
+        method: "Projecting" = "deconvnet",
+    ) -> Explained:
+        """The same as a picture. Raises as `units` does."""
+        gallery = self._gallery(model, layer, units, method)
+        picture = encode_png(gallery.draw(await gallery.ask(self._engine)))
+        return Explained(gallery.model.id, gallery.model.version, method, picture)
 
     async def forecast(
         self,
@@ -195,6 +222,10 @@ class LocalModels:
                     output.write(stream.add(block))
             output.write(stream.finish())
         return Drawn(chosen.id, chosen.version, sampling.seed, sampling.count)
+
+    def _gallery(self, model: str, layer: str | None, units: Sequence[int] | None, method: "Projecting") -> Gallery:
+        chosen = self._store.get(model, task="classify")
+        return Gallery.of(chosen, self.settings, layer=layer, units=units, method=method)
 
     def _inspection(
         self,

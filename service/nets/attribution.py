@@ -72,6 +72,11 @@ def find_layer(layers: dict[str, nn.Module], name: str) -> nn.Module:
     return layers[name]
 
 
+def map_sides(net: nn.Module, x: Tensor, layers: dict[str, nn.Module]) -> dict[str, int]:
+    """The shorter side of the maps that each layer answers to images (n, …)."""
+    return {name: min(maps_of(net, x, layer).shape[2:]) for name, layer in layers.items()}
+
+
 def maps_of(net: nn.Module, x: Tensor, layer: nn.Module) -> Tensor:
     """What a layer answers to images (n, …): maps (n, K, h, w)."""
     found: list[Tensor] = []

@@ -6,11 +6,16 @@ from typing import Any, Self
 
 import numpy as np
 
+from service.drawing.explanation import draw_explanation
+from service.drawing.scales import scale_of
 from service.errors import InvalidRequest
+from service.imaging import Pixels
+from service.operations.captions import caption_of, label_of
 from service.runtime.calls import Array, Call, EngineClient
 from service.store import Model
 from service.tasks.classify import Prepared
-from service.tasks.explain import ARRAYS, Explain, Method
+from service.tasks.explain import Explain
+from service.tasks.methods import ARRAYS, Method, usual_layer
 
 ASKED: dict[Method, tuple[str, ...]] = {
     "activations": ("layer", "unit"),
@@ -23,6 +28,8 @@ ASKED: dict[Method, tuple[str, ...]] = {
 """The options of each method."""
 LARGEST = 2**31 - 1
 """Numbers have to cross the link; what a model has fewer of, the engine says."""
+MAPS = 3
+"""Sizes of a layer that answers maps: how many, their height, their width."""
 LEAST = {"label": 0, "square": 1, "unit": 0}
 
 
@@ -82,11 +89,19 @@ class Inspection:
         arrays = await engine.submit(call, [image.pixels], deadline=deadline, request_id=request_id)
         return dict(zip(ARRAYS[self.task.method], (array[0] for array in arrays), strict=True))
 
+    def draw(self, arrays: Mapping[str, Array], image: Prepared) -> Pixels:
+        """The image and what was answered about it, with model, layer and scale written below."""
+        return draw_explanation(self.task.method, arrays, image.pixels[0], caption_of(self.model, self.task, arrays))
+
     def document(self, arrays: Mapping[str, Array], image: Prepared) -> dict[str, Any]:
-        """The members of the answer as JSON: which model and layer were asked, of what, and the arrays."""
+        """The members of the answer as JSON: which model and layer were asked, of what, the arrays and their scale."""
         asked = {"model": self.model.id, "version": self.model.version, "method": self.task.method}
+        layers = {"layer": self.task.layer or None, "layers": tuple(sides_of(self.model)) if self.task.layer else ()}
+        label = label_of(self.model, arrays)
+        told = {"scale": scale_of(self.task.method, arrays, label).model_dump(), "notes": image.notes}
+        named = {"label_name": label} if label else {}
         plain = {name: array if np.ndim(array) == 0 else np.ascontiguousarray(array) for name, array in arrays.items()}
-        return {**asked, "layer": self.task.layer or None, "notes": image.notes, **plain}
+        return {**asked, **layers, **told, **named, **plain}
 
 
 def _check_options(method: Method, given: Mapping[str, str | int | None]) -> None:
@@ -101,9 +116,13 @@ def _check_options(method: Method, given: Mapping[str, str | int | None]) -> Non
         raise InvalidRequest("; ".join(f"{error['field']}: {error['message']}" for error in errors), errors=errors)
 
 
+def sides_of(model: Model, *, weighted: bool = False) -> dict[str, int]:
+    """The shorter side of the maps of each layer that has some, or of those with weights, as the model's card says."""
+    layers = model.card.layers if model.card else ()
+    maps = (layer for layer in layers if len(layer.output) == MAPS and (layer.parameters or not weighted))
+    return {layer.name: min(layer.output[1:]) for layer in maps}
+
+
 def _usual_layer(model: Model, method: Method) -> str:
     """The layer that is asked about where none is named, so that the answer can say which; the net's own choice."""
-    if "layer" not in ASKED[method] or model.card is None:
-        return ""
-    names = [layer.name for layer in model.card.layers if layer.parameters and len(layer.output) == 3]
-    return names[0 if method == "filters" else -1] if names else ""
+    return usual_layer(method, sides_of(model, weighted=True)) if "layer" in ASKED[method] else ""

@@ -2,26 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from service.store import ImageInput, Manifest
 from service.tasks.classify import Prepared, images_example, read_image
+from service.tasks.methods import Method
 from service.tasks.pauses import Pauses
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-Method = Literal["deconvnet", "guided", "occlusion", "saliency", "activations", "filters"]
-
-ARRAYS: dict[Method, tuple[str, ...]] = {
-    "activations": ("maps",),
-    "deconvnet": ("projections", "units", "strengths"),
-    "filters": ("kernels",),
-    "guided": ("projections", "units", "strengths"),
-    "occlusion": ("probabilities", "label", "probability", "square"),
-    "saliency": ("slopes", "label", "probability"),
-}
-"""What each method answers, by name."""
 
 PAUSES: dict[Method, Pauses] = {
     "deconvnet": "by itself",
@@ -35,15 +24,15 @@ class Explain:
     """Images uint8 (n, H, W, C) to what `method` answers, of the images in turn.
 
     * deconvnet, guided: projections (n, U, C, H, W), units (n, U), strengths (n, U) of the layer's strongest maps
-    * occlusion: probabilities of the label (n, h, w) behind each place of the square, its index (n,), its probability
-      (n,) in the whole image, the side of the square (n,)
+    * occlusion: log-odds and probabilities of the label (n, h, w) behind each place of the square, its index (n,), its
+      log-odds and its probability (n,) in the whole image, the side of the square (n,)
     * saliency: changes of the label's logit (n, H, W), its index (n,), its probability (n,)
-    * activations: the layer's maps (n, K, h, w)
-    * filters: its kernels (n, K, C, kh, kw), whatever the image
+    * activations: the layer's maps (n, K, h, w), and which units these are (n, K)
+    * filters: its kernels (n, K, C, kh, kw), whatever the image, and which units these are (n, K)
 
-    `label` is the likeliest unless one is given, `layer` the last one with maps (of filters: the first) unless named;
-    `unit` leaves one map, or one filter, of the layer; `square` is the side in pixels of what occludes;
-    `temperature` is that of the model's card, so that probabilities are those of `/classify`.
+    `label` is the likeliest unless one is given, `layer` that of `usual_layer` unless named; `unit` leaves one map, or
+    one filter, of the layer; `square` is the side in pixels of what occludes; `temperature` is that of the model's
+    card, so that probabilities are those of `/classify`.
     """
 
     method: Method = "saliency"

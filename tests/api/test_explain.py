@@ -17,14 +17,17 @@ async def test_an_explanation_is_a_picture_beside_the_image(client: httpx.AsyncC
     assert reply.headers["content-type"] == "image/png"
     assert reply.headers["x-model"] == "echo"
     picture = decode(reply.content, limit_pixels=10**6)
-    assert picture.shape == (224, 224 + 8 + 224, 1)
+    assert picture.shape[1:] == (224 + 8 + 224, 1)
     assert (picture[:112, :112] == 51).all()
+    assert picture[224:].max() > 200  # words below it
 
 
 async def test_an_explanation_is_arrays_where_json_is_wanted(client: httpx.AsyncClient) -> None:
     reply = await client.post("/explain?model=echo&method=saliency&label=2", content=PICTURE, headers=JSON)
     document = reply.json()
     assert (document["model"], document["method"], document["label"]) == ("echo", "saliency", 2)
+    assert (document["label_name"], document["layers"]) == ("c", [])
+    assert document["scale"]["quantity"] == "change of the logit of c with a pixel"
     # Echo's third logit is ten times the third pixel.
     np.testing.assert_allclose(document["slopes"], [[0, 0], [10, 0]])
     assert 0 < document["probability"] < 1
@@ -36,6 +39,12 @@ async def test_occlusion_shows_the_label_behind_each_place(client: httpx.AsyncCl
     assert (document["label"], document["square"]) == (0, 1)
     assert np.shape(document["probabilities"]) == (2, 2)
     assert np.argmin(document["probabilities"]) == 0
+    odds = np.array(document["log_odds"])
+    np.testing.assert_allclose(1 / (1 + np.exp(-odds)), document["probabilities"], rtol=1e-5)
+    assert document["log_odds_whole"] == pytest.approx(odds.max())
+    scale = document["scale"]
+    assert (scale["quantity"], scale["each"]) == ("log-odds of a", False)
+    assert (scale["low"], scale["high"]) == pytest.approx((odds.min(), odds.max()))
 
 
 @pytest.mark.parametrize(

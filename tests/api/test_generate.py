@@ -59,6 +59,11 @@ async def test_image_i_of_a_seed_is_the_same_whatever_the_count_the_format_and_t
     np.testing.assert_array_equal(decode(grid.content, limit_pixels=10_000), tile(whole[:10]))
 
 
+async def test_a_grid_of_one_is_the_image_itself_without_a_border(client: httpx.AsyncClient) -> None:
+    [image] = unpacked(await draw(client, seed=5, count=1, format="npz"))
+    np.testing.assert_array_equal(decode((await draw(client, seed=5, count=1)).content, limit_pixels=10_000), image)
+
+
 @pytest.mark.parametrize("kind", ["npz", "zip", "png"])
 async def test_the_same_seed_gives_the_same_bytes(client: httpx.AsyncClient, kind: str) -> None:
     asked = {"seed": 3, "count": 21, "format": kind}

@@ -145,7 +145,7 @@ def test_answers_of_models_say_which(document: Document) -> None:
         for _, _, operation in operations(document)
         if told <= set(operation["responses"].get("200", {}).get("headers", {}))
     }
-    assert of_models == {"classify", "explain", "forecast", "generate", "show_recording"}
+    assert of_models == {"classify", "explain", "forecast", "generate", "show_recording", "show_units"}
 
 
 async def test_the_document_and_its_pages_are_served_under_a_prefix_too(app: Application) -> None:

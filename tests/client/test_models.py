@@ -7,11 +7,20 @@ import pytest
 import torch
 from doubles import images, likely
 from PIL import Image
+from unit_pictures import add_lenet, add_units, scribbles
 
 from service.client import models
 from service.client.blocking import Client
 from service.datasets.mackey_glass import mackey_glass
-from service.errors import InvalidRequest, InvalidSamples, InvalidSeries, ModelNotFound, UnreadableImage, WrongTask
+from service.errors import (
+    InvalidRequest,
+    InvalidSamples,
+    InvalidSeries,
+    ModelNotFound,
+    UnitsNotFound,
+    UnreadableImage,
+    WrongTask,
+)
 from service.imaging import encode_png
 
 GREY = images(200)[0]  # (2, 2, 1)
@@ -78,12 +87,14 @@ def test_an_explanation_is_a_picture_or_arrays(place: Any, tmp_path: Path) -> No
     picture = place.explain(PNG)
     picture.save(tmp_path / "seen.png")
     with Image.open(tmp_path / "seen.png") as opened:
-        assert opened.size == (224 + 8 + 224, 224)
+        assert opened.width == 224 + 8 + 224
+        assert opened.height > 224  # what it shows is written below
     assert picture._repr_png_() == picture.png
     assert repr(picture).startswith("Explained(saliency of echo")
     found = place.explain_arrays(GREY, method="saliency", label=2)
     np.testing.assert_allclose(found["slopes"], [[0, 0], [10, 0]])
-    assert (int(found["label"]), found.layer) == (2, None)
+    assert (int(found["label"]), found.label_name, found.layer, found.layers) == (2, "c", None, ())
+    assert (found.scale.low, found.scale.high) == pytest.approx((0, 9.85))
     assert repr(found) == f"ExplainedArrays(saliency of echo {found.version}: slopes, label, probability)"
     assert "<td>slopes</td><td>2×2</td>" in found._repr_html_()
 
@@ -92,6 +103,19 @@ def test_the_first_label_can_be_asked_about_and_images_taken_as_they_are(place: 
     assert int(place.explain_arrays(GREY, label=0, as_is=True)["label"]) == 0
     assert place.classify(GREY, as_is=True).predictions == place.classify(GREY).predictions
     assert place.explain(GREY, label=0, as_is=True).png == place.explain(GREY, label=0).png
+
+
+def test_units_are_shown_by_their_strongest_images(place: Any, models_dir: Path) -> None:
+    add_units(add_lenet(models_dir), scribbles(12))
+    found = place.units("unlearned", layer="C1", units=[5, 2], method="guided")
+    assert [(unit.unit, len(unit.strongest)) for unit in found.units] == [(5, 9), (2, 9)]
+    assert (found.layer, found.method, found.images) == ("C1", "guided", 12)
+    assert found._repr_html_().count("<tr>") == 1 + 2
+    assert [unit.unit for unit in place.units("unlearned").units] == list(range(9))
+    picture = place.units_picture("unlearned", layer="C1", units=[5])
+    assert repr(picture).startswith("Explained(deconvnet of unlearned")
+    with Image.open(io.BytesIO(picture.png)) as opened:
+        assert opened.width > 400
 
 
 def test_samples_are_drawn_as_an_array_or_into_a_file(place: Any) -> None:
@@ -123,6 +147,8 @@ def test_a_series_goes_on(place: Any) -> None:
 
 
 REFUSALS: list[tuple[Any, type[Exception], str]] = [
+    (lambda place: place.units("echo"), UnitsNotFound, "No layer of echo answers with maps"),
+    (lambda place: place.units_picture("doodle"), WrongTask, "doodle does generate"),
     (lambda place: place.classify([]), InvalidRequest, "There is no image to classify"),
     (lambda place: place.classify(PNG, model="nobody"), ModelNotFound, "'nobody'"),
     (lambda place: place.classify(PNG, model="doodle"), WrongTask, "doodle does generate"),

@@ -208,7 +208,12 @@ def test_images_are_tiled_row_by_row_with_gaps_of_black() -> None:
     np.testing.assert_array_equal(grid[7:10, 8:12], images[4])
     assert grid[:2].max() == 0
     assert (grid > 0).sum() == 5 * 12
-    assert tile(images[:1]).shape == (7, 8, 1)
+
+
+def test_one_image_is_no_grid_and_has_no_border() -> None:
+    image = np.arange(12, dtype=np.uint8).reshape(3, 4, 1)
+    for columns in (None, 1, 5):
+        np.testing.assert_array_equal(tile(image[None], columns=columns), image)
 
 
 @pytest.mark.parametrize("shape", [(40, 80, 3), (80, 40, 3), (33, 47, 3)])
