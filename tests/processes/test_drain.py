@@ -4,15 +4,19 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+import uvicorn
 from serving import Service
-from waiting import PATIENCE_S, until
+from starlette.types import Receive, Scope, Send
+from waiting import PATIENCE_S, eventually, until
 
 from service.imaging import encode_png
+from service.processes.front import Server
 
 PICTURE = encode_png(np.random.default_rng(0).integers(0, 256, (28, 28, 1), np.uint8))
 REQUEST = b"POST /classify HTTP/1.1\r\nHost: here\r\nContent-Type: image/png\r\nContent-Length: %d\r\n\r\n%s" % (
@@ -61,6 +65,27 @@ async def ends_of_clients(service: Service, number: int) -> Counter[str]:
     later.set()
     async with asyncio.timeout(PATIENCE_S):
         return Counter(await asyncio.gather(*asking))
+
+
+async def last_answer(_scope: Scope, _receive: Receive, send: Send) -> None:
+    """An application that answers everything as a front does that ends."""
+    headers = [(b"content-length", b"2"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": b"no"})
+
+
+async def test_a_connection_that_nobody_has_taken_is_answered_before_the_listener_closes() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = Server(uvicorn.Config(last_answer, lifespan="off", log_config=None, timeout_graceful_shutdown=120))
+        serving = asyncio.create_task(server.serve([listening]))
+        await eventually(lambda: server.started)
+        # From here to the shutdown the event loop does not turn, so that it cannot take the connection.
+        with socket.create_connection(listening.getsockname(), timeout=PATIENCE_S) as client:
+            client.sendall(REQUEST)
+            await server.shutdown([listening])
+            assert client.recv(4096).startswith(b"HTTP/1.1 503")
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
 
 
 @pytest.mark.slow
