@@ -6,7 +6,7 @@ LOCKS := deploy/locks
 INSTALL := $(BIN)/python -m pip install --quiet
 INSTALL_LOCKED := $(INSTALL) --require-hashes --requirement $(LOCKS)/service.txt
 
-.PHONY: run test check notebook format benchmark deployment mutants lock audit clean
+.PHONY: run test check notebook format benchmark series deployment mutants lock audit clean
 
 run: .venv/.service ## Serve on http://127.0.0.1:8000; CHAPTERHOUSE_PORT moves it.
 	exec $(BIN)/chapterhouse serve
@@ -30,6 +30,9 @@ format: .venv/.development ## Format, and mend what can be mended.
 
 benchmark: .venv/.development ## Requests per second and latency, beside a plain FastAPI endpoint and torch alone.
 	$(BIN)/python benchmarks/serving.py
+
+series: .venv/.series ## Forecast five real series beside Holt–Winters, and write docs/series.md.
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/series.py --write
 
 deployment: .venv/.development ## Carry out the Dockerfile and the compose file without Docker.
 	$(BIN)/python -m deploy.native
@@ -59,6 +62,6 @@ clean: ## Remove what the other commands made.
 	$(INSTALL_LOCKED) --requirement $(LOCKS)/development.txt
 	touch $@
 
-.venv/.mutants .venv/.notebook .venv/.supply: .venv/.%: .venv/.development $(LOCKS)/%.txt
+.venv/.mutants .venv/.notebook .venv/.series .venv/.supply: .venv/.%: .venv/.development $(LOCKS)/%.txt
 	$(INSTALL_LOCKED) --requirement $(LOCKS)/development.txt --requirement $(LOCKS)/$*.txt
 	touch $@

@@ -2,7 +2,8 @@
 
     OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 python benchmarks/intervals.py [--series 200]
 
-Nominal 95 %. The width is that at the last step, in multiples of the one that would have held 95 % of all series there.
+Nominal 95 %. What is forecast, values, changes or their logarithms, is chosen for each. The width is that at the last
+step, in multiples of the one that would have held 95 % of all series there.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from service.datasets.mackey_glass import mackey_glass
 from service.nets.registry import build_net
 from service.settings import Settings
 from service.store import Manifest, Model
+from service.tasks.choice import Choice
 from service.tasks.forecast import Fit
 
 Values = NDArray[np.float64]
@@ -66,13 +68,15 @@ KINDS: dict[str, Callable[[int, np.random.Generator], Values]] = {
 
 @torch.inference_mode()
 def forecast(manifest: Manifest, history: Values, horizon: int) -> tuple[Values, Values]:
-    """What a readout fitted to a history expects, (H, c), and half the width of its interval."""
+    """What a readout fitted to a history expects, (H, c), and the lower and upper parts of its interval, (2, H, c)."""
     net = build_net(manifest.net, manifest.options).eval().requires_grad_(requires_grad=False)
     tensors = [torch.from_numpy(history)[None], torch.zeros(1, len(history) + horizon, 0, dtype=torch.float64)]
-    found, errors, starts, *_ = Fit().forward(net, tensors, manifest)
-    half = Fit().finish(errors[0].numpy(), starts[0].numpy(), horizon, LEVEL).half
+    arrays = [array[0].numpy() for array in Fit().forward(net, tensors, manifest)]
+    found, errors, starts, choice = *arrays[:3], Choice.read(arrays[-1])
+    half = Fit().finish(errors, starts, horizon, LEVEL, lag=choice.lag).half
     assert half is not None
-    return found[0].numpy(), half
+    low, high = choice.ends(found, half)
+    return found, np.stack([found - low, high - found])
 
 
 def measure(kind: str, length: int, horizon: int, count: int, manifest: Manifest) -> str:
@@ -81,9 +85,9 @@ def measure(kind: str, length: int, horizon: int, count: int, manifest: Manifest
     for seed in range(count):
         values = np.ascontiguousarray(KINDS[kind](length + horizon, np.random.default_rng([seed, length])))
         found, half = forecast(manifest, values[:length], horizon)
-        off.append(np.abs(found - values[length:]))
-        halves.append(half)
-    errors, widths = np.stack(off), np.stack(halves)  # (series, H, c)
+        off.append(values[length:] - found)
+        halves.append(np.where(off[-1] > 0, half[1], half[0]))
+    errors, widths = np.abs(off), np.stack(halves)  # (series, H, c), to the side on which the truth lies
     inside = errors <= widths
     needed = np.quantile(errors[:, -1], LEVEL, axis=0)
     spread = inside.mean(axis=(1, 2)).std(ddof=1) / np.sqrt(count)

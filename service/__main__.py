@@ -67,7 +67,7 @@ def _role(options: argparse.Namespace, settings: Settings) -> Coroutine[Any, Any
         )
     from service.processes.evaluator import run_evaluator
 
-    return run_evaluator(settings, sockets=options.sockets, parent_pipe=options.parent_pipe)
+    return run_evaluator(settings, sockets=options.sockets, control=options.control, parent_pipe=options.parent_pipe)
 
 
 def _run(role: Coroutine[Any, Any, None]) -> None:

@@ -1,11 +1,12 @@
 """The shapes of what goes over HTTP, shared by the service, its client and its documentation."""
 
+import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidatorFunctionWrapHandler, WithJsonSchema, WrapValidator
 
+from service.forecast_words import ForecastChoice, HeldOut
 from service.notebooks import Row, Shown
 from service.problem import Problem
 
@@ -179,7 +180,8 @@ class RecordingReply(BaseModel):
 
 def _array_or(value: Any, read_list: ValidatorFunctionWrapHandler) -> Any:
     """An array as it is: that is what a long list of a body has become."""
-    return value if isinstance(value, np.ndarray) else read_list(value)
+    numpy = sys.modules.get("numpy")  # who has an array has loaded it
+    return value if numpy is not None and isinstance(value, numpy.ndarray) else read_list(value)
 
 
 Table = Annotated[
@@ -208,6 +210,12 @@ class ForecastRequest(BaseModel):
         None, description="What is known of every step of history and horizon beforehand; for models that hear inputs."
     )
     level: float = Field(0.95, ge=0.5, le=0.99, description="Share of values that the interval should hold.")
+    season: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="Steps after which the history comes again, 1 for none; looked for unless given. Only with `fit`.",
+    )
 
 
 class Interval(BaseModel):
@@ -226,6 +234,8 @@ class ForecastReply(Shown, BaseModel):
     fit: bool
     forecast: list[Any] = Field(description="Time first, channels second; flat where the history was.")
     interval: Interval | None = Field(description="None where the history is too short to measure it.")
+    choice: ForecastChoice | None = Field(None, description="What was chosen with `fit`; null without.")
+    held_out: HeldOut | None = Field(None, description="Null where there was nothing to measure it by.")
     warnings: list[str]
 
     def rows(self) -> Sequence[Row]:
@@ -361,3 +371,6 @@ class Readiness(BaseModel):
 
     status: Literal["ready"]
     models: list[str] = Field(description="The models that are warm.")
+    impaired: tuple[str, ...] = Field(
+        (), description="What does not work at the moment while the rest does, each part with its reason."
+    )

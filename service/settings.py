@@ -21,6 +21,10 @@ def _default_fronts() -> int:
     return max(1, min(cores() // 2, memory_bytes() // (2 * FRONT_BYTES)))
 
 
+def _default_evaluators() -> int:
+    return min(max(1, cores() // 4), 4)
+
+
 class Settings(BaseSettings):
     """Every setting of the service, read from `CHAPTERHOUSE_<NAME>`."""
 
@@ -34,6 +38,13 @@ class Settings(BaseSettings):
         le=256,
         description="HTTP processes; half of the cores, and no more than half of the memory holds at 384 MiB each, "
         "unless set.",
+    )
+    evaluators: int = Field(
+        default_factory=_default_evaluators,
+        ge=1,
+        le=64,
+        description="Processes that work on evaluations, one each at a time; a quarter of the cores, at most 4, unless "
+        "set.",
     )
     devices: str = Field(
         "auto", description="Devices with an engine each: `auto`, or a list such as `cuda:0,cuda:1` or `cpu`."
@@ -70,6 +81,18 @@ class Settings(BaseSettings):
     body_limit_bytes: int = Field(16 * MEBIBYTE, ge=1, description="Largest body of `/classify` and of JSON requests.")
     upload_limit_bytes: int = Field(
         2048 * MEBIBYTE, ge=1, description="Largest body of `/evaluate`, and largest unpacked archive."
+    )
+    evaluations_limit: int = Field(
+        1000, ge=1, description="Evaluations that may wait, of all clients together, before 429."
+    )
+    evaluations_limit_per_client: int = Field(
+        100, ge=1, description="Evaluations of one client that may wait before 429."
+    )
+    event_streams_limit: int = Field(
+        256, ge=1, description="Event streams that one front keeps open at a time before 429."
+    )
+    event_streams_limit_per_client: int = Field(
+        32, ge=1, description="Event streams that one front keeps open for one client before 429."
     )
     uploads_disk_bytes: int = Field(
         16384 * MEBIBYTE,

@@ -56,6 +56,7 @@ def create_app(state: State) -> Application:
     )
     app.state.shared = state
     app.gate = Gate(state.settings, state.instruments)
+    state.watcher.closing = lambda: app.gate.draining
     app.gate.hot_paths["POST", "/classify"] = ClassifyPath(state)
     install_handlers(app)
     for router in ROUTERS:

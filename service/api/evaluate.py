@@ -98,7 +98,7 @@ async def list_evaluations(
     state: StateDep, limit: Annotated[int, Query(ge=1, le=1000, description="How many, at most.", examples=[10])] = 100
 ) -> EvaluationList:
     """The evaluations accepted last, newest first."""
-    return EvaluationList(evaluations=[progress_of(job) for job in await asyncio.to_thread(state.jobs.latest, limit)])
+    return EvaluationList(evaluations=[progress_of(job) for job in await state.database.ask(state.jobs.latest, limit)])
 
 
 @router.get(
@@ -109,7 +109,7 @@ async def list_evaluations(
 )
 async def show_evaluation(evaluation_id: EvaluationId, state: StateDep, media_type: MediaType) -> Response:
     """The report of a finished evaluation in the form that `Accept` chooses; how far any other is, or why it failed."""
-    return await answer(await asyncio.to_thread(state.jobs.get, evaluation_id), media_type, state.figure_files)
+    return await answer(await state.database.ask(state.jobs.get, evaluation_id), media_type, state.figure_files)
 
 
 @router.delete(
@@ -122,7 +122,7 @@ async def show_evaluation(evaluation_id: EvaluationId, state: StateDep, media_ty
 )
 async def remove_evaluation(evaluation_id: EvaluationId, state: StateDep, _local: LoopbackOnly) -> None:
     """Cancel an evaluation that is not over; remove one that is, with its report."""
-    await asyncio.to_thread(_remove, state, evaluation_id)
+    await state.database.change(_remove, state, evaluation_id)
 
 
 def _remove(state: State, evaluation_id: str) -> None:

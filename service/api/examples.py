@@ -126,6 +126,8 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "fit": True,
         "forecast": [50.5, 50.7],
         "interval": {"level": 0.95, "low": [47.9, 48.0], "high": [53.1, 53.4]},
+        "choice": {"difference": "seasonal", "logarithm": False, "season": 24, "penalty": 0.1},
+        "held_out": {"model": [1.2], "last_value": [4.9], "drift": [5.0], "seasonal_naive": [1.9]},
         "warnings": [],
     },
     "ForecastRequest": {"model": "esn-mackey-glass", "history": [35.6, 35.7, 36.1, 36.4], "horizon": 2, "fit": True},

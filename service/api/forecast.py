@@ -52,7 +52,9 @@ async def forecast(
 ) -> Response:
     """Continue `history` for `horizon` steps, with an interval from the errors of forecasts of its own past.
 
-    With `fit`, the model's reservoir is given a readout for this history, of any number of channels. With
+    With `fit`, the model's reservoir is given a readout for this history, of any number of channels: of its values or
+    of their changes from step to step or from season to season, whatever was nearest to its last quarter (`choice`).
+    A warning says where a naive forecast was nearer (`held_out`). With
     `Accept: image/svg+xml` the answer is a drawing.
     """
     model = state.store.get(body.model or state.settings.default_forecaster, task="forecast")
@@ -81,4 +83,4 @@ async def _streamed(document: ForecastDocument, first: bytes, blocks: AsyncItera
 def _drawn(question: Question, document: ForecastDocument) -> str:
     how = "fitted to this history" if question.fit else question.model.version
     title = f"{question.model.id}, {how}: {question.horizon:,} steps, interval of {question.level:.0%}"
-    return draw_forecast(title, question.history.values, document.values, document.half)
+    return draw_forecast(title, question.history.values, document.values, document.ends)

@@ -29,7 +29,10 @@ async def live() -> Liveness:
     responses=refusals(NotReady, Draining),
 )
 async def ready(request: Request, state: StateDep) -> Readiness:
-    """200 when every wanted model is loaded and warm; 503 before that, and from SIGTERM on."""
+    """200 when every wanted model is loaded and warm; 503 before that, and from SIGTERM on.
+
+    A part that others do without, such as the database of evaluations, is named in `impaired` where it fails.
+    """
     if request.app.gate.draining:
         raise Draining("This instance is shutting down.")
     held = state.engines.models()
@@ -37,7 +40,8 @@ async def ready(request: Request, state: StateDep) -> Readiness:
     if missing:
         raise NotReady(f"Not warm yet: {', '.join(missing)}.")
     warm = sorted(name for name, loaded in held.items() if loaded.state == "ready")
-    return Readiness(status="ready", models=warm)
+    fault = await state.database.fault()
+    return Readiness(status="ready", models=warm, impaired=() if fault is None else (f"evaluations: {fault}",))
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response, responses={200: EXPOSITION})

@@ -17,13 +17,15 @@ from pydantic import BaseModel
 from service.api.bodies import Part, Sink, boundary_of, chunks, read_form
 from service.api.deadlines import deadline_within
 from service.api.state import State
-from service.errors import BodyTooLarge, DiskFull, InvalidRequest, Overloaded
+from service.errors import BodyTooLarge, DatabaseUnavailable, DiskFull, InvalidRequest, Overloaded
 from service.evaluation.queue.jobs import Job, JobKind
+from service.evaluation.queue.limits import Limits
 from service.evaluation.threads import in_thread
 
 WAIT_DEFAULT_S = 30.0
 WAIT_LIMIT_S = 600.0
-POLL_S = 0.05
+DATABASE_PATIENCE_S = 1.0
+"""Pause before a database that was away is asked again for what it has accepted."""
 FIELD_LIMIT_BYTES = 65536
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _WAIT = re.compile(r"(?:^|[,;\s])wait=(\d+)", re.IGNORECASE)
@@ -57,10 +59,11 @@ Check = Callable[[Form], Awaitable[BaseModel]]
 async def accept(request: Request, state: State, check: Check, *, files: Collection[str], kind: JobKind) -> str:
     """Receive a form, check it, and queue the request that `check` makes of it; the job's id.
 
-    Raises what reading and checking raise, DeadlineExceeded while they last, Overloaded where uploads already fill
-    their share of the disk, and DiskFull; nothing is left behind then.
+    Raises what reading and checking raise, DeadlineExceeded while they last, Overloaded where as many evaluations wait
+    as may or uploads already fill their share of the disk, and DiskFull; nothing is left behind then.
     """
-    job_id = secrets.token_hex(8)
+    job_id, client, limits = secrets.token_hex(8), client_of(request), Limits.of(state.settings)
+    await _counted(state, state.database.ask(state.jobs.check_room, client, limits))
     folder = state.uploads.begin(job_id, expected_bytes=_length_of(request))
     try:
         await asyncio.to_thread(_check_room, state)
@@ -68,7 +71,9 @@ async def accept(request: Request, state: State, check: Check, *, files: Collect
         deadline_within(request).lift()
         await asyncio.to_thread(_check_room, state)
         await in_thread(lambda _: state.uploads.commit(job_id))
-        await asyncio.to_thread(state.jobs.accept, job_id, asked.model_dump(mode="json"), kind)
+        sent = {"client": client, "upload_bytes": await asyncio.to_thread(state.uploads.size_of, job_id)}
+        document = asked.model_dump(mode="json")
+        await _counted(state, state.database.change(state.jobs.accept, job_id, document, kind, **sent, limits=limits))
     except BaseException as error:
         state.uploads.discard(job_id)
         if isinstance(error, OSError) and error.errno in NO_ROOM:
@@ -78,14 +83,36 @@ async def accept(request: Request, state: State, check: Check, *, files: Collect
 
 
 async def until_over(request: Request, state: State, job_id: str, *, wait_s: float) -> Job:
-    """The job, once it is over, the caller has waited long enough or has a deadline, or this front is told to stop."""
+    """The job, once it is over, the caller has waited long enough or has a deadline, or this front is told to stop.
+
+    It has been accepted, so that a database which is away meanwhile is waited for. Raises DatabaseUnavailable then.
+    """
     until = time.monotonic() + wait_s
     until = min(until, deadline_within(request).at or until)
     while True:
-        job = await asyncio.to_thread(state.jobs.get, job_id)
-        if job.is_over or time.monotonic() >= until or request.app.gate.draining:
-            return job
-        await asyncio.sleep(POLL_S)
+        try:
+            job = await state.database.ask(state.jobs.get, job_id)
+            if job.is_over or time.monotonic() >= until or request.app.gate.draining:
+                return job
+            await state.watcher.wait(job, until - time.monotonic())
+        except DatabaseUnavailable:
+            if time.monotonic() >= until or request.app.gate.draining:
+                raise
+            await asyncio.sleep(DATABASE_PATIENCE_S)
+
+
+def client_of(request: Request) -> str:
+    """Whom the limits of evaluations hold to be one client."""
+    return request.client.host if request.client else ""
+
+
+async def _counted(state: State, asked: Awaitable[None]) -> None:
+    """Ask for a place in the queue, and count it where there is none. Raises Overloaded."""
+    try:
+        await asked
+    except Overloaded:
+        state.instruments.rejected.labels("evaluations_full").inc()
+        raise
 
 
 def _check_room(state: State) -> None:

@@ -1,7 +1,5 @@
 """`GET /evaluations/{id}/events`: how an evaluation goes on, as server-sent events, until it is over."""
 
-import asyncio
-import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated
@@ -9,10 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Request, Response
 from fastapi.responses import StreamingResponse
 
+from service.api.jobs import client_of
 from service.api.openapi import TEXT, refusals
 from service.api.routes import Endpoint
 from service.api.state import State, StateDep
-from service.errors import DatabaseUnavailable, EvaluationNotFound
+from service.api.streams import CountedStream
+from service.errors import DatabaseUnavailable, EvaluationNotFound, Overloaded
 from service.evaluation.queue.jobs import Job
 from service.schemas import EvaluationState
 
@@ -27,7 +27,6 @@ LastEventId = Annotated[
         alias="Last-Event-ID", description="The last event that the caller has seen.", examples=["running-1-0.4000"]
     ),
 ]
-POLL_S = 0.2
 KEEP_ALIVE_S = 15.0
 """Proxies close a connection that is silent for 30 or 60 seconds."""
 RETRY_MS = 1000
@@ -60,7 +59,7 @@ def progress_of(job: Job) -> EvaluationState:
             "description": "`progress` events and one `end`, each with its state.",
         },
         204: {"description": "`Last-Event-ID` is that of the end: there is nothing more to tell."},
-        **refusals(EvaluationNotFound, DatabaseUnavailable),
+        **refusals(EvaluationNotFound, Overloaded, DatabaseUnavailable),
     },
 )
 async def follow_evaluation(
@@ -71,30 +70,29 @@ async def follow_evaluation(
     Every event carries the whole state, so a caller that was cut off (also by this instance shutting down) asks again
     with `Last-Event-ID`, as browsers do by themselves, and misses nothing.
     """
-    job = await asyncio.to_thread(state.jobs.get, evaluation_id)
+    job = await state.database.ask(state.jobs.get, evaluation_id)
     if job.is_over and last_event_id == _event_id(job):
         return Response(status_code=204)
-    return StreamingResponse(_events(job, request, state, last_event_id), media_type=EVENT_STREAM, headers=HEADERS)
+    events = _events(job, request, state, last_event_id)
+    stream = CountedStream(events, media_type=EVENT_STREAM, headers=HEADERS)
+    return stream.counted(state.streams, client_of(request))
 
 
 async def _events(job: Job, request: Request, state: State, told: str) -> AsyncIterator[str]:
     yield f"retry: {RETRY_MS}\n\n"
-    spoke = time.monotonic()
     while True:
         if told != (told := _event_id(job)):
             yield _event(job)
-            spoke = time.monotonic()
-        elif time.monotonic() - spoke > KEEP_ALIVE_S:
-            yield ": still there\n\n"
-            spoke = time.monotonic()
         if job.is_over:
             return
         if request.app.gate.draining:
             yield ": this instance is shutting down; ask again\n\n"
             return
-        await asyncio.sleep(POLL_S)
         try:
-            job = await asyncio.to_thread(state.jobs.get, job.id)
+            if await state.watcher.wait(job, KEEP_ALIVE_S):
+                job = await state.database.ask(state.jobs.get, job.id)
+            else:
+                yield ": still there\n\n"
         except (EvaluationNotFound, DatabaseUnavailable):
             return  # asking again says which
 

@@ -6,7 +6,10 @@ from typing import Annotated, Self
 
 from fastapi import Depends, Request
 
+from service.api.database import BUSY_S, DatabaseThreads
 from service.api.readers import Readers
+from service.api.streams import EventStreams
+from service.api.watching import Watcher
 from service.evaluation.figures.files import FigureFiles
 from service.evaluation.pipeline import Bench
 from service.evaluation.queue.jobs import Jobs
@@ -32,6 +35,9 @@ class State:
     uploads: Uploads
     references: References
     figure_files: FigureFiles
+    database: DatabaseThreads
+    watcher: Watcher
+    streams: EventStreams
     readers: Readers
     metrics_dir: Path | None = None
 
@@ -46,16 +52,22 @@ class State:
         metrics_dir: Path | None = None,
     ) -> Self:
         """The state over these engines, everything else where the settings say."""
+        instruments, jobs = Instruments(), Jobs.of(settings, busy_s=BUSY_S)
+        instruments.begin_at_zero(instruments.rejected, "evaluations_full")
+        database = DatabaseThreads(jobs.probe, instruments.database_answers.set)
         return cls(
             settings,
             store,
             engines,
             control,
-            Instruments(),
-            Jobs.of(settings),
+            instruments,
+            jobs,
             Uploads(settings.state),
             References.of(settings),
             FigureFiles(settings.state),
+            database,
+            Watcher(jobs, database),
+            EventStreams(settings, instruments),
             Readers(settings),
             metrics_dir,
         )

@@ -10,6 +10,7 @@ from service.cli.places import ServerOption, place_of
 from service.cli.reporting import JSONOption, complain, fail_clearly, print_json, say
 
 if TYPE_CHECKING:
+    from service.forecast_words import ForecastChoice
     from service.schemas import ForecastReply
 
 
@@ -25,15 +26,21 @@ def forecast(
     level: Annotated[float, typer.Option(min=0.5, max=0.99, help="Share of values that the interval should hold.")] = (
         0.95
     ),
+    season: Annotated[
+        int | None,
+        typer.Option(min=1, help="Steps after which the series comes again, 1 for none; looked for unless given."),
+    ] = None,
     server: ServerOption = None,
     as_json: JSONOption = False,
 ) -> None:
-    """Print the next steps as CSV: for every channel its value and both ends of its interval; warnings on stderr."""
+    """Print the next steps as CSV: the value of every channel and its interval; choice and warnings on stderr."""
     from service.datasets.series_files import read_series
 
     history, known = read_series(series), None if inputs is None else read_series(inputs)
     with place_of(server) as place:
-        answer = place.forecast(history, horizon, model=model, fit=fit, inputs=known, level=level)
+        answer = place.forecast(history, horizon, model=model, fit=fit, inputs=known, level=level, season=season)
+    if answer.choice is not None:
+        complain(f"{series}: {_chosen(answer.choice)}")
     for warning in answer.warnings:
         complain(f"{series}: {warning}")
     if as_json:
@@ -41,6 +48,15 @@ def forecast(
         return
     for line in _lines(answer):
         say(line)
+
+
+def _chosen(choice: "ForecastChoice") -> str:
+    """What was chosen, in words."""
+    of = "logarithms" if choice.logarithm else "values"
+    changes = {"none": "", "first": "changes from step to step of ", "seasonal": "changes from season to season of "}
+    season = "no season" if choice.season is None else f"a season of {choice.season} steps"
+    by = "by their mean" if choice.penalty is None else f"by a readout of penalty {choice.penalty:g}"
+    return f"{changes[choice.difference]}{of} are forecast {by}; {season}"
 
 
 def _lines(answer: "ForecastReply") -> Iterator[str]:

@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from service.cli.progress import Meter
 from service.cli.reporting import fail_clearly, print_table, say
 from service.settings import read_settings
 from service.store import ModelStore
@@ -18,6 +17,7 @@ def find_units(
     ] = False,
 ) -> None:
     """Look for the test images to which each unit of a classifier answers most, for `GET /models/{id}/units`."""
+    from service.cli.progress import Meter
     from service.datasets.registry import find_dataset
     from service.operations.strongest import FILE, made_path
     from service.scoring.units import look_for_strongest

@@ -53,7 +53,14 @@ def generate_request(
 
 
 def forecast_request(
-    history: Series, horizon: int, *, model: str | None, fit: bool, inputs: Series | None, level: float
+    history: Series,
+    horizon: int,
+    *,
+    model: str | None,
+    fit: bool,
+    inputs: Series | None,
+    level: float,
+    season: int | None,
 ) -> ForecastRequest:
     """A request for a forecast. Raises InvalidRequest."""
     return request_of(
@@ -64,6 +71,7 @@ def forecast_request(
         fit=fit,
         inputs=None if inputs is None else _table(inputs),
         level=level,
+        season=season,
     )
 
 

@@ -20,15 +20,14 @@ STYLE = (
 )
 
 
-def draw_forecast(title: str, history: Values, forecast: Values, half: Values | None) -> str:
-    """SVG of a history (T, channels), the steps after it (H, channels) and half the width of their interval."""
+def draw_forecast(title: str, history: Values, forecast: Values, ends: tuple[Values, Values] | None) -> str:
+    """SVG of a history (T, channels), the steps after it (H, channels) and both ends of their interval."""
     past = history[-max(SHOWN * len(forecast), SHOWN_LEAST) :]
-    with np.errstate(over="ignore", invalid="ignore"):
-        ends = (forecast, forecast) if half is None else (forecast - half, forecast + half)
+    low, high = ends or (forecast, forecast)
     panels = [
         tag(
             "g",
-            _panel(past[:, channel], forecast[:, channel], ends[0][:, channel], ends[1][:, channel]),
+            _panel(past[:, channel], forecast[:, channel], low[:, channel], high[:, channel]),
             transform=f"translate(0 {24 + channel * HEIGHT})",
         )
         for channel in range(min(forecast.shape[1], MOST))

@@ -6,13 +6,15 @@ import errno
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from service.errors import ConfigurationError, DatabaseUnavailable, DiskFull, EngineUnavailable, ServiceError
+from service.errors import ConfigurationError, DatabaseUnavailable, DiskFull, ServiceError
 from service.evaluation.figures.files import FigureFiles
+from service.evaluation.patience import PatientEngines
 from service.evaluation.pipeline import Bench, Progress, evaluate
 from service.evaluation.queue import jobs as leases
+from service.evaluation.queue.changes import Change
 from service.evaluation.queue.jobs import Job, JobKind, Jobs
 from service.evaluation.queue.uploads import Uploads
 from service.evaluation.queue.workers import Workers
@@ -24,15 +26,12 @@ from service.telemetry.instruments import Instruments
 
 log = logging.getLogger(__name__)
 
-POLL_S = 0.1
+LOOK_S = 10.0
+"""How often an idle evaluator looks without having been called: a lease may have run out, or a call was lost."""
 RENEW_S = 1.0
-ENGINE_TRIES = 8
-"""How often an evaluation is tried while no engine answers, before it fails."""
-ENGINE_PATIENCE_S = 2.0
-"""Pause before it is tried again, each twice as long as the last: an engine may take minutes to come back."""
 DATABASE_PATIENCE_S = 2.0
 """Pause before a database that did not answer is asked again."""
-SWEEP_S = 60.0
+SWEEP_S = 300.0
 MOST_ENDING = 2
 """Abandoned evaluations, at most, whose step under way cannot be interrupted, beside the one at work."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -66,6 +65,7 @@ class Evaluator:
         self._retention = Retention(bench.settings, jobs, uploads, self._figure_files)
         self._owner = ""
         self._ending: set[asyncio.Task[None]] = set()
+        self._called = asyncio.Event()
         self.stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -73,16 +73,20 @@ class Evaluator:
         worker = self._workers.enter()
         self._owner = worker.name
         sweeping = asyncio.create_task(self._sweep())
+        hear_no_more = self._jobs.changes.listen(self._hear)
         try:
             while not self.stopping.is_set():
-                job = await self._insist(self._next)
+                self._called.clear()
+                job = await self._next_if_any()
                 if job is not None:
                     await self._work_until_let_go(job)
                 else:
-                    await self._pause(POLL_S)
+                    await self._wait_for_call()
         finally:
+            hear_no_more()
             sweeping.cancel()
             await asyncio.gather(sweeping, *self._ending, return_exceptions=True)
+            self._workers.stop_tidying()
             worker.leave()
 
     async def _work_until_let_go(self, job: Job) -> None:
@@ -99,20 +103,46 @@ class Evaluator:
         if len(self._ending) > MOST_ENDING:
             await asyncio.wait(self._ending, return_when=asyncio.FIRST_COMPLETED)
 
+    def _hear(self, change: Change) -> None:
+        if change.may_be_work:
+            self._called.set()
+
+    async def _wait_for_call(self) -> None:
+        """Do nothing until there may be work, or this process is told to stop."""
+        waits = [asyncio.create_task(event.wait()) for event in (self._called, self.stopping)]
+        try:
+            await asyncio.wait(waits, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def _next_if_any(self) -> Job | None:
+        """The evaluation to work on now; also None, after a pause, while the database does not answer."""
+        try:
+            return await asyncio.to_thread(self._next)
+        except DatabaseUnavailable:
+            await self._pause(DATABASE_PATIENCE_S)
+            self._called.set()
+            return None
+
     def _next(self) -> Job | None:
         """The evaluation to work on now; what a dead evaluator held here need not wait for the end of its lease."""
-        for holder in self._jobs.holders() - {self._owner}:
+        glance = self._jobs.glance()
+        self._instruments.evaluations_waiting.set(glance.waiting)
+        for holder in glance.holders - {self._owner}:
             if self._workers.is_gone(holder):
                 log.warning("%s is gone; what it held is begun again", holder)
                 self._jobs.release(holder)
-        self._instruments.evaluations_waiting.set(self._jobs.waiting())
         return self._jobs.claim(self._owner)
 
     async def _sweep(self) -> None:
         while True:
             try:
-                await in_thread(self._retention.sweep)
-            except (DatabaseUnavailable, OSError):
+                if self._workers.tidies_up():
+                    await in_thread(self._retention.sweep)
+            except DatabaseUnavailable:
+                log.info("nothing is swept while the database does not answer")
+            except OSError:
                 log.exception("sweeping failed")
             await asyncio.sleep(SWEEP_S)
 
@@ -132,6 +162,13 @@ class Evaluator:
             await asyncio.wait_for(self.stopping.wait(), seconds)
 
     async def _work(self, job: Job, let_go: asyncio.Event) -> None:
+        """Bring one evaluation to its end; without a database to write that into, it is whoever's whose turn comes."""
+        try:
+            await self._see_through(job, let_go)
+        except DatabaseUnavailable:
+            log.warning("evaluation %s is begun again when the database is back", job.id)
+
+    async def _see_through(self, job: Job, let_go: asyncio.Event) -> None:
         """Bring one evaluation to its end, or give it back when this process is told to stop."""
         began = time.monotonic()
         work = asyncio.create_task(self._report(job, let_go))
@@ -210,12 +247,12 @@ class Evaluator:
 
     async def _evaluate(self, job: Job, on_progress: Progress) -> Outcome:
         begin = self._keep if job.kind == JobKind.REFERENCE else self._measure
-        for tried in range(ENGINE_TRIES - 1):
-            try:
-                return await begin(job, on_progress)
-            except EngineUnavailable:
-                await asyncio.sleep(ENGINE_PATIENCE_S * 2**tried)
         return await begin(job, on_progress)
+
+    @property
+    def _patient(self) -> Bench:
+        """The bench for what has been accepted, which waits for engines."""
+        return replace(self._bench, engine=PatientEngines(self._bench.engine))
 
     async def _measure(self, job: Job, on_progress: Progress) -> Outcome:
         folder = self._uploads.folder(job.id)
@@ -223,7 +260,7 @@ class Evaluator:
         with self._uploads.attempt(job.id) as working_dir:
             report = await evaluate(
                 EvaluationRequest.model_validate(job.request),
-                self._bench,
+                self._patient,
                 report_id=job.id,
                 generated=folder / "generated",
                 reference=reference if reference.exists() else None,
@@ -239,7 +276,7 @@ class Evaluator:
         with self._uploads.attempt(job.id) as working_dir:
             kept = await store_reference(
                 ReferenceRequest.model_validate(job.request),
-                self._bench,
+                self._patient,
                 upload=self._uploads.folder(job.id) / "reference",
                 working_dir=working_dir,
                 on_progress=on_progress,

@@ -166,13 +166,15 @@ class LocalModels:
         fit: bool = False,
         inputs: Series | None = None,
         level: float = 0.95,
+        season: int | None = None,
     ) -> ForecastReply:
         """How a series goes on for `horizon` steps, with an interval that holds `level` of the values.
 
-        With `fit` the model's readout is fitted to this very history; `inputs` are known of every step of history and
-        horizon. Raises InvalidRequest, InvalidSeries, ModelNotFound, WrongTask.
+        With `fit` the model's readout is fitted to this very history, to its values or to their changes; `season` is
+        the steps after which the history comes again, looked for unless given. `inputs` are known of every step of
+        history and horizon. Raises InvalidRequest, InvalidSeries, ModelNotFound, WrongTask.
         """
-        request = forecast_request(history, horizon, model=model, fit=fit, inputs=inputs, level=level)
+        request = forecast_request(history, horizon, model=model, fit=fit, inputs=inputs, level=level, season=season)
         chosen = self._store.get(request.model or self.settings.default_forecaster, task="forecast")
         question = Question.of(request, chosen, limit=self.settings.forecast_limit)
         document = ForecastDocument(question)

@@ -11,14 +11,17 @@ from service.errors import InvalidRequest, InvalidSeries
 from service.runtime.calls import Call, EngineClient, Lane, submit_patiently
 from service.schemas import ForecastRequest
 from service.store import Model
+from service.tasks.choice import Choice
 from service.tasks.forecast import Fit, Forecast
 from service.tasks.history import PreparedSeries, read_table
 from service.tasks.intervals import Widths
+from service.tasks.naive import NAMES, SEASONAL, better_than, naive_misses
 
 Values = NDArray[np.float64]
 
 BLOCK_STEPS = 1000
 """Steps of one call, so that a long forecast leaves room for other work between two."""
+CHANNELS_TOLD = 3
 ASTRAY = 0.5
 """A model does not know a history whose next steps it misses by so many deviations."""
 
@@ -32,6 +35,8 @@ class Block(NamedTuple):
     """With the first block: how far off forecasts from earlier points were, (starts, leads, channels)."""
     starts: Values | None = None
     """Those points, (starts,)."""
+    choice: Choice | None = None
+    """With the first block of a fit."""
 
 
 async def forecast_series(
@@ -41,21 +46,22 @@ async def forecast_series(
     inputs: Values,
     *,
     fit: bool = False,
+    season: int = 0,
     deadline: float | None = None,
     request_id: str = "",
 ) -> AsyncIterator[Block]:
     """What follows values (T, channels), as far as their inputs (T + H, k) reach: H steps in blocks, in order.
 
-    With `fit`, by the model's reservoir and a readout fitted to them. Raises the ServiceError that the engine met;
-    Overloaded only before the first block, later ones wait for room.
+    With `fit`, by the model's reservoir and a readout fitted to them; a season of 0 is looked for. Raises the
+    ServiceError that the engine met; Overloaded only before the first block, later ones wait for room.
     """
     heard, end = len(values), min(len(inputs), len(values) + BLOCK_STEPS)
-    call = Call(model.id, "fit" if fit else "forecast")
-    forecast, errors, starts, memory, fitted = await engine.submit(
+    call = Call(model.id, "fit", options=(("season", season),)) if fit else Call(model.id, "forecast")
+    forecast, errors, starts, memory, fitted, *chosen = await engine.submit(
         call, [values[None], inputs[None, :end]], deadline=deadline, request_id=request_id
     )
     assert len(forecast[0]) == end - heard
-    yield Block(forecast[0], errors[0], starts[0])
+    yield Block(forecast[0], errors[0], starts[0], Choice.read(chosen[0][0]) if chosen else None)
     call = Call(model.id, "continue")
     for start in range(end, len(inputs), BLOCK_STEPS):
         known = inputs[None, start : start + BLOCK_STEPS]
@@ -79,7 +85,9 @@ class Question(NamedTuple):
     @classmethod
     def of(cls, request: ForecastRequest, model: Model, *, limit: int) -> Self:
         """What is asked of this model. Raises InvalidRequest, InvalidSeries."""
-        task = Fit() if request.fit else Forecast()
+        if request.season is not None and not request.fit:
+            raise InvalidRequest.of_field("season", "it is used only where a readout is fitted; try fit.")
+        task = Fit(season=request.season or 0) if request.fit else Forecast()
         if not task.serves(model.manifest):
             raise InvalidRequest.of_field("fit", f"{model.id} has no readout that could be fitted to a history.")
         values = read_table("history", request.history)
@@ -102,7 +110,14 @@ class Question(NamedTuple):
         """The blocks of the answer."""
         values, inputs, _ = self.history
         return forecast_series(
-            engine, self.model, values, inputs, fit=self.fit, deadline=deadline, request_id=request_id
+            engine,
+            self.model,
+            values,
+            inputs,
+            fit=self.fit,
+            season=self.task.season if isinstance(self.task, Fit) else 0,
+            deadline=deadline,
+            request_id=request_id,
         )
 
 
@@ -113,12 +128,15 @@ class ForecastDocument:
         self._question = question
         self._blocks: list[Values] = []
         self._widths = Widths(None, ())
+        self._choice: Choice | None = None
+        self._held_out: dict[str, Values | None] | None = None
         self._warnings = list(question.history.warnings)
 
     def add(self, block: Block) -> bytes:
         """The document's part for some more steps. Raises InvalidSeries where already the first are not finite."""
         begins = not self._blocks
         if block.errors is not None and block.starts is not None:
+            self._choice = block.choice
             self._judge(block.errors, block.starts)
         if begins and not np.isfinite(block.values).all():
             raise InvalidSeries(f"The free run diverges at step {_first(~np.isfinite(block.values))} of the forecast.")
@@ -131,19 +149,24 @@ class ForecastDocument:
         return np.concatenate(self._blocks)
 
     @property
-    def half(self) -> Values | None:
-        """Half the width of the interval at each step of the horizon, (H, channels); None where there is none."""
-        return self._widths.half
+    def ends(self) -> tuple[Values, Values] | None:
+        """Both ends of the interval at each step so far, (h, channels); None where there is none."""
+        half = self._widths.half
+        return None if half is None else (self._choice or Choice()).ends(self.values, half[: len(self.values)])
 
     def finish(self) -> bytes:
         """The document's end: the interval and the warnings."""
-        values, half = self.values, self.half
-        self._look_for_divergence(values)
+        self._look_for_divergence(self.values)
         interval = b"null"
-        if half is not None:
-            low, high = (self._rows(values + sign * half) for sign in (-1, 1))
+        if self.ends is not None:
+            low, high = map(self._rows, self.ends)
             interval = b'{"level":%s,"low":[%s],"high":[%s]}' % (orjson.dumps(self._question.level), low, high)
-        return b'],"interval":%s,"warnings":%s}' % (interval, orjson.dumps(self._warnings))
+        told = {
+            "choice": None if self._choice is None else self._choice.words(),
+            "held_out": self._held_out,
+            "warnings": self._warnings,
+        }
+        return b'],"interval":%s,%s' % (interval, orjson.dumps(told, option=orjson.OPT_SERIALIZE_NUMPY)[1:])
 
     def _head(self) -> bytes:
         model = self._question.model
@@ -155,12 +178,31 @@ class ForecastDocument:
         return orjson.dumps(np.ascontiguousarray(shown), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
 
     def _judge(self, errors: Values, starts: Values) -> None:
-        question = self._question
-        self._widths = question.task.finish(errors, starts, question.horizon, question.level)
+        question, choice = self._question, self._choice or Choice()
+        self._widths = question.task.finish(errors, starts, question.horizon, question.level, lag=choice.lag)
         self._warnings += self._widths.warnings
         deviation = question.history.values.std(axis=0)
         if not question.fit and errors.size and (np.median(np.abs(errors[:, 0]), axis=0) > ASTRAY * deviation).any():
             self._warnings.append("the model does not know this history: it misses even the next step; try fit")
+
+        if errors.size and question.model.series.memorised is None:
+            self._compare(choice, errors, starts)
+
+    def _compare(self, choice: Choice, errors: Values, starts: Values) -> None:
+        """With what anybody would have said at the same points without a model."""
+        values, leads = self._question.history.values, errors.shape[1]
+        truth = values[starts.astype(int)[:, None] + np.arange(leads)]
+        with np.errstate(over="ignore", invalid="ignore"):
+            own = np.abs(choice.off(errors, truth)).mean(axis=(0, 1))
+            naive = naive_misses(values, starts, leads, choice.season)
+        self._held_out = {"model": own, SEASONAL: None, **naive}
+        deviation = values.std(axis=0)
+        best = better_than(own, naive, np.where(deviation > 0, deviation, 1))
+        if best is not None:
+            self._warnings.append(
+                f"a naive forecast, {NAMES[best]}, was better at {len(starts)} earlier points of this history"
+                f" (mean absolute error {_told(naive[best])} against {_told(own)})"
+            )
 
     def _look_for_divergence(self, values: Values) -> None:
         if self._question.model.series.memorised is not None:
@@ -174,6 +216,10 @@ class ForecastDocument:
                 f"from step {_first(gone)} on the forecast is farther from all of the history than that is wide:"
                 " the free run may have diverged"
             )
+
+
+def _told(errors: Values) -> str:
+    return ", ".join(f"{error:.3g}" for error in errors.tolist()[:CHANNELS_TOLD])
 
 
 def _first(where: NDArray[np.bool_]) -> int:

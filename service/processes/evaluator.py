@@ -1,11 +1,13 @@
 """The evaluator process: evaluations from the queue, one after the other, through the engines of this service."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
 from service.evaluation.pipeline import Bench
 from service.evaluation.queue.jobs import Jobs
 from service.evaluation.queue.uploads import Uploads
+from service.evaluation.queue.wire import carry, listen
 from service.evaluation.references import References
 from service.evaluation.report.history import JobHistory
 from service.evaluation.worker import Evaluator
@@ -16,13 +18,17 @@ from service.store import ModelStore
 from service.telemetry.instruments import Instruments
 
 
-async def run_evaluator(settings: Settings, *, sockets: Sequence[Path], parent_pipe: int) -> None:
+async def run_evaluator(settings: Settings, *, sockets: Sequence[Path], control: Path, parent_pipe: int) -> None:
     """Evaluate until the supervisor ends it."""
     watch_parent(parent_pipe)
     engines = EnginePool(sockets)
-    await engines.start()
+    supervisor = EnginePool([control])
     store = ModelStore.of(settings)
     jobs = Jobs.of(settings)
+    carry(jobs.changes, supervisor)
+    await engines.start()
+    await supervisor.start()
+    listening = asyncio.create_task(listen(jobs.database, jobs.changes))
     evaluator = Evaluator(
         Bench(settings, store, engines, References.of(settings), JobHistory(jobs)),
         jobs,
@@ -32,4 +38,7 @@ async def run_evaluator(settings: Settings, *, sockets: Sequence[Path], parent_p
     on_terminate(evaluator.stopping.set)
     freeze_garbage()
     await evaluator.run()
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+    await supervisor.stop()
     await engines.stop()

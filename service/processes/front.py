@@ -12,6 +12,7 @@ import uvicorn
 from service.api.app import create_app
 from service.api.gate import Gate
 from service.api.state import State
+from service.evaluation.queue.wire import carry, listen
 from service.processes.lifeline import freeze_garbage, on_terminate, watch_parent
 from service.runtime.pool import EnginePool
 from service.settings import Settings
@@ -22,10 +23,30 @@ log = logging.getLogger(__name__)
 FAREWELL_S = 1.0
 """How long connections that ask nothing stay open when the service ends: whoever asks meanwhile is answered."""
 LOOK_S = 0.02
+TICK_S = 1.0
 
 
 class Server(uvicorn.Server):
-    """Uvicorn, told to stop by the drain and not by signals of its own."""
+    """Uvicorn, told to stop by the drain and not by signals of its own; idle, it wakes once a second for the date."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        self._ending = asyncio.Event()
+        super().__init__(config)
+
+    @property
+    def should_exit(self) -> bool:
+        """Whether it was told to stop."""
+        return self._ending.is_set()
+
+    @should_exit.setter
+    def should_exit(self, ends: bool) -> None:
+        (self._ending.set if ends else self._ending.clear)()
+
+    async def main_loop(self) -> None:
+        """Called by uvicorn, whose own looks ten times a second whether it should stop."""
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), TICK_S)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -80,9 +101,11 @@ async def run_front(
     store = ModelStore.of(settings)
     engines = EnginePool(sockets)
     supervisor = EnginePool([control])
+    state = State.of(settings, store=store, engines=engines, control=supervisor, metrics_dir=metrics_dir)
+    carry(state.jobs.changes, supervisor)
     await engines.start()
     await supervisor.start()
-    state = State.of(settings, store=store, engines=engines, control=supervisor, metrics_dir=metrics_dir)
+    listening_for_changes = asyncio.create_task(listen(state.jobs.database, state.jobs.changes))
 
     def forget_stale() -> None:
         for model_id, loaded in engines.models().items():
@@ -107,6 +130,8 @@ async def run_front(
     freeze_garbage()
     with socket.socket(fileno=listen_fd) as listening:
         await server.serve([listening])
+    listening_for_changes.cancel()
+    await asyncio.gather(listening_for_changes, return_exceptions=True)
     await state.readers.stop()
     await engines.stop()
     await supervisor.stop()

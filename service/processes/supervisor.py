@@ -14,10 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.errors import ConfigurationError, DatabaseUnavailable, ModelNotFound, ServiceError, WrongTask
-from service.evaluation.queue.database import Database
-from service.evaluation.queue.migrations import migrate
+from service.errors import ConfigurationError, ModelNotFound, ServiceError, WrongTask
 from service.processes.lifeline import END, EXIT_CONFIGURATION
+from service.processes.migration import Migration
 from service.runtime.calls import LoadedModel
 from service.runtime.link import ConnectionLost, Link
 from service.runtime.listener import Listener
@@ -132,15 +131,16 @@ class Supervisor:
             for device, path in zip(devices, sockets, strict=True)
         ]
         places = ["--sockets", *map(str, sockets)]
-        self._evaluators = [Child("evaluator", places)]
-        control = ["--control", str(runtime_dir / "supervisor.sock"), "--metrics-dir", str(metrics_dir)]
-        listen = ["--listen-fd", str(listening.fileno()), *control, *places]
+        control = ["--control", str(runtime_dir / "supervisor.sock")]
+        self._evaluators = [Child("evaluator", [*control, *places]) for _ in range(settings.evaluators)]
+        listen = ["--listen-fd", str(listening.fileno()), "--metrics-dir", str(metrics_dir), *control, *places]
         self._fronts = [Child("front", listen, (listening.fileno(),)) for _ in range(settings.fronts)]
         self._pool = EnginePool(sockets, on_connect=self._converge)
         self._check_state()
         self._models = WantedModels(self._check_wanted(), self._pool)
         self._control = Listener(self._models)
-        self._migrate()
+        self._migration = Migration(settings)
+        self._migration.try_once()
 
     def _check_state(self) -> None:
         state = self._settings.state
@@ -150,17 +150,6 @@ class Supervisor:
                 pass
         except OSError as error:
             raise ConfigurationError(f"CHAPTERHOUSE_STATE_DIR: cannot write into {state}: {error.strerror}.") from error
-
-    def _migrate(self) -> None:
-        """Bring the database to this version, before any child looks at it. Raises ConfigurationError."""
-        database = Database.of(self._settings)
-        try:
-            if done := migrate(database):
-                log.info("the database is now of revision %s", done[-1])
-        except DatabaseUnavailable as error:
-            raise ConfigurationError(f"{error.detail} CHAPTERHOUSE_DATABASE_URL says where it is.") from error
-        finally:
-            database.close()
 
     def _check_wanted(self) -> set[str]:
         """The models to load at once. Raises ConfigurationError for a setting that names none of the store's."""
@@ -184,7 +173,9 @@ class Supervisor:
         log.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
         for child in (*self._engines, *self._evaluators, *self._fronts):
             child.keeper = asyncio.create_task(self._keep(child))
+        migrating = asyncio.create_task(self._migrate())
         await self._stopping.wait()
+        migrating.cancel()
         log.info("stopping: no new work, what is queued finishes")
         self._listening.close()  # the fronts hold it for as long as they take connections
         patience = self._settings.drain_delay_s + self._settings.drain_timeout_s
@@ -196,6 +187,14 @@ class Supervisor:
         if self._broken is not None:
             raise ConfigurationError(self._broken)
         return 0
+
+    async def _migrate(self) -> None:
+        """Bring a database that did not answer at the start to this version; end the service where it is newer."""
+        try:
+            await self._migration.insist()
+        except ConfigurationError as error:
+            self._broken = str(error)
+            self._stopping.set()
 
     async def _converge(self, link: Link) -> None:
         """Make a new engine hold what is wanted."""

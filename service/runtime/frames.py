@@ -33,6 +33,7 @@ class MessageType(IntEnum):
     RESULT = 5
     ERROR = 6
     STATUS = 7
+    NEWS = 12
 
 
 class Frame(NamedTuple):

@@ -48,7 +48,10 @@ class Link(asyncio.Protocol):
     """One connection. Every question ends in its answer, its error, or ConnectionLost."""
 
     def __init__(
-        self, on_status: Callable[[], None] = lambda: None, on_lost: "Callable[[Link], None]" = lambda _: None
+        self,
+        on_status: Callable[[], None] = lambda: None,
+        on_lost: "Callable[[Link], None]" = lambda _: None,
+        on_news: Callable[[Any], object] = lambda _: None,
     ) -> None:
         self._reader = FrameReader()
         self._ids = itertools.count(1)
@@ -57,6 +60,7 @@ class Link(asyncio.Protocol):
         self._outbox: Outbox | None = None
         self._on_status = on_status
         self._on_lost = on_lost
+        self._on_news = on_news
         self.models: Mapping[str, LoadedModel] = {}
         self.closed = asyncio.Event()
 
@@ -66,12 +70,14 @@ class Link(asyncio.Protocol):
         path: Path,
         on_status: Callable[[], None] = lambda: None,
         on_lost: "Callable[[Link], None]" = lambda _: None,
+        on_news: Callable[[Any], object] = lambda _: None,
     ) -> "Link":
         """A connection to the socket at `path`. Raises OSError while nobody listens.
 
-        `on_lost` is called before anybody learns that the connection was lost.
+        `on_lost` is called before anybody learns that the connection was lost, `on_news` with what others tell.
         """
-        _, link = await asyncio.get_running_loop().create_unix_connection(lambda: cls(on_status, on_lost), str(path))
+        loop = asyncio.get_running_loop()
+        _, link = await loop.create_unix_connection(lambda: cls(on_status, on_lost, on_news), str(path))
         return link
 
     @property
@@ -93,6 +99,11 @@ class Link(asyncio.Protocol):
     async def unload(self, model_id: str) -> None:
         """Let go of a model at the other end."""
         await self._ask(MessageType.UNLOAD, {"model": model_id})
+
+    def tell(self, news: dict[str, Any]) -> None:
+        """Tell all others at the same socket; nobody answers."""
+        if self._outbox is not None:
+            self._outbox.put(encode(MessageType.NEWS, 0, news))
 
     async def _ask(self, kind: MessageType, meta: dict[str, Any], arrays: Sequence[Array] = ()) -> list[Array]:
         if self._outbox is None:
@@ -124,6 +135,8 @@ class Link(asyncio.Protocol):
             if frame.kind is MessageType.STATUS:
                 self.models = {name: LoadedModel(*state) for name, state in frame.meta["models"].items()}
                 self._on_status()
+            elif frame.kind is MessageType.NEWS:
+                self._on_news(frame.meta)
             else:
                 self._settle(frame)
 

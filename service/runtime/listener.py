@@ -62,6 +62,11 @@ class Listener:
         for connection in self.connections:
             connection.send_status()
 
+    def pass_on(self, news: dict[str, Any], teller: "Connection") -> None:
+        """Tell every other caller what one of them has told."""
+        for connection in self.connections - {teller}:
+            connection.send_news(news)
+
     async def close(self) -> None:
         """Stop listening, and hang up on every caller once all that was written has been sent."""
         if self._server is not None:
@@ -110,6 +115,10 @@ class Connection(asyncio.Protocol):
         models = {name: astuple(state) for name, state in self._listener.behind.models().items()}
         self._send(encode(MessageType.STATUS, 0, {"models": models}))
 
+    def send_news(self, news: dict[str, Any]) -> None:
+        """Tell this caller what another one has told."""
+        self._send(encode(MessageType.NEWS, 0, news))
+
     def _send(self, message: bytes) -> None:
         if self._outbox is not None:
             self._outbox.put(message)
@@ -125,6 +134,8 @@ class Connection(asyncio.Protocol):
             self._answer_later(frame, behind.load)
         elif frame.kind is MessageType.UNLOAD:
             self._answer_later(frame, behind.unload)
+        elif frame.kind is MessageType.NEWS:
+            self._listener.pass_on(frame.meta, self)
 
     def _submit(self, frame: Frame) -> None:
         def answer(outcome: list[Array] | ServiceError) -> None:

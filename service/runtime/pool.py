@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from service.errors import EngineUnavailable
 from service.runtime.calls import Array, Call, Lane, LoadedModel
@@ -23,6 +24,7 @@ class EnginePool:
         self._keepers: list[asyncio.Task[None]] = []
         self._on_connect = on_connect
         self.on_status: Callable[[], None] = lambda: None
+        self.on_news: Callable[[dict[str, Any]], object] = lambda _: None
 
     async def start(self) -> None:
         """Begin to connect; work that comes before an engine answers waits a little."""
@@ -38,7 +40,7 @@ class EnginePool:
         """Hold a connection to one engine, through its deaths and restarts."""
         while True:
             try:
-                link = await Link.connect(path, lambda: self.on_status(), self._forget)
+                link = await Link.connect(path, lambda: self.on_status(), self._forget, lambda news: self.on_news(news))
             except OSError:
                 await asyncio.sleep(RECONNECT_S)
                 continue
@@ -74,8 +76,11 @@ class EnginePool:
         link = await self._least_busy()
         try:
             return await link.submit(call, arrays, lane=lane, deadline=deadline, request_id=request_id)
-        except ConnectionLost:
-            link = await self._least_busy()
+        except ConnectionLost as died:
+            try:
+                link = await self._least_busy()
+            except EngineUnavailable:
+                raise died from None  # it had this work, which may be why
             return await link.submit(call, arrays, lane=lane, deadline=deadline, request_id=request_id)
 
     async def _least_busy(self) -> Link:
@@ -101,6 +106,11 @@ class EnginePool:
         """Let go of a model in every engine. Raises EngineUnavailable too."""
         await self._some_link()
         await asyncio.gather(*(link.unload(model_id) for link in self._links))
+
+    def tell(self, news: dict[str, Any]) -> None:
+        """Tell all others who are connected to these sockets; nobody answers."""
+        for link in self._links:
+            link.tell(news)
 
     def models(self) -> Mapping[str, LoadedModel]:
         """The models held by any engine, the readiest state of each."""

@@ -1,6 +1,7 @@
 """How a series goes on: a history to the steps after it, and the errors that earlier forecasts of it made."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -8,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.store import Manifest, SeriesSpec
-from service.tasks.history import HELD_OUT, PreparedSeries, prepare_fitted, prepare_known
+from service.tasks.choice import Choice
+from service.tasks.history import CHOOSING, PreparedSeries, held_out_of, prepare_fitted, prepare_known
 from service.tasks.intervals import Widths, half_widths
 from service.tasks.pauses import Pauses
+from service.tasks.seasons import find_season, swings_with_level
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -76,9 +79,12 @@ class Forecast:
         forecast, memory = forecaster.run(memories[-1:], inputs[:, length:])
         return [forecast, errors, values.new_tensor([starts]), memory, values.new_zeros(1, 0)]
 
-    def finish(self, errors: Values, starts: Values, horizon: int, level: float) -> Widths:
-        """Half the width of the interval at every step, from the errors (starts, leads, channels)."""
-        return half_widths(errors, starts, horizon, level)
+    def finish(self, errors: Values, starts: Values, horizon: int, level: float, *, lag: int = 0) -> Widths:
+        """Half the width of the interval at every step, from the errors (starts, leads, channels).
+
+        `lag` is that of the changes that are forecast, if it is changes.
+        """
+        return half_widths(errors, starts, horizon, level, lag=max(1, lag))
 
     def example(self, manifest: Manifest, rows: int) -> Sequence[tuple[tuple[int, ...], str]]:
         """A short history, and the inputs of a few steps more."""
@@ -88,11 +94,15 @@ class Forecast:
         return [(values, "float64"), (inputs, "float64")]
 
 
+@dataclass(frozen=True, slots=True)
 class Fit(Forecast):
     """`Forecast` by a net whose readout is fitted to this very history, of any number of channels and inputs.
 
-    What `continue` has to be given is what was fitted, (1, numbers).
+    What `continue` has to be given is what was fitted, (1, numbers). And to what was chosen, a `Choice` (1, 4); where
+    that is logarithms, errors are those of logarithms. `season` is given in steps, 1 for none, 0 to look for it.
     """
+
+    season: int = 0
 
     price = 16
 
@@ -102,22 +112,35 @@ class Fit(Forecast):
 
     def prepare(self, values: Values, inputs: Values, spec: SeriesSpec) -> PreparedSeries:
         """Values (T, channels) and inputs (T + H, inputs) as this verb takes them. Raises InvalidSeries."""
-        return prepare_fitted(values, inputs, spec)
+        return prepare_fitted(values, inputs, spec, season=self.season)
 
     def forward(self, net: "nn.Module", tensors: Sequence["Tensor"], manifest: Manifest) -> Sequence["Tensor"]:
         """Forecast the last quarter with readouts of what lies before, and go on with a readout of the whole."""
         values, inputs = tensors
-        length = values.shape[1]
-        held_out = int(length * HELD_OUT)
+        length, own = values.shape[1], cast("EchoState", net)
+        held_out, choosing = held_out_of(length), int(length * CHOOSING)
         washout = min(_spec(manifest).washout, length // WASHED_OUT)
-        fitted = cast("EchoState", net).fit(values, inputs[:, :length], washout=washout, held_out=held_out)
+        season, tried = self._tried(values[0].cpu().numpy(), length - choosing, feedback=own.feedback)
+        fitted = own.fit(values, inputs[:, :length], washout=washout, held_out=held_out, choosing=choosing, tried=tried)
         leads = min(inputs.shape[1] - length, held_out // 2)
         starts = spread_starts(length - held_out, length, leads)
         memories = fitted.net.memories(fitted.features, values, [*starts, length])[0]
         run = partial(fitted.net.run, readouts=fitted.readouts_before(starts))
-        errors = _errors(run, memories[:-1], starts, values, inputs, leads)
+        scaled = fitted.net.differencing.scaled
+        errors = _errors(run, memories[:-1], starts, values, inputs, leads, scaled)
         forecast, memory = fitted.net.run(memories[-1:], inputs[:, length:])
-        return [forecast, errors, values.new_tensor([starts]), memory, fitted.net.fitted()]
+        choice = Choice(*fitted.net.differencing, fitted.penalty, season)
+        return [forecast, errors, values.new_tensor([starts]), memory, fitted.net.fitted(), values.new_tensor([choice])]
+
+    def _tried(self, history: Values, border: int, *, feedback: bool) -> tuple[int, list[tuple[int, bool]]]:
+        """The season, and what may be forecast of a history by what lies before the border: lags, and of logarithms."""
+        if not feedback:
+            return 1, [(0, False)]
+        known = history[:border]
+        season = self.season or find_season(known)
+        lags = [0, 1, season] if season > 1 else [0, 1]
+        scales = [False, True] if (history > 0).all() and swings_with_level(known) else [False]
+        return season, [(lag, logarithm) for logarithm in scales for lag in lags if lag or not logarithm]
 
 
 class Continue:
@@ -159,14 +182,20 @@ def spread_starts(first: int, last: int, leads: int, count: int = STARTS) -> lis
 
 
 def _errors(
-    run: "Run", memories: "Tensor", starts: Sequence[int], values: "Tensor", inputs: "Tensor", leads: int
+    run: "Run",
+    memories: "Tensor",
+    starts: Sequence[int],
+    values: "Tensor",
+    inputs: "Tensor",
+    leads: int,
+    scaled: "Callable[[Tensor], Tensor]" = lambda values: values,
 ) -> "Tensor":
-    """How far off free runs from memories (starts, S) are, (1, starts, leads, c)."""
+    """How far off free runs from memories (starts, S) are on this scale, (1, starts, leads, c)."""
     if not starts:
         return values.new_zeros(1, 0, 0, values.shape[2])
     truth, known = (series[0].unfold(0, leads, 1)[starts].transpose(1, 2) for series in (values, inputs))
     found, _ = run(memories, known)
-    return (found - truth)[None]
+    return (scaled(found) - scaled(truth))[None]
 
 
 def _spec(manifest: Manifest) -> SeriesSpec:

@@ -11,11 +11,15 @@ from service.store import SeriesSpec
 
 Values = NDArray[np.float64]
 
-FITTED_LEAST = 100
+FITTED_LEAST = 60
 FITTED_MOST = 10_000
 """Steps that a readout is fitted to: the last ones."""
-HELD_OUT = 0.25
-"""Share of a history, its end, without which a readout is fitted first, to be judged by it."""
+CHOOSING = 0.25
+HELD_OUT_LEAST, HELD_OUT_MOST = 75, 0.4
+"""Share of a history, its end, by which it is chosen how a readout is fitted; and where earlier forecasts of it are
+measured, which takes so many steps or that much of a history."""
+SEASONS_LEAST = 4
+"""Seasons that a history must have for one of them to be taken from the next."""
 CHANNELS_LIMIT = 64
 PLACES_NAMED = 5
 
@@ -72,8 +76,11 @@ def prepare_known(values: Values, inputs: Values, spec: SeriesSpec) -> PreparedS
     return _last(values, inputs, spec.context, warnings)
 
 
-def prepare_fitted(values: Values, inputs: Values, spec: SeriesSpec) -> PreparedSeries:
-    """A history to fit a readout to. Raises InvalidSeries where it is too short, too wide, too large or constant."""
+def prepare_fitted(values: Values, inputs: Values, spec: SeriesSpec, *, season: int = 0) -> PreparedSeries:
+    """A history to fit a readout to. Raises InvalidSeries where it is too short, too wide, too large or constant.
+
+    Or where the season that is given does not come often enough to learn it.
+    """
     if spec.inputs and not inputs.shape[1]:
         raise InvalidSeries.of_field("inputs", "this model hears nothing else; they are needed for every step.")
     if values.shape[1] + inputs.shape[1] > CHANNELS_LIMIT:
@@ -82,7 +89,12 @@ def prepare_fitted(values: Values, inputs: Values, spec: SeriesSpec) -> Prepared
         raise InvalidSeries.of_field(
             "history", f"{len(values)} steps are too few to fit to; {FITTED_LEAST} are the least."
         )
-    if constants := _constants(values[: len(values) - int(len(values) * HELD_OUT)]):
+    if season * SEASONS_LEAST > min(len(values), FITTED_MOST):
+        raise InvalidSeries.of_field(
+            "season",
+            f"{season} steps are too many for a history of {len(values):,}; {SEASONS_LEAST} seasons are the least.",
+        )
+    if constants := _constants(values[: len(values) - int(len(values) * CHOOSING)]):
         raise InvalidSeries.of_field(
             "history", f"{_constant(constants[0])} before its last quarter; there is nothing to learn."
         )
@@ -90,6 +102,11 @@ def prepare_fitted(values: Values, inputs: Values, spec: SeriesSpec) -> Prepared
         if not np.isfinite(np.square(values).sum()):
             raise InvalidSeries.of_field("history", "its values are too large to square; give it in other units.")
     return _last(values, inputs, FITTED_MOST, [])
+
+
+def held_out_of(length: int) -> int:
+    """How many steps of a history of this length are held out first."""
+    return max(int(CHOOSING * length), min(HELD_OUT_LEAST, int(HELD_OUT_MOST * length)))
 
 
 def _refuse_missing(name: str, numbers: Values) -> None:

@@ -18,12 +18,12 @@ class Widths(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def half_widths(errors: Values, starts: Values, horizon: int, level: float) -> Widths:
+def half_widths(errors: Values, starts: Values, horizon: int, level: float, *, lag: int = 1) -> Widths:
     """From errors (starts, leads, channels) of earlier forecasts, what their share `level` stays within at each step.
 
     The rank is that of conformal prediction, ⌈(starts + 1)·level⌉. Forecasts that overlap or go wrong together are
-    worth fewer, and the fewer, the wider: by Student's quantile of that few over that of so many. Steps beyond the
-    measured ones go on with √time.
+    worth fewer, and the fewer, the wider: by Student's quantile of that few over that of so many. Those that go on from
+    the same values, less than a `lag` apart, are worth one. Steps beyond the measured ones go on with √time.
     """
     count, leads, _ = errors.shape
     if count == 0 or leads == 0:
@@ -35,7 +35,8 @@ def half_widths(errors: Values, starts: Values, horizon: int, level: float) -> W
     ordered = np.sort(np.nan_to_num(np.abs(errors), nan=np.inf, posinf=np.inf), axis=0)
     tail = (1 + level) / 2
     with np.errstate(over="ignore"):
-        widths = ordered[min(rank, count) - 1] * stdtrit(independent(errors, starts), tail) / stdtrit(count, tail)
+        worth = np.minimum(independent(errors, starts), 1 + (starts[-1] - starts[0]) / lag)
+        widths = ordered[min(rank, count) - 1] * stdtrit(worth, tail) / stdtrit(count, tail)
     half = np.stack([widening(channel) for channel in widths.T], axis=1)  # (leads, channels)
     if horizon > leads:
         beyond = np.sqrt(np.arange(leads + 1, horizon + 1) / leads)[:, None]

@@ -103,6 +103,18 @@ class Instruments:
             registry=r,
             multiprocess_mode="livemostrecent",
         )
+        self.event_streams = Gauge(
+            "chapterhouse_event_streams",
+            "Evaluations that are followed as server-sent events.",
+            registry=r,
+            multiprocess_mode="livesum",
+        )
+        self.database_answers = Gauge(
+            "chapterhouse_database_answers",
+            "1 while the database of evaluations answers those who ask it.",
+            registry=r,
+            multiprocess_mode="livemostrecent",
+        )
         self.processes_up = Gauge(
             "chapterhouse_processes_up",
             "Processes that run, by role.",

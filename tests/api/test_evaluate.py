@@ -90,7 +90,7 @@ async def test_without_waiting_the_answer_says_where_to_ask(
     accepted = reply.json()
     assert (accepted["status"], accepted["progress"]) == ("queued", 0)
     assert (await client.get(reply.headers["location"])).json() == accepted
-    assert state.jobs.waiting() == 1
+    assert state.jobs.glance().waiting == 1
 
 
 async def test_an_accepted_evaluation_is_found_by_an_evaluator_that_starts_later(
@@ -269,7 +269,7 @@ async def test_draining_ends_the_wait_but_not_the_evaluation(
     app: Application, client: httpx.AsyncClient, files: dict[str, bytes], state: State
 ) -> None:
     posted = asyncio.create_task(client.post("/evaluate", files=files))
-    await eventually(state.jobs.waiting)
+    await eventually(lambda: state.jobs.glance().waiting)
     app.gate.draining = True
     reply = await posted
     assert reply.status_code == 202

@@ -51,6 +51,8 @@ async def test_a_series_is_continued_within_its_interval(client: httpx.AsyncClie
     answer = await ask(client, history=HISTORY, horizon=20, fit=fit)
     assert (answer["model"], answer["version"], answer["fit"]) == ("murmur", "untrained", fit)
     assert answer["warnings"] == []
+    assert (answer["choice"] is not None) == fit
+    assert answer["held_out"]["model"][0] < answer["held_out"]["last_value"][0]
     forecast, low, high = (
         np.array(answer["forecast"]),
         *(np.array(answer["interval"][end]) for end in ("low", "high")),
@@ -116,6 +118,13 @@ async def test_known_inputs_are_heard_of_every_step(client: httpx.AsyncClient) -
         ),
         ({"history": HISTORY[:50], "horizon": 5, "fit": True}, 422, "50 steps are too few"),
         ({"history": HISTORY[:10], "horizon": 5}, 422, "10 steps are too few"),
+        (
+            {"history": HISTORY, "horizon": 5, "fit": True, "season": 126},
+            422,
+            "season: 126 steps are too many for a history of 500; 4 seasons are the least.",
+        ),
+        ({"history": HISTORY, "horizon": 5, "season": 12}, 422, "it is used only where a readout is fitted; try fit"),
+        ({"history": HISTORY, "horizon": 5, "fit": True, "season": 0}, 422, "season"),
         ({"history": HISTORY, "horizon": 0}, 422, "horizon"),
         ({"history": HISTORY, "horizon": 5001}, 422, "at most 5,000 values"),
         ({"history": HISTORY, "horizon": 5, "level": 1.0}, 422, "level"),
@@ -130,6 +139,54 @@ async def test_what_cannot_be_forecast_is_refused_with_its_reason(
     client: httpx.AsyncClient, asked: dict[str, Any], status: int, detail: str
 ) -> None:
     assert_problem(await client.post("/forecast", json=asked), status, detail)
+
+
+def passengers(length: int) -> list[float]:
+    """Months that swing in proportion to what they have grown to."""
+    t = np.arange(length)
+    year = np.array([0.0, -3, 4, 1, 7, -6, 2, 9, -8, 3, -1, 5]) / 40
+    grown: list[float] = np.exp(5 + 0.01 * t + year[t % 12] + np.random.default_rng(0).normal(0, 0.03, length)).tolist()
+    return grown
+
+
+async def test_what_was_chosen_is_named_and_logarithms_have_an_interval_of_their_own(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await ask(client, history=passengers(140), horizon=12, fit=True)
+    assert answer["choice"]["difference"] in {"first", "seasonal"}
+    assert (answer["choice"]["logarithm"], answer["choice"]["season"]) == (True, 12)
+    assert answer["choice"]["penalty"] is None or answer["choice"]["penalty"] > 0
+    below, above = (np.abs(np.subtract(answer["interval"][end], answer["forecast"])) for end in ("low", "high"))
+    assert (above > below).all()
+    assert min(answer["interval"]["low"]) > 0
+    held_out = answer["held_out"]
+    assert all(len(held_out[way]) == 1 for way in ("model", "last_value", "drift", "seasonal_naive"))
+    assert held_out["model"][0] < held_out["last_value"][0]
+
+
+async def test_a_fit_in_blocks_ends_as_it_began(client: httpx.AsyncClient) -> None:
+    asked = {"history": passengers(140), "fit": True}
+    whole = await ask(client, **asked, horizon=BLOCK_STEPS + 100)
+    short = await ask(client, **asked, horizon=60)
+    assert whole["choice"] == short["choice"]
+    assert whole["forecast"][:60] == short["forecast"]
+    assert len(whole["interval"]["low"]) == BLOCK_STEPS + 100
+
+
+async def test_a_season_can_be_given(client: httpx.AsyncClient) -> None:
+    answer = await ask(client, history=passengers(140), horizon=5, fit=True, season=1)
+    assert answer["choice"]["season"] is None
+    assert answer["choice"]["difference"] in {"none", "first"}
+    assert answer["held_out"]["seasonal_naive"] is None
+
+
+async def test_a_naive_forecast_that_was_better_is_told_of(client: httpx.AsyncClient) -> None:
+    steps = np.repeat(np.random.default_rng(3).normal(0, 50, 30), 10).tolist()
+    answer = await ask(client, history=steps, horizon=3)
+    [warning] = [warning for warning in answer["warnings"] if "naive" in warning]
+    assert warning.startswith("a naive forecast, the last value, was better at 40 earlier points of this history")
+    assert answer["held_out"]["last_value"][0] < answer["held_out"]["model"][0]
+    assert answer["choice"] is None
 
 
 async def test_what_goes_astray_is_told_of(client: httpx.AsyncClient) -> None:
@@ -172,7 +229,7 @@ async def test_a_run_that_leaves_all_bounds_is_drawn_to_the_edge(make_app: MakeA
     assert "inf" not in reply.text
 
 
-def answered(values: list[float], errors: float = 0.1) -> FakeEngine:
+def answered(values: list[float], errors: float = 0.01) -> FakeEngine:
     forecast = np.array(values)[None, :, None]
     earlier = np.full((1, 40, len(values), 1), errors)
     return FakeEngine([forecast, earlier, np.arange(40.0)[None], np.zeros((1, 3)), np.zeros((1, 0))])

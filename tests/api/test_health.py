@@ -34,7 +34,8 @@ async def test_ready_means_that_every_wanted_model_is_warm(
     async with connect(make_app(FakeEngine(held=held))) as client:
         reply = await client.get("/health/ready")
     if missing is None:
-        assert (reply.status_code, reply.json()) == (200, {"status": "ready", "models": ["doodle", "echo"]})
+        ready = {"status": "ready", "models": ["doodle", "echo"], "impaired": []}
+        assert (reply.status_code, reply.json()) == (200, ready)
     else:
         assert_problem(reply, 503, f"Not warm yet: {missing}.")
         assert reply.headers["retry-after"] == "2"

@@ -3,12 +3,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from api.asking import assert_problem, connect
 from api.evaluating import asking, evaluating, state_over
 from doubles import Echo, add_card
 from evaluation.packing import digits, npz
 
+from service.api import jobs as module
 from service.errors import DatabaseUnavailable
 from service.evaluation.pipeline import Bench
+from service.evaluation.queue.jobs import Job
 from service.runtime.in_process import LocalEngine
 from service.settings import Settings
 from service.store import ModelStore
@@ -21,7 +24,7 @@ def files(tmp_path: Path) -> dict[str, bytes]:
 
 
 def leftovers(settings: Settings) -> list[Path]:
-    return list((settings.state / "uploads").iterdir())
+    return list((settings.state / "uploads").glob("*"))
 
 
 async def test_the_very_same_inputs_are_not_computed_again(
@@ -149,7 +152,7 @@ async def test_a_full_disk_is_507_and_leaves_nothing(
 async def test_a_database_that_is_away_is_503(
     bench: Bench, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def accept(*_: object) -> None:
+    def accept(*_: object, **_options: object) -> None:
         raise DatabaseUnavailable("The database of evaluations does not answer.")
 
     state = state_over(bench)
@@ -157,4 +160,69 @@ async def test_a_database_that_is_away_is_503(
     async with asking(state) as (client, _):
         reply = await client.post("/evaluate", files=files)
     assert (reply.status_code, reply.headers["retry-after"]) == (503, "2")
+    assert leftovers(state.settings) == []
+
+
+async def test_as_many_evaluations_wait_as_may_and_the_next_is_refused_before_its_upload(
+    bench: Bench, files: dict[str, bytes]
+) -> None:
+    state = state_over(bench, evaluations_limit_per_client=1, evaluations_limit=2)
+    at_once = {"prefer": "wait=0"}
+    async with asking(state) as (client, app), connect(app, host="192.0.2.7") as other:
+        first = await client.post("/evaluate", files=files, headers=at_once)
+        assert first.status_code == 202
+        refused = await client.post("/evaluate", content=b"never read", headers=at_once)
+        assert_problem(refused, 429, "1 of this client's evaluations wait already")
+        assert int(refused.headers["retry-after"]) >= 1
+        assert (await other.post("/evaluate", files=files, headers=at_once)).status_code == 202
+        async with connect(app, host="198.51.100.3") as third:
+            reply = await third.put("/references/mine", files={"reference": files["reference"]}, headers=at_once)
+            assert reply.status_code in (403, 429)
+            assert_problem(await third.post("/evaluate", files=files, headers=at_once), 429, "2 evaluations wait")
+        assert len(leftovers(state.settings)) == 2
+        await client.delete(first.headers["location"])
+        assert (await client.post("/evaluate", files=files, headers=at_once)).status_code == 202
+    waiting = {state.jobs.get(name).client for name in state.jobs.ids("queued")}
+    assert waiting == {"127.0.0.1", "192.0.2.7"}
+
+
+async def test_a_database_that_is_away_for_a_moment_ends_no_wait(
+    bench: Bench, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "DATABASE_PATIENCE_S", 0.01)
+    state = state_over(bench)
+    away, get = 3, state.jobs.get
+
+    def stumbling(job_id: str) -> Job:
+        nonlocal away
+        away -= 1
+        if away >= 0:
+            raise DatabaseUnavailable("The database of evaluations does not answer.")
+        return get(job_id)
+
+    monkeypatch.setattr(state.jobs, "get", stumbling)
+    async with asking(state) as (client, _), evaluating(state):
+        assert (await client.post("/evaluate", files=files, data={"metrics": "fid"})).status_code == 200
+    assert away < 0
+
+
+async def test_a_damaged_database_takes_nothing_else_along(bench: Bench, files: dict[str, bytes]) -> None:
+    state = state_over(bench)
+    async with asking(state) as (client, _):
+        for model in state.settings.wanted_models:
+            await bench.engine.load(model)  # type: ignore[attr-defined]
+        assert (await client.get("/health/ready")).json()["impaired"] == []
+        state.settings.database.write_bytes(b"this was a database once" * 400)
+        for reply in (
+            await client.post("/evaluate", files=files),
+            await client.get("/evaluations"),
+            await client.get("/evaluations/a"),
+            await client.get("/evaluations/a/events"),
+            await client.delete("/evaluations/a"),
+        ):
+            assert_problem(reply, 503, "The database of evaluations is damaged.")
+        ready = await client.get("/health/ready")
+        assert ready.status_code == 200
+        assert ready.json()["impaired"] == ["evaluations: The database of evaluations is damaged."]
+        assert (await client.get("/models")).status_code == 200
     assert leftovers(state.settings) == []

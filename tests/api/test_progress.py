@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from api.asking import Caller
+from api.asking import Caller, assert_problem, connect
 from api.evaluating import asking, evaluating, state_over
 from evaluation.packing import digits, npz
 from waiting import eventually
@@ -93,7 +93,6 @@ async def test_a_silent_stream_is_kept_alive(
     state: State, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "KEEP_ALIVE_S", 0.0)
-    monkeypatch.setattr(progress, "POLL_S", 0.01)
     async with asking(state) as (client, app):
         name = await accepted(client, files)
         caller, following = follow(app, name)
@@ -112,3 +111,32 @@ async def test_a_stream_ends_where_its_evaluation_is_removed(state: State, files
         state.jobs.remove(name)
         await following
         assert len(events_of(caller.body.decode())) <= 2
+
+
+async def test_streams_are_limited_by_client_and_in_all_and_counted_until_they_end(
+    bench: Bench, files: dict[str, bytes]
+) -> None:
+    state = state_over(bench, event_streams_limit=3, event_streams_limit_per_client=2)
+    async with asking(state) as (client, app), connect(app, host="192.0.2.7") as other:
+        name = await accepted(client, files)
+        place = f"/evaluations/{name}/events"
+        first, second = follow(app, name), follow(app, name)
+        await eventually(lambda: b"queued" in first[0].body and b"queued" in second[0].body)
+        refused = await client.get(place)
+        assert_problem(refused, 429, "This client follows 2 evaluations here")
+        assert int(refused.headers["retry-after"]) >= 1
+        state.streams.enter("198.51.100.1")
+        assert_problem(await other.get(place), 429, "3 evaluations are followed here")
+        state.streams.leave("198.51.100.1")
+        for caller, following in (first, second):
+            caller.gone.set()
+            await following
+        app.gate.draining = True
+        assert (await client.get(place)).status_code == 200
+        assert state.instruments.event_streams._value.get() == 0
+
+
+async def test_a_stream_of_what_is_not_there_counts_nothing(state: State) -> None:
+    async with asking(state) as (client, _):
+        assert (await client.get("/evaluations/nobody/events")).status_code == 404
+    assert state.instruments.event_streams._value.get() == 0

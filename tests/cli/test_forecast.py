@@ -44,6 +44,13 @@ def test_here_and_over_http_the_answer_is_the_same(run: Run, server: str, histor
     np.testing.assert_allclose(here["forecast"], there["forecast"])
 
 
+def test_what_was_chosen_goes_to_standard_error(run: Run, history: Path) -> None:
+    result = run("forecast", history, "-n", 5, "--model", "murmur", "--fit", "--season", 47)
+    assert result.exit_code == 0
+    assert "history.csv: values are forecast by a readout of penalty" in result.stderr
+    assert "a season of 47 steps" in result.stderr
+
+
 def test_warnings_go_to_standard_error(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "short.json"
     path.write_text(json.dumps(SERIES[:21].tolist()))

@@ -1,29 +1,29 @@
 import asyncio
 import errno
-import os
 import threading
-import time
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from doubles import FakeEngine, Unanswering
+from doubles import Unanswering
 from evaluation.packing import digits, npz
 from waiting import PATIENCE_S, eventually
 
 from service.errors import DatabaseUnavailable, EngineUnavailable
-from service.evaluation import pipeline
+from service.evaluation import patience, pipeline
 from service.evaluation import worker as module
 from service.evaluation.pipeline import Bench
 from service.evaluation.queue import jobs as leases
-from service.evaluation.queue.jobs import Job, Jobs
+from service.evaluation.queue.changes import Change
+from service.evaluation.queue.jobs import Glance, Job, Jobs
 from service.evaluation.queue.uploads import Uploads
 from service.evaluation.queue.workers import Workers
 from service.evaluation.report.schema import Report
 from service.evaluation.threads import Stop, in_thread
 from service.evaluation.worker import Evaluator
-from service.files import STALE_S
+from service.runtime.calls import Array, Call, Engines, LoadedModel
+from service.runtime.link import ConnectionLost
 from service.settings import Settings
 from service.telemetry.instruments import Instruments
 
@@ -38,6 +38,24 @@ def jobs(service_settings: Settings) -> Jobs:
 @pytest.fixture
 def uploads(service_settings: Settings) -> Uploads:
     return Uploads(service_settings.state)
+
+
+class Restarting:
+    """Engines that meet an error with everything until it is taken away."""
+
+    def __init__(self, engines: Engines, error: EngineUnavailable) -> None:
+        self.error: EngineUnavailable | None = error
+        self.refused = 0
+        self._engines = engines
+
+    async def submit(self, call: Call, arrays: Sequence[Array], **options: Any) -> list[Array]:
+        if self.error is not None:
+            self.refused += 1
+            raise self.error
+        return await self._engines.submit(call, arrays, **options)
+
+    def models(self) -> Mapping[str, LoadedModel]:
+        return self._engines.models()
 
 
 def accept(jobs: Jobs, uploads: Uploads, job_id: str, **fields: object) -> None:
@@ -165,7 +183,7 @@ async def test_what_another_evaluator_has_by_now_keeps_its_upload(
     task = asyncio.create_task(evaluator.run())
     await engine.asked.wait()
     other = Workers(bench.settings.state).enter()
-    [slow] = jobs.holders()
+    [slow] = jobs.glance().holders
     jobs.release(slow)  # as if its lease had run out
     taken = jobs.claim(other.name)
     await engine.dropped.wait()
@@ -177,12 +195,29 @@ async def test_what_another_evaluator_has_by_now_keeps_its_upload(
     other.leave()
 
 
-async def test_without_an_engine_an_evaluation_is_begun_again_and_then_fails(
+async def test_an_evaluation_waits_for_an_engine_as_long_as_it_takes(
     bench: Bench, jobs: Jobs, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "ENGINE_PATIENCE_S", 0.0)
-    engine = FakeEngine(EngineUnavailable("No engine."))
-    evaluator = evaluator_of(Bench(bench.settings, bench.store, engine, bench.references), jobs, uploads)
+    monkeypatch.setattr(patience, "PAUSE_S", 0.0)
+    engine = Restarting(bench.engine, EngineUnavailable("No engine."))
+    evaluator = evaluator_of(replace(bench, engine=engine), jobs, uploads)
+    accept(jobs, uploads, "a", metrics=["fid"])
+    task = asyncio.create_task(evaluator.run())
+    await eventually(lambda: engine.refused > 100)
+    assert jobs.get("a").status == "running"
+    engine.error = None
+    job = await until_over(jobs, "a")
+    evaluator.stopping.set()
+    await task
+    assert (job.status, job.attempt) == ("finished", 1)
+
+
+async def test_an_evaluation_of_which_every_engine_dies_fails(
+    bench: Bench, jobs: Jobs, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "PAUSE_S", 0.0)
+    engine = Restarting(bench.engine, ConnectionLost("The engine died before it answered."))
+    evaluator = evaluator_of(replace(bench, engine=engine), jobs, uploads)
     accept(jobs, uploads, "a", metrics=["fid"])
     task = asyncio.create_task(evaluator.run())
     job = await until_over(jobs, "a")
@@ -190,7 +225,7 @@ async def test_without_an_engine_an_evaluation_is_begun_again_and_then_fails(
     await task
     assert job.problem is not None
     assert job.problem["status"] == 503
-    assert {call.verb for call, *_ in engine.calls} == {"features"}
+    assert "died each time" in job.problem["detail"]
 
 
 async def test_what_a_killed_evaluator_held_is_begun_again_at_once(
@@ -199,6 +234,7 @@ async def test_what_a_killed_evaluator_held_is_begun_again_at_once(
     accept(jobs, uploads, "a", metrics=["fid"])
     dead = Workers(service_settings.state).enter()
     assert jobs.claim(dead.name) is not None
+    monkeypatch.setattr(module, "LOOK_S", 0.01)
     looked, claim = 0, jobs.claim
 
     def look(owner: str) -> Job | None:
@@ -224,7 +260,7 @@ async def test_a_database_that_is_away_for_a_moment_ends_nothing(
     bench: Bench, jobs: Jobs, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "DATABASE_PATIENCE_S", 0.01)
-    away, evaluate = dict.fromkeys(("holders", "claim", "renew", "finish"), 2), pipeline.evaluate
+    away, evaluate = dict.fromkeys(("glance", "claim", "renew", "finish"), 2), pipeline.evaluate
 
     async def unhurried(*arguments: Any, **options: Any) -> Report:
         await eventually(lambda: away["renew"] <= 0)
@@ -254,21 +290,63 @@ async def test_a_database_that_is_away_for_a_moment_ends_nothing(
     assert max(away.values()) <= 0
 
 
-async def test_when_the_database_stays_away_the_evaluator_ends_and_keeps_the_upload(
+async def test_when_the_database_stays_away_the_evaluation_is_begun_again_once_it_is_back(
     bench: Bench, jobs: Jobs, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "DATABASE_PATIENCE_S", 0.01)
+    monkeypatch.setattr(module, "LOOK_S", 0.01)
     monkeypatch.setattr(leases, "LEASE_S", 0.1)
+    away, finish = True, jobs.finish
 
-    def finish(*_: object, **_options: object) -> bool:
-        raise DatabaseUnavailable
+    def stumbling(*arguments: Any, **options: Any) -> bool:
+        if away:
+            raise DatabaseUnavailable
+        return finish(*arguments, **options)
 
     accept(jobs, uploads, "a", metrics=["fid"])
-    monkeypatch.setattr(jobs, "finish", finish)
-    with pytest.raises(DatabaseUnavailable):
-        await evaluator_of(bench, jobs, uploads).run()
-    assert jobs.get("a").status == "running"
+    monkeypatch.setattr(jobs, "finish", stumbling)
+    evaluator = evaluator_of(bench, jobs, uploads)
+    task = asyncio.create_task(evaluator.run())
+    await eventually(lambda: jobs.get("a").attempt > 1)
     assert uploads.folder("a").exists()
+    away = False
+    assert (await until_over(jobs, "a")).status == "finished"
+    evaluator.stopping.set()
+    await task
+
+
+async def test_an_idle_evaluator_asks_nothing_until_it_is_called(
+    bench: Bench, jobs: Jobs, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, glance = 0, jobs.glance
+
+    def look() -> Glance:
+        nonlocal looks
+        looks += 1
+        return glance()
+
+    monkeypatch.setattr(jobs, "glance", look)
+    monkeypatch.setattr(module, "LOOK_S", PATIENCE_S)
+    evaluator = evaluator_of(bench, jobs, uploads)
+    task = asyncio.create_task(evaluator.run())
+    await eventually(lambda: looks == 1)
+    jobs.changes.arrived(Change("a", "running"))  # another evaluator's news
+    await asyncio.sleep(0)
+    elsewhere = Jobs.of(bench.settings)
+    accept(elsewhere, uploads, "a", metrics=["fid"])
+    assert (looks, jobs.get("a").status) == (1, "queued")
+    jobs.changes.arrived(Change("a", "queued"))
+    assert (await until_over(jobs, "a")).status == "finished"
+    evaluator.stopping.set()
+    await task
+
+
+async def test_one_evaluator_alone_tidies_up(service_settings: Settings) -> None:
+    first, second = Workers(service_settings.state), Workers(service_settings.state)
+    assert (first.tidies_up(), second.tidies_up(), first.tidies_up()) == (True, False, True)
+    first.stop_tidying()
+    assert second.tidies_up()
+    second.stop_tidying()
 
 
 async def test_a_disk_that_is_full_is_a_reason(
@@ -286,37 +364,3 @@ async def test_a_disk_that_is_full_is_a_reason(
     await task
     assert job.problem is not None
     assert (job.problem["status"], job.problem["title"]) == (507, "The disk is full")
-
-
-def test_every_attempt_has_a_folder_of_its_own_and_clears_up_after_the_dead(uploads: Uploads) -> None:
-    (uploads.begin("a") / "generated").write_bytes(b"sent")
-    uploads.commit("a")
-    (uploads.folder("a") / "attempt-of-one-that-died").mkdir()
-    with uploads.attempt("a") as first:
-        assert list(uploads.folder("a").glob("attempt-*")) == [first]
-        with uploads.attempt("a") as second:
-            assert second != first
-    assert [file.name for file in uploads.folder("a").iterdir()] == ["generated"]
-
-
-def test_uploads_are_seen_only_when_whole_and_swept_when_nobody_wants_them(uploads: Uploads, tmp_path: Path) -> None:
-    uploads.sweep(set())
-    receiving = uploads.begin("new")
-    assert not uploads.folder("new").exists()
-    uploads.commit("new")
-    assert uploads.folder("new").exists()
-    assert not receiving.exists()
-    old = time.time() - STALE_S - 60
-    for name in ("wanted", "orphan"):
-        uploads.begin(name)
-        uploads.commit(name)
-        os.utime(uploads.folder(name), (old, old))
-    os.utime(uploads.begin("half"), (old, old))
-    coming = uploads.begin("coming")
-    (coming / "generated").write_bytes(b"some of a large file")  # over a slow line, for hours
-    os.utime(coming, (old, old))
-    uploads.sweep({"wanted"})
-    left = sorted(folder.name for folder in (tmp_path / "state" / "uploads").iterdir())
-    assert left == [".coming", "new", "wanted"]
-    uploads.discard("new")
-    assert not uploads.folder("new").exists()

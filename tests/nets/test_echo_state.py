@@ -138,3 +138,13 @@ def test_a_point_is_judged_by_a_readout_that_knows_nothing_of_what_comes_after_i
     starts = [1200, 1229, 1349, 1350, 1499]
     pairs = zip(one.readouts_before(starts), other.readouts_before(starts), strict=True)
     assert [torch.equal(*pair) for pair in pairs] == [True, True, True, True, False]
+
+
+def test_a_readout_of_all_the_history_that_goes_astray_gives_way_to_a_larger_penalty() -> None:
+    net = EchoState(units=60, connections=10)
+    values = torch.sin(torch.arange(300, dtype=torch.float64) / 3)[None, :, None]
+    values[:, 290:] *= 40  # what comes last is like nothing before, and a readout that follows it explodes
+    fitted = net.fit(values, NO_INPUTS[:, :300], washout=30, held_out=75, tried=((0, False), (1, False)))
+    memory = fitted.net.memories(fitted.features, values, [300])[:, 0]
+    found, _ = fitted.net.run(memory, NO_INPUTS[:, :30])
+    assert found.abs().max() < 3 * values.abs().max()

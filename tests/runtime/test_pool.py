@@ -12,6 +12,7 @@ from runtime.behind import Answering, Behind
 from waiting import PATIENCE_S, eventually
 
 from service.errors import EngineUnavailable, ModelFailed
+from service.runtime import pool as module
 from service.runtime.calls import Call, LoadedModel
 from service.runtime.link import ConnectionLost, Link
 from service.runtime.listener import Listener
@@ -79,6 +80,26 @@ async def test_what_a_dying_engine_held_is_tried_once_more(sockets: Path, deaths
     assert len(dying.works) == 2
     await pool.stop()
     await dying.listener.close()
+
+
+async def test_what_an_engine_died_of_that_does_not_come_back_is_told_from_work_that_none_has_had(
+    sockets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "WAIT_FOR_ENGINE_S", 0.01)
+    behind = Behind()
+    listener = await listening(behind, sockets / "0.sock")
+    pool = EnginePool([sockets / "0.sock"])
+    await pool.start()
+    await connected(pool, 1)
+    asked = asyncio.create_task(pool.submit(CALL, [np.arange(3)]))
+    await eventually(lambda: behind.works)
+    await listener.close()
+    with pytest.raises(ConnectionLost):
+        await asked
+    with pytest.raises(EngineUnavailable) as none_has_had_it:
+        await pool.submit(CALL, [np.arange(3)])
+    assert not isinstance(none_has_had_it.value, ConnectionLost)
+    await pool.stop()
 
 
 async def test_what_a_dying_engine_held_goes_to_another(sockets: Path) -> None:

@@ -110,7 +110,7 @@ def test_a_fitted_net_goes_on_in_blocks_as_it_would_at_once() -> None:
     net = build_net(FORECASTER.net, FORECASTER.options).eval().requires_grad_(requires_grad=False)
     nothing = torch.zeros(1, 700, 0, dtype=torch.float64)
     whole, *_ = TASKS["fit"].forward(net, [values, nothing], FORECASTER)
-    first, _, _, memory, weights = TASKS["fit"].forward(net, [values, nothing[:, :640]], FORECASTER)
+    first, _, _, memory, weights, _ = TASKS["fit"].forward(net, [values, nothing[:, :640]], FORECASTER)
     second, _ = TASKS["continue"].forward(net, [memory, weights, nothing[:, :60]], FORECASTER)
     torch.testing.assert_close(torch.cat([first, second], dim=1), whole, rtol=0, atol=0)
 

@@ -5,6 +5,7 @@
 
 import json
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
@@ -18,11 +19,20 @@ from service.settings import Settings
 
 log = logging.getLogger(__name__)
 
-SETTING = "CHAPTERHOUSE_DATABASE_URL"
-DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg", "sqlite": "sqlite"}
 BUSY_S = 30.0
 """How long a writer of SQLite waits for another one."""
-CONNECT_S = 5
+CONNECT_S, SILENCE_S = 5, 15
+"""How long a PostgreSQL may take to connect, and to answer the network at all."""
+LOG_EVERY_S = 60.0
+DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+LOCKED = ("SQLITE_BUSY", "SQLITE_LOCKED")
+
+SETTING = "CHAPTERHOUSE_DATABASE_URL"
+DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg", "sqlite": "sqlite"}
+CHANNEL = "chapterhouse_evaluations"
+"""Where PostgreSQL tells who listens of the rows that change."""
+QUEUE_LOCK = 0x7175657565
+"""The number under which PostgreSQL's advisory lock on the queue is held."""
 
 METADATA = sa.MetaData()
 EVALUATIONS = sa.Table(
@@ -34,7 +44,7 @@ EVALUATIONS = sa.Table(
     sa.Column("request", sa.JSON, nullable=False),
     sa.Column("created", sa.Float, nullable=False, index=True),
     sa.Column("started", sa.Float),
-    sa.Column("ended", sa.Float),
+    sa.Column("ended", sa.Float, index=True),
     sa.Column("home", sa.String(32)),
     sa.Column("owner", sa.String(64)),
     sa.Column("lease_until", sa.Float),
@@ -44,18 +54,26 @@ EVALUATIONS = sa.Table(
     sa.Column("size_bytes", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("report", sa.JSON),
     sa.Column("problem", sa.JSON),
+    sa.Column("client", sa.String(64), nullable=False, server_default=""),
+    sa.Column("upload_bytes", sa.BigInteger, nullable=False, server_default="0"),
 )
 
 
 class Database:
-    """Transactions of one database. Raises ConfigurationError for an address that is none."""
+    """Transactions of one database. Raises ConfigurationError for an address that is none.
 
-    def __init__(self, url: sa.URL) -> None:
+    `busy_s` is how long another process may hold a SQLite file before it counts as locked.
+    """
+
+    def __init__(self, url: sa.URL, *, busy_s: float = BUSY_S) -> None:
+        self._url = url
+        self._said: dict[str, float] = {}
         self.is_sqlite = url.get_backend_name() == "sqlite"
+        network = {"connect_timeout": CONNECT_S, "tcp_user_timeout": SILENCE_S * 1000}
         options: dict[str, Any] = (
-            {"poolclass": NullPool, "connect_args": {"timeout": BUSY_S}}
+            {"poolclass": NullPool, "connect_args": {"timeout": busy_s}}
             if self.is_sqlite
-            else {"pool_pre_ping": True, "connect_args": {"connect_timeout": CONNECT_S}}
+            else {"pool_pre_ping": True, "connect_args": network}
         )
         try:
             self._engine = sa.create_engine(url, json_serializer=_json, **options)
@@ -66,17 +84,27 @@ class Database:
             sa.event.listen(self._engine, "connect", _prepare_connection)
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def of(cls, settings: Settings, *, busy_s: float = BUSY_S) -> Self:
         """The database that these settings name."""
         if settings.database_url:
-            return cls(_url(settings.database_url))
+            return cls(_url(settings.database_url), busy_s=busy_s)
         settings.database.parent.mkdir(parents=True, exist_ok=True)
-        return cls(sa.URL.create("sqlite", database=str(settings.database)))
+        return cls(sa.URL.create("sqlite", database=str(settings.database)), busy_s=busy_s)
+
+    @property
+    def name(self) -> str:
+        """What an operator knows it by: its file, or its address without the password."""
+        return str(self._url.database) if self.is_sqlite else self._url.render_as_string(hide_password=True)
+
+    @property
+    def address(self) -> str:
+        """Where PostgreSQL's own driver finds it; may hold a password."""
+        return self._url.set(drivername="postgresql").render_as_string(hide_password=False)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection for queries. Raises DatabaseUnavailable."""
-        with _answering(), self._engine.connect() as connection:
+        with self._answering(), self._engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -86,7 +114,7 @@ class Database:
         SQLite's takes the write lock at once, so that what it read stays true; PostgreSQL's locks the rows that it
         reads for update.
         """
-        with _answering(), self._engine.connect() as connection:
+        with self._answering(), self._engine.connect() as connection:
             if self.is_sqlite:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
@@ -96,18 +124,52 @@ class Database:
                 raise
             connection.commit()
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection for queries that all see the same moment. Raises DatabaseUnavailable."""
+        with self._answering(), self._engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN" if self.is_sqlite else "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            yield connection
+            connection.rollback()
+
+    def lock_queue(self, connection: Connection) -> None:
+        """Let nobody else add to the queue before this transaction is over, so that what it counts stays true."""
+        if not self.is_sqlite:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(QUEUE_LOCK)))
+
     def close(self) -> None:
         """Close the connections that wait for further use."""
         self._engine.dispose()
 
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
+        except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError) as error:
+            raise self._unavailable(error) from error
+        except sa.exc.DatabaseError as error:
+            if type(error) is not sa.exc.DatabaseError:
+                raise  # a mistake of ours
+            raise self._unavailable(error) from error
 
-@contextmanager
-def _answering() -> Iterator[None]:
-    try:
-        yield
-    except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
-        log.warning("the database does not answer: %s", error.orig)
-        raise DatabaseUnavailable("The database of evaluations does not answer.") from error
+    def may_come_back(self, error: DatabaseUnavailable) -> bool:
+        """Whether what is wrong may pass or be repaired, rather than be a mistake in the address."""
+        code = getattr(getattr(error.__cause__, "orig", None), "sqlite_errorname", "")
+        return not self.is_sqlite or code.startswith((*DAMAGED, *LOCKED))
+
+    def _unavailable(self, error: sa.exc.DBAPIError) -> DatabaseUnavailable:
+        """The error for callers; the operator is told of each kind once a minute."""
+        code = getattr(error.orig, "sqlite_errorname", "")
+        kind, way_out = "does not answer", ""
+        if code.startswith(DAMAGED):
+            kind, way_out = "is damaged", "; `chapterhouse state check` says what is left of it and what to do"
+        elif code.startswith(LOCKED):
+            kind, way_out = "is locked", "; another process holds it, and `chapterhouse state check` says more"
+        now = time.monotonic()
+        if now - self._said.get(kind, -LOG_EVERY_S) >= LOG_EVERY_S:
+            self._said[kind] = now
+            log.warning("the database %s %s: %s%s", self.name, kind, error.orig, way_out)
+        return DatabaseUnavailable(f"The database of evaluations {kind}.")
 
 
 def _url(text: str) -> sa.URL:

@@ -2,16 +2,20 @@
 
 import json
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from service.errors import EvaluationNotFound
-from service.evaluation.queue.database import EVALUATIONS, Database
+from service.evaluation.queue.changes import Change, Changes
+from service.evaluation.queue.database import BUSY_S, CHANNEL, EVALUATIONS, Database
+from service.evaluation.queue.limits import Limits, check_room
+from service.evaluation.queue.turns import FAIR_S, Spell, Waiting, in_turn, used_seconds
 from service.evaluation.queue.workers import home_of
 from service.settings import Settings
 
@@ -47,11 +51,30 @@ class Job:
     progress: float
     report: Mapping[str, Any] | None
     problem: Mapping[str, Any] | None
+    client: str
+    """Who sent it, as the limits count clients."""
 
     @property
     def is_over(self) -> bool:
         """Whether nothing about it changes any more."""
         return self.status in _OVER
+
+
+class Stage(NamedTuple):
+    """How far an evaluation is: what those who wait for it look at again and again."""
+
+    status: str
+    attempt: int
+    progress: float
+
+
+class Glance(NamedTuple):
+    """Whether there may be something to do here."""
+
+    holders: set[str]
+    """Who works on an evaluation of this state directory."""
+    waiting: int
+    """How many are accepted and not begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,94 +89,151 @@ class Ended:
 class Jobs:
     """The table of evaluations. Every method is one transaction; times are seconds since 1970.
 
-    `home` is the state directory in which this process's uploads lie: only what lies there is claimed. Every method
-    raises DatabaseUnavailable.
+    `home` is the state directory in which this process's uploads lie: only what lies there is claimed. What is written
+    is told by `changes`. Every method raises DatabaseUnavailable.
     """
 
     def __init__(self, database: Database, *, home: str = "") -> None:
-        self._database = database
-        self._home = home
+        self.database = database
+        self.home = home
+        self.changes = Changes()
         self._here = sa.or_(_COLUMNS.home == home, _COLUMNS.home.is_(None))  # rows of the first version name none
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def of(cls, settings: Settings, *, busy_s: float = BUSY_S) -> Self:
         """The evaluations of these settings' database and state directory."""
-        return cls(Database.of(settings), home=home_of(settings.state))
+        return cls(Database.of(settings, busy_s=busy_s), home=home_of(settings.state))
 
-    def accept(self, job_id: str, request: Mapping[str, Any], kind: JobKind = JobKind.EVALUATION) -> None:
-        """Add an evaluation to the queue."""
-        row = {"id": job_id, "kind": kind, "status": "queued", "request": dict(request), "home": self._home}
-        with self._database.writing() as connection:
-            connection.execute(EVALUATIONS.insert().values(**row, created=time.time(), attempt=0, progress=0.0))
+    def probe(self) -> None:
+        """Read a little, and see whether writing would be allowed."""
+        with self.database.writing() as connection:
+            connection.execute(sa.select(_COLUMNS.id).limit(1)).first()
+
+    def accept(
+        self,
+        job_id: str,
+        request: Mapping[str, Any],
+        kind: JobKind = JobKind.EVALUATION,
+        *,
+        client: str = "",
+        upload_bytes: int = 0,
+        limits: Limits | None = None,
+    ) -> None:
+        """Add an evaluation to the queue. Raises Overloaded where as many wait as may."""
+        new = {"kind": kind, "status": "queued", "created": time.time(), "attempt": 0, "progress": 0.0}
+        sent = {"request": dict(request), "home": self.home, "client": client, "upload_bytes": upload_bytes}
+        with self._changing() as (connection, changed):
+            if limits is not None:
+                self.database.lock_queue(connection)
+                check_room(connection, self._here, client, limits)
+            connection.execute(EVALUATIONS.insert().values(id=job_id, **new, **sent))
+            changed(Change(job_id, "queued"))
+
+    def check_room(self, client: str, limits: Limits) -> None:
+        """Raise Overloaded where as many evaluations wait as may, before an upload is received for another one."""
+        with self.database.reading() as connection:
+            check_room(connection, self._here, client, limits)
+
+    @contextmanager
+    def _changing(self) -> Iterator[tuple[Connection, Callable[[Change], None]]]:
+        """A transaction, and what is told when it has been committed: to other machines by the database itself."""
+        changes: list[Change] = []
+        with self.database.writing() as connection:
+            yield connection, changes.append
+            for change in changes if not self.database.is_sqlite else ():
+                connection.execute(sa.select(sa.func.pg_notify(CHANNEL, json.dumps(change))))
+        for change in changes:
+            self.changes.tell(change)
 
     def get(self, job_id: str) -> Job:
         """One evaluation. Raises EvaluationNotFound."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return _job(_found(connection, job_id))
 
     def latest(self, limit: int) -> list[Job]:
-        """The evaluations accepted last, newest first."""
-        query = sa.select(EVALUATIONS).order_by(_COLUMNS.created.desc(), _COLUMNS.id).limit(limit)
-        with self._database.reading() as connection:
+        """The evaluations accepted last, newest first, without their reports, which are large."""
+        columns = [column for column in _COLUMNS if column is not _COLUMNS.report]
+        query = sa.select(*columns, sa.null().label("report"))
+        query = query.order_by(_COLUMNS.created.desc(), _COLUMNS.id).limit(limit)
+        with self.database.reading() as connection:
             return [_job(row) for row in connection.execute(query).mappings()]
 
-    def waiting(self) -> int:
-        """How many are accepted and not begun."""
-        query = sa.select(sa.func.count()).where(_COLUMNS.status == "queued")
-        with self._database.reading() as connection:
-            return connection.execute(query).scalar_one()
+    def stages(self, job_ids: Collection[str]) -> dict[str, Stage]:
+        """How far those of these evaluations are that there are."""
+        columns = (_COLUMNS.id, _COLUMNS.status, _COLUMNS.attempt, _COLUMNS.progress)
+        query = sa.select(*columns).where(_COLUMNS.id.in_(job_ids))
+        with self.database.reading() as connection:
+            return {name: Stage(*stage) for name, *stage in connection.execute(query)}
+
+    def glance(self) -> Glance:
+        """Who works here, and how many wait."""
+        query = sa.select(_COLUMNS.owner).where(_COLUMNS.status == "running", _COLUMNS.home == self.home)
+        waiting = sa.select(sa.func.count()).where(_COLUMNS.status == "queued")
+        with self.database.reading() as connection:
+            holders = {owner for owner in connection.execute(query).scalars() if owner}
+            return Glance(holders, connection.execute(waiting).scalar_one())
 
     def ids(self, *statuses: str) -> set[str]:
         """Every evaluation there is, or those of these statuses."""
         query = sa.select(_COLUMNS.id)
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return set(connection.execute(query.where(_COLUMNS.status.in_(statuses)) if statuses else query).scalars())
+
+    def open_here(self) -> list[Job]:
+        """The evaluations of this state directory for which there is still something to be done."""
+        query = sa.select(EVALUATIONS).where(_COLUMNS.status.in_(_OPEN), self._here)
+        with self.database.reading() as connection:
+            return [_job(row) for row in connection.execute(query).mappings()]
 
     def is_open(self, job_id: str) -> bool:
         """Whether there is still something to be done for an evaluation."""
         query = sa.select(_COLUMNS.status).where(_COLUMNS.id == job_id)
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return connection.execute(query).scalars().first() in _OPEN
 
     def finished_like(self, inputs_sha256: str) -> Mapping[str, Any] | None:
         """The newest report whose numbers depend on the very same inputs."""
         same = sa.and_(_COLUMNS.inputs_sha256 == inputs_sha256, _COLUMNS.status == "finished")
         query = sa.select(_COLUMNS.report).where(same).order_by(_COLUMNS.ended.desc()).limit(1)
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             report: Mapping[str, Any] | None = connection.execute(query).scalars().first()
         return report
 
     def claim(self, owner: str) -> Job | None:
-        """The oldest evaluation here that is queued or whose lease ran out, now `owner`'s; None when there is none.
+        """The evaluation here whose turn it is, now `owner`'s; None when none is queued and no lease ran out.
 
         One that was claimed three times without coming to an end is failed instead.
         """
         now = time.time()
-        abandoned = sa.and_(_COLUMNS.status == "running", _COLUMNS.lease_until < now)
-        query = (
-            sa.select(EVALUATIONS)
-            .where(sa.or_(_COLUMNS.status == "queued", abandoned), self._here)
-            .order_by(_COLUMNS.created, _COLUMNS.id)
-            .limit(1)
-        )
-        with self._database.reading() as connection:
-            if connection.execute(query).first() is None:
+        with self.database.reading() as connection:
+            if not self._claimable(connection, now, most=1):
                 return None
-        with self._database.writing() as connection:
-            row = connection.execute(query.with_for_update(skip_locked=True)).mappings().first()
-            return None if row is None else _take(connection, row, owner, now)
+        with self._changing() as (connection, changed):
+            for waiting in in_turn(self._claimable(connection, now), self._used(connection, now), now):
+                query = sa.select(EVALUATIONS).where(_COLUMNS.id == waiting.id, _may_be_claimed(now))
+                row = connection.execute(query.with_for_update(skip_locked=True)).mappings().first()
+                if row is not None and (job := _take(connection, row, owner, now, changed)) is not None:
+                    return job
+        return None
 
-    def holders(self) -> set[str]:
-        """The names of those who work on an evaluation of this state directory."""
-        query = sa.select(_COLUMNS.owner).where(_COLUMNS.status == "running", _COLUMNS.home == self._home)
-        with self._database.reading() as connection:
-            return {owner for owner in connection.execute(query).scalars() if owner}
+    def _claimable(self, connection: Connection, now: float, *, most: int | None = None) -> list[Waiting]:
+        columns = (_COLUMNS.id, _COLUMNS.client, _COLUMNS.created, _COLUMNS.upload_bytes)
+        query = sa.select(*columns).where(_may_be_claimed(now), self._here).limit(most)
+        return [Waiting(*row) for row in connection.execute(query)]
+
+    def _used(self, connection: Connection, now: float) -> dict[str, float]:
+        columns = (_COLUMNS.client, _COLUMNS.started, _COLUMNS.ended)
+        running = sa.and_(_COLUMNS.status == "running", _COLUMNS.lease_until >= now)
+        lately = sa.or_(running, _COLUMNS.ended > now - FAIR_S)
+        query = sa.select(*columns).where(lately, _COLUMNS.started.is_not(None), self._here)
+        return used_seconds([Spell(*row) for row in connection.execute(query)], now)
 
     def release(self, owner: str) -> None:
         """End the leases of an evaluator that is known to be dead."""
-        held = sa.and_(_COLUMNS.owner == owner, _COLUMNS.status == "running", _COLUMNS.home == self._home)
-        with self._database.writing() as connection:
-            connection.execute(sa.update(EVALUATIONS).where(held).values(lease_until=0.0))
+        held = sa.and_(_COLUMNS.owner == owner, _COLUMNS.status == "running", _COLUMNS.home == self.home)
+        with self._changing() as (connection, changed):
+            if connection.execute(sa.update(EVALUATIONS).where(held).values(lease_until=0.0)).rowcount:
+                changed(Change())
 
     def renew(self, job: Job, owner: str, progress: float) -> bool:
         """Prolong a claim; False when it is no longer `owner`'s, or was cancelled."""
@@ -189,33 +269,37 @@ class Jobs:
             _COLUMNS.owner == holder,
             _COLUMNS.attempt == job.attempt,
         )
-        with self._database.writing() as connection:
+        with self._changing() as (connection, changed):
             is_held = connection.execute(sa.update(EVALUATIONS).where(held).values(**values)).rowcount == 1
             if is_held and publish is not None:
                 publish()
+            status = str(values.get("status", "running"))
+            if is_held and (status != "running" or values.get("progress") != job.progress):
+                changed(Change(job.id, status))
             return is_held
 
     def remove(self, job_id: str) -> str:
         """Cancel an evaluation that is not over, remove one that is; says what it was. Raises EvaluationNotFound."""
-        with self._database.writing() as connection:
+        with self._changing() as (connection, changed):
             row = _found(connection, job_id, for_update=True)
             if row["status"] in _OVER:
                 connection.execute(sa.delete(EVALUATIONS).where(_COLUMNS.id == job_id))
             else:
                 values = {"status": "cancelled", "ended": time.time(), "owner": None}
                 connection.execute(sa.update(EVALUATIONS).where(_COLUMNS.id == job_id).values(**values))
+            changed(Change(job_id, "cancelled"))
             return str(row["status"])
 
     def over(self) -> list[Ended]:
         """The evaluations that are over, the one that ended last first."""
         columns = (_COLUMNS.id, _COLUMNS.ended, _COLUMNS.size_bytes)
         query = sa.select(*columns).where(_COLUMNS.status.in_(_OVER)).order_by(_COLUMNS.ended.desc(), _COLUMNS.id)
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return [Ended(row.id, row.ended or 0.0, row.size_bytes) for row in connection.execute(query)]
 
     def forget(self, job_ids: Collection[str]) -> None:
         """Delete evaluations that are over."""
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             for job_id in job_ids:
                 these = sa.and_(_COLUMNS.id == job_id, _COLUMNS.status.in_(_OVER))
                 connection.execute(sa.delete(EVALUATIONS).where(these))
@@ -229,16 +313,25 @@ def _found(connection: Connection, job_id: str, *, for_update: bool = False) -> 
     return row
 
 
-def _take(connection: Connection, row: RowMapping, owner: str, now: float) -> Job | None:
+def _may_be_claimed(now: float) -> sa.ColumnElement[bool]:
+    abandoned = sa.and_(_COLUMNS.status == "running", _COLUMNS.lease_until < now)
+    return sa.or_(_COLUMNS.status == "queued", abandoned)
+
+
+def _take(
+    connection: Connection, row: RowMapping, owner: str, now: float, changed: Callable[[Change], None]
+) -> Job | None:
     """Make a locked row `owner`'s, or fail it where it has been begun too often."""
     this = sa.update(EVALUATIONS).where(_COLUMNS.id == row["id"])
     if row["attempt"] >= ATTEMPTS_LIMIT:
         reason = f"The evaluator died {ATTEMPTS_LIMIT} times while it worked on this."
         problem = {"type": "about:blank", "title": "The evaluation failed", "status": 500, "detail": reason}
         connection.execute(this.values(status="failed", ended=now, problem=problem, owner=None))
+        changed(Change(row["id"], "failed"))
         return None
     taken = {"status": "running", "started": now, "attempt": row["attempt"] + 1, "progress": 0.0}
     connection.execute(this.values(**taken, owner=owner, lease_until=now + LEASE_S))
+    changed(Change(row["id"], "running"))
     return _job({**row, **taken})
 
 

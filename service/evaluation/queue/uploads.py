@@ -58,6 +58,10 @@ class Uploads:
         for folder in (self._root / f".{job_id}", self._root / job_id):
             shutil.rmtree(folder, ignore_errors=True)
 
+    def size_of(self, job_id: str) -> int:
+        """The bytes that were received for an accepted evaluation."""
+        return _size_of(self._root / job_id)
+
     def used_bytes(self) -> int:
         """What all uploads take, with what was made of them and what is still to come of those being received."""
         if not self._root.is_dir():

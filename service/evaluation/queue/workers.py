@@ -8,6 +8,7 @@ import fcntl
 import os
 import secrets
 from pathlib import Path
+from typing import BinaryIO
 
 from service.files import write_first
 
@@ -26,6 +27,8 @@ class Workers:
 
     def __init__(self, state: Path) -> None:
         self._folder = state / "evaluators"
+        self._tidying = state / "tidying"
+        self._lock: BinaryIO | None = None
 
     def enter(self) -> "Worker":
         """A name of one's own, for as long as this process lives."""
@@ -45,6 +48,25 @@ class Workers:
                 return False
         (self._folder / name).unlink(missing_ok=True)
         return True
+
+    def tidies_up(self) -> bool:
+        """Whether it is this process that removes what is not to be kept: the first to ask, as long as it lives."""
+        if self._lock is None:
+            self._tidying.parent.mkdir(parents=True, exist_ok=True)
+            lock = self._tidying.open("wb")
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                lock.close()
+                return False
+            self._lock = lock
+        return True
+
+    def stop_tidying(self) -> None:
+        """Let another process remove what is not to be kept."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
 
 class Worker:

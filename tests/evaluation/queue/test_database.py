@@ -63,3 +63,50 @@ def test_a_database_that_is_away_is_an_error_of_its_own(tmp_path: Path) -> None:
     database = Database(sa.URL.create("sqlite", database=str(file)))
     with pytest.raises(DatabaseUnavailable), database.reading():
         pass
+
+
+def spoil(file: Path) -> None:
+    """Write rubbish over a database, its beginning included."""
+    file.write_bytes(b"this was a database once" * 400)
+
+
+def test_a_damaged_database_is_named_with_the_way_out_and_not_in_every_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "damaged.db"
+    spoil(file)
+    database = Database(sa.URL.create("sqlite", database=str(file)))
+    for _ in range(3):
+        with (
+            pytest.raises(DatabaseUnavailable, match=r"^The database of evaluations is damaged\.$"),
+            database.reading(),
+        ):
+            pass
+    [line] = caplog.messages
+    assert str(file) in line
+    assert "`chapterhouse state check`" in line
+
+
+def test_a_database_that_another_process_holds_is_locked(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    url = sa.URL.create("sqlite", database=str(tmp_path / "held.db"))
+    with Database(url).writing(), pytest.raises(DatabaseUnavailable, match="is locked"):  # noqa: SIM117
+        with Database(url, busy_s=0.0).writing():
+            pass
+    assert "another process holds it" in caplog.text
+
+
+def test_a_statement_that_is_wrong_is_our_mistake_and_not_the_databases(tmp_path: Path) -> None:
+    database = Database(sa.URL.create("sqlite", database=str(tmp_path / "x.db")))
+    with database.writing() as connection:
+        connection.exec_driver_sql("CREATE TABLE t (x INTEGER UNIQUE)")
+        connection.exec_driver_sql("INSERT INTO t VALUES (1)")
+    with pytest.raises(sa.exc.IntegrityError), database.writing() as connection:
+        connection.exec_driver_sql("INSERT INTO t VALUES (1)")
+
+
+def test_its_name_holds_no_password() -> None:
+    pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
+    database = Database.of(Settings(database_url="postgresql://me:secret@nowhere/evaluations"))
+    assert "secret" not in database.name
+    assert "nowhere" in database.name
+    assert database.address.startswith("postgresql://me:secret@")

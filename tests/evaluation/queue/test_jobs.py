@@ -1,12 +1,14 @@
+import asyncio
 import threading
 
 import pytest
-from waiting import PATIENCE_S
+from waiting import PATIENCE_S, eventually
 
 from service.errors import EvaluationNotFound
 from service.evaluation.queue import jobs as module
+from service.evaluation.queue.changes import Change
 from service.evaluation.queue.database import EVALUATIONS, Database
-from service.evaluation.queue.jobs import ATTEMPTS_LIMIT, JobKind, Jobs
+from service.evaluation.queue.jobs import ATTEMPTS_LIMIT, JobKind, Jobs, Stage
 from service.evaluation.queue.migrations import migrate
 
 
@@ -29,7 +31,7 @@ def short_lease(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_accepted_evaluation_is_claimed_worked_on_and_finished_once(jobs: Jobs) -> None:
     jobs.accept("a", {"seed": 1})
     assert jobs.get("a").status == "queued"
-    assert jobs.waiting() == 1
+    assert jobs.glance().waiting == 1
     job = jobs.claim("one")
     assert job is not None
     assert (job.id, job.status, job.attempt, job.request) == ("a", "running", 1, {"seed": 1})
@@ -130,7 +132,7 @@ def test_many_evaluators_claim_every_evaluation_once(database: Database) -> None
 
     def claim(owner: str) -> None:
         mine = Jobs(database)
-        while mine.waiting():
+        while mine.glance().waiting:
             if job := mine.claim(owner):
                 claimed.append(job.id)
 
@@ -148,7 +150,7 @@ def test_what_a_dead_evaluator_held_need_not_wait_for_its_lease(jobs: Jobs) -> N
     first, other = jobs.claim("dead"), jobs.claim("alive")
     assert first is not None
     assert other is not None
-    assert jobs.holders() == {"dead", "alive"}
+    assert jobs.glance().holders == {"dead", "alive"}
     jobs.release("dead")
     again = jobs.claim("new")
     assert again is not None
@@ -164,7 +166,7 @@ def test_what_was_uploaded_elsewhere_is_left_to_the_evaluators_there(database: D
     assert there.claim("one") is None
     assert there.get("a").status == "queued"
     assert here.claim("two") is not None
-    assert (here.holders(), there.holders()) == ({"two"}, set())
+    assert (here.glance().holders, there.glance().holders) == ({"two"}, set())
     there.release("two")
     assert there.claim("one") is None
 
@@ -273,3 +275,59 @@ def test_only_a_report_that_was_finished_is_given_again(jobs: Jobs, database: Da
     with database.writing() as connection:
         connection.execute(EVALUATIONS.update().values(status="cancelled"))
     assert jobs.finished_like("x") is None
+
+
+def test_turns_are_by_client_and_then_by_size(jobs: Jobs) -> None:
+    for name, client, size in (("a", "x", 9), ("b", "x", 1), ("c", "y", 500), ("d", "x", 5)):
+        jobs.accept(name, {}, client=client, upload_bytes=size)
+    claimed = [jobs.claim("one") for _ in range(4)]
+    assert [(job.id, job.client) for job in claimed if job][:2] == [("b", "x"), ("c", "y")]
+    assert {job.id for job in claimed if job} == set("abcd")
+
+
+async def test_whatever_is_written_is_told(jobs: Jobs) -> None:
+    told: list[Change] = []
+    jobs.changes.listen(told.append)
+
+    def work() -> None:
+        jobs.accept("a", {})
+        job = jobs.claim("one")
+        assert job is not None
+        assert jobs.renew(job, "one", 0.5)
+        assert not jobs.renew(job, "two", 0.7)
+        assert jobs.finish(job, "one", {})
+        jobs.remove("a")
+        jobs.accept("b", {})
+        jobs.remove("b")
+
+    await asyncio.to_thread(work)
+    await eventually(lambda: Change("b", "cancelled") in told)
+    assert [(change.id, change.status) for change in told] == [
+        ("a", "queued"),
+        ("a", "running"),
+        ("a", "running"),
+        ("a", "finished"),
+        ("a", "cancelled"),
+        ("b", "queued"),
+        ("b", "cancelled"),
+    ]
+
+
+async def test_what_was_rolled_back_is_not_told(jobs: Jobs) -> None:
+    told: list[Change] = []
+    jobs.accept("a", {})
+    job = jobs.claim("one")
+    assert job is not None
+    jobs.changes.listen(told.append)
+    with pytest.raises(OSError, match="no room"):
+        jobs.finish(job, "one", {}, publish=no_room)
+    await asyncio.sleep(0)
+    assert told == []
+
+
+def test_those_who_wait_see_how_far_it_is(jobs: Jobs) -> None:
+    jobs.accept("a", {})
+    jobs.accept("b", {})
+    assert jobs.claim("one") is not None
+    assert jobs.stages({"a", "b", "nobody"}) == {"a": Stage("running", 1, 0.0), "b": Stage("queued", 0, 0.0)}
+    jobs.probe()
