@@ -8,12 +8,9 @@ from typing import Annotated
 import typer
 
 from service.cli.reporting import fail_clearly
-from service.machine import cores, memory_bytes
 from service.settings import Settings, doubts_about_environment, read_settings, share_metrics
 
 log = logging.getLogger(__name__)
-
-GIBIBYTE = 1 << 30
 
 
 @fail_clearly
@@ -39,7 +36,6 @@ def _supervise(settings: Settings, runtime_dir: Path, metrics_dir: Path) -> int:
     configure_logging("supervisor", settings.log_level)
     for doubt in doubts_about_environment():
         log.warning(doubt)
-    log.info("%d cores and %.1f GiB of memory for this service", cores(), memory_bytes() / GIBIBYTE)
 
     async def run() -> int:
         with bind(settings) as listening:

@@ -1,4 +1,4 @@
-"""What every child process does first: die with its parent, end when that says so, beat, and track no more what stays."""
+"""What every child process does first: die with its parent, end when that says so, beat, and calm the collector."""
 
 import asyncio
 import contextlib
