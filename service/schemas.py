@@ -375,6 +375,16 @@ class ReferenceSummary(Shown, BaseModel):
     dim: int
     sha256: str
     shipped: bool = Field(description="Whether it came with the store, and cannot be removed.")
+    digests: bool = Field(
+        default=False,
+        description="Whether digests of all samples are kept, so that exact copies are counted; earlier versions "
+        "kept none.",
+    )
+    floors: tuple[str, ...] = Field(
+        (),
+        description="Metrics whose noise floor was measured with other real samples; that of the others comes from "
+        "parts of the reference itself.",
+    )
 
 
 class ReferenceList(BaseModel):

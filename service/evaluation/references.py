@@ -78,6 +78,10 @@ class Reference:
     probabilities: NDArray[Any] | None
     digests: NDArray[np.uint8] | None = None
 
+    def summary(self, *, shipped: bool) -> ReferenceSummary:
+        """The reference as `GET /references` lists it."""
+        return _summary(self.description, digests=self.digests is not None, shipped=shipped)
+
     @property
     def side(self) -> Side:
         """What the metrics see."""
@@ -183,8 +187,10 @@ class References:
 
     def summary(self, name: str) -> ReferenceSummary:
         """A reference as `GET /references` lists it. Raises ReferenceNotFound, InvalidManifest."""
-        described = self.describe(name).model_dump(exclude={"seed", "floors"})
-        return ReferenceSummary.model_validate({**described, "shipped": self._find(name).parent != self._folders[0]})
+        path = self._find(name)
+        with _opened(path) as file:
+            description, digests = _description(file, path), "digests" in file.keys()  # noqa: SIM118 - no mapping
+        return _summary(description, digests=digests, shipped=path.parent != self._folders[0])
 
     def check_free(self, name: str) -> None:
         """Refuse a name under which nothing can be stored. Raises InvalidRequest, ReferenceShipped.
@@ -251,6 +257,11 @@ def _half(rows: NDArray[Any]) -> NDArray[Any]:
         half = wide.astype(np.float16)
     lost = np.abs(half.astype(np.float32) - wide).max(axis=0)
     return half if bool((lost <= 0.01 * wide.std(axis=0)).all()) else wide
+
+
+def _summary(description: Description, *, digests: bool, shipped: bool) -> ReferenceSummary:
+    described = description.model_dump(exclude={"seed", "floors"})
+    return ReferenceSummary(**described, digests=digests, floors=tuple(description.floors), shipped=shipped)
 
 
 def _opened(path: Path) -> Any:

@@ -31,6 +31,9 @@ from service.telemetry.logs import quieten
 
 log = logging.getLogger(__name__)
 
+FAREWELL_S = 1.0
+"""How long connections that ask nothing stay open when the service ends: whoever asks meanwhile is answered."""
+LOOK_S = 0.02
 TICK_S = 1.0
 
 
@@ -85,6 +88,39 @@ class Server(uvicorn.Server):
         """Leave signals alone."""
         yield
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, and answer what still comes on those that are open before they are closed.
+
+        By now every answer says that it is the last of its connection. Who asks nothing for so long will see that the
+        connection is closed before it asks again.
+        """
+        waiting = [connection for listening in sockets or () for connection in _waiting_at(listening)]
+        for listening in (*self.servers, *(sockets or ())):
+            listening.close()
+        for connection in waiting:
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+        farewell_s = min(FAREWELL_S, (self.config.timeout_graceful_shutdown or 0) / 2)
+        for _ in range(round(farewell_s / LOOK_S)):
+            if self.server_state.connections:
+                await asyncio.sleep(LOOK_S)
+        await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        """The protocol of one connection, as uvicorn makes it."""
+        protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
+
+
+def _waiting_at(listening: socket.socket) -> Iterator[socket.socket]:
+    """The connections that clients have made and nobody has taken: the system would reset them with their listener."""
+    listening.settimeout(0)
+    with suppress(OSError):  # none waits any more, or there is no descriptor for another
+        while True:
+            connection, _ = listening.accept()
+            yield connection
+
 
 async def run_front(
     settings: Settings,
@@ -95,7 +131,7 @@ async def run_front(
     metrics_dir: Path,
     parent_pipe: int,
 ) -> None:
-    """Serve until SIGTERM, then refuse new work, finish what is open, and return."""
+    """Serve until the supervisor ends it, then refuse new work, finish what is open, and return."""
     watch_parent(parent_pipe)
     share_heap()
     store = ModelStore.of(settings)
