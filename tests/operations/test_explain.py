@@ -116,7 +116,7 @@ async def test_a_picture_tells_its_model_layer_and_scale_below_also_where_the_id
     arrays = await inspection.ask(engine, image)
     lines = caption_of(inspection.model, inspection.task, arrays)
     assert lines == (
-        f"{name} untrained: occlusion of a",
+        f"{name} {inspection.model.version}: occlusion of a",
         "Log-odds behind a grey square of 1×1 pixels; in the whole image 0.901 (p 0.711).",
     )
     below = inspection.draw(arrays, image)[224:]

@@ -114,7 +114,8 @@ def test_what_was_not_looked_for_is_said_with_the_command_that_does_it(settings:
 
 def test_those_of_other_weights_are_not_shown(settings: Settings, model: Model) -> None:
     content = (model.folder / FILE).read_bytes()
-    (model.folder / FILE).write_bytes(content.replace(b'\\"version\\":\\"untrained', b'\\"version\\":\\"of-before'))
+    other = "of-before".ljust(len(model.version), "-")  # the file says how long it is
+    (model.folder / FILE).write_bytes(content.replace(model.version.encode(), other.encode()))
     with pytest.raises(UnitsNotFound, match="were found with the weights of-before"):
         UnitImages.of(model, settings)
 

@@ -19,7 +19,7 @@ from service.imaging import encode_png
 from service.processes.front import Server
 
 PICTURE = encode_png(np.random.default_rng(0).integers(0, 256, (28, 28, 1), np.uint8))
-REQUEST = b"POST /classify HTTP/1.1\r\nHost: here\r\nContent-Type: image/png\r\nContent-Length: %d\r\n\r\n%s" % (
+REQUEST = b"POST /classify HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\nContent-Length: %d\r\n\r\n%s" % (
     len(PICTURE),
     PICTURE,
 )
