@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from service.errors import ConfigurationError
+from service.errors import ConfigurationError, DeviceUnavailable
 from service.settings import Settings
 
 ROLES = ("front", "engine", "evaluator")
@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> int:
 
         app(arguments)
         return 0
-    from service.processes.lifeline import EXIT_CONFIGURATION, hold_to_parent
+    from service.processes.lifeline import EXIT_CONFIGURATION, EXIT_UNAVAILABLE, hold_to_parent
     from service.telemetry.logs import configure_logging
 
     options = _parse(arguments)
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
         _run(_role(options, settings))
     except ConfigurationError as error:
         print(f"chapterhouse: {error}", file=sys.stderr)  # noqa: T201 - the operator reads it
-        return EXIT_CONFIGURATION
+        return EXIT_UNAVAILABLE if isinstance(error, DeviceUnavailable) else EXIT_CONFIGURATION
     return 0
 
 

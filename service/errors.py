@@ -15,6 +15,9 @@
   - WrongTask                   409
   - NotComparable               409  an evaluation and the baseline it names
   - ReferenceShipped            409
+  - InvalidFile                 409  of the store; an operator is told its whole path, a caller not
+    - InvalidManifest           409
+    - UntrustedWeights          409
   - NotAcceptable               406
   - BodyTooLarge                413
   - UnsupportedMediaType        415
@@ -27,16 +30,19 @@
   - Draining                    503
   - DeadlineExceeded            504
   - DiskFull                    507
-* ConfigurationError                 what an operator wrote is wrong; never crosses HTTP
+* ConfigurationError                 what an operator wrote is wrong; crosses HTTP only where it is an InvalidFile
   - DatasetMissing
-  - InvalidManifest
-  - UntrustedWeights
+  - DeviceUnavailable                cannot be opened now, and may be later
+  - InvalidFile
   - ServiceUnreachable
   - TrainingFailed
 """
 
 from http import HTTPStatus
+from pathlib import Path
 from typing import Self
+
+from pydantic import ValidationError
 
 
 class ServiceError(Exception):
@@ -257,12 +263,35 @@ class DatasetMissing(ConfigurationError):
     """A dataset's published files are not in the data directory."""
 
 
-class InvalidManifest(ConfigurationError):
-    """A model.toml or card.json says something that cannot be."""
+class DeviceUnavailable(ConfigurationError):
+    """A device cannot be opened now: it was lost, or is not there."""
 
 
-class UntrustedWeights(ConfigurationError):
+class InvalidFile(ServiceError, ConfigurationError):
+    """A file of the store is not what it has to be."""
+
+    status = HTTPStatus.CONFLICT
+    title = "A file of the store is wrong"
+
+    @classmethod
+    def of_file(cls, path: Path, reason: str | Exception) -> Self:
+        """What is wrong with a file: as text with its whole path, as detail with no more than its own folder's name."""
+        said = reason if isinstance(reason, str) else reason_of(reason)
+        error = cls(f"{path}: {said}")
+        error.detail = f"{path.parent.name}/{path.name}: {said}"
+        return error
+
+
+class InvalidManifest(InvalidFile):
+    """A model.toml, a card.json or another description says something that cannot be."""
+
+    title = "Its description cannot be"
+
+
+class UntrustedWeights(InvalidFile):
     """A weights file is not the one its card or manifest names."""
+
+    title = "The weights are not the model's own"
 
 
 class ServiceUnreachable(ConfigurationError):
@@ -271,6 +300,13 @@ class ServiceUnreachable(ConfigurationError):
 
 class TrainingFailed(ConfigurationError):
     """A training by this recipe diverged or collapsed, and was told to end there."""
+
+
+def reason_of(error: Exception) -> str:
+    """Why a file cannot be read: of a document every field that is wrong, without a link to pydantic's manual."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    return "; ".join(": ".join([".".join(map(str, found["loc"])), found["msg"]]) for found in error.errors())
 
 
 def error_types(root: type[ServiceError] = ServiceError) -> dict[str, type[ServiceError]]:

@@ -49,10 +49,20 @@ class ModelSummary(Shown, BaseModel):
     loaded: bool = Field(description="Whether an engine holds it, warm.")
 
 
+class BrokenModel(BaseModel):
+    """A model of the store whose files are wrong."""
+
+    id: str
+    reason: str = Field(description="What is wrong, and in which file.")
+
+
 class ModelList(BaseModel):
     """What `GET /models` answers."""
 
     models: list[ModelSummary]
+    broken: list[BrokenModel] = Field(
+        [], description="Those whose files are wrong: they can be neither shown nor loaded."
+    )
 
 
 class ModelDetail(ModelSummary):

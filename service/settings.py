@@ -114,6 +114,20 @@ class Settings(BaseSettings):
         0.0, ge=0, description="Seconds from SIGTERM to closing the listener, for load balancers to notice."
     )
     drain_timeout_s: float = Field(30.0, ge=0, description="Longest wait for work in progress at shutdown.")
+    beat_s: float = Field(2.0, gt=0, description="Seconds between two beats of a process, by which it is seen to live.")
+    beat_limit_s: float = Field(
+        10.0, gt=0, description="A front or an engine that has not beaten for so long is killed and restarted."
+    )
+    evaluator_beat_limit_s: float = Field(
+        120.0, gt=0, description="The same for evaluators, whose linear algebra may hold everything else of theirs up."
+    )
+    start_limit_s: float = Field(120.0, gt=0, description="Longest time from a process's start to its first beat.")
+    forward_limit_s: float = Field(
+        60.0, gt=0, description="A forward pass hangs that takes longer than this, and 20 times as long as usual."
+    )
+    load_limit_s: float = Field(
+        600.0, gt=0, description="Longest time to load a model's weights, or for a forward pass never measured before."
+    )
     token: SecretStr = Field(
         SecretStr(""), description="What clients send as `Authorization: Bearer …`, to a service that asks for a key."
     )

@@ -261,12 +261,12 @@ class Model:
                 written["labels"] = self._shared_labels(written["labels"])
             return Manifest.model_validate(written)
         except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
-            raise InvalidManifest(f"{path}: {error}") from error
+            raise InvalidManifest.of_file(path, error) from error
 
     def _shared_labels(self, name: str) -> list[str]:
         """The lines of a file in the store's folder of labels, for classes that many models share."""
         if not _ID.fullmatch(name):
-            raise InvalidManifest(f"{self.folder / 'model.toml'}: {name!r} is no name of labels.")
+            raise InvalidManifest.of_file(self.folder / "model.toml", f"{name!r} is no name of labels.")
         return (self.folder.parent / "labels" / f"{name}.txt").read_text("utf-8").splitlines()
 
     @cached_property
@@ -278,7 +278,7 @@ class Model:
         except FileNotFoundError:
             return None
         except (OSError, ValidationError) as error:
-            raise InvalidManifest(f"{path}: {error}") from error
+            raise InvalidManifest.of_file(path, error) from error
 
     @property
     def calibration(self) -> Calibration | None:
@@ -287,14 +287,14 @@ class Model:
 
     @cached_property
     def weights_sha256(self) -> str | None:
-        """The weights' sha256 as the card says; of an ONNX file, which needs no card, as the file is."""
-        if self.card is None and self.weights.suffix == ".onnx":
-            return file_sha256(self.weights)
-        return self.card.sha256 if self.card else None
+        """The weights' sha256: as the card says, or without a card as the file is; None where there are no weights."""
+        if self.card is not None:
+            return self.card.sha256
+        return file_sha256(self.weights) if self.weights.is_file() else None
 
     @property
     def version(self) -> str:
-        """The first twelve digits of the weights' sha256; `untrained` without a card."""
+        """The first twelve digits of the weights' sha256; `untrained` without weights."""
         return self.weights_sha256[:12] if self.weights_sha256 else "untrained"
 
     @property

@@ -16,6 +16,7 @@ from doubles import add_forecaster, add_model
 from waiting import PATIENCE_S, until
 
 from service.nets.registry import build_net
+from service.store import Model
 
 LENET5 = """
 net = "lenet5"
@@ -75,6 +76,7 @@ class Service:
 
     def __init__(self, folder: Path, **settings: object) -> None:
         self.log_file = folder / "service.log"
+        self.models_dir = folder / "models_store"
         given = {
             "MODELS_DIR": folder / "models_store",
             "STATE_DIR": folder / "state",
@@ -83,6 +85,7 @@ class Service:
             "DEFAULT_FORECASTER": "murmur",
             "PORT": 0,
             "FRONTS": 1,
+            "EVALUATORS": 1,
             "THREADS": 1,
             "DEVICES": "cpu",
             **settings,
@@ -117,6 +120,10 @@ class Service:
         found = re.search(r"serving on (\S+)\n", self.log)
         assert found, self.log
         return found[1]
+
+    def version(self, model_id: str) -> str:
+        """The version of one of its models."""
+        return Model(self.models_dir / model_id).version
 
     def get(self, path: str) -> httpx.Response | None:
         """One question over a connection of its own; None where nobody answers."""

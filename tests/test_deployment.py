@@ -329,6 +329,7 @@ class TestAlerts:
         good = {
             'up{job="chapterhouse"}': "1x60",
             'chapterhouse_processes_up{role="engine"}': "1x60",
+            'chapterhouse_device_up{device="cuda:0"}': "1x60",
             'chapterhouse_process_restarts_total{role="engine"}': "0x60",
             'chapterhouse_rejected_total{reason="draining"}': "0+1x60",
             'chapterhouse_rejected_total{reason="queue_full"}': "7x60",
@@ -340,6 +341,7 @@ class TestAlerts:
         bad = {
             'up{job="chapterhouse"}': "0x60",
             'chapterhouse_processes_up{role="engine"}': "0x60",
+            'chapterhouse_device_up{device="cuda:0"}': "0x60",
             'chapterhouse_process_restarts_total{role="engine"}': "0+1x60",
             'chapterhouse_rejected_total{reason="queue_full"}': "0+60x60",
             'chapterhouse_request_seconds_bucket{endpoint="/classify",le="0.5"}': "0+50x60",

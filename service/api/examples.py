@@ -136,7 +136,10 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "net": "lenet5",
         "card": {"sha256": _WEIGHTS_SHA256, "size_bytes": 244312, "seed": 0, "hardware": "AMD EPYC, 1 thread"},
     },
-    "ModelList": {"models": [_CLASSIFIER]},
+    "ModelList": {
+        "models": [_CLASSIFIER],
+        "broken": [{"id": "lenet5-mine", "reason": "lenet5-mine/model.toml: input.size: Field required"}],
+    },
     "PointsReply": {
         "model": "gan-ring",
         "version": _VERSIONS["gan-ring"],

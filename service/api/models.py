@@ -8,7 +8,14 @@ from service.api.access import LoopbackOnly
 from service.api.openapi import refusals
 from service.api.routes import Endpoint
 from service.api.state import StateDep
-from service.errors import EngineUnavailable, Forbidden, ModelNotFound, PackageMissing
+from service.errors import (
+    EngineUnavailable,
+    Forbidden,
+    InvalidManifest,
+    ModelNotFound,
+    PackageMissing,
+    UntrustedWeights,
+)
 from service.operations.models import describe_model, describe_models
 from service.schemas import ModelDetail, ModelList
 from service.store import Model
@@ -26,15 +33,15 @@ def headers_of(model: Model) -> dict[str, str]:
 
 @router.get("", summary="List the models", response_description="Every model of the store.")
 async def list_models(state: StateDep) -> ModelList:
-    """Every model of the store, loaded or not; one whose files cannot be read is left out and logged."""
-    return ModelList(models=describe_models(state.store, state.engines))
+    """Every model of the store, loaded or not, and apart from them those whose files are wrong."""
+    return describe_models(state.store, state.engines)
 
 
 @router.get(
     "/{model_id}",
     summary="One model",
     response_description="The model, with its card.",
-    responses=refusals(ModelNotFound),
+    responses=refusals(ModelNotFound, InvalidManifest),
 )
 async def show_model(model_id: ModelId, state: StateDep) -> ModelDetail:
     """One model, with its card: the table of layers, the recipe, the versions that trained it."""
@@ -47,7 +54,7 @@ async def show_model(model_id: ModelId, state: StateDep) -> ModelDetail:
     status_code=204,
     response_class=Response,
     response_description="It is warm in every engine.",
-    responses=refusals(Forbidden, ModelNotFound, PackageMissing, EngineUnavailable),
+    responses=refusals(Forbidden, ModelNotFound, InvalidManifest, UntrustedWeights, PackageMissing, EngineUnavailable),
 )
 async def load_model(model_id: ModelId, state: StateDep, _local: LoopbackOnly) -> None:
     """Load and warm a model in every engine, and keep it through restarts; answers when it is ready.

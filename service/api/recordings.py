@@ -44,7 +44,7 @@ def _document(model: Model) -> bytes:
         kept = load_file(model.recording)
         steps, samples = kept["step"], kept["samples"].astype(np.float32).round(4)  # half precision holds no more
     except (SafetensorError, KeyError) as error:
-        raise InvalidManifest(f"{model.recording} is no recording: {error}") from error
+        raise InvalidManifest.of_file(model.recording, f"it is no recording: {error}") from error
     points = model.manifest.points
     told = {
         "model": model.id,

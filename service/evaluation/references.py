@@ -18,7 +18,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from service.errors import InvalidManifest, InvalidRequest, InvalidSamples, ReferenceNotFound, ReferenceShipped
+from service.errors import (
+    InvalidManifest,
+    InvalidRequest,
+    InvalidSamples,
+    ReferenceNotFound,
+    ReferenceShipped,
+    reason_of,
+)
 from service.files import stage, sweep_staged
 from service.metrics.floor import FloorLaw
 from service.metrics.metric import Side
@@ -217,7 +224,7 @@ class References:
             try:
                 arrays = {key: file.get_tensor(key) for key in ("mu", "sigma", *(set(ROWS) & set(file.keys())))}
             except (SafetensorError, TypeError) as error:
-                raise InvalidManifest(f"{path}: {error}") from error
+                raise InvalidManifest.of_file(path, error) from error
         statistics = Statistics(arrays["mu"], arrays["sigma"], description.count)
         return Reference(description, statistics, *(arrays.get(name) for name in ROWS))
 
@@ -250,11 +257,11 @@ def _opened(path: Path) -> Any:
     try:
         return safe_open(path, framework="numpy")
     except SafetensorError as error:
-        raise InvalidManifest(f"{path}: {error}") from error
+        raise InvalidManifest.of_file(path, error) from error
 
 
 def _description(file: Any, path: Path) -> Description:
     try:
         return Description.model_validate_json((file.metadata() or {})[DESCRIPTION])
     except (KeyError, ValidationError) as error:
-        raise InvalidManifest(f"{path}: it does not describe a reference: {error}") from error
+        raise InvalidManifest.of_file(path, f"it does not describe a reference: {reason_of(error)}") from error

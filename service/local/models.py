@@ -40,7 +40,7 @@ class LocalModels:
 
     async def models(self) -> Listing[ModelSummary]:
         """The models of the store."""
-        return Listing(await asyncio.to_thread(describe_models, self._store, self._engine))
+        return Listing((await asyncio.to_thread(describe_models, self._store, self._engine)).models)
 
     async def model(self, model_id: str) -> ModelDetail:
         """One model with its card. Raises ModelNotFound."""

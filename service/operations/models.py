@@ -1,25 +1,22 @@
 """How the models of the store are described: what their files say, and whether an engine holds them."""
 
-import logging
 from typing import Any
 
 from service.errors import InvalidManifest
 from service.runtime.calls import EngineStatus, LoadedModel
-from service.schemas import ModelDetail, ModelSummary
+from service.schemas import BrokenModel, ModelDetail, ModelList, ModelSummary
 from service.store import Model, ModelStore
 
-log = logging.getLogger(__name__)
 
-
-def describe_models(store: ModelStore, engines: EngineStatus) -> list[ModelSummary]:
-    """Every model that has weights; one whose files cannot be read is left out and logged."""
-    held, models = engines.models(), []
+def describe_models(store: ModelStore, engines: EngineStatus) -> ModelList:
+    """Every model that has weights, and what is wrong with those whose files are."""
+    held, models, broken = engines.models(), [], []
     for name in store.ids():
         try:
             models.append(ModelSummary.model_validate(_summary(store.get(name), held.get(name))))
-        except InvalidManifest:
-            log.exception("%s is in the store and cannot be listed", name)
-    return models
+        except InvalidManifest as error:
+            broken.append(BrokenModel(id=name, reason=error.detail))
+    return ModelList(models=models, broken=broken)
 
 
 def describe_model(store: ModelStore, engines: EngineStatus, model_id: str) -> ModelDetail:
@@ -27,6 +24,12 @@ def describe_model(store: ModelStore, engines: EngineStatus, model_id: str) -> M
     model, held = store.get(model_id), engines.models().get(model_id)
     card = model.card.model_dump(mode="json") if model.card else None
     return ModelDetail.model_validate({**_summary(model, held), "net": model.manifest.net, "card": card})
+
+
+def forget_replaced(store: ModelStore, engines: EngineStatus) -> None:
+    """Read the files of those models again that engines hold in another version."""
+    for model_id, loaded in engines.models().items():
+        store.refresh_unless(model_id, loaded.version)
 
 
 def _summary(model: Model, held: LoadedModel | None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from pathlib import Path
 
-from service.processes.lifeline import freeze_garbage, on_terminate, watch_parent
+from service.processes.lifeline import beat, freeze_garbage, on_terminate, watch_parent
 from service.processes.memory import keep_memory
 from service.runtime.devices import Device
 from service.runtime.engine import Engine
@@ -21,12 +21,8 @@ async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pi
     watch_parent(parent_pipe)
     keep_memory()
     store = ModelStore.of(settings)
-    engine = Engine(
-        store,
-        Device(device, threads=settings.engine_threads),
-        instruments=Instruments(),
-        queue_limit=settings.queue_limit,
-    )
+    opened = Device(device, threads=settings.engine_threads)
+    engine = Engine(store, opened, instruments=Instruments(), queue_limit=settings.queue_limit)
     listener = Listener(engine)
     engine.on_change.append(listener.send_status)
     engine.on_change.append(freeze_garbage)
@@ -34,6 +30,7 @@ async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pi
     on_terminate(terminated.set)
     serving = await engine.start()
     await listener.listen(socket)
+    beat(parent_pipe, settings.beat_s, opened.steps.open)
     log.info("listening for work on %s", device)
     waiting = asyncio.create_task(terminated.wait())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)

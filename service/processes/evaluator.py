@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from service.evaluation.pipeline import Bench
@@ -11,7 +12,8 @@ from service.evaluation.queue.wire import carry, listen
 from service.evaluation.references import References
 from service.evaluation.report.history import JobHistory
 from service.evaluation.worker import Evaluator
-from service.processes.lifeline import freeze_garbage, on_terminate, watch_parent
+from service.operations.models import forget_replaced
+from service.processes.lifeline import beat, freeze_garbage, on_terminate, watch_parent
 from service.runtime.pool import EnginePool
 from service.settings import Settings
 from service.store import ModelStore
@@ -24,6 +26,7 @@ async def run_evaluator(settings: Settings, *, sockets: Sequence[Path], control:
     engines = EnginePool(sockets)
     supervisor = EnginePool([control])
     store = ModelStore.of(settings)
+    engines.on_status = partial(forget_replaced, store, engines)
     jobs = Jobs.of(settings)
     carry(jobs.changes, supervisor)
     await engines.start()
@@ -37,6 +40,7 @@ async def run_evaluator(settings: Settings, *, sockets: Sequence[Path], control:
     )
     on_terminate(evaluator.stopping.set)
     freeze_garbage()
+    beat(parent_pipe, settings.beat_s)
     await evaluator.run()
     listening.cancel()
     await asyncio.gather(listening, return_exceptions=True)

@@ -5,6 +5,7 @@ import logging
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -12,8 +13,10 @@ import uvicorn
 from service.api.app import create_app
 from service.api.gate import Gate
 from service.api.state import State
+from service.errors import Draining
 from service.evaluation.queue.wire import carry, listen
-from service.processes.lifeline import freeze_garbage, on_terminate, watch_parent
+from service.operations.models import forget_replaced
+from service.processes.lifeline import beat, freeze_garbage, on_terminate, watch_parent
 from service.runtime.pool import EnginePool
 from service.settings import Settings
 from service.store import ModelStore
@@ -21,6 +24,11 @@ from service.store import ModelStore
 log = logging.getLogger(__name__)
 
 TICK_S = 1.0
+
+
+LAST_WORDS_S = 2.0
+LAST_WORDS_SHARE = 0.25
+"""Of the drain's time, what is kept for answering those who will get no other answer; the less of the two."""
 
 
 class Server(uvicorn.Server):
@@ -70,12 +78,7 @@ async def run_front(
     await engines.start()
     await supervisor.start()
     listening_for_changes = asyncio.create_task(listen(state.jobs.database, state.jobs.changes))
-
-    def forget_stale() -> None:
-        for model_id, loaded in engines.models().items():
-            store.refresh_unless(model_id, loaded.version)
-
-    engines.on_status = forget_stale
+    engines.on_status = partial(forget_replaced, store, engines)
     app = create_app(state)
     server = Server(
         uvicorn.Config(
@@ -89,9 +92,10 @@ async def run_front(
         )
     )
     drains: list[asyncio.Task[None]] = []
-    on_terminate(lambda: drains.append(asyncio.create_task(_drain(app.gate, server, settings.drain_delay_s))))
+    on_terminate(lambda: drains.append(asyncio.create_task(_drain(app.gate, server, engines, settings))))
     app.openapi()
     freeze_garbage()
+    beat(parent_pipe, settings.beat_s)
     with socket.socket(fileno=listen_fd) as listening:
         await server.serve([listening])
     listening_for_changes.cancel()
@@ -101,8 +105,14 @@ async def run_front(
     await supervisor.stop()
 
 
-async def _drain(gate: Gate, server: Server, delay_s: float) -> None:
-    """Refuse new work at once; close the listener when load balancers have had time to notice."""
+async def _drain(gate: Gate, server: Server, engines: EnginePool, settings: Settings) -> None:
+    """Refuse new work at once; close the listener when load balancers have had time to notice.
+
+    Whoever still waits for an engine when the time is nearly over is answered that it was not enough.
+    """
     gate.draining = True
-    await asyncio.sleep(delay_s)
+    await asyncio.sleep(settings.drain_delay_s)
     server.should_exit = True
+    last_words_s = min(LAST_WORDS_S, settings.drain_timeout_s * LAST_WORDS_SHARE)
+    await asyncio.sleep(settings.drain_timeout_s - last_words_s)
+    engines.give_up(Draining("This instance is shutting down, and its engines have not answered in time."))

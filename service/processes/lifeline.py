@@ -1,19 +1,24 @@
-"""What every child process does first: die with its parent, leave Ctrl-C to it, and stop tracking what stays."""
+"""What every child process does first: die with its parent, leave Ctrl-C to it, beat, and stop tracking what stays."""
 
 import asyncio
+import contextlib
 import ctypes
 import gc
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+import orjson
 
 EXIT_CONFIGURATION = 78
 """A child that ends with this (EX_CONFIG) would end so again: the service stops and says why."""
+EXIT_UNAVAILABLE = 69
+"""A child that ends with this (EX_UNAVAILABLE) could not open its device now, and may later."""
 _PR_SET_PDEATHSIG = 1
 
 
 def hold_to_parent(pipe: int) -> None:
-    """Be killed when the parent dies, however it dies; `pipe` is the read end of a pipe that it holds open."""
+    """Be killed when the parent dies, however it dies; `pipe` is the child's end of a socket that the parent holds."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -30,7 +35,21 @@ def hold_to_parent(pipe: int) -> None:
 
 def watch_parent(pipe: int) -> None:
     """End this process at once when the parent's end of the pipe closes."""
+    os.set_blocking(pipe, False)
     asyncio.get_running_loop().add_reader(pipe, os._exit, 1)
+
+
+def beat(pipe: int, every_s: float, steps: Callable[[], Sequence[object]] = tuple) -> None:
+    """Tell the parent, now and every so often, that this event loop turns, and what the device's threads are at."""
+    loop = asyncio.get_running_loop()
+
+    def tell() -> None:
+        # A parent that does not read misses beats; one that is gone is noticed by `watch_parent`.
+        with contextlib.suppress(OSError):
+            os.write(pipe, orjson.dumps(steps()) + b"\n")
+        loop.call_later(every_s, tell)
+
+    tell()
 
 
 def on_terminate(callback: Callable[[], object]) -> None:

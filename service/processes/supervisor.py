@@ -1,22 +1,22 @@
-"""The supervisor: binds the port, starts the processes, restarts what dies, holds the wanted models, drains."""
+"""The supervisor: binds the port, starts the processes, restarts what dies or hangs, holds the models, drains."""
 
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from service.errors import ConfigurationError, ModelNotFound, ServiceError, WrongTask
-from service.processes.lifeline import EXIT_CONFIGURATION
+from service.processes.child import Child
+from service.processes.lifeline import EXIT_CONFIGURATION, EXIT_UNAVAILABLE
 from service.processes.migration import Migration
+from service.processes.watching import Watch
 from service.runtime.calls import LoadedModel
 from service.runtime.link import ConnectionLost, Link
 from service.runtime.listener import Listener
@@ -30,27 +30,13 @@ log = logging.getLogger(__name__)
 
 BACKOFF_FIRST_S = 0.2
 BACKOFF_LAST_S = 10.0
+DEVICE_BACKOFF_LAST_S = 60.0
+"""Between two tries to open a device that was lost, each of which loads torch anew."""
 STEADY_S = 5.0
-"""A child that lived this long is started again at once."""
+"""A child that began to beat and lived this long is started again at once."""
 ENGINE_STOP_S = 10.0
-
-
-@dataclass(eq=False)
-class Child:
-    """A process that must run."""
-
-    role: str
-    arguments: list[str]
-    inherits: tuple[int, ...] = ()
-    process: asyncio.subprocess.Process | None = None
-    keeper: "asyncio.Task[None] | None" = None
-    ending: bool = False
-
-    def end(self) -> None:
-        """Ask it to finish and go."""
-        self.ending = True
-        if self.process is not None and self.process.returncode is None:
-            self.process.terminate()
+CHILD = (sys.executable, "-m", "service")
+"""The program of every child; its role comes next."""
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -103,6 +89,10 @@ class WantedModels:
         """Nothing: engines tell the fronts themselves."""
         return {}
 
+    def rows_waiting(self) -> int:
+        """None."""
+        return 0
+
     def enqueue(self, work: Work) -> None:
         """Refuse: the supervisor does no work."""
         work.finish(ServiceError("The supervisor runs no models."))
@@ -114,20 +104,28 @@ class WantedModels:
 class Supervisor:
     """One service on this machine."""
 
-    def __init__(self, settings: Settings, listening: socket.socket, runtime_dir: Path, metrics_dir: Path) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        listening: socket.socket,
+        runtime_dir: Path,
+        metrics_dir: Path,
+        program: Sequence[str] = CHILD,
+    ) -> None:
         self._settings = settings
+        self._program = program
         self._listening = listening
         self._runtime_dir = runtime_dir
         self._metrics_dir = metrics_dir
-        self._instruments = Instruments()
+        self.instruments = Instruments()
         self._stopping = asyncio.Event()
         self._broken: str | None = None
-        self._pipe_read, self._pipe_write = os.pipe()
-        self._instruments.begin_at_zero(self._instruments.restarts, "front", "engine", "evaluator")
+        self._watch: Watch[Child] = Watch(settings)
+        self.instruments.begin_at_zero(self.instruments.restarts, "front", "engine", "evaluator")
         devices = engine_devices(settings.devices)
         sockets = [runtime_dir / f"device-{index}.sock" for index in range(len(devices))]
         self._engines = [
-            Child("engine", ["--device", device, "--socket", str(path)])
+            Child("engine", ["--device", device, "--socket", str(path)], device=device)
             for device, path in zip(devices, sockets, strict=True)
         ]
         places = ["--sockets", *map(str, sockets)]
@@ -173,6 +171,7 @@ class Supervisor:
         log.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
         for child in (*self._engines, *self._evaluators, *self._fronts):
             child.keeper = asyncio.create_task(self._keep(child))
+        watching = asyncio.create_task(self._end_what_hangs())
         migrating = asyncio.create_task(self._migrate())
         await self._stopping.wait()
         migrating.cancel()
@@ -184,6 +183,7 @@ class Supervisor:
         await self._pool.stop()
         await self._end(self._engines, ENGINE_STOP_S)
         await self._control.close()
+        watching.cancel()
         if self._broken is not None:
             raise ConfigurationError(self._broken)
         return 0
@@ -211,52 +211,76 @@ class Supervisor:
         delay = 0.0
         while True:
             began = time.monotonic()
-            code = await self._live(child)
+            child.code = await self._live(child)
             if child.ending:
                 return
-            if code == EXIT_CONFIGURATION:
+            if self._is_for_ever(child):
                 self._broken = f"The {child.role} cannot start; its log says why."
                 child.ending = True
                 self._stopping.set()
                 return
-            self._instruments.restarts.labels(child.role).inc()
-            steady = time.monotonic() - began > STEADY_S
-            delay = 0.0 if steady else min(BACKOFF_LAST_S, delay * 2 or BACKOFF_FIRST_S)
-            log.warning("the %s ended with %s; starting it again in %.1f s", child.role, code, delay)
+            self.instruments.restarts.labels(child.role).inc()
+            steady = child.beats and time.monotonic() - began > STEADY_S
+            longest = DEVICE_BACKOFF_LAST_S if child.code == EXIT_UNAVAILABLE else BACKOFF_LAST_S
+            delay = 0.0 if steady else min(longest, delay * 2 or BACKOFF_FIRST_S)
+            what = f"{child.device} is down; its engine" if child.code == EXIT_UNAVAILABLE else f"the {child.role}"
+            log.warning("%s ended with %s; starting it again in %.1f s", what, child.code, delay)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay)
 
+    def _is_for_ever(self, child: Child) -> bool:
+        """Whether a child that ended would end so again and leave nothing to serve with."""
+        if child.code == EXIT_UNAVAILABLE:
+            return all(engine.code == EXIT_UNAVAILABLE and not engine.lived for engine in self._engines)
+        return child.code == EXIT_CONFIGURATION and not child.lived
+
     async def _live(self, child: Child) -> int | None:
-        """Start a child and await its end: its exit status, or None where the system would not start it."""
+        """Start a process and await its end: its exit status, or None where the system would not start it."""
+        self._metrics_dir.mkdir(parents=True, exist_ok=True)  # whoever sweeps temporary files may have taken it
         try:
-            child.process = await self._start(child)
+            reader, writer = await child.start(self._program)
         except OSError:
             log.exception("the %s could not be started", child.role)
             return None
+        assert child.process is not None
+        evaluates = child.role == "evaluator"
+        settings = self._settings
+        self._watch.begin(child, settings.evaluator_beat_limit_s if evaluates else settings.beat_limit_s)
         if child.ending:
             child.end()  # it was asked to go while it was being started
         self._count(child.role)
+        hearing = asyncio.create_task(self._hear(child, reader))
         code = await child.process.wait()
+        hearing.cancel()
+        writer.close()
+        self._watch.forget(child)
         forget_process(child.process.pid, self._metrics_dir)
         self._count(child.role)
         return code
 
-    async def _start(self, child: Child) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "service",
-            child.role,
-            "--parent-pipe",
-            str(self._pipe_read),
-            *child.arguments,
-            pass_fds=(self._pipe_read, *child.inherits),
-        )
+    async def _hear(self, child: Child, reader: asyncio.StreamReader) -> None:
+        """Take a process's beats until it closes its end."""
+        while line := await reader.readline():
+            self._watch.hear(child, line)
+            if not child.beats:
+                child.beats = child.lived = True
+                self._count(child.role)
+
+    async def _end_what_hangs(self) -> None:
+        """Kill every child that misses a sign; its keeper starts it again."""
+        while True:
+            await asyncio.sleep(self._settings.beat_s)
+            for child, reason in self._watch.overdue():
+                log.error("the %s hangs: %s; killing it", child.role, reason)
+                self._watch.forget(child)
+                child.kill()
+                self._count(child.role)
 
     def _count(self, role: str) -> None:
         everyone = (*self._engines, *self._evaluators, *self._fronts)
-        running = [c for c in everyone if c.role == role and c.process is not None and c.process.returncode is None]
-        self._instruments.processes_up.labels(role).set(len(running))
+        self.instruments.processes_up.labels(role).set(sum(c.runs for c in everyone if c.role == role))
+        for engine in self._engines:
+            self.instruments.device_up.labels(engine.device).set(engine.runs and engine.beats)
 
     async def _end(self, children: list[Child], patience_s: float) -> None:
         """End children of one role; what does not go in time is killed."""

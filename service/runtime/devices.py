@@ -1,6 +1,7 @@
 """One device and the thread that feeds it: weights onto it, batches through it."""
 
 import os
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from service.errors import ConfigurationError, UntrustedWeights
+from service.errors import ConfigurationError, DeviceUnavailable, ServiceError, UntrustedWeights
 from service.files import file_sha256
 from service.nets.folding import fold
 from service.nets.pauses import pausing_between_layers
@@ -16,8 +17,14 @@ from service.nets.registry import open_net
 from service.runtime.arithmetic import compute_exactly
 from service.runtime.calls import Array
 from service.runtime.queues import Batch
+from service.runtime.steps import Steps
 from service.store import Model
 from service.tasks.registry import task_of
+
+OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "_STATUS_ALLOC_FAILED")
+"""How a CPU's allocator, and CUDA's libraries, say so in errors of no class of their own."""
+WEIGHT_OF_THE_LAST = 0.1
+"""How much the last forward pass of its kind counts in what such a pass usually takes."""
 
 
 def available_devices(wanted: str) -> list[str]:
@@ -31,24 +38,29 @@ def available_devices(wanted: str) -> list[str]:
 class Device:
     """A torch device, used from one thread, which has `threads` of the processor's cores to itself.
 
-    Making one sets torch to compute exactly, for all of the process.
+    Making one sets torch to compute exactly, for all of the process. Raises ConfigurationError for a device that can
+    never be here, DeviceUnavailable for one that cannot be opened now.
     """
 
     def __init__(self, name: str, *, threads: int = 0) -> None:
-        try:
-            self._device = torch.device(name)
-            torch.empty(1, device=self._device)
-        except (RuntimeError, AssertionError) as error:
-            raise ConfigurationError(f"There is no device {name!r}: {error}") from error
+        self._device = _open(name)
         self.name = name
+        self.steps = Steps()
+        self._usual_s: dict[tuple[str, str, int], float] = {}
         self.thread = ThreadPoolExecutor(1, thread_name_prefix=f"device-{name}")
         self.thread.submit(torch.set_num_threads, threads or os.cpu_count() or 1).result()
         compute_exactly()
 
     def place(self, model: Model) -> nn.Module:
         """The model's net with its weights, on the device, ready to infer. Raises UntrustedWeights, InvalidManifest."""
+        for known in [known for known in self._usual_s if known[0] == model.id]:
+            del self._usual_s[known]
+        with self.steps.at(f"loading {model.id}"):
+            return self._place(model)
+
+    def _place(self, model: Model) -> nn.Module:
         if model.card is not None and (found := file_sha256(model.weights)) != model.card.sha256:
-            raise UntrustedWeights(f"{model.weights} has sha256 {found}; its card says {model.card.sha256}")
+            raise UntrustedWeights.of_file(model.weights, f"it has sha256 {found}; its card says {model.card.sha256}")
         net = open_net(model.manifest.net, model.manifest.options, model.weights)
         if model.manifest.task == "generate":
             # Twice as fast on a CPU; classifiers keep the form in which stored references were extracted.
@@ -65,6 +77,17 @@ class Device:
 
     def forward(self, net: nn.Module, model: Model, batch: Batch) -> list[Array]:
         """The results of a batch, padding removed; the items along axis 0. Raises ValueError for too few or many."""
+        call, began = batch.call, time.monotonic()
+        kind = (model.id, call.verb, batch.size)
+        usual_s = self._usual_s.get(kind)
+        with self.steps.at(f"{call.verb} of {model.id}", usual_s):
+            results = self._forward(net, model, batch)
+        if _takes_as_long_as_ever(call.verb):
+            took_s = time.monotonic() - began
+            self._usual_s[kind] = took_s if usual_s is None else usual_s + (took_s - usual_s) * WEIGHT_OF_THE_LAST
+        return results
+
+    def _forward(self, net: nn.Module, model: Model, batch: Batch) -> list[Array]:
         task = task_of(batch.call.verb, batch.call.options)
         with torch.inference_mode():
             tensors = [torch.from_numpy(array).to(self._device) for array in gather(batch)]
@@ -73,6 +96,25 @@ class Device:
                 raise ValueError(f"{[len(output) for output in outputs]} results for {batch.size} rows")
             return [output.cpu().numpy()[: batch.rows] for output in outputs]
 
+    def refusal(self, error: Exception, model: Model) -> ServiceError:
+        """Why a model could not be loaded here, as callers may know it."""
+        if isinstance(error, ServiceError):
+            return type(error)(error.detail.replace(f"{model.folder.parent}{os.sep}", ""), errors=error.errors)
+        if self.is_out_of_memory(error):
+            return ServiceError(f"{self.name} has no memory left for {model.id}.")
+        return ServiceError(f"{model.id} cannot be loaded.")
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Whether an error means that this was too much at once, and less may do."""
+        if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+            return True
+        return isinstance(error, RuntimeError) and any(word in str(error) for word in OUT_OF_MEMORY)
+
+    def relieve(self) -> None:
+        """Give back what the allocator keeps for later, after something was too much at once."""
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
     def is_lost(self, error: BaseException) -> bool:
         """Whether an error means that nothing more will run on this device in this process."""
         return self._device.type == "cuda" and isinstance(error, torch.AcceleratorError)
@@ -80,6 +122,27 @@ class Device:
     def close(self) -> None:
         """End the device's thread."""
         self.thread.shutdown(wait=True, cancel_futures=True)
+
+
+def _open(name: str) -> torch.device:
+    """The device of this name, with memory on it. Raises ConfigurationError, DeviceUnavailable."""
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigurationError(f"There is no device {name!r}: {error}") from error
+    if device.type == "cuda" and not torch.backends.cuda.is_built():  # type: ignore[no-untyped-call]
+        raise ConfigurationError(f"There is no device {name!r}: the torch that is installed here knows no CUDA.")
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise DeviceUnavailable(f"There is no device {name!r} now: {error}") from error
+    return device
+
+
+def _takes_as_long_as_ever(verb: str) -> bool:
+    """Whether what one batch of a verb took says how long the next of that size will; else options and lengths do."""
+    task = task_of(verb)
+    return task.warmed and not task.any_length
 
 
 def gather(batch: Batch) -> Sequence[Array]:

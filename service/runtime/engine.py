@@ -5,26 +5,23 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from operator import eq
+from functools import partial
 
-import numpy as np
 from torch import nn
 
 from service.errors import (
     DeadlineExceeded,
     EngineUnavailable,
-    InvalidManifest,
     InvalidRequest,
     ModelFailed,
-    ModelNotFound,
     Overloaded,
     ServiceError,
 )
 from service.nets.pauses import Stopped
 from service.runtime.calls import Array, Lane, LoadedModel
 from service.runtime.devices import Device
-from service.runtime.queues import LATE, Batch, ModelQueue, Share
-from service.runtime.rows import row_specs, same_axes, warm_batches
+from service.runtime.queues import LATE, Batch, ModelQueue
+from service.runtime.rows import check_rows, warm_batches
 from service.runtime.turns import TURN, Turns
 from service.runtime.work import Work
 from service.store import Model, ModelStore
@@ -70,6 +67,7 @@ class Engine:
         self._in_a_row = 0
         self._long: asyncio.Task[None] | None = None
         self._long_lanes = (Lane.LONG, Lane.BULK)
+        self._under_way = 0
         self._stopping = False
         self._lost: BaseException | None = None
         self._loop_task: asyncio.Task[None] | None = None
@@ -101,10 +99,15 @@ class Engine:
             for model_id, resident in self._residents.items()
         }
 
+    def rows_waiting(self) -> int:
+        """The rows that wait, and those of the batches under way."""
+        return self._under_way + sum(len(resident.queue) for resident in self._residents.values())
+
     async def load(self, model_id: str) -> None:
         """Load and warm a model; returns when it is ready. Raises what stopped it."""
         self._store.refresh(model_id)
         model = self._store.get(model_id)
+        await asyncio.to_thread(getattr, model, "version")  # which reads the weights where no card knows them
         known = self._residents.get(model_id)
         if known is not None and known.net is not None and known.model.version != model.version:
             await self.unload(model_id)
@@ -129,7 +132,7 @@ class Engine:
             if self._loop_task is None or self._loop_task.done():
                 raise EngineUnavailable("This engine does not run.")
             resident = self._resident(work.call.model)
-            self._check(work, resident.model)
+            check_rows(work, resident.model)
             if work.lane is Lane.INTERACTIVE and task_of(work.call.verb, work.call.options).pauses != "never":
                 work.lane = Lane.LONG
             if not resident.queue.has_room(work):
@@ -165,11 +168,7 @@ class Engine:
         resident = self._residents.get(model_id)
         if resident is None:
             model = self._store.get(model_id)
-            try:
-                serving, _ = model.manifest.serving, model.version
-            except InvalidManifest as error:
-                log.exception("%s cannot be loaded", model_id)
-                raise ServiceError(f"{model_id} cannot be loaded.") from error
+            serving, _ = model.manifest.serving, model.version
             queue = ModelQueue(max_batch=serving.max_batch, block=serving.block, limit=self._queue_limit)
             resident = self._residents[model_id] = Resident(model, queue)
             resident.loading = asyncio.create_task(self._load(resident), name=f"load-{model_id}")
@@ -177,26 +176,21 @@ class Engine:
             self._changed()
         return resident
 
-    def _check(self, work: Work, model: Model) -> None:
-        if work.call.version not in (None, model.version):
-            raise ModelNotFound(f"{model.id} is here in version {model.version}, not {work.call.version}.")
-        expected = row_specs(model, work.call.verb)
-        found = [(array.shape[1:], array.dtype) for array in work.arrays]
-        fits = same_axes if task_of(work.call.verb).any_length else eq
-        if not fits(found, expected) or work.rows == 0 or any(len(array) != work.rows for array in work.arrays):
-            raise ServiceError(f"{model.id} expects rows of {expected}, not {work.rows} of {found}")
-
     async def _load(self, resident: Resident) -> None:
         model_id = resident.model.id
         began = time.monotonic()
         try:
             net = await asyncio.to_thread(self._device.place, resident.model)
             for batch in warm_batches(resident.model):
-                await self._on_device(net, resident.model, batch)
+                await self._warm(resident, net, batch)
         except Exception as error:
+            if self._device.is_lost(error):
+                self._lost = error  # who waits is tried once more, when this process is another
+                self._arrived.set()
+                raise
             del self._residents[model_id]
             resident.left.set()
-            failure = error if isinstance(error, ServiceError) else ServiceError(f"{model_id} cannot be loaded.")
+            failure = self._device.refusal(error, resident.model)
             for work in resident.queue.drain():
                 work.finish(failure)
             log.exception("%s cannot be loaded", model_id)
@@ -212,6 +206,22 @@ class Engine:
                  time.monotonic() - began)  # fmt: skip
         self._changed()
         self._arrived.set()
+
+    async def _warm(self, resident: Resident, net: nn.Module, batch: Batch) -> None:
+        """Forward a batch of zeros; sizes that are too much for the device are not used, unless there is no other."""
+        try:
+            await self._on_device(net, resident.model, batch)
+        except Exception as error:
+            if batch.exact or batch.size == 1 or not self._device.is_out_of_memory(error):
+                raise
+            await self._halve(resident, Lane.INTERACTIVE, batch.size)
+
+    async def _halve(self, resident: Resident, lane: Lane, size: int) -> None:
+        """Make smaller batches of a model from now on."""
+        resident.queue.halve(lane, size)
+        log.warning("%d rows of %s are more than %s has memory for; batches have at most %d from now on",
+                    size, resident.model.id, self._device.name, resident.queue.most[lane])  # fmt: skip
+        await self._turns.short(self._device.relieve)
 
     def _changed(self) -> None:
         for callback in self.on_change:
@@ -238,7 +248,7 @@ class Engine:
                 continue
             if lane is Lane.INTERACTIVE:
                 self._in_a_row += 1
-                await self._run(resident, batch)
+                await self._work_on(resident, batch)
             else:
                 self._begin_long(resident, batch, lane)
                 await asyncio.sleep(0)  # so that it comes to the device before what is chosen next
@@ -247,7 +257,7 @@ class Engine:
         """Run a batch whose pauses are for what comes meanwhile; one at a time, the lanes in turn."""
         self._in_a_row = 0
         self._long_lanes = (Lane.BULK, Lane.LONG) if lane is Lane.LONG else (Lane.LONG, Lane.BULK)
-        self._long = asyncio.create_task(self._run(resident, batch, pausing=True))
+        self._long = asyncio.create_task(self._work_on(resident, batch, pausing=True))
         self._long.add_done_callback(self._end_long)
 
     def _end_long(self, ended: "asyncio.Task[None]") -> None:
@@ -282,7 +292,7 @@ class Engine:
     async def _linger(self, resident: Resident) -> None:
         """Wait a moment for the callers of the last batch to come back, where that is cheap beside the work itself."""
         limit = resident.mean_forward_s * LINGER_SHARE
-        wanted = min(resident.last_rows, resident.model.manifest.serving.max_batch)
+        wanted = min(resident.last_rows, resident.queue.most[Lane.INTERACTIVE])
         if limit < LINGER_LEAST_S:
             return
         end = time.monotonic() + limit
@@ -294,8 +304,15 @@ class Engine:
             except TimeoutError:
                 return
 
-    async def _run(self, resident: Resident, batch: Batch, *, pausing: bool = False) -> None:
-        """Forward a batch and answer everybody in it; one bad item fails alone."""
+    async def _work_on(self, resident: Resident, batch: Batch, *, pausing: bool = False) -> None:
+        self._under_way += batch.rows
+        try:
+            await self._run(resident, batch, pausing=pausing)
+        finally:
+            self._under_way -= batch.rows
+
+    async def _run(self, resident: Resident, batch: Batch, *, pausing: bool) -> None:
+        """Forward a batch and answer everybody in it; one bad item fails alone, and what is too much is cut."""
         model_id = resident.model.id
         began = time.monotonic()
         self._observe_queue(resident, batch, began)
@@ -322,22 +339,36 @@ class Engine:
         self._instruments.forward_seconds.labels(model_id).observe(seconds)
         at = 0
         for share in batch.shares:
-            _deliver(share, [result[at : at + share.rows] for result in results])
+            share.deliver([result[at : at + share.rows] for result in results])
             at += share.rows
 
     async def _run_apart(self, resident: Resident, batch: Batch, error: Exception, *, pausing: bool) -> None:
-        """After a failure: each submission by itself, so that only the bad one fails."""
-        if len(batch.shares) > 1:
-            for share in batch.shares:
-                await self._run(resident, Batch(batch.call, [share], batch.size), pausing=pausing)
+        """After a failure: halves, so that only the bad submission fails, or batches that are not too much at once."""
+        too_much = self._device.is_out_of_memory(error)
+        parts = batch.between_rows() if too_much else batch.between_submissions()
+        if too_much and parts:
+            await self._halve(resident, batch.shares[0].work.lane, batch.size)
+        for part in parts:
+            if part.is_wanted():
+                await self._run(resident, part, pausing=pausing)
+        if parts:
             return
         log.error("%s failed on a batch of %d", resident.model.id, batch.rows, exc_info=error)
-        batch.shares[0].work.finish(ModelFailed(f"{resident.model.id} raised {type(error).__name__} on this input."))
+        raised = f"ran out of memory on {batch.size} rows at once" if too_much else f"raised {type(error).__name__}"
+        for share in batch.shares:
+            share.work.finish(ModelFailed(f"{resident.model.id} {raised} on this input."))
 
     async def _on_device(self, net: nn.Module, model: Model, batch: Batch, *, pausing: bool = False) -> list[Array]:
         if pausing:
-            return await self._turns.long(batch.is_wanted, self._device.forward_pausing, net, model, batch)
+            return await self._turns.long(
+                partial(self._goes_on, batch), self._device.forward_pausing, net, model, batch
+            )
         return await self._turns.short(self._device.forward, net, model, batch)
+
+    def _goes_on(self, batch: Batch) -> bool:
+        """Whether a batch that pauses is wanted still; a pause is progress."""
+        self._device.steps.renew()
+        return batch.is_wanted()
 
     def _observe_queue(self, resident: Resident, batch: Batch, began: float) -> None:
         model_id = resident.model.id
@@ -347,19 +378,6 @@ class Engine:
 
     def _observe_waiting(self, resident: Resident) -> None:
         self._instruments.queue_rows.labels(resident.model.id, self._device.name).set(len(resident.queue))
-
-
-def _deliver(share: Share, results: list[Array]) -> None:
-    """Give a submission the results of some of its rows; answer it when they are all there."""
-    work = share.work
-    if work.over:
-        return
-    work.pieces.append(results)
-    if share.stop == work.rows:
-        whole = (
-            results if len(work.pieces) == 1 else [np.concatenate(parts) for parts in zip(*work.pieces, strict=True)]
-        )
-        work.finish(whole)
 
 
 def _retrieve(task: "asyncio.Task[None]") -> None:

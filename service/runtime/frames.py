@@ -33,6 +33,7 @@ class MessageType(IntEnum):
     RESULT = 5
     ERROR = 6
     STATUS = 7
+    WAITING = 8
     NEWS = 12
 
 

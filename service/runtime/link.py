@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from service.errors import EngineUnavailable
+from service.errors import EngineUnavailable, ServiceError
 from service.runtime.calls import Array, Call, Lane, LoadedModel
 from service.runtime.frames import (
     Frame,
@@ -25,10 +25,11 @@ class ConnectionLost(EngineUnavailable):
 
 
 class Outbox:
-    """Gathers what is written during one turn of the event loop into one write."""
+    """Gathers what is written during one turn of the event loop into one write, and what `last` gives behind it."""
 
-    def __init__(self, transport: asyncio.WriteTransport) -> None:
+    def __init__(self, transport: asyncio.WriteTransport, last: Callable[[], bytes] = bytes) -> None:
         self._transport = transport
+        self._last = last
         self._parts: list[bytes] = []
         self._loop = asyncio.get_running_loop()
 
@@ -40,6 +41,8 @@ class Outbox:
 
     def _flush(self) -> None:
         parts, self._parts = self._parts, []
+        if last := self._last():
+            parts.append(last)
         if not self._transport.is_closing():
             self._transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
 
@@ -60,6 +63,8 @@ class Link(asyncio.Protocol):
         self._outbox: Outbox | None = None
         self._on_status = on_status
         self._on_lost = on_lost
+        self._waiting = 0
+        """The rows that wait at the other end: as it last said, and what was sent since."""
         self._on_news = on_news
         self.models: Mapping[str, LoadedModel] = {}
         self.closed = asyncio.Event()
@@ -81,6 +86,11 @@ class Link(asyncio.Protocol):
         return link
 
     @property
+    def rows_waiting(self) -> int:
+        """How many rows wait at the other end, as far as can be known here."""
+        return max(self._waiting, len(self._open))
+
+    @property
     def outstanding(self) -> int:
         """Questions without an answer yet."""
         return len(self._open)
@@ -90,6 +100,7 @@ class Link(asyncio.Protocol):
     ) -> list[Array]:
         """Arrays to arrays, as EngineClient promises. Raises ConnectionLost too."""
         meta: dict[str, Any] = {"c": call_to_text(call), "l": lane.value, "d": deadline, "r": request_id}
+        self._waiting += len(arrays[0]) if arrays else 0
         return await self._ask(MessageType.SUBMIT, meta, arrays)
 
     async def load(self, model_id: str) -> None:
@@ -119,6 +130,13 @@ class Link(asyncio.Protocol):
                 self._outbox.put(encode(MessageType.CANCEL, message_id, {}))
             raise
 
+    def fail(self, error: ServiceError) -> None:
+        """End every open question with this error; answers to them that still come are dropped."""
+        for answer in self._open.values():
+            if not answer.done():
+                answer.set_exception(error)
+        self._open.clear()
+
     def close(self) -> None:
         """Hang up."""
         if self._transport is not None:
@@ -132,7 +150,9 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Called by the event loop."""
         for frame in self._reader.feed(data):
-            if frame.kind is MessageType.STATUS:
+            if frame.kind is MessageType.WAITING:
+                self._waiting = frame.meta["rows"]
+            elif frame.kind is MessageType.STATUS:
                 self.models = {name: LoadedModel(*state) for name, state in frame.meta["models"].items()}
                 self._on_status()
             elif frame.kind is MessageType.NEWS:
@@ -154,9 +174,5 @@ class Link(asyncio.Protocol):
         self._outbox = None
         self.models = {}
         self._on_lost(self)
-        lost: list[Answer] = list(self._open.values())
-        self._open.clear()
-        for answer in lost:
-            if not answer.done():
-                answer.set_exception(ConnectionLost("The engine died before it answered."))
+        self.fail(ConnectionLost("The engine died before it answered."))
         self.closed.set()

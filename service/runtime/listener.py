@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import astuple
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -15,6 +17,8 @@ from service.runtime.work import Work
 
 log = logging.getLogger(__name__)
 
+CHECK_S = 1.0
+"""Between two looks at whether the socket's file is still there."""
 LANES = {lane.value: lane for lane in Lane}
 
 
@@ -41,21 +45,61 @@ class Answers(Protocol):
         """The models held."""
         ...
 
+    def rows_waiting(self) -> int:
+        """The rows that are not answered yet."""
+        ...
+
 
 class Listener:
     """All connections to one socket."""
 
-    def __init__(self, behind: Answers) -> None:
+    def __init__(self, behind: Answers, *, check_s: float = CHECK_S) -> None:
         self.behind = behind
+        self._check_s = check_s
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self._keeper: asyncio.Task[None] | None = None
 
     async def listen(self, path: Path) -> None:
-        """Answer on the socket at `path`."""
+        """Answer on the socket at `path`, and on a new one whenever its file is removed."""
+        found = await self._bind(path)
+        self._keeper = asyncio.create_task(self._keep(path, found))
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether callers can connect."""
+        return self._server is not None and self._server.is_serving()
+
+    async def _bind(self, path: Path) -> tuple[int, int]:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(lambda: Connection(self), str(path))
+        bound = socket.socket(socket.AF_UNIX)  # bound here, for asyncio and uvloop remove what they bind at other times
+        try:
+            bound.bind(str(path))
+        except OSError:
+            bound.close()
+            raise
+        self._server = await asyncio.get_running_loop().create_unix_server(lambda: Connection(self), sock=bound)
+        return _identity(path)
+
+    async def _keep(self, path: Path, found: tuple[int, int]) -> None:
+        while True:
+            await asyncio.sleep(self._check_s)
+            for connection in self.connections:
+                connection.send_waiting()
+            try:
+                if _identity(path) == found:
+                    continue
+            except OSError:
+                pass
+            log.warning("%s was removed; listening there anew", path)
+            try:
+                if self._server is not None:
+                    self._server.close()  # those who are connected stay so
+                found = await self._bind(path)
+            except OSError:
+                log.exception("cannot listen on %s", path)
 
     def send_status(self) -> None:
         """Tell every caller which models are held."""
@@ -69,10 +113,17 @@ class Listener:
 
     async def close(self) -> None:
         """Stop listening, and hang up on every caller once all that was written has been sent."""
+        if self._keeper is not None:
+            self._keeper.cancel()
         if self._server is not None:
             self._server.close()
         for connection in self.connections:
             connection.close()
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 class Connection(asyncio.Protocol):
@@ -84,11 +135,12 @@ class Connection(asyncio.Protocol):
         self._open: dict[int, Work] = {}
         self._outbox: Outbox | None = None
         self._transport: asyncio.Transport | None = None
+        self._told_waiting = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the event loop."""
         self._transport = cast("asyncio.Transport", transport)
-        self._outbox = Outbox(self._transport)
+        self._outbox = Outbox(self._transport, self._waiting)
         self._listener.connections.add(self)
         self.send_status()
 
@@ -114,6 +166,16 @@ class Connection(asyncio.Protocol):
         """Tell this caller which models are held."""
         models = {name: astuple(state) for name, state in self._listener.behind.models().items()}
         self._send(encode(MessageType.STATUS, 0, {"models": models}))
+
+    def send_waiting(self) -> None:
+        """Tell this caller how much waits, where that is not what it was told last."""
+        if self._listener.behind.rows_waiting() != self._told_waiting:
+            self._send(b"")
+
+    def _waiting(self) -> bytes:
+        """What goes behind everything that is sent."""
+        self._told_waiting = self._listener.behind.rows_waiting()
+        return _encode_waiting(self._told_waiting)
 
     def send_news(self, news: dict[str, Any]) -> None:
         """Tell this caller what another one has told."""
@@ -170,6 +232,11 @@ class Connection(asyncio.Protocol):
         task = asyncio.create_task(run())
         self._listener.tasks.add(task)
         task.add_done_callback(self._listener.tasks.discard)
+
+
+@lru_cache(maxsize=1024)
+def _encode_waiting(rows: int) -> bytes:
+    return encode(MessageType.WAITING, 0, {"rows": rows})
 
 
 def _encode_outcome(message_id: int, outcome: list[Array] | ServiceError) -> bytes:

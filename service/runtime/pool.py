@@ -2,16 +2,19 @@
 
 import asyncio
 import contextlib
+import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from service.errors import EngineUnavailable
+from service.errors import EngineUnavailable, ServiceError
 from service.runtime.calls import Array, Call, Lane, LoadedModel
 from service.runtime.link import ConnectionLost, Link
 
 WAIT_FOR_ENGINE_S = 2.0
-RECONNECT_S = 0.02
+RECONNECT_FIRST_S = 0.02
+RECONNECT_LAST_S = 0.25
+"""Between two looks at a socket where nobody listens; a device may be down for days."""
 
 
 class EnginePool:
@@ -23,6 +26,7 @@ class EnginePool:
         self._connected = asyncio.Event()
         self._keepers: list[asyncio.Task[None]] = []
         self._on_connect = on_connect
+        self._over: ServiceError | None = None
         self.on_status: Callable[[], None] = lambda: None
         self.on_news: Callable[[dict[str, Any]], object] = lambda _: None
 
@@ -36,14 +40,24 @@ class EnginePool:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
 
+    def give_up(self, error: ServiceError) -> None:
+        """Answer all that is open and all that still comes with this error: there is no time left."""
+        self._over = error
+        self._connected.set()
+        for link in self._links:
+            link.fail(error)
+
     async def _keep(self, path: Path) -> None:
         """Hold a connection to one engine, through its deaths and restarts."""
+        pause_s = RECONNECT_FIRST_S
         while True:
             try:
                 link = await Link.connect(path, lambda: self.on_status(), self._forget, lambda news: self.on_news(news))
             except OSError:
-                await asyncio.sleep(RECONNECT_S)
+                await asyncio.sleep(pause_s)
+                pause_s = min(RECONNECT_LAST_S, pause_s * 1.5)
                 continue
+            pause_s = RECONNECT_FIRST_S
             self._links.append(link)
             self._connected.set()
             try:
@@ -85,17 +99,22 @@ class EnginePool:
 
     async def _least_busy(self) -> Link:
         await self._some_link()
-        return min(self._links, key=lambda link: link.outstanding)
+        if len(self._links) == 1:
+            return self._links[0]
+        # At random where they are equal: several fronts would all begin with the same engine.
+        return min(self._links, key=lambda link: (link.rows_waiting, random.random()))  # noqa: S311
 
     async def _some_link(self) -> None:
-        """Wait a little for a connection. Raises EngineUnavailable."""
-        if not self._links:
+        """Wait a little for a connection. Raises EngineUnavailable, and what `give_up` was told."""
+        if not self._links and self._over is None:
             try:
                 async with asyncio.timeout(WAIT_FOR_ENGINE_S):
-                    while not self._links:
+                    while not self._links and self._over is None:
                         await self._connected.wait()
             except TimeoutError:
                 raise EngineUnavailable("No engine has answered; it is being restarted.") from None
+        if self._over is not None:
+            raise self._over
 
     async def load(self, model_id: str) -> None:
         """Load and warm a model in every engine. Raises EngineUnavailable too."""

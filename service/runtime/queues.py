@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from service.errors import DeadlineExceeded
 from service.runtime.calls import Array, Call, Lane
 from service.runtime.work import Work
@@ -31,6 +33,16 @@ class Share:
         """The rows themselves."""
         return [array[self.start : self.stop] for array in self.work.arrays]
 
+    def deliver(self, results: list[Array]) -> None:
+        """Give the submission the results of these rows; answer it when all of its own are there."""
+        work = self.work
+        if work.over:
+            return
+        work.pieces.append(results)
+        if self.stop == work.rows:
+            several = len(work.pieces) > 1
+            work.finish([np.concatenate(parts) for parts in zip(*work.pieces, strict=True)] if several else results)
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -39,6 +51,8 @@ class Batch:
     call: Call
     shares: list[Share]
     size: int
+    exact: bool = False
+    """Whether it is a block of the one size in which such work is always forwarded, and cannot be cut."""
 
     @property
     def rows(self) -> int:
@@ -49,12 +63,43 @@ class Batch:
         """Whether anybody still waits for some of it."""
         return any(not share.work.over for share in self.shares)
 
+    def between_submissions(self) -> list["Batch"]:
+        """The two halves of what is still wanted, padded no further than they need.
+
+        None where there was but one submission; one where nobody wants the others, which may be the bad ones, any more.
+        """
+        wanted = [share for share in self.shares if not share.work.over]
+        middle = (len(wanted) + 1) // 2
+        return self._of(wanted[:middle], wanted[middle:]) if len(self.shares) > 1 else []
+
+    def between_rows(self) -> list["Batch"]:
+        """The two halves of its rows, submissions cut where need be; none for one row, and for what is exact."""
+        middle, at = (self.rows + 1) // 2, 0
+        if self.exact or middle == self.rows:
+            return []
+        first: list[Share] = []
+        second: list[Share] = []
+        for share in self.shares:
+            cut = min(max(share.start, share.start + middle - at), share.stop)
+            if cut > share.start:
+                first.append(Share(share.work, share.start, cut))
+            if cut < share.stop:
+                second.append(Share(share.work, cut, share.stop))
+            at += share.rows
+        return self._of(first, second)
+
+    def _of(self, *halves: list[Share]) -> list["Batch"]:
+        rows = (sum(share.rows for share in half) for half in halves)
+        sizes = (self.size if self.exact else padded_size(count, self.size) for count in rows)
+        return [Batch(self.call, half, size, self.exact) for half, size in zip(halves, sizes, strict=True) if half]
+
 
 class ModelQueue:
     """The submissions for one model, interactive ones before bulk, each lane first come, first served."""
 
     def __init__(self, *, max_batch: int, block: int, limit: int) -> None:
-        self._max_batch = max_batch
+        self.most = dict.fromkeys(Lane, max_batch)
+        """Rows of a batch of each lane, at most; blocks of exact work have a size of their own."""
         self._block = block
         self._limit = limit
         self._lanes: dict[Lane, deque[Work]] = {lane: deque() for lane in Lane}
@@ -84,17 +129,22 @@ class ModelQueue:
         call = waiting[0].call
         exact = lane is Lane.BULK or task_of(call.verb).exact
         if exact:
-            return Batch(call, [self._share(lane, self._block)], self._block)
+            return Batch(call, [self._share(lane, self._block)], self._block, exact)
+        most = self.most[lane]
         if lane is Lane.LONG:
-            share = self._share(lane, self._max_batch)
+            share = self._share(lane, most)
             return Batch(call, [share], share.rows)
         shares: list[Share] = []
-        room = self._max_batch
+        room = most
         while room and waiting and waiting[0].call == call:
             shares.append(self._share(lane, room))
             room -= shares[-1].rows
             self._drop_unwanted(lane)
-        return Batch(call, shares, padded_size(self._max_batch - room, self._max_batch))
+        return Batch(call, shares, padded_size(most - room, most))
+
+    def halve(self, lane: Lane, size: int) -> None:
+        """A lane's batches of this size are too large: make none of more than half of it, in a size that is warm."""
+        self.most[lane] = min(self.most[lane], 1 << max(0, (size - 1).bit_length() - 1))
 
     def discard(self, work: Work) -> None:
         """Take out a submission that nobody waits for any more, if it still waits."""

@@ -1,12 +1,13 @@
-"""The rows that a model takes for a verb, and the batches of zeros with which each verb is warmed."""
+"""What rows a model takes: what they look like for each verb, and batches of zeros that warm it."""
 
 from collections.abc import Sequence
 from functools import lru_cache
+from operator import eq
 from typing import Any
 
 import numpy as np
 
-from service.errors import WrongTask
+from service.errors import ModelNotFound, ServiceError, WrongTask
 from service.runtime.calls import Call, Lane
 from service.runtime.queues import Batch, Share, warm_sizes
 from service.runtime.work import Work
@@ -16,13 +17,24 @@ from service.tasks.registry import TASKS, task_of
 RowSpec = tuple[tuple[int, ...], "np.dtype[Any]"]
 
 
-def same_axes(found: Sequence[RowSpec], expected: Sequence[RowSpec]) -> bool:
+def check_rows(work: Work, model: Model) -> None:
+    """Raise ModelNotFound, WrongTask or ServiceError unless a model of this version takes these rows."""
+    if work.call.version not in (None, model.version):
+        raise ModelNotFound(f"{model.id} is here in version {model.version}, not {work.call.version}.")
+    expected = _row_specs(model, work.call.verb)
+    found = [(array.shape[1:], array.dtype) for array in work.arrays]
+    fits = _same_axes if task_of(work.call.verb).any_length else eq
+    if not fits(found, expected) or work.rows == 0 or any(len(array) != work.rows for array in work.arrays):
+        raise ServiceError(f"{model.id} expects rows of {expected}, not {work.rows} of {found}")
+
+
+def _same_axes(found: Sequence[RowSpec], expected: Sequence[RowSpec]) -> bool:
     """Whether all rows have the axes and the dtype that they should, of whatever lengths."""
     return [(len(shape), dtype) for shape, dtype in found] == [(len(shape), dtype) for shape, dtype in expected]
 
 
 @lru_cache(maxsize=1024)
-def row_specs(model: Model, verb: str) -> list[RowSpec]:
+def _row_specs(model: Model, verb: str) -> list[RowSpec]:
     """Shape and dtype of one row of each array that a verb takes. Raises WrongTask."""
     task = task_of(verb)
     if not task.serves(model.manifest):
@@ -41,5 +53,5 @@ def warm_batches(model: Model) -> list[Batch]:
         for size in sorted(sizes):
             arrays = [np.zeros(shape, dtype) for shape, dtype in task.example(model.manifest, size)]
             work = Work(Call(model.id, verb), arrays, size, Lane.BULK, None, "", lambda _: None)
-            batches.append(Batch(work.call, [Share(work, 0, size)], size))
+            batches.append(Batch(work.call, [Share(work, 0, size)], size, task.exact))
     return batches

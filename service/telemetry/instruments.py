@@ -122,9 +122,16 @@ class Instruments:
             registry=r,
             multiprocess_mode="livemostrecent",
         )
+        self.device_up = Gauge(
+            "chapterhouse_device_up",
+            "1 while a device's engine answers for it; 0 while it cannot be opened, or its engine is away.",
+            ["device"],
+            registry=r,
+            multiprocess_mode="livemostrecent",
+        )
         self.restarts = Counter(
             "chapterhouse_process_restarts",
-            "Processes that died and were started again.",
+            "Processes that died or hung, and were started again.",
             ["role"],
             registry=r,
         )

@@ -20,6 +20,7 @@ from service.imaging import encode_png
 from service.operations.classify import TOP_K_LIMIT
 from service.runtime.calls import Call
 from service.runtime.in_process import LocalEngine
+from service.store import ModelStore
 
 PNG = {"content-type": "image/png"}
 MakeApp = Callable[..., Application]
@@ -34,12 +35,14 @@ def form(*files: tuple[str, bytes]) -> list[tuple[str, tuple[str, bytes, str]]]:
     return [("image", (name, data, "image/png")) for name, data in files]
 
 
-async def test_one_image_is_answered_with_its_likeliest_labels_first(client: httpx.AsyncClient) -> None:
+async def test_one_image_is_answered_with_its_likeliest_labels_first(
+    client: httpx.AsyncClient, store: ModelStore
+) -> None:
     reply = await client.post("/classify", content=picture(200), headers=PNG)
     assert reply.status_code == 200
     assert reply.headers["content-type"] == "application/json"
     body = reply.json()
-    assert (body["model"], body["version"]) == ("echo", "untrained")
+    assert (body["model"], body["version"]) == ("echo", store.get("echo").version)
     [prediction] = body["predictions"]
     assert prediction["name"] is None
     assert [label["label"] for label in prediction["labels"]] == ["a", "b", "c", "d"]

@@ -17,6 +17,7 @@ from service.errors import Overloaded
 from service.nets.clockwork import ClockworkRNN
 from service.operations.forecast import BLOCK_STEPS
 from service.runtime.in_process import LocalEngine
+from service.store import Model
 
 MakeApp = Callable[..., Application]
 SERIES = mackey_glass(700, seed=5)[:, 0]
@@ -47,9 +48,11 @@ async def ask(client: httpx.AsyncClient, **asked: object) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("fit", [False, True])
-async def test_a_series_is_continued_within_its_interval(client: httpx.AsyncClient, fit: bool) -> None:  # noqa: FBT001
+async def test_a_series_is_continued_within_its_interval(
+    client: httpx.AsyncClient, models_dir: Path, *, fit: bool
+) -> None:
     answer = await ask(client, history=HISTORY, horizon=20, fit=fit)
-    assert (answer["model"], answer["version"], answer["fit"]) == ("murmur", "untrained", fit)
+    assert (answer["model"], answer["version"], answer["fit"]) == ("murmur", Model(models_dir / "murmur").version, fit)
     assert answer["warnings"] == []
     assert (answer["choice"] is not None) == fit
     assert answer["held_out"]["model"][0] < answer["held_out"]["last_value"][0]

@@ -16,6 +16,7 @@ from service.errors import DeadlineExceeded, EngineUnavailable, ModelFailed, Ove
 from service.imaging import decode, tile
 from service.packing.images import Grid
 from service.runtime.calls import Array, Call, Lane
+from service.store import ModelStore
 
 MakeApp = Callable[..., Application]
 JSON = {"content-type": "application/json"}
@@ -71,14 +72,14 @@ async def test_the_same_seed_gives_the_same_bytes(client: httpx.AsyncClient, kin
     assert len({reply.content for reply in replies[:3]}) == 1
 
 
-async def test_an_answer_says_how_to_have_it_again(client: httpx.AsyncClient) -> None:
+async def test_an_answer_says_how_to_have_it_again(client: httpx.AsyncClient, store: ModelStore) -> None:
     first = await draw(client, count=4, format="npz")
     again = await draw(client, count=4, format="npz", seed=int(first.headers["x-seed"]))
     other = await draw(client, count=4, format="npz")
     assert first.content == again.content
     assert first.headers["x-seed"] != other.headers["x-seed"]
     told = [first.headers[name] for name in ("x-model", "x-model-version", "x-count")]
-    assert told == ["doodle", "untrained", "4"]
+    assert told == ["doodle", store.get("doodle").version, "4"]
     assert int(first.headers["x-seed"]) < 2**53  # what every reader of JSON holds exactly
     name = f"doodle-{first.headers['x-seed']}.npz"
     assert first.headers["content-disposition"] == f'attachment; filename="{name}"'
@@ -266,12 +267,12 @@ async def test_paths_are_rows_of_the_grid(client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.usefixtures("several")
-async def test_points_come_as_a_document_an_array_or_a_plot(client: httpx.AsyncClient) -> None:
+async def test_points_come_as_a_document_an_array_or_a_plot(client: httpx.AsyncClient, store: ModelStore) -> None:
     asked = {"model": "dots", "seed": 2, "count": 300}
     document = (await draw(client, **asked)).json()
     assert {name: document[name] for name in ("model", "version", "seed", "deviation")} == {
         "model": "dots",
-        "version": "untrained",
+        "version": store.get("dots").version,
         "seed": 2,
         "deviation": 0.1,
     }

@@ -4,14 +4,19 @@ from pathlib import Path
 import httpx
 import pytest
 from api.asking import assert_problem, connect
-from doubles import CLASSIFIER, Echo, FakeEngine, add_card, add_model
+from doubles import CLASSIFIER, Echo, FakeEngine, add_card, add_model, images
 
 from service.api.gate import Application
 from service.errors import EngineUnavailable
+from service.files import file_sha256
+from service.imaging import encode_png
+from service.nets.weights import save_weights
 from service.runtime.calls import LoadedModel
 from service.store import Model
 
 MakeApp = Callable[..., Application]
+PNG = {"content-type": "image/png"}
+PICTURE = encode_png(images(200)[0])
 
 
 async def test_every_model_is_listed_with_what_is_known_of_it(make_app: MakeApp, models_dir: Path) -> None:
@@ -56,7 +61,7 @@ async def test_a_model_that_is_not_there_is_404(client: httpx.AsyncClient, path:
 async def test_weights_that_cannot_be_trusted_are_not_loaded(client: httpx.AsyncClient, models_dir: Path) -> None:
     add_card(models_dir / "echo", sha256="0" * 64)
     reply = await client.post("/models/echo/load")
-    assert_problem(reply, 500, "echo cannot be loaded.")
+    assert_problem(reply, 409, "echo/weights.safetensors: it has sha256 ")
     assert str(models_dir) not in reply.text
 
 
@@ -75,13 +80,49 @@ async def test_without_an_engine_loading_says_so(make_app: MakeApp) -> None:
     assert reply.headers["retry-after"] == "2"
 
 
-async def test_a_model_whose_files_are_broken_does_not_hide_the_others(
+@pytest.mark.parametrize(
+    ("manifest", "reason"),
+    [
+        ("net = ", "broken/model.toml: Invalid value (at end of document)"),
+        (CLASSIFIER.replace("max_batch = 8", "max_batch = 0"), "broken/model.toml: serving.max_batch: Input should be"),
+        (CLASSIFIER.format(net="lenet6"), "There is no net called 'lenet6'"),
+    ],
+    ids=["no TOML", "no manifest", "no net"],
+)
+async def test_a_model_whose_files_are_wrong_is_told_why_and_hides_no_other(
+    client: httpx.AsyncClient, models_dir: Path, manifest: str, reason: str
+) -> None:
+    add_model(models_dir, "broken", Echo(), manifest)
+    listed = (await client.get("/models")).json()
+    assert "echo" in {row["id"] for row in listed["models"]}
+    reply = await client.post("/models/broken/load")
+    assert_problem(reply, 409, reason)
+    assert str(models_dir) not in reply.text
+    assert (await client.post("/models/broken/unload")).status_code == 204
+    assert_problem(await client.post("/classify?model=broken", content=PICTURE, headers=PNG), 409, reason)
+    if reason.startswith("broken/"):
+        assert [row["id"] for row in listed["broken"]] == ["broken"]
+        assert listed["broken"][0]["reason"].startswith(reason)
+        assert "broken" not in {row["id"] for row in listed["models"]}
+        assert_problem(await client.get("/models/broken"), 409, reason)
+    (models_dir / "broken" / "model.toml").write_text(CLASSIFIER.format(net="echo"))
+    assert (await client.post("/models/broken/load")).status_code == 204
+    assert (await client.get("/models")).json()["broken"] == []
+
+
+async def test_weights_that_were_replaced_are_loaded_though_no_card_knows_them(
     client: httpx.AsyncClient, models_dir: Path
 ) -> None:
-    add_model(models_dir, "broken", Echo(), "net = ")
-    listed = (await client.get("/models")).json()["models"]
-    assert "echo" in {row["id"] for row in listed}
-    assert "broken" not in {row["id"] for row in listed}
-    reply = await client.get("/models/broken")
-    assert_problem(reply, 500)
-    assert str(models_dir) not in reply.text
+    async def top() -> tuple[str, float]:
+        answer = (await client.post("/classify?model=echo", content=PICTURE, headers=PNG)).json()
+        return answer["version"], answer["predictions"][0]["labels"][0]["probability"]
+
+    before = await top()
+    net = Echo()
+    net.scale.data.fill_(0.0)
+    save_weights(net, models_dir / "echo" / "weights.safetensors")
+    assert await top() == before
+    assert (await client.post("/models/echo/load")).status_code == 204
+    version, probability = await top()
+    assert version == file_sha256(models_dir / "echo" / "weights.safetensors")[:12] != before[0]
+    assert probability == pytest.approx(0.25)

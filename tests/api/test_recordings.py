@@ -7,6 +7,8 @@ from api.asking import assert_problem
 from doubles import add_several
 from safetensors.numpy import save_file
 
+from service.store import Model
+
 
 @pytest.fixture
 def recording(models_dir: Path) -> Path:
@@ -22,7 +24,7 @@ async def test_a_recorded_training_is_shown_moment_by_moment(client: httpx.Async
     assert reply.status_code == 200
     assert reply.json() == {
         "model": "dots",
-        "version": "untrained",
+        "version": Model(recording.parent).version,
         "modes": [[1, 0], [-1, 0]],
         "deviation": 0.1,
         "steps": [1, 50],
@@ -46,4 +48,6 @@ async def test_what_was_not_recorded_is_said(client: httpx.AsyncClient, name: st
 
 async def test_a_damaged_recording_is_no_answer(client: httpx.AsyncClient, recording: Path) -> None:
     recording.write_bytes(b"no tensors")
-    assert_problem(await client.get("/models/dots/recording"), 500)
+    reply = await client.get("/models/dots/recording")
+    assert_problem(reply, 409, "dots/recording.safetensors: it is no recording")
+    assert str(recording.parent.parent) not in reply.text

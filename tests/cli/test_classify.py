@@ -7,6 +7,7 @@ from doubles import images, likely
 
 from service.imaging import encode_png
 from service.schemas import Classification
+from service.store import ModelStore
 
 
 @pytest.fixture
@@ -16,11 +17,13 @@ def picture(tmp_path: Path) -> Path:
     return path
 
 
-def test_each_image_gets_its_likeliest_labels(where: tuple[str, ...], run: Run, picture: Path) -> None:
+def test_each_image_gets_its_likeliest_labels(
+    where: tuple[str, ...], run: Run, picture: Path, store: ModelStore
+) -> None:
     result = run("classify", picture, picture, "--top-k", 2, "--json", *where)
     assert result.exit_code == 0, result.output
     answer = Classification.model_validate_json(result.stdout)
-    assert (answer.model, answer.version) == ("echo", "untrained")
+    assert (answer.model, answer.version) == ("echo", store.get("echo").version)
     assert [prediction.name for prediction in answer.predictions] == [str(picture)] * 2
     for prediction in answer.predictions:
         assert [label.label for label in prediction.labels] == ["a", "b"]

@@ -9,6 +9,7 @@ from evaluation.packing import digits, npz, pngs, zipped
 
 from service.evaluation.references import make_reference, save_reference
 from service.settings import Settings
+from service.store import ModelStore
 
 MADE, REAL = digits(20, seed=2, size=2), digits(24, seed=1, size=2)
 
@@ -38,7 +39,7 @@ def measured(text: str) -> dict[str, Any]:
     report: dict[str, Any] = json.loads(text)
     for side in ("generated", "reference"):
         del report[side]["understood"]  # a zip is another file than an npz
-    return {name: value for name, value in report.items() if name not in ("id", "timing")}
+    return {name: value for name, value in report.items() if name not in ("id", "timing", "reused")}
 
 
 def test_a_report_is_the_same_here_and_over_http_from_files_and_from_directories(
@@ -66,7 +67,9 @@ def test_the_verdict_is_the_exit_status(
     assert "20 samples against 24 samples of the reference sent" in result.stdout
 
 
-def test_a_stored_reference_options_and_a_seed_reach_the_report(run: Run, made: Path, local_settings: Settings) -> None:
+def test_a_stored_reference_options_and_a_seed_reach_the_report(
+    run: Run, made: Path, local_settings: Settings, store: ModelStore
+) -> None:
     rng = np.random.default_rng(0)
     probabilities = rng.dirichlet(np.ones(4), 30)
     reference = make_reference(
@@ -74,7 +77,7 @@ def test_a_stored_reference_options_and_a_seed_reach_the_report(run: Run, made: 
         rng.random((30, 4)),
         probabilities,
         extractor="echo",
-        weights_sha256="0",
+        weights_sha256=store.get("echo").weights_sha256 or "",
         dataset="noise",
         sha256="1",
     )

@@ -10,17 +10,18 @@ from doubles import add_several
 from PIL import Image
 
 from service.packing.images import Grid
+from service.store import ModelStore
 
 
 @pytest.mark.parametrize("name", ["grid.png", "files.zip", "array.npz", "array.npy"])
 def test_the_same_seed_gives_the_same_bytes_here_and_over_http(
-    name: str, run: Run, server: str, tmp_path: Path
+    name: str, run: Run, server: str, tmp_path: Path, store: ModelStore
 ) -> None:
     here, there = tmp_path / f"here-{name}", tmp_path / f"there-{name}"
     for output, where in ((here, ()), (there, ("--server", server))):
         result = run("generate", "doodle", "--count", 11, "--seed", 5, "--output", output, *where)
         assert result.exit_code == 0, result.output
-        assert result.stdout == f"{output}  11 samples of doodle untrained, seed 5\n"
+        assert result.stdout == f"{output}  11 samples of doodle {store.get('doodle').version}, seed 5\n"
     assert here.read_bytes() == there.read_bytes()
 
 
@@ -85,13 +86,13 @@ def test_a_server_refuses_in_its_own_words(run: Run, server: str, tmp_path: Path
     assert list(tmp_path.glob("*a.png*")) == []
 
 
-def test_paths_and_points_are_drawn_too(run: Run, models_dir: Path, tmp_path: Path) -> None:
+def test_paths_and_points_are_drawn_too(run: Run, models_dir: Path, store: ModelStore, tmp_path: Path) -> None:
     add_several(models_dir)
     grid, points = tmp_path / "paths.png", tmp_path / "points.json"
     told = run("generate", "--interpolate", 6, "--seed", 1, "--output", grid).stdout
-    assert told == f"{grid}  24 samples of doodle untrained, seed 1\n"
+    assert told == f"{grid}  24 samples of doodle {store.get('doodle').version}, seed 1\n"
     with Image.open(grid) as picture:
         assert picture.size == (6 * 4 + 2, 4 * 4 + 2)
     told = run("generate", "dots", "--generator", 2, "--seed", 1, "--output", points).stdout
-    assert told == f"{points}  1,000 samples of dots untrained, seed 1\n"
+    assert told == f"{points}  1,000 samples of dots {store.get('dots').version}, seed 1\n"
     assert len(json.loads(points.read_bytes())["points"]) == 1000

@@ -225,13 +225,19 @@ async def test_what_was_left_out_for_who_named_no_metric_is_not_left_out_for_who
         await asked(statistics, real, **strict)
 
 
-async def test_nothing_is_given_again_where_the_weights_are_not_known(
-    bench: Bench, engine: LocalEngine, tmp_path: Path, made: Path, real: Path
+async def test_weights_without_a_card_are_known_by_their_file(
+    bench: Bench, engine: LocalEngine, models_dir: Path, tmp_path: Path, made: Path, real: Path
 ) -> None:
     await engine.load("echo")
     asked = Asking(bench, tmp_path)
-    reports = [await asked(made, real) for _ in range(2)]
-    assert [(report.inputs_sha256, report.reused) for report in reports] == [(None, None)] * 2
+    first, again = [await asked(made, real) for _ in range(2)]
+    assert again.reused == first.id
+    net = Echo()
+    net.scale.data.fill_(3.0)
+    save_weights(net, models_dir / "echo" / "weights.safetensors")
+    await engine.load("echo")
+    other = await asked(made, real)
+    assert (other.reused, other.inputs_sha256 == first.inputs_sha256) == (None, False)
 
 
 async def test_an_upgraded_service_computes_anew(

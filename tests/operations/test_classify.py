@@ -68,7 +68,7 @@ class Batching(FakeEngine):
 
 async def test_images_are_labelled_under_their_names_in_the_order_sent(engine: LocalEngine, echo: Model) -> None:
     answer = Classification.model_validate(await labelling(echo, named(200, 3, 90)).ask(engine))
-    assert (answer.model, answer.version) == ("echo", "untrained")
+    assert (answer.model, answer.version) == ("echo", echo.version)
     assert [prediction.name for prediction in answer.predictions] == ["200", "3", "90"]
     for prediction, first in zip(answer.predictions, (200, 3, 90), strict=True):
         assert [label.label for label in prediction.labels] == ["a", "b"]

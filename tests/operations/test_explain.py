@@ -54,7 +54,7 @@ async def test_the_arrays_of_a_method_come_by_name(engine: LocalEngine, echo: Mo
     assert arrays["label"] == 2
     np.testing.assert_allclose(arrays["slopes"], [[0, 0], [10, 0]])  # Echo's third logit is ten times the third pixel
     document = json.loads(orjson.dumps(inspection.document(arrays, image), option=orjson.OPT_SERIALIZE_NUMPY))
-    assert (document["model"], document["version"], document["method"]) == ("echo", "untrained", "saliency")
+    assert (document["model"], document["version"], document["method"]) == ("echo", echo.version, "saliency")
     assert document["layer"] is None
     assert document["slopes"] == arrays["slopes"].tolist()
 

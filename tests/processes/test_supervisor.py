@@ -82,7 +82,8 @@ def test_metrics_of_one_front_count_for_all_processes(service: Service) -> None:
         assert sum_of(text, rows) - sum_of(before, rows) == 30
         for role, count in (("front", 2), ("engine", 1), ("evaluator", 1)):
             assert sum_of(text, f'chapterhouse_processes_up{{role="{role}"}}') == count
-        assert 'chapterhouse_model_loaded{device="cpu",model="lenet5-none",version="untrained"} 1.0' in text
+        labels = f'device="cpu",model="lenet5-none",version="{service.version("lenet5-none")}"'
+        assert f"chapterhouse_model_loaded{{{labels}}} 1.0" in text
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ class Behind:
     cancelled: list[Work] = field(default_factory=list)
     commands: list[tuple[str, str]] = field(default_factory=list)
     failure: Exception | None = None
+    waiting: int = 0
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     dropped: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -44,6 +45,10 @@ class Behind:
     def models(self) -> Mapping[str, LoadedModel]:
         """What was given."""
         return self.held
+
+    def rows_waiting(self) -> int:
+        """What was given."""
+        return self.waiting
 
     async def answer_all(self, count: int) -> None:
         """Answer so many submissions with their own arrays, the last first."""

@@ -3,9 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from doubles import CLASSIFIER, Echo, add_card, add_model
+from doubles import CLASSIFIER, Echo, Slow, add_card, add_model, images
+from waiting import PATIENCE_S, until
 
-from service.errors import ConfigurationError, InvalidManifest, UntrustedWeights
+from service.errors import ConfigurationError, DeviceUnavailable, InvalidManifest, UntrustedWeights
 from service.runtime.calls import Call, Lane
 from service.runtime.devices import Device, available_devices, gather
 from service.runtime.queues import Batch, Share
@@ -56,4 +57,47 @@ def test_a_device_is_lost_by_an_error_of_its_accelerator_and_by_no_other() -> No
     device._device = torch.device("cuda")  # a device that need not be there to be asked
     assert device.is_lost(torch.AcceleratorError("an illegal memory access was encountered"))
     assert not device.is_lost(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    device.close()
+
+
+def test_a_device_that_is_known_and_cannot_be_opened_may_be_there_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: True)
+    with pytest.raises(DeviceUnavailable, match="There is no device 'cuda:99' now"):
+        Device("cuda:99")
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: False)
+    with pytest.raises(ConfigurationError, match="knows no CUDA") as never:
+        Device("cuda:99")
+    assert not isinstance(never.value, DeviceUnavailable)
+
+
+def test_a_device_says_what_it_is_at_and_how_long_that_usually_takes(models_dir: Path) -> None:
+    device = Device("cpu", threads=1)
+    model = Model(models_dir / "slow")
+    net = device.place(model)
+    assert device.steps.open() == []
+    told = []
+    for verb in ("classify", "classify", "explain"):
+        Slow.entered.clear()
+        Slow.let_go.clear()
+        share = Share(Work(Call("slow", verb), [images(1)], 1, Lane.INTERACTIVE, None, "", lambda _: None), 0, 1)
+        asked = device.thread.submit(device.forward, net, model, Batch(share.work.call, [share], 1))
+        until(Slow.entered.is_set)
+        told += device.steps.open()
+        Slow.let_go.set()
+        asked.result(PATIENCE_S)
+    assert [what for _, what, _ in told] == ["classify of slow", "classify of slow", "explain of slow"]
+    assert [usual_s is None for _, _, usual_s in told] == [True, False, True]  # options decide how long the last takes
+    assert len({number for number, _, _ in told}) == 3
+    assert device.steps.open() == []
+    device.place(model)
+    assert not device._usual_s  # other weights may be slower
+    device.close()
+
+
+def test_a_step_that_fails_has_ended(models_dir: Path) -> None:
+    device = Device("cpu", threads=1)
+    add_card(models_dir / "echo", sha256="0" * 64)
+    with pytest.raises(UntrustedWeights):
+        device.place(Model(models_dir / "echo"))
+    assert device.steps.open() == []
     device.close()

@@ -21,10 +21,12 @@ from runtime.submitting import ECHO, FAILING, SLOW, ask, hold, start, turns
 from service.errors import (
     DeadlineExceeded,
     EngineUnavailable,
+    InvalidManifest,
     ModelFailed,
     ModelNotFound,
     Overloaded,
     ServiceError,
+    UntrustedWeights,
     WrongTask,
 )
 from service.nets.weights import save_weights
@@ -271,16 +273,18 @@ async def test_weights_that_are_not_the_cards_answer_nothing(engine: LocalEngine
     waiting = [start(engine, ECHO, first) for first in (1, 2)]
     loading = asyncio.create_task(engine.load("echo"))
     outcomes = await asyncio.gather(*waiting, loading, return_exceptions=True)
-    assert [str(outcome) for outcome in outcomes] == ["echo cannot be loaded."] * 3
+    assert [type(outcome) for outcome in outcomes] == [UntrustedWeights] * 3
+    assert all("echo/weights.safetensors: it has sha256" in str(outcome) for outcome in outcomes)
+    assert all(str(models_dir) not in str(outcome) for outcome in outcomes)
     assert engine.models() == {}
     assert worked_on() == []
 
 
 async def test_a_manifest_that_cannot_be_read_fails_its_own_model_only(engine: LocalEngine, models_dir: Path) -> None:
     add_model(models_dir, "broken", Echo(), "net = ")
-    with pytest.raises(ServiceError, match=r"broken cannot be loaded\."):
+    with pytest.raises(InvalidManifest, match=r"broken/model\.toml: Invalid value"):
         await engine.submit(Call("broken", "classify"), [images(1)])
-    with pytest.raises(ServiceError, match=r"broken cannot be loaded\."):
+    with pytest.raises(InvalidManifest, match=r"broken/model\.toml: Invalid value"):
         await engine.load("broken")
     await ask(engine, ECHO, 1)
 
@@ -316,7 +320,7 @@ async def test_an_engine_stops_although_a_model_can_never_be_loaded(store: Model
     async with LocalEngine(store, threads=1) as engine:
         waiting = start(engine, ECHO, 1)
         await turns()
-    with pytest.raises(ServiceError, match="cannot be loaded"):
+    with pytest.raises(UntrustedWeights):
         await waiting
 
 

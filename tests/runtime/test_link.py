@@ -1,4 +1,5 @@
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 from runtime.behind import Answering, Behind, Refusing
 from waiting import eventually
 
-from service.errors import EngineUnavailable, InvalidRequest, ModelNotFound, ServiceError
+from service.errors import Draining, EngineUnavailable, InvalidRequest, ModelNotFound, ServiceError
 from service.runtime.calls import Array, Call, Lane, LoadedModel
 from service.runtime.link import ConnectionLost, Link
 from service.runtime.listener import Listener
@@ -151,3 +152,56 @@ async def test_what_was_answered_is_forgotten_and_not_cancelled_when_its_caller_
         await eventually(lambda: not listener.connections)
         assert len(behind.works) == 1
         assert behind.cancelled == []
+
+
+async def test_a_socket_whose_file_was_removed_is_there_again_and_those_connected_stay_so(sockets: Path) -> None:
+    listener = Listener(Answering(), check_s=0.01)
+    path = sockets / "folder" / "engine.sock"
+    await listener.listen(path)
+    link = await Link.connect(path)
+    for remove in (path.unlink, lambda: shutil.rmtree(path.parent), lambda: path.rename(sockets / "elsewhere")):
+        remove()
+        await eventually(path.exists)
+        await eventually(lambda: listener.is_listening)
+        again = await Link.connect(path)
+        for each in (link, again):
+            [answer] = await submit(each, np.arange(3))
+            np.testing.assert_array_equal(answer, np.arange(3))
+        again.close()
+    link.close()
+    await eventually(lambda: not listener.connections)
+    await listener.close()
+
+
+async def test_a_socket_that_cannot_be_made_anew_is_tried_until_it_can(
+    sockets: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    listener = Listener(Answering(), check_s=0.01)
+    path = sockets / "folder" / "engine.sock"
+    await listener.listen(path)
+    path.unlink()
+    path.parent.rename(sockets / "elsewhere")
+    path.parent.write_text("in the way")
+    await eventually(lambda: f"cannot listen on {path}" in caplog.text)
+    path.parent.unlink()
+    await eventually(path.exists)
+    link = await Link.connect(path)
+    await submit(link, np.zeros(1))
+    link.close()
+    await eventually(lambda: not listener.connections)
+    await listener.close()
+
+
+async def test_all_that_is_open_can_be_ended_with_one_error_and_late_answers_are_dropped(sockets: Path) -> None:
+    async with linked(behind := Behind(), sockets) as (link, _):
+        asked = asyncio.create_task(submit(link, np.zeros(1)))
+        await behind.arrived.wait()
+        link.fail(Draining("no time"))
+        with pytest.raises(Draining, match="no time"):
+            await asked
+        await behind.answer_all(1)
+        behind.arrived.clear()
+        again = asyncio.create_task(submit(link, np.ones(1)))
+        await behind.answer_all(1)
+        [answer] = await again
+        assert answer.tolist() == [1]

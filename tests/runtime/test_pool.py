@@ -2,6 +2,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import doubles
@@ -11,7 +12,7 @@ from doubles import BAD, add_doubles, echoed, images
 from runtime.behind import Answering, Behind
 from waiting import PATIENCE_S, eventually
 
-from service.errors import EngineUnavailable, ModelFailed
+from service.errors import Draining, EngineUnavailable, ModelFailed
 from service.runtime import pool as module
 from service.runtime.calls import Call, LoadedModel
 from service.runtime.link import ConnectionLost, Link
@@ -231,3 +232,73 @@ async def test_that_an_engine_was_lost_is_told_at_once(sockets: Path) -> None:
     assert told.is_set()
     assert pool.models() == {}
     await pool.stop()
+
+
+async def test_a_pool_that_gives_up_answers_what_is_open_what_waits_and_what_still_comes(sockets: Path) -> None:
+    behind = Behind()
+    listener = await listening(behind, sockets / "0.sock")
+    pool, unconnected = EnginePool([sockets / "0.sock"]), EnginePool([sockets / "1.sock"])
+    await pool.start()
+    await unconnected.start()
+    asked = [asyncio.create_task(each.submit(CALL, [np.zeros(1)])) for each in (pool, unconnected)]
+    await behind.arrived.wait()
+    for each in (pool, unconnected):
+        each.give_up(Draining("no time"))
+    asked += [asyncio.create_task(each.submit(CALL, [np.zeros(1)])) for each in (pool, unconnected)]
+    outcomes = await asyncio.gather(*asked, return_exceptions=True)
+    assert [str(outcome) for outcome in outcomes] == ["no time"] * 4
+    await pool.stop()
+    await unconnected.stop()
+    await listener.close()
+
+
+async def test_work_goes_where_the_engines_say_that_fewest_rows_wait(sockets: Path) -> None:
+    behinds = [Behind(waiting=20), Behind(waiting=3), Behind(waiting=9)]
+    paths = [sockets / f"{place}.sock" for place in range(3)]
+    listeners = [await listening(behind, path) for behind, path in zip(behinds, paths, strict=True)]
+    pool = EnginePool(paths)
+    await pool.start()
+    await connected(pool, 3)
+    await eventually(lambda: sorted(link.rows_waiting for link in pool._links) == [3, 9, 20])
+    asked = [asyncio.create_task(pool.submit(CALL, [np.zeros(4)])) for _ in range(4)]
+    await eventually(lambda: sum(len(behind.works) for behind in behinds) == 4)
+    assert [len(behind.works) for behind in behinds] == [0, 3, 1]  # 3, 7, then 9 or 11: what was sent counts, too
+    for behind in behinds:
+        behind.waiting = 0
+        await behind.answer_all(0)
+    await asyncio.gather(*asked)
+    await eventually(lambda: [link.rows_waiting for link in pool._links] == [0, 0, 0])
+    await pool.stop()
+    for listener in listeners:
+        await listener.close()
+
+
+async def test_engines_that_are_equally_busy_are_chosen_at_random(sockets: Path) -> None:
+    behinds = [Answering(), Answering()]
+    listeners = [await listening(behind, sockets / f"{place}.sock") for place, behind in enumerate(behinds)]
+    pool = EnginePool([sockets / "0.sock", sockets / "1.sock"])
+    await pool.start()
+    await connected(pool, 2)
+    for _ in range(60):
+        await pool.submit(CALL, [np.zeros(1)])
+    assert min(len(behind.works) for behind in behinds) > 10
+    await pool.stop()
+    for listener in listeners:
+        await listener.close()
+
+
+def said(link: Link, rows: int) -> bool:
+    return link.rows_waiting == rows
+
+
+async def test_an_idle_caller_hears_what_others_left_waiting(sockets: Path) -> None:
+    behind = Behind()
+    listener = Listener(behind, check_s=0.01)
+    await listener.listen(sockets / "0.sock")
+    link = await Link.connect(sockets / "0.sock")
+    for waiting in (7, 0):
+        behind.waiting = waiting
+        await eventually(partial(said, link, waiting))
+    link.close()
+    await eventually(lambda: not listener.connections)
+    await listener.close()

@@ -151,3 +151,59 @@ def test_every_row_is_taken_once_and_none_of_what_was_discarded_before(
 
 def test_a_queue_is_as_long_as_both_its_lanes() -> None:
     assert len(queue_of(work_of(2)[0], work_of(3, lane=Lane.BULK)[0])) == 5
+
+
+@given(rows=st.lists(st.integers(1, 9), min_size=1, max_size=9), gone=st.sets(st.integers(0, 8)))
+def test_halves_between_submissions_hold_all_that_is_wanted(rows: list[int], gone: set[int]) -> None:
+    works = [work_of(count)[0] for count in rows]
+    batch = queue_of(*works, max_batch=100, limit=100).take(Lane.INTERACTIVE)
+    assert batch is not None
+    wanted = [place for place in range(len(works)) if place not in gone]
+    for place in gone & set(range(len(works))):
+        works[place].close()
+    halves = batch.between_submissions()
+    if len(works) == 1:
+        assert halves == []
+        return
+    assert len(halves) == min(len(wanted), 2)
+    assert [works.index(share.work) for half in halves for share in half.shares] == wanted
+    counts = [len(half.shares) for half in halves]
+    assert max(counts, default=0) - min(counts, default=0) <= 1
+    assert all(half.size == padded_size(half.rows, 100) for half in halves)
+
+
+@given(rows=st.lists(st.integers(1, 9), min_size=1, max_size=9))
+def test_halves_between_rows_hold_every_row_once_and_in_order(rows: list[int]) -> None:
+    works = [work_of(count)[0] for count in rows]
+    batch = queue_of(*works, max_batch=100, limit=100).take(Lane.INTERACTIVE)
+    assert batch is not None
+    halves = batch.between_rows()
+    if batch.rows == 1:
+        assert halves == []
+        return
+    first, second = halves
+    assert first.rows - second.rows in (0, 1)
+    cut = [
+        (works.index(share.work), row)
+        for half in halves
+        for share in half.shares
+        for row in range(share.start, share.stop)
+    ]
+    assert cut == [(place, row) for place, count in enumerate(rows) for row in range(count)]
+    assert all(share.rows for half in halves for share in half.shares)
+
+
+def test_a_block_that_has_to_be_exact_is_not_cut_between_its_rows() -> None:
+    batch = queue_of(work_of(4, EXACT)[0]).take(Lane.INTERACTIVE)
+    assert batch is not None
+    assert batch.exact
+    assert batch.between_rows() == []
+
+
+@pytest.mark.parametrize(("size", "most"), [(64, 32), (48, 32), (33, 32), (32, 16), (3, 2), (2, 1), (1, 1)])
+def test_half_a_size_is_one_that_is_warm(size: int, most: int) -> None:
+    queue = queue_of(max_batch=64)
+    queue.halve(Lane.INTERACTIVE, size)
+    queue.halve(Lane.INTERACTIVE, 64)
+    assert queue.most == {Lane.INTERACTIVE: most, Lane.LONG: 64, Lane.BULK: 64}
+    assert most in warm_sizes(64)

@@ -1,0 +1,103 @@
+"""Which children hang: what each was last heard to say, by this process's own clock, and how long it may be silent.
+
+A child beats: its event loop writes one line every `beat_s`, which names the steps that its device's threads are at. It
+hangs when it has not begun to beat in time, when its beat stops, or when one and the same step goes on for too long.
+"""
+
+import time
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import orjson
+
+from service.settings import Settings
+
+USUAL_TIMES = 20.0
+"""A step is given so many times what it usually takes."""
+
+C = TypeVar("C", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a thread of a device is at, and since when it is known to be."""
+
+    since: float
+    what: str
+    limit_s: float
+
+
+@dataclass(slots=True)
+class Signs:
+    """What was heard of one process."""
+
+    since: float
+    """The last beat, or the start."""
+    silence_s: float
+    """How long it may say nothing once it beats."""
+    beats: bool = False
+    steps: dict[int, Step] = field(default_factory=dict)
+
+
+class Watch(Generic[C]):
+    """The signs of all children. Where this process itself has slept, everybody's time begins anew."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._signs: dict[C, Signs] = {}
+        self._looked = clock()
+
+    def begin(self, child: C, silence_s: float) -> None:
+        """A process was started; after its first beat it may be silent for so long."""
+        self._signs[child] = Signs(self._clock(), silence_s)
+
+    def forget(self, child: C) -> None:
+        """The process has ended, or is about to."""
+        self._signs.pop(child, None)
+
+    def hear(self, child: C, line: bytes) -> None:
+        """A beat, with the steps under way: their numbers, what they are, what they usually take."""
+        signs = self._signs.get(child)
+        if signs is None:
+            return
+        signs.since, signs.beats = self._clock(), True
+        try:
+            told = {int(number): (str(what), usual_s) for number, what, usual_s in orjson.loads(line)}
+        except (ValueError, TypeError):  # half a line, after a time in which nobody read
+            return
+        signs.steps = {
+            number: signs.steps.get(number) or Step(signs.since, what, self._limit_s(usual_s))
+            for number, (what, usual_s) in told.items()
+        }
+
+    def _limit_s(self, usual_s: float | None) -> float:
+        if usual_s is None:
+            return self._settings.load_limit_s
+        return max(self._settings.forward_limit_s, USUAL_TIMES * usual_s)
+
+    def overdue(self) -> list[tuple[C, str]]:
+        """Who hangs, and by which sign; to be asked every `beat_s`."""
+        now, looked = self._clock(), self._looked
+        self._looked = now
+        if now - looked > self._settings.beat_limit_s / 2:
+            self._begin_anew(now)
+        found = ((child, next(self._missed(signs, now), None)) for child, signs in self._signs.items())
+        return [(child, reason) for child, reason in found if reason is not None]
+
+    def _begin_anew(self, now: float) -> None:
+        for signs in self._signs.values():
+            signs.since = now
+            signs.steps = {number: Step(now, step.what, step.limit_s) for number, step in signs.steps.items()}
+
+    def _missed(self, signs: Signs, now: float) -> Iterator[str]:
+        silent_s = now - signs.since
+        if not signs.beats:
+            if silent_s > self._settings.start_limit_s:
+                yield f"it has not begun in {silent_s:.1f} s"
+        elif silent_s > signs.silence_s:
+            yield f"its event loop has not turned for {silent_s:.1f} s"
+        for step in signs.steps.values():
+            if now - step.since > step.limit_s:
+                yield f"{step.what} has not ended in {now - step.since:.1f} s"
