@@ -29,7 +29,7 @@ from benchmarks.load.evaluations import Evaluations
 from benchmarks.load.machine import machine
 from benchmarks.load.service import Service
 from benchmarks.load.steady import Question, Tally, keep_asking, learn, questions
-from benchmarks.load.wire import Line, request
+from benchmarks.load.wire import Line, request, run
 
 ROLES = ("front", "engine", "evaluator")
 QUIET_SHARE, QUIET_MOST_S = 0.2, 120.0
@@ -175,7 +175,7 @@ def main() -> int:
         service = Service(Path(directory))
         with service:
             chaos = Chaos(service, options)
-            asyncio.run(chaos.run(options.seconds))
+            run(chaos.run(options.seconds))
             log = service.log
         left = service.left_behind()
     wrong = [*chaos.tally.wrong, *chaos.tally.unanswered, *faults(chaos.report, left, options.seconds)]
