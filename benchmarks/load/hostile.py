@@ -2,7 +2,8 @@
 
     python -m benchmarks.load.hostile NAME HOST PORT SECONDS
 
-is one attack from a process of its own; it prints how often it met which status.
+is one attack from a process of its own; it prints a line when it begins, and another that says how often it met
+which status.
 """
 
 import asyncio
@@ -47,6 +48,7 @@ class Foe:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     statuses: Counter[str]
+    heard: bool = False
 
     async def say(self, said: bytes) -> None:
         """Send it, as far as the other side takes it."""
@@ -63,6 +65,7 @@ class Foe:
     async def hear(self) -> None:
         """Wait for what it is answered: a status, or nothing but the end."""
         head = await self.reader.readline()
+        self.heard = True
         self.statuses[head.split(b" ")[1].decode() if head.startswith(b"HTTP") else "closed"] += 1
         while await self.reader.read(PIECE):
             pass
@@ -87,6 +90,8 @@ class Attack:
     says: Says
     again: bool = True
     """Whether a connection that is over is made once more."""
+    needs: Callable[[], bytes] | None = None
+    """What takes a while to make, and is kept."""
 
 
 async def carry_out(attack: Attack, address: Address, seconds: float) -> Counter[str]:
@@ -114,9 +119,11 @@ async def meet(says: Says, address: Address, statuses: Counter[str], until: floa
             foe = Foe(*await asyncio.open_connection(*address, local_addr=(SOURCE, 0)), statuses)
             await says(foe)
     except TimeoutError:
-        statuses["held" if foe else "not let in"] += 1
+        if foe is None or not foe.heard:
+            statuses["held" if foe else "not let in"] += 1
     except OSError:
-        statuses["closed"] += 1
+        if foe is None or not foe.heard:
+            statuses["closed"] += 1
     finally:
         if foe is not None:
             foe.hang_up()
@@ -278,12 +285,12 @@ ATTACKS = {
     "idle": Attack("1,100 connections that say nothing", 1100, _idle, again=False),
     "silent-posts": Attack("1,024 POSTs without their bodies", 1024, _silent_post, again=False),
     "half-open-uploads": Attack("8 uploads that claim 2 GiB", 8, _half_open_upload),
-    "large-image": Attack("images of 8192² RGBA, one after the other", 1, _large_image),
-    "form-of-large-images": Attack("a form of 40 such images", 1, _form_of_large_images),
-    "faulty-json": Attack("4.9 MB of JSON, all of it faults", 1, _faulty_json),
+    "large-image": Attack("images of 8192² RGBA, one after the other", 1, _large_image, needs=large_image),
+    "form-of-large-images": Attack("a form of 40 such images", 1, _form_of_large_images, needs=large_image),
+    "faulty-json": Attack("4.9 MB of JSON, all of it faults", 1, _faulty_json, needs=faulty_document),
     "stalled-bodies": Attack("40 bodies of 16 MiB that stall", 40, _stalled_body, again=False),
     "occlusions": Attack("four occlusions of GoogLeNet", 4, _occlusion),
-    "dear-fit": Attack("a fit of 10,000 steps by 32 channels", 1, _dear_fit),
+    "dear-fit": Attack("a fit of 10,000 steps by 32 channels", 1, _dear_fit, needs=dear_fit),
     "waiters": Attack("300 who wait for their evaluations", 300, _waiter),
     "pipelined-hang-ups": Attack("50 requests in a pipeline, then a hang-up", 20, _pipelined_hang_up),
     "tls-hellos": Attack("TLS hellos", 20, _tls_hello),
@@ -307,6 +314,9 @@ def main(name: str, host: str, port: str, seconds: str) -> None:
     os.nice(5)  # attackers have machines of their own
     setrlimit(RLIMIT_NOFILE, (getrlimit(RLIMIT_NOFILE)[1],) * 2)
     attack = ATTACKS[name]
+    if attack.needs is not None:
+        attack.needs()
+    print(attack.what, flush=True)
     print(json.dumps(asyncio.run(carry_out(attack, (host, int(port)), float(seconds)))))
 
 
