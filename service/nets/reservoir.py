@@ -97,7 +97,7 @@ class Reservoir(nn.Module):
         for t, (met, (old, new)) in enumerate(steps):
             torch.mm(self.weights, met, out=a)
             move(old, new)
-            if t % PAUSE_STEPS == 0:
+            if t % (PAUSE_STEPS // 8) == 0:
                 pause()
 
     def _walk_alone(self, tape: Tensor) -> None:

@@ -72,7 +72,7 @@ def test_a_history_that_a_model_cannot_continue_is_refused(
             SPEC,
             "channel 0 never changes before its last quarter",
         ),
-        (NOISE[:99], NOTHING, SPEC, "99 steps are too few to fit to; 100"),
+        (NOISE[:59], NOTHING, SPEC, "59 steps are too few to fit to; 60"),
         (np.tile(NOISE[:200], 65), NOTHING, SPEC, "at most 64 channels"),
         (NOISE[:200] * 1e300, NOTHING, SPEC, "too large to square"),
         (NOISE[:200], NOTHING, DRIVEN, "hears nothing else"),
