@@ -71,7 +71,7 @@ class Besieged:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._address = service.address
-        self._asked: list[Question] = questions()[:IMAGES]
+        self._asked: list[Question] = questions(images=IMAGES)[:IMAGES]
 
     async def learn(self) -> None:
         """Take what an undisturbed service says for right."""

@@ -6,7 +6,7 @@ The first and the last fifth of the time, two minutes at most, are undisturbed: 
 is compared with what it holds after the first. Between them a process of a random role gets SIGKILL or SIGSTOP every
 few seconds, a model is loaded anew, and hostile clients of another address hang up, stall, flood headers and send
 garbage. Well-behaved clients ask again what broke off or was refused for the moment; each has to be answered, and
-rightly; evaluations have to give the numbers that they gave undisturbed. `--gentle` is for a busy machine: fewer
+rightly; evaluations have to give the numbers that they gave undisturbed, references are stored once. `--gentle` is for a busy machine: fewer
 clients and kills. The machine shares its cores with the clients, so times are no measure of the service alone.
 """
 
@@ -72,7 +72,7 @@ class Chaos:
         self._asked: list[Question] = questions(options.seed)
         self.tally = Tally()
         self.report = Report()
-        self.evaluations = Evaluations(self._address, self.tally)
+        self.evaluations = Evaluations(service, self.tally)
 
     async def run(self, seconds: float) -> None:
         """Quiet, chaos, quiet."""
@@ -85,6 +85,7 @@ class Chaos:
         await self._settle()
         await self._phase(quiet_s)
         await self._count()
+        await self.evaluations.account()
 
     async def _phase(self, seconds: float, *disturbances: Callable[[Callable[[], bool]], object]) -> None:
         until = time.monotonic() + seconds

@@ -33,7 +33,7 @@ class Soak:
         self._clients = clients
         self._requests = requests
         self._until = time.monotonic() + seconds if seconds else float("inf")
-        self._asked = questions(seed)
+        self._asked = questions(seed, images=512, draws=1)
         self.tally = Tally()
         self.held: list[tuple[int, dict[str, float]]] = []
         """Memory by role, each with how many requests had been answered."""

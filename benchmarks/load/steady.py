@@ -63,15 +63,15 @@ class Tally:
         return 1000 * float(np.percentile(some, percent)) if some else float("nan")
 
 
-def questions(seed: int = 0, images: int = 32) -> list[Question]:
+def questions(seed: int = 0, *, images: int = 32, draws: int = 4) -> list[Question]:
     """Images to classify, seeds to draw and a series to continue: mostly images, as in a day's work."""
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 256, (images, 28, 28, 1), np.uint8)
     asked = [
-        Question(request("POST", "/classify?top_k=10", encode_png(image), media="image/png"), _probabilities)
+        Question(request("POST", "/classify?top_k=10&as_is=true", encode_png(image), media="image/png"), _probabilities)
         for image in pixels
     ]
-    for number in range(images // 8):
+    for number in range(draws):
         drawn = orjson.dumps({"count": 2, "seed": number, "format": "npy"})
         asked.append(Question(request("POST", "/generate", drawn, media="application/json"), _pixels))
     history = np.sin(np.arange(200) / 5).round(4).tolist()
