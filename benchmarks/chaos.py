@@ -6,8 +6,8 @@ The first and the last fifth of the time, two minutes at most, are undisturbed: 
 is compared with what it holds after the first. Between them a process of a random role gets SIGKILL or SIGSTOP every
 few seconds, a model is loaded anew, and hostile clients of another address hang up, stall, flood headers and send
 garbage. Well-behaved clients ask again what broke off or was refused for the moment; each has to be answered, and
-rightly; evaluations have to give the numbers that they gave undisturbed, references are stored once. `--gentle` is for a busy machine: fewer
-clients and kills. The machine shares its cores with the clients, so times are no measure of the service alone.
+rightly; evaluations have to give the numbers that they gave undisturbed, and references
+are stored once. `--gentle` is for a busy machine: fewer clients and kills. The machine shares its cores with the clients, so times are no measure of the service alone.
 """
 
 import argparse
@@ -18,9 +18,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -44,6 +45,7 @@ MEMORY_GROWTH = 1.05
 DESCRIPTOR_GROWTH = 2.0
 LONG_S = 300.0
 """Only so long a run says something about memory."""
+Disturbance = Callable[[Callable[[], bool]], Coroutine[Any, Any, None]]
 RELOADED = "/models/{}/{}"
 
 
@@ -87,7 +89,7 @@ class Chaos:
         await self._count()
         await self.evaluations.account()
 
-    async def _phase(self, seconds: float, *disturbances: Callable[[Callable[[], bool]], object]) -> None:
+    async def _phase(self, seconds: float, *disturbances: Disturbance) -> None:
         until = time.monotonic() + seconds
         began = self.tally.answered
 
@@ -99,7 +101,7 @@ class Chaos:
             for number in range(self._clients)
         ]
         work = [disturb(over) for disturb in disturbances]
-        await asyncio.gather(*clients, self.evaluations.keep_sending(over), *work)  # type: ignore[arg-type]
+        await asyncio.gather(*clients, self.evaluations.keep_sending(over), *work)
         self.report.p99_ms.append(self.tally.percentile_ms(99, since=began))
 
     async def _count(self) -> None:
@@ -136,7 +138,9 @@ class Chaos:
         while not over():
             await asyncio.sleep(self._rng.uniform(2, 6))
             for verb in ("unload", "load"):
-                said = request("POST", RELOADED.format(self._reloaded, verb), **self._service.bearer)
+                said = request(
+                    "POST", RELOADED.format(self._reloaded, verb), headers=self._service.bearer
+                )
                 try:
                     async with asyncio.timeout(30):
                         status = (await line.ask(said)).status

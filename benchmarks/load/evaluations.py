@@ -1,4 +1,4 @@
-"""Evaluations of the same samples and references to be stored, over and over: each has to finish, with the same result."""
+"""Evaluations and references of the same samples, over and over: each has to finish, with the same result."""
 
 import asyncio
 import itertools
@@ -93,7 +93,7 @@ class Evaluations:
 
     async def _accepted(self, method: str, path: str, body: bytes) -> dict[str, float] | str:
         """What becomes of an upload. What breaks off or is refused for the moment is sent again."""
-        said = request(method, path, body, media=FORM, prefer="wait=0", **self._service.bearer)
+        said = request(method, path, body, media=FORM, headers={"prefer": "wait=0", **self._service.bearer})
         accepted = await settled(self._line, said, self.tally)
         if accepted is None or accepted.status not in (200, 202):
             return f"{accepted}"

@@ -25,7 +25,7 @@ from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 import numpy as np
 import orjson
 
-from benchmarks.load.wire import Address, request
+from benchmarks.load.wire import CLOSE, Address, request
 from service.imaging import encode_png
 
 SOURCE = "127.0.0.66"
@@ -213,18 +213,18 @@ async def _half_open_upload(foe: Foe) -> None:
 
 
 async def _large_image(foe: Foe) -> None:
-    await foe.say(request("POST", "/classify", large_image(), media="image/png", connection="close"))
+    await foe.say(request("POST", "/classify", large_image(), media="image/png", headers=CLOSE))
     await foe.hear()
 
 
 async def _form_of_large_images(foe: Foe) -> None:
     body = form({f"image{number}": large_image() for number in range(40)})
-    await foe.say(request("POST", "/classify", body, media=FORM, connection="close"))
+    await foe.say(request("POST", "/classify", body, media=FORM, headers=CLOSE))
     await foe.hear()
 
 
 async def _faulty_json(foe: Foe) -> None:
-    await foe.say(request("POST", "/forecast", faulty_document(), media=JSON, connection="close"))
+    await foe.say(request("POST", "/forecast", faulty_document(), media=JSON, headers=CLOSE))
     await foe.hear()
 
 
@@ -235,18 +235,18 @@ async def _stalled_body(foe: Foe) -> None:
 
 async def _occlusion(foe: Foe) -> None:
     path = "/explain?model=googlenet-cifar10&method=occlusion"
-    await foe.say(request("POST", path, small_image(), media="image/png", connection="close"))
+    await foe.say(request("POST", path, small_image(), media="image/png", headers=CLOSE))
     await foe.hear()
 
 
 async def _dear_fit(foe: Foe) -> None:
-    await foe.say(request("POST", "/forecast", dear_fit(), media=JSON, connection="close"))
+    await foe.say(request("POST", "/forecast", dear_fit(), media=JSON, headers=CLOSE))
     await foe.hear()
 
 
 async def _waiter(foe: Foe) -> None:
     body = samples(random.randrange(1 << 30))
-    await foe.say(request("POST", "/evaluate", body, media=FORM, prefer="wait=30", connection="close"))
+    await foe.say(request("POST", "/evaluate", body, media=FORM, headers={"prefer": "wait=30", **CLOSE}))
     await foe.hear()
 
 
@@ -275,7 +275,7 @@ async def _garbage(foe: Foe) -> None:
 
 
 async def _broken_body(foe: Foe) -> None:
-    await foe.say(request("POST", "/classify", small_image()[:-20], media="image/png", connection="close"))
+    await foe.say(request("POST", "/classify", small_image()[:-20], media="image/png", headers=CLOSE))
     await foe.hear()
 
 
