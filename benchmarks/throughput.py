@@ -31,6 +31,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from service.client.sending import Bearer
 from service.imaging import encode_png
 from service.nets.layers import count_macs
 from service.nets.registry import build_net
@@ -87,10 +88,13 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory(prefix="throughput-") as directory:
         models = filled_models(Path(directory) / "models")
+        state = Settings(state_dir=Path(directory) / "state")
         with service(Path(directory)) as (url, process):
+            bearer = Bearer(url, None, state)
             for model in models:
                 if options.models and model.id not in options.models:
                     continue
+                load_on(url, model, bearer)
                 rates = compare(model, url, process, seconds=options.seconds, rounds=options.rounds)
                 print(row(model, rates), flush=True)
                 print(rates.by_batch(), file=sys.stderr, flush=True)
@@ -138,7 +142,6 @@ def service(directory: Path) -> Iterator[tuple[str, int]]:
 
 def compare(model: Model, url: str, process: int, *, seconds: float, rounds: int) -> Rates:
     """Both in turn, the best round of each."""
-    load_on(url, model)
     net = build_net(model.manifest.net, model.manifest.options)
     load_weights(net, model.weights)
     net.eval()
@@ -152,9 +155,9 @@ def compare(model: Model, url: str, process: int, *, seconds: float, rounds: int
     return Rates(alone, served, share)
 
 
-def load_on(url: str, model: Model) -> None:
+def load_on(url: str, model: Model, bearer: Bearer) -> None:
     """Have the service load the model, and wait for it."""
-    httpx.post(f"{url}/models/{model.id}/load", timeout=120).raise_for_status()
+    httpx.post(f"{url}/models/{model.id}/load", auth=bearer, timeout=120).raise_for_status()
     wait_until(lambda: bool(httpx.get(f"{url}/models/{model.id}").json()["loaded"]))
 
 

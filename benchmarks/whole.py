@@ -33,6 +33,7 @@ import httpx
 import numpy as np
 
 from benchmarks.kills import serving
+from service.client.sending import Bearer
 from service.datasets.registry import find_dataset
 from service.evaluation.extraction import extract_features
 from service.evaluation.pipeline import Bench, evaluate
@@ -66,10 +67,15 @@ def processor_s(pid: int) -> float:
 class Service:
     """A running service, asked to evaluate."""
 
-    def __init__(self, url: str, pid: int, model: str) -> None:
+    def __init__(self, url: str, pid: int, model: str, state: Path) -> None:
         self._pid = pid
         self._model = model
-        self._http = httpx.Client(base_url=url, timeout=PATIENCE_S, headers={"prefer": "wait=600"})
+        self._http = httpx.Client(
+            base_url=url,
+            timeout=PATIENCE_S,
+            headers={"prefer": "wait=600"},
+            auth=Bearer(url, None, Settings(state_dir=state)),
+        )
         until = time.monotonic() + PATIENCE_S
         while time.monotonic() < until:
             with suppress(httpx.TransportError):
@@ -157,7 +163,7 @@ def show_time(options: argparse.Namespace) -> None:
         np.save(file := Path(directory) / "images.npy", images)
         wanted = {"CHAPTERHOUSE_THREADS": str(CORES), "CHAPTERHOUSE_PRELOAD": options.model}
         with serving(Path(directory), **wanted) as running:
-            service = Service(*running, options.model)
+            service = Service(*running, options.model, Path(directory) / "state")
             service.store(dataset.load(settings.data, "train").images[: options.images])
             for number in range(options.rounds):
                 keep_best(best, "extractor alone", apart("alone", "--model", options.model, "--file", str(file)))

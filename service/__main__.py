@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
+from service.addresses import without_secrets
 from service.errors import ConfigurationError, DeviceUnavailable
 from service.settings import Settings
 
@@ -30,7 +31,7 @@ def main(arguments: list[str]) -> int:
     try:
         _run(_role(options, settings))
     except ConfigurationError as error:
-        print(f"chapterhouse: {error}", file=sys.stderr)  # noqa: T201 - the operator reads it
+        print(f"chapterhouse: {without_secrets(str(error))}", file=sys.stderr)  # noqa: T201 - the operator reads it
         return EXIT_UNAVAILABLE if isinstance(error, DeviceUnavailable) else EXIT_CONFIGURATION
     return 0
 

@@ -21,6 +21,9 @@ VALUE_RANGES: tuple[ValueRange, ...] = ((0, 1), (-1, 1))
 ROUNDING = 1e-3
 """So much beyond its range a number is still taken for one at its end."""
 CHANNELS = (1, 3)
+COLOURS_AND_ALPHA = (3, 4)
+MOST_CHANNELS = 4
+"""Up to so many a last axis may be channels."""
 LAYOUTS: dict[Layout, int] = {"NCHW": 1, "NHWC": 3}
 """Each with the axis of its channels."""
 
@@ -41,20 +44,31 @@ def array_of(values: Array) -> NDArray[Any]:
 
 
 def pixels_of(
-    batch: Array, *, layout: Layout | None = None, value_range: ValueRange | None = None
+    batch: Array, *, layout: Layout | None = None, value_range: ValueRange | None = None, grey: bool = False
 ) -> NDArray[np.uint8]:
     """Pixels uint8 (n, H, W, C) of a batch (n, H, W), (n, H, W, C) or (n, C, H, W), C of 1 or 3.
 
     `layout` says which of the two, and may be left out where only one of the axes can be that of the channels. Floats
-    need `value_range`, (0, 1) or (−1, 1), and are rounded to 8 bits, halves to even. Raises InvalidSamples, and
-    InvalidRequest for an argument that cannot be.
+    need `value_range`, (0, 1) or (−1, 1), and are rounded to 8 bits, halves to even. Three axes that could be those of
+    one image are refused, unless it is known that they are `grey` ones. Raises InvalidSamples, and InvalidRequest for
+    an argument that cannot be.
     """
     images = array_of(batch)
     if images.ndim == 3:
+        if not grey and may_be_one_image(images.shape):
+            raise InvalidSamples(
+                f"The batch of shape {images.shape} may be one image or {images.shape[0]:,} grey ones; give it an axis"
+                " more: one image is (1, C, H, W) or (1, H, W, C), grey ones are (n, 1, H, W) or (n, H, W, 1)."
+            )
         images = images[..., None]
     elif _layout_of(images, layout) == "NCHW":
         images = np.moveaxis(images, 1, 3)
     return np.ascontiguousarray(_to_8_bits(images, value_range))
+
+
+def may_be_one_image(shape: tuple[int, ...]) -> bool:
+    """Whether three axes may be those of one image and its channels, not of grey images (n, H, W)."""
+    return shape[0] in COLOURS_AND_ALPHA or shape[2] <= MOST_CHANNELS
 
 
 def _layout_of(images: NDArray[Any], given: Layout | None) -> Layout:
@@ -73,7 +87,7 @@ def _layout_of(images: NDArray[Any], given: Layout | None) -> Layout:
 
 
 def _to_8_bits(images: NDArray[Any], value_range: ValueRange | None) -> NDArray[np.uint8]:
-    if value_range is not None and value_range not in VALUE_RANGES:
+    if value_range is not None and tuple(value_range) not in VALUE_RANGES:
         raise InvalidRequest.of_field("value_range", f"{value_range!r} is neither (0, 1) nor (-1, 1)")
     if images.dtype == np.uint8:
         return images

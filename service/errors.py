@@ -6,6 +6,7 @@
     - UnreadableArchive         422  archive, array or statistics file
     - InvalidSamples            422  samples that cannot be measured
     - InvalidSeries             422  a history that cannot be continued
+  - KeyNeeded                   401
   - Forbidden                   403
   - ModelNotFound               404
   - EvaluationNotFound          404
@@ -22,6 +23,7 @@
   - BodyTooLarge                413
   - UnsupportedMediaType        415
   - Overloaded                  429
+    - LimitReached              429  of one key
   - ModelFailed                 500  a forward pass raised
   - PackageMissing              501
   - EngineUnavailable           503
@@ -44,6 +46,8 @@ from typing import Self
 
 from pydantic import ValidationError
 
+from service.addresses import without_secrets
+
 
 class ServiceError(Exception):
     """Something a caller can be told: `title` is the kind, `detail` the case."""
@@ -63,7 +67,7 @@ class ServiceError(Exception):
             "type": "about:blank",
             "title": self.title,
             "status": int(self.status),
-            "detail": self.detail,
+            "detail": without_secrets(self.detail),
         }
         return {**document, "errors": self.errors} if self.errors else document
 
@@ -104,11 +108,18 @@ class InvalidSeries(InvalidRequest):
     title = "The series cannot be forecast"
 
 
+class KeyNeeded(ServiceError):
+    """The caller has no key, or one that is not valid."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    title = "A key is needed"
+
+
 class Forbidden(ServiceError):
-    """The caller may not do this from where it is."""
+    """The caller's key is not for this, or a page of another site asks."""
 
     status = HTTPStatus.FORBIDDEN
-    title = "This is not allowed from here"
+    title = "This is not allowed"
 
 
 class ModelNotFound(ServiceError):
@@ -194,6 +205,12 @@ class Overloaded(ServiceError):
     status = HTTPStatus.TOO_MANY_REQUESTS
     title = "Too many requests are waiting"
     retry_after_s = 1
+
+
+class LimitReached(Overloaded):
+    """The key's own limit of requests a second, or of requests at once, is reached."""
+
+    title = "The limit of this key is reached"
 
 
 class ModelFailed(ServiceError):

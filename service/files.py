@@ -42,6 +42,17 @@ def write_whole(path: Path, data: bytes) -> None:
         file.write(data)
 
 
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file of these bytes, whole or not at all, that nobody but this user can read. Raises OSError."""
+    staged = staged_beside(path)
+    try:
+        with os.fdopen(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(data)
+        show(staged, path)
+    finally:
+        staged.unlink(missing_ok=True)
+
+
 def write_first(path: Path, data: bytes) -> None:
     """Write a file of these bytes, whole, unless somebody else has written it first. Raises OSError."""
     staged = staged_beside(path)

@@ -28,6 +28,9 @@ class Shown:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.brief()})"
 
+    def __str__(self) -> str:
+        return repr(self)
+
     def _repr_html_(self) -> str:
         return table_of(self.rows(), caption=self.brief())
 

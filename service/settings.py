@@ -1,6 +1,8 @@
 """What an operator can set, and where each process reads it: the only place that sees the environment."""
 
 import os
+import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +12,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from service.errors import ConfigurationError
 
 MEBIBYTE = 1024 * 1024
+ORIGIN = re.compile(r"https?://[A-Za-z0-9._-]+(:[0-9]+)?|https?://\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
+"""What browsers send as `Origin`."""
+PATH_PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+")
+"""What may stand before every path of the service."""
 
 
 def _default_fronts() -> int:
@@ -55,6 +61,7 @@ class Settings(BaseSettings):
     )
     database_url: str = Field(
         "",
+        repr=False,  # it may hold a password
         description="Where evaluations are kept: `postgresql://user@host/name`; a SQLite file in the state directory "
         "unless set.",
     )
@@ -114,6 +121,28 @@ class Settings(BaseSettings):
         0.0, ge=0, description="Seconds from SIGTERM to closing the listener, for load balancers to notice."
     )
     drain_timeout_s: float = Field(30.0, ge=0, description="Longest wait for work in progress at shutdown.")
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Addresses and networks of proxies, separated by commas, that are believed where a caller comes "
+        "from: `X-Forwarded-For`, `-Host`, `-Prefix`.",
+    )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Names, separated by commas, by which callers may address the service (`Host`), beside those of "
+        "this machine; any unless set, but only those of this machine where it listens on loopback.",
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Origins whose pages may use the service, such as `https://example.org`, separated by commas; "
+        "`*` is any.",
+    )
+    root_path: str = Field(
+        "", description="Prefix under which a proxy puts the service, such as `/chapterhouse`; `Location` keeps it."
+    )
+    open_metrics: bool = Field(default=False, description="Whether `/metrics` needs no key although there are keys.")
+    open_pages: bool = Field(
+        default=True, description="Whether the documentation needs no key although there are keys."
+    )
     beat_s: float = Field(2.0, gt=0, description="Seconds between two beats of a process, by which it is seen to live.")
     beat_limit_s: float = Field(
         10.0, gt=0, description="A front or an engine that has not beaten for so long is killed and restarted."
@@ -133,10 +162,32 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe level logged.")
 
-    @field_validator("preload", mode="before")
+    @field_validator("preload", "trusted_proxies", "allowed_hosts", "cors_origins", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            ip_network(network, strict=False)
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = [origin for origin in value if origin != "*" and not ORIGIN.fullmatch(origin)]
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)}: write an origin as https://example.org, without a path")
+        return tuple(origin.lower() for origin in value)
+
+    @field_validator("root_path")
+    @classmethod
+    def _check_prefix(cls, value: str) -> str:
+        if value.rstrip("/") and not PATH_PREFIX.fullmatch(value.rstrip("/")):
+            raise ValueError("write a prefix as /one or /one/two")
+        return value.rstrip("/")
 
     @property
     def shipped_models_dir(self) -> Path:
@@ -162,6 +213,10 @@ class Settings(BaseSettings):
     def twins_dir(self) -> Path:
         """Where the twins of classifiers lie that `calibrate` trains."""
         return self.state / "twins"
+
+    def token_file(self, port: int) -> Path:
+        """Where the service that listens on this port has written the token of this machine."""
+        return self.state / "tokens" / str(port)
 
     @property
     def database(self) -> Path:

@@ -13,6 +13,7 @@ from service.api.app import create_app
 from service.api.state import State
 from service.evaluation.worker import Evaluator
 from service.processes.front import Server
+from service.processes.tokens import local_token, read_local_token
 from service.runtime.in_process import LocalEngine
 from service.settings import Settings
 from service.store import ModelStore
@@ -26,6 +27,8 @@ def running_service(settings: Settings, *, evaluating: bool = True) -> Iterator[
     loop = asyncio.new_event_loop()
     ready, over = threading.Event(), asyncio.Event()
     thread = threading.Thread(target=_run, args=(loop, settings, listening, ready, over, evaluating), daemon=True)
+    written = local_token(settings, listening.getsockname()[1])
+    written.__enter__()
     thread.start()
     try:
         until(lambda: ready.is_set() or not thread.is_alive())
@@ -36,6 +39,7 @@ def running_service(settings: Settings, *, evaluating: bool = True) -> Iterator[
         thread.join(PATIENCE_S)
         assert not thread.is_alive(), "the service has not ended"
         loop.close()
+        written.__exit__(None, None, None)
 
 
 def _run(
@@ -57,9 +61,10 @@ async def _serve(
     async with LocalEngine(store, threads=1) as engine:
         for model_id in settings.wanted_models:
             await engine.load(model_id)
-        state = State.of(settings, store=store, engines=engine, control=engine)
+        token = read_local_token(settings, listening.getsockname()[1])
+        state = State.of(settings, store=store, engines=engine, control=engine, local_token=token)
         app = create_app(state)
-        server = Server(uvicorn.Config(app, lifespan="off", access_log=False, log_config=None))
+        server = Server(uvicorn.Config(app, lifespan="off", access_log=False, log_config=None, proxy_headers=False))
         evaluator = Evaluator(state.bench, state.jobs, state.uploads, Instruments())
         tasks = [asyncio.create_task(server.serve([listening]))]
         if evaluating:

@@ -16,6 +16,7 @@ from doubles import add_forecaster, add_model
 from waiting import PATIENCE_S, until
 
 from service.nets.registry import build_net
+from service.settings import Settings
 from service.store import Model
 
 LENET5 = """
@@ -120,6 +121,12 @@ class Service:
         found = re.search(r"serving on (\S+)\n", self.log)
         assert found, self.log
         return found[1]
+
+    @property
+    def bearing(self) -> dict[str, str]:
+        """The headers with which its own user changes what it holds."""
+        token = Settings(state_dir=self.log_file.parent / "state").token_file(httpx.URL(self.url).port or 0)
+        return {"authorization": f"Bearer {token.read_text('utf-8')}"}
 
     def version(self, model_id: str) -> str:
         """The version of one of its models."""

@@ -11,7 +11,7 @@ class Fruit(Shown):
 
 def test_a_result_is_a_short_line_and_a_table() -> None:
     apple = Fruit("apple", 181.6)
-    assert repr(apple) == "Fruit(apple, 182 g)"
+    assert repr(apple) == str(apple) == "Fruit(apple, 182 g)"
     assert apple._repr_html_() == (
         "<table><caption>apple, 182 g</caption><thead><tr><th>name</th><th>weight</th></tr></thead>"
         "<tbody><tr><td>apple</td><td>181.6</td></tr></tbody></table>"

@@ -59,3 +59,38 @@ def test_metrics_of_an_earlier_run_are_forgotten(tmp_path: Path, monkeypatch: py
     (tmp_path / "counter_1.db").write_bytes(b"stale")
     share_metrics(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("TRUSTED_PROXIES", "10.0.0.0/8,nginx", "'nginx' does not appear to be an IPv4 or IPv6 network"),
+        ("CORS_ORIGINS", "https://app.example/", "write an origin as https://example.org, without a path"),
+        ("CORS_ORIGINS", "app.example", "write an origin as https://example.org"),
+        ("ROOT_PATH", "chapterhouse", "write a prefix as /one or /one/two"),
+        ("ROOT_PATH", "/a/../b", "write a prefix as /one"),
+        ("ROOT_PATH", "//evil.example", "write a prefix as /one"),
+    ],
+)
+def test_what_says_who_may_do_what_is_checked_at_start(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(f"CHAPTERHOUSE_{name}", value)
+    with pytest.raises(ConfigurationError, match=f"CHAPTERHOUSE_{name}: .*{words}"):
+        read_settings()
+
+
+def test_proxies_origins_and_a_prefix_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {
+        "TRUSTED_PROXIES": "10.0.0.0/8, ::1",
+        "CORS_ORIGINS": "https://App.example, http://[::1]:3000",
+        "ALLOWED_HOSTS": "house.example,other.example:8000",
+        "ROOT_PATH": "/one/two/",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(f"CHAPTERHOUSE_{name}", value)
+    settings = read_settings()
+    assert settings.trusted_proxies == ("10.0.0.0/8", "::1")
+    assert settings.cors_origins == ("https://app.example", "http://[::1]:3000")
+    assert settings.allowed_hosts == ("house.example", "other.example:8000")
+    assert settings.root_path == "/one/two"

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 from fastapi import Response
 
+from service.api.access.pages import REPORT as REPORT_POLICY
 from service.api.openapi import TEXT
 from service.api.progress import progress_of
 from service.evaluation.figures.files import FigureFiles
@@ -20,11 +21,7 @@ REPORT: dict[str, Any] = {
     "description": "The report, in the form that `Accept` chooses.",
 }
 """What the document says of a report."""
-SECURITY = {
-    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'",
-    "x-content-type-options": "nosniff",
-}
-"""A page shows what clients sent; it runs nothing and loads nothing."""
+SECURITY = {"content-security-policy": REPORT_POLICY}
 
 
 async def answer(

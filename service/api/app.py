@@ -20,6 +20,7 @@ from service.api import (
 )
 from service.api.classify import ClassifyPath
 from service.api.gate import Application, Gate
+from service.api.heads import Heads
 from service.api.openapi import TAGS, refusals
 from service.api.problems import install_handlers
 from service.api.state import State
@@ -55,10 +56,11 @@ def create_app(state: State) -> Application:
         separate_input_output_schemas=False,  # one name for a thing, whichever way it goes
     )
     app.state.shared = state
-    app.gate = Gate(state.settings, state.instruments)
+    app.gate = Gate(state.settings, state.instruments, state.guard)
     state.watcher.closing = lambda: app.gate.draining
     app.gate.hot_paths["POST", "/classify"] = ClassifyPath(state)
     install_handlers(app)
+    app.add_middleware(Heads)
     for router in ROUTERS:
         app.include_router(router)
     return app

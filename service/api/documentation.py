@@ -15,10 +15,9 @@ router = APIRouter(include_in_schema=False, route_class=Endpoint)
 DOCUMENT = "openapi.json"
 """Beside the pages, under whatever prefix a proxy puts them."""
 PAGE: dict[str, Any] = {"content": {"text/html": {}}}
-METHODS = ["GET", "HEAD"]
 
 
-@router.api_route(f"/{DOCUMENT}", methods=METHODS, responses={200: {"content": {JSON: {}}}})
+@router.get(f"/{DOCUMENT}", responses={200: {"content": {JSON: {}}}})
 async def show_document(request: Request) -> Response:
     """The OpenAPI document; behind a proxy that puts the service under a prefix it says so."""
     document, prefix = request.app.openapi(), request.scope.get("root_path", "")
@@ -27,13 +26,13 @@ async def show_document(request: Request) -> Response:
     return Response(orjson.dumps(document), media_type=JSON)
 
 
-@router.api_route("/docs", methods=METHODS, response_class=HTMLResponse, responses={200: PAGE})
+@router.get("/docs", response_class=HTMLResponse, responses={200: PAGE})
 async def show_docs(request: Request) -> Response:
     """The page on which the service can be tried."""
     return get_swagger_ui_html(openapi_url=DOCUMENT, title=request.app.title)
 
 
-@router.api_route("/redoc", methods=METHODS, response_class=HTMLResponse, responses={200: PAGE})
+@router.get("/redoc", response_class=HTMLResponse, responses={200: PAGE})
 async def show_redoc(request: Request) -> Response:
     """The page for reading."""
     return get_redoc_html(openapi_url=DOCUMENT, title=request.app.title)

@@ -7,7 +7,7 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import ValidationError
 
-from service.api.access import LoopbackOnly
+from service.api.access.ownership import KeyDep, VisibleDep
 from service.api.answers import REPORT, answer
 from service.api.jobs import Form, WaitDep, accept, missing_file, until_over
 from service.api.negotiation import JSON, MediaType
@@ -21,7 +21,6 @@ from service.errors import (
     DatabaseUnavailable,
     DiskFull,
     EvaluationNotFound,
-    Forbidden,
     InvalidSamples,
     ModelFailed,
     ModelNotFound,
@@ -33,7 +32,7 @@ from service.errors import (
     WrongTask,
 )
 from service.evaluation.pipeline import plan
-from service.evaluation.queue.jobs import Job, JobKind
+from service.evaluation.queue.jobs import Job, JobKind, Owner
 from service.evaluation.rendering.formats import HTML
 from service.evaluation.report.schema import Report
 from service.schemas import EvaluationList, EvaluationRequest, EvaluationState
@@ -64,7 +63,7 @@ STATE = {
     },
     openapi_extra={"requestBody": FORM},
 )
-async def evaluate(request: Request, state: StateDep, media_type: MediaType, wait_s: WaitDep) -> Response:
+async def evaluate(request: Request, state: StateDep, media_type: MediaType, wait_s: WaitDep, key: KeyDep) -> Response:
     """Compare generated samples with real ones: zip, tar(.gz), npy, npz, or npz statistics.
 
     Waits for the report as long as `Prefer: wait=N` says (30 s unless given), then answers 202; the evaluation goes on
@@ -76,7 +75,7 @@ async def evaluate(request: Request, state: StateDep, media_type: MediaType, wai
         if "generated" not in form.files:
             raise missing_file("generated", "the samples to judge")
         asked = _checked(form.fields)
-        await asyncio.to_thread(plan, asked, state.bench, has_file="reference" in form.files)
+        await asyncio.to_thread(plan, asked, state.bench_of(key), has_file="reference" in form.files)
         return asked
 
     job_id = await accept(request, state, check, files=FILES, kind=JobKind.EVALUATION)
@@ -95,10 +94,13 @@ async def evaluate(request: Request, state: StateDep, media_type: MediaType, wai
     responses=refusals(DatabaseUnavailable),
 )
 async def list_evaluations(
-    state: StateDep, limit: Annotated[int, Query(ge=1, le=1000, description="How many, at most.", examples=[10])] = 100
+    state: StateDep,
+    whose: VisibleDep,
+    limit: Annotated[int, Query(ge=1, le=1000, description="How many, at most.", examples=[10])] = 100,
 ) -> EvaluationList:
-    """The evaluations accepted last, newest first."""
-    return EvaluationList(evaluations=[progress_of(job) for job in await state.database.ask(state.jobs.latest, limit)])
+    """The evaluations accepted last, newest first: a key's own, or all of them where it has the scope `admin`."""
+    latest = await state.database.ask(state.jobs.latest, limit, whose)
+    return EvaluationList(evaluations=[progress_of(job) for job in latest])
 
 
 @router.get(
@@ -107,9 +109,12 @@ async def list_evaluations(
     response_class=Response,
     responses={200: {**REPORT, "model": Report | EvaluationState}, **refusals(EvaluationNotFound, DatabaseUnavailable)},
 )
-async def show_evaluation(evaluation_id: EvaluationId, state: StateDep, media_type: MediaType) -> Response:
+async def show_evaluation(
+    evaluation_id: EvaluationId, state: StateDep, media_type: MediaType, whose: VisibleDep
+) -> Response:
     """The report of a finished evaluation in the form that `Accept` chooses; how far any other is, or why it failed."""
-    return await answer(await state.database.ask(state.jobs.get, evaluation_id), media_type, state.figure_files)
+    job = await state.database.ask(state.jobs.get, evaluation_id, whose)
+    return await answer(job, media_type, state.figure_files)
 
 
 @router.delete(
@@ -118,16 +123,16 @@ async def show_evaluation(evaluation_id: EvaluationId, state: StateDep, media_ty
     status_code=204,
     response_class=Response,
     response_description="It is cancelled, or gone.",
-    responses=refusals(Forbidden, EvaluationNotFound, DatabaseUnavailable),
+    responses=refusals(EvaluationNotFound, DatabaseUnavailable),
 )
-async def remove_evaluation(evaluation_id: EvaluationId, state: StateDep, _local: LoopbackOnly) -> None:
+async def remove_evaluation(evaluation_id: EvaluationId, state: StateDep, whose: VisibleDep) -> None:
     """Cancel an evaluation that is not over; remove one that is, with its report."""
-    await state.database.change(_remove, state, evaluation_id)
+    await state.database.change(_remove, state, evaluation_id, whose)
 
 
-def _remove(state: State, evaluation_id: str) -> None:
+def _remove(state: State, evaluation_id: str, whose: Owner | None) -> None:
     """All of it, also where the caller's deadline passes meanwhile."""
-    was = state.jobs.remove(evaluation_id)
+    was = state.jobs.remove(evaluation_id, whose)
     if was != "running":  # else the evaluator that works in that folder removes it, within a second or so
         state.uploads.discard(evaluation_id)
     state.figure_files.discard(evaluation_id)

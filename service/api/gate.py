@@ -9,7 +9,7 @@ import itertools
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -18,6 +18,10 @@ from typing import Any
 from fastapi import FastAPI, Response
 from starlette.types import Message, Receive, Scope, Send
 
+from service.api.access import pages
+from service.api.access.guard import Guard
+from service.api.access.needs import SAFE_METHODS
+from service.api.access.proxies import Place, RawHeaders
 from service.api.openapi import completed
 from service.api.problems import problem_response
 from service.errors import Draining, InvalidRequest, Overloaded, ServiceError
@@ -29,8 +33,6 @@ log = logging.getLogger(__name__)
 WATCH_AFTER_S = 0.05
 """Only requests that wait this long are watched for their caller hanging up: quick ones do not pay for it."""
 REQUEST_ID_LIMIT = 128
-SAFE_METHODS = frozenset({"GET", "HEAD"})
-"""Methods that ask about the service and bring no work."""
 _PROCESS = secrets.token_hex(6)
 _COUNT = itertools.count()
 
@@ -107,6 +109,7 @@ class Gate:
 
     settings: Settings
     instruments: Instruments
+    guard: Guard
     hot_paths: dict[tuple[str, str], HotPath] = field(default_factory=dict)
     draining: bool = False
     open: int = 0
@@ -161,10 +164,18 @@ class Application(FastAPI):
         given = headers.get(b"x-request-id", b"")[:REQUEST_ID_LIMIT]
         request_id = given.decode("latin-1") if given else f"{_PROCESS}{next(_COUNT):08x}"
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
-        answer = _Answer(send, request_id.encode("latin-1"), closing=gate.draining)
-        method, path = scope["method"], scope["path"]
+        place = gate.guard.place(scope, headers)
+        answer = _Answer(send, request_id.encode("latin-1"), place, closing=gate.draining)
+        answer.add(gate.guard.sites.shared(headers))
+        method, path = scope["method"], place.path
         hot = gate.hot_paths.get((method, path))
+        leave = None
         try:
+            if (preflight := gate.guard.sites.preflight(method, headers)) is not None:
+                answer.add(preflight)
+                await answer.send_whole(Response(status_code=204))
+                return
+            leave = await gate.guard.admit(method, place, scope, headers)
             gate.admit(method)
             brings_work = method not in SAFE_METHODS
             gate.open += 1
@@ -182,6 +193,9 @@ class Application(FastAPI):
         except CallerGone:
             answer.status = 499
         finally:
+            if leave is not None:
+                leave()
+            gate.guard.note(method, place, scope, answer.status)
             endpoint = path if hot is not None else getattr(scope.get("route"), "path", "unmatched")
             self._observe(endpoint, answer.status, began)
 
@@ -203,24 +217,38 @@ async def _run_hot(hot: HotPath, exchange: Exchange) -> Response:
 
 
 class _Answer:
-    """Adds to every answer its request's id, and notes the status."""
+    """Adds to every answer its request's id and what browsers are to know, and notes the status."""
 
-    def __init__(self, send: Send, request_id: bytes, *, closing: bool) -> None:
+    def __init__(self, send: Send, request_id: bytes, place: Place, *, closing: bool) -> None:
         self._send = send
-        self._headers = [(b"x-request-id", request_id)]
+        self._place = place
+        self._headers = [(b"x-request-id", request_id), *pages.ALWAYS]
         if closing:
             self._headers.append((b"connection", b"close"))
         self.status = 500
 
+    def add(self, headers: RawHeaders) -> None:
+        """Let the answer have these headers, too."""
+        self._headers += headers
+
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message = {**message, "headers": [*message.get("headers", ()), *self._headers]}
+            message = {**message, "headers": self._completed(message.get("headers", ()))}
         await self._send(message)
 
     async def send_whole(self, response: Response) -> None:
         self.status = response.status_code
-        headers: list[tuple[bytes, bytes]] = [*response.raw_headers, *self._headers]
+        headers = self._completed(response.raw_headers)
         start: dict[str, Any] = {"type": "http.response.start", "status": response.status_code, "headers": headers}
         await self._send(start)
         await self._send({"type": "http.response.body", "body": response.body})
+
+    def _completed(self, headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
+        told = [*headers, *self._headers]
+        for name, value in headers:
+            if name == b"content-type" and (further := pages.headers_for(self._place.path, value)):
+                told += [header for header in further if header[0] not in {given for given, _ in told}]
+            elif name == b"location":
+                told[told.index((name, value))] = (name, self._place.outside(value))
+        return told

@@ -14,6 +14,8 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Request
 from pydantic import BaseModel
 
+from service.api.access.callers import caller_of
+from service.api.access.ownership import key_of
 from service.api.bodies import Part, Sink, boundary_of, chunks, read_form
 from service.api.deadlines import deadline_within
 from service.api.state import State
@@ -57,7 +59,7 @@ Check = Callable[[Form], Awaitable[BaseModel]]
 
 
 async def accept(request: Request, state: State, check: Check, *, files: Collection[str], kind: JobKind) -> str:
-    """Receive a form, check it, and queue the request that `check` makes of it; the job's id.
+    """Receive a form, check it, and queue the request that `check` makes of it in its key's name; the job's id.
 
     Raises what reading and checking raise, DeadlineExceeded while they last, Overloaded where as many evaluations wait
     as may or uploads already fill their share of the disk, and DiskFull; nothing is left behind then.
@@ -72,6 +74,7 @@ async def accept(request: Request, state: State, check: Check, *, files: Collect
         await asyncio.to_thread(_check_room, state)
         await in_thread(lambda _: state.uploads.commit(job_id))
         sent = {"client": client, "upload_bytes": await asyncio.to_thread(state.uploads.size_of, job_id)}
+        sent["key"] = key_of(request)
         document = asked.model_dump(mode="json")
         await _counted(state, state.database.change(state.jobs.accept, job_id, document, kind, **sent, limits=limits))
     except BaseException as error:
@@ -103,7 +106,7 @@ async def until_over(request: Request, state: State, job_id: str, *, wait_s: flo
 
 def client_of(request: Request) -> str:
     """Whom the limits of evaluations hold to be one client."""
-    return request.client.host if request.client else ""
+    return caller_of(request.scope).name
 
 
 async def _counted(state: State, asked: Awaitable[None]) -> None:

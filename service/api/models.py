@@ -4,13 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
-from service.api.access import LoopbackOnly
 from service.api.openapi import refusals
 from service.api.routes import Endpoint
 from service.api.state import StateDep
 from service.errors import (
     EngineUnavailable,
-    Forbidden,
     InvalidManifest,
     ModelNotFound,
     PackageMissing,
@@ -54,9 +52,9 @@ async def show_model(model_id: ModelId, state: StateDep) -> ModelDetail:
     status_code=204,
     response_class=Response,
     response_description="It is warm in every engine.",
-    responses=refusals(Forbidden, ModelNotFound, InvalidManifest, UntrustedWeights, PackageMissing, EngineUnavailable),
+    responses=refusals(ModelNotFound, InvalidManifest, UntrustedWeights, PackageMissing, EngineUnavailable),
 )
-async def load_model(model_id: ModelId, state: StateDep, _local: LoopbackOnly) -> None:
+async def load_model(model_id: ModelId, state: StateDep) -> None:
     """Load and warm a model in every engine, and keep it through restarts; answers when it is ready.
 
     Where the deadline passes before that, loading goes on.
@@ -72,9 +70,9 @@ async def load_model(model_id: ModelId, state: StateDep, _local: LoopbackOnly) -
     status_code=204,
     response_class=Response,
     response_description="No engine holds it any more.",
-    responses=refusals(Forbidden, ModelNotFound, EngineUnavailable),
+    responses=refusals(ModelNotFound, EngineUnavailable),
 )
-async def unload_model(model_id: ModelId, state: StateDep, _local: LoopbackOnly) -> None:
+async def unload_model(model_id: ModelId, state: StateDep) -> None:
     """Let go of a model in every engine once what waits for it is done."""
     state.store.get(model_id)
     await state.control.unload(model_id)

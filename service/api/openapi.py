@@ -6,12 +6,17 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from service.api.access.needs import need_of
 from service.api.examples import FORMS, SCHEMAS, TEXTS
 from service.api.problems import PROBLEM_TYPE
 from service.errors import (
+    DatabaseUnavailable,
     DeadlineExceeded,
     Draining,
+    Forbidden,
     InvalidRequest,
+    KeyNeeded,
+    LimitReached,
     NotAcceptable,
     Overloaded,
     ServiceError,
@@ -51,6 +56,7 @@ ANSWER_HEADERS: Document = {
     "Content-Disposition": {"description": "The name of the file.", "schema": {"type": "string"}},
     "Location": {"description": "Where to ask for it.", "schema": {"type": "string", "format": "uri-reference"}},
     "Retry-After": {"description": "Seconds after which to ask again.", "schema": {"type": "integer", "minimum": 0}},
+    "WWW-Authenticate": {"description": "How to send a key.", "schema": {"type": "string"}},
     "X-Count": {"description": "How many samples there are.", "schema": {"type": "integer", "minimum": 1}},
     "X-Model": {"description": "The model that answered.", "schema": {"type": "string"}},
     "X-Model-Version": {
@@ -67,6 +73,14 @@ def headers(*names: str) -> Document:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
+SCHEME = "key"
+KEY: Document = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "A key of `chapterhouse keys create`, with the scopes `infer`, `evaluate` and `admin`, of which an "
+    "operation names one that it needs. Where no keys have been made, only what changes the service needs a token: "
+    "that which it writes into its state directory at start.",
+}
 OF_MODEL = headers("X-Model", "X-Model-Version")
 """The headers of every answer that a model gave."""
 
@@ -102,10 +116,11 @@ def refusals(*kinds: type[ServiceError]) -> dict[int | str, Document]:
 
 def completed(document: Document) -> Document:
     """FastAPI's document with the errors, headers and examples of every operation. Changes it in place."""
-    for method, operation in _operations(document):
+    for path, method, operation in _operations(document):
         every = [{"$ref": f"#/components/parameters/{name}"} for name in PARAMETER_HEADERS]
         operation["parameters"] = [*operation.get("parameters", ()), *every]
         _add_refusals(operation["responses"], method)
+        _add_security(operation, method.upper(), path)
         _add_examples(operation)
         operation["responses"] = {
             status: {**answer, "headers": {**answer.get("headers", {}), **headers("X-Request-Id")}}
@@ -116,13 +131,15 @@ def completed(document: Document) -> Document:
         "examples": {name: {"summary": kind.title, "value": _shown(kind)} for name, kind in kinds.items()},
         "headers": ANSWER_HEADERS,
         "parameters": PARAMETER_HEADERS,
+        "securitySchemes": {SCHEME: KEY},
     }
     return document
 
 
-def _operations(document: Document) -> Iterator[tuple[str, Document]]:
-    for verbs in document["paths"].values():
-        yield from verbs.items()
+def _operations(document: Document) -> Iterator[tuple[str, str, Document]]:
+    for path, verbs in document["paths"].items():
+        for method, operation in verbs.items():
+            yield path, method, operation
 
 
 def _add_refusal(answer: Document, kind: type[ServiceError]) -> None:
@@ -133,6 +150,8 @@ def _add_refusal(answer: Document, kind: type[ServiceError]) -> None:
     answer["description"] = " ".join(f"{error_types()[name].title}." for name in problem["examples"])
     if kind.retry_after_s is not None:
         answer["headers"] = {**answer.get("headers", {}), **headers("Retry-After")}
+    if kind is KeyNeeded:
+        answer["headers"] = {**answer.get("headers", {}), **headers("WWW-Authenticate")}
 
 
 def _add_refusals(responses: Document, method: str) -> None:
@@ -144,6 +163,18 @@ def _add_refusals(responses: Document, method: str) -> None:
         kinds += [Overloaded, Draining]
     for kind in kinds:
         _add_refusal(responses.setdefault(str(int(kind.status)), {}), kind)
+
+
+def _add_security(operation: Document, method: str, path: str) -> None:
+    """Which scopes of a key let a caller use an operation, and how it is refused without; `{}` where none may do."""
+    need = need_of(method, path)
+    if need.is_open:
+        operation["security"] = []
+        return
+    keyless: list[Document] = [{}] if need.is_keyless(method) else []
+    operation["security"] = [*keyless, *({SCHEME: [str(scope)]} for scope in sorted(need.scopes))]
+    for kind in (KeyNeeded, Forbidden, LimitReached, DatabaseUnavailable):
+        _add_refusal(operation["responses"].setdefault(str(int(kind.status)), {}), kind)
 
 
 def _shown(kind: type[ServiceError]) -> Mapping[str, object]:

@@ -9,18 +9,21 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from service.errors import InvalidRequest, ServiceError
+from service.errors import InvalidRequest, KeyNeeded, ServiceError
 
 log = logging.getLogger(__name__)
 
 FAULTS_SHOWN = 20
 """Of all that is wrong with a request; its sender needs no more to mend it."""
 PROBLEM_TYPE = "application/problem+json"
+CHALLENGE = 'Bearer realm="chapterhouse"'
 
 
 def problem_response(error: ServiceError) -> Response:
     """The HTTP answer for an error."""
     headers = {} if error.retry_after_s is None else {"retry-after": str(error.retry_after_s)}
+    if isinstance(error, KeyNeeded):
+        headers["www-authenticate"] = CHALLENGE
     return Response(orjson.dumps(error.problem()), int(error.status), headers, PROBLEM_TYPE)
 
 

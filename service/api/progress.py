@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Request, Response
 from fastapi.responses import StreamingResponse
 
+from service.api.access.ownership import VisibleDep
 from service.api.jobs import client_of
 from service.api.openapi import TEXT, refusals
 from service.api.routes import Endpoint
@@ -63,14 +64,18 @@ def progress_of(job: Job) -> EvaluationState:
     },
 )
 async def follow_evaluation(
-    evaluation_id: EvaluationId, request: Request, state: StateDep, last_event_id: LastEventId = ""
+    evaluation_id: EvaluationId,
+    request: Request,
+    state: StateDep,
+    whose: VisibleDep,
+    last_event_id: LastEventId = "",
 ) -> Response:
     """Server-sent events: `progress` whenever something has changed, `end` when the evaluation is over.
 
     Every event carries the whole state, so a caller that was cut off (also by this instance shutting down) asks again
     with `Last-Event-ID`, as browsers do by themselves, and misses nothing.
     """
-    job = await state.database.ask(state.jobs.get, evaluation_id)
+    job = await state.database.ask(state.jobs.get, evaluation_id, whose)
     if job.is_over and last_event_id == _event_id(job):
         return Response(status_code=204)
     events = _events(job, request, state, last_event_id)

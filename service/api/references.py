@@ -7,7 +7,6 @@ import orjson
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import ValidationError
 
-from service.api.access import LoopbackOnly
 from service.api.jobs import Form, WaitDep, accept, missing_file, until_over
 from service.api.negotiation import JSON
 from service.api.openapi import form_of, headers, refusals
@@ -19,7 +18,6 @@ from service.errors import (
     BodyTooLarge,
     DatabaseUnavailable,
     DiskFull,
-    Forbidden,
     InvalidSamples,
     ModelFailed,
     ModelNotFound,
@@ -73,14 +71,12 @@ async def show_reference(name: Name, state: StateDep) -> ReferenceSummary:
         200: {**STORED, "description": "The one of this name is replaced."},
         201: {**STORED, "description": "There was none of this name."},
         202: STATE,
-        **refusals(Forbidden, ModelNotFound, ReferenceShipped, WrongTask, BodyTooLarge, UnsupportedMediaType),
+        **refusals(ModelNotFound, ReferenceShipped, WrongTask, BodyTooLarge, UnsupportedMediaType),
         **refusals(UnreadableArchive, InvalidSamples, ModelFailed, PackageMissing, DatabaseUnavailable, DiskFull),
     },
     openapi_extra={"requestBody": FORM},
 )
-async def store_reference(
-    name: Name, request: Request, state: StateDep, wait_s: WaitDep, _local: LoopbackOnly
-) -> Response:
+async def store_reference(name: Name, request: Request, state: StateDep, wait_s: WaitDep) -> Response:
     """Keep real samples as features and statistics: the same kinds of file as `/evaluate`.
 
     Waits as `/evaluate` does. The reference of this name appears, or is replaced, at once and whole.
@@ -111,9 +107,9 @@ async def store_reference(
     status_code=204,
     response_class=Response,
     response_description="It is gone.",
-    responses=refusals(Forbidden, ReferenceNotFound, ReferenceShipped),
+    responses=refusals(ReferenceNotFound, ReferenceShipped),
 )
-async def remove_reference(name: Name, state: StateDep, _local: LoopbackOnly) -> None:
+async def remove_reference(name: Name, state: StateDep) -> None:
     """Remove a reference that was stored here; one that came with the store stays (409)."""
     await asyncio.to_thread(state.references.remove, name)
 

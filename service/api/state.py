@@ -1,11 +1,12 @@
 """What the routes share, and how they get it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Self
 
 from fastapi import Depends, Request
 
+from service.api.access.guard import Guard
 from service.api.database import BUSY_S, DatabaseThreads
 from service.api.readers import Readers
 from service.api.streams import EventStreams
@@ -35,6 +36,7 @@ class State:
     uploads: Uploads
     references: References
     figure_files: FigureFiles
+    guard: Guard
     database: DatabaseThreads
     watcher: Watcher
     streams: EventStreams
@@ -50,8 +52,13 @@ class State:
         engines: Engines,
         control: EngineControl,
         metrics_dir: Path | None = None,
+        limits_dir: Path | None = None,
+        local_token: str = "",
     ) -> Self:
-        """The state over these engines, everything else where the settings say."""
+        """The state over these engines, everything else where the settings say.
+
+        `limits_dir` is where the fronts of a service count together; `local_token` is this machine's own.
+        """
         instruments, jobs = Instruments(), Jobs.of(settings, busy_s=BUSY_S)
         instruments.begin_at_zero(instruments.rejected, "evaluations_full")
         database = DatabaseThreads(jobs.probe, instruments.database_answers.set)
@@ -65,6 +72,7 @@ class State:
             Uploads(settings.state),
             References.of(settings),
             FigureFiles(settings.state),
+            Guard.of(settings, local_token=local_token, limits_dir=limits_dir),
             database,
             Watcher(jobs, database),
             EventStreams(settings, instruments),
@@ -76,6 +84,10 @@ class State:
     def bench(self) -> Bench:
         """What evaluations are made with."""
         return Bench(self.settings, self.store, self.engines, self.references, JobHistory(self.jobs))
+
+    def bench_of(self, key: str | None) -> Bench:
+        """The same, with no other history than that of one key."""
+        return replace(self.bench, history=JobHistory(self.jobs, key))
 
 
 def state_of(request: Request) -> State:

@@ -17,7 +17,7 @@ from service.api.state import StateDep
 from service.errors import Draining, EngineUnavailable, ModelFailed, ModelNotFound, Overloaded, UnitsNotFound, WrongTask
 from service.explanations import UnitsReply
 from service.imaging import encode_png
-from service.operations.units import MOST, Gallery
+from service.operations.units import MOST, UnitImages
 from service.tasks.methods import Projecting
 
 router = APIRouter(tags=["models"], route_class=Endpoint)
@@ -66,16 +66,16 @@ async def show_units(
     there are none, 404. `image/png` draws both, three by three, with model, layer and scale below.
     """
     model = state.store.get(model_id, task="classify")
-    gallery = await asyncio.to_thread(Gallery.of, model, state.settings, layer=layer, units=unit, method=method)
+    asked = await asyncio.to_thread(UnitImages.of, model, state.settings, layer=layer, units=unit, method=method)
     await request.body()  # there is none; a caller who hangs up is heard after it
     with request.app.gate.at_work(), Watch(request.receive):
-        answered = await gallery.ask(state.engines, deadline=deadline.at, request_id=request.state.request_id)
+        answered = await asked.ask(state.engines, deadline=deadline.at, request_id=request.state.request_id)
     headers = headers_of(model)
     if kind == PNG:
-        picture = await asyncio.to_thread(lambda: encode_png(gallery.draw(answered)))
+        picture = await asyncio.to_thread(lambda: encode_png(asked.draw(answered)))
         return Response(picture, media_type=PNG, headers=headers)
-    return Response(await asyncio.to_thread(_document, gallery, answered), media_type=JSON, headers=headers)
+    return Response(await asyncio.to_thread(_document, asked, answered), media_type=JSON, headers=headers)
 
 
-def _document(gallery: Gallery, answered: Any) -> bytes:
-    return orjson.dumps(gallery.document(answered), option=orjson.OPT_SERIALIZE_NUMPY)
+def _document(asked: UnitImages, answered: Any) -> bytes:
+    return orjson.dumps(asked.document(answered), option=orjson.OPT_SERIALIZE_NUMPY)

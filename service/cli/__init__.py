@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from service import __version__
-from service.cli import data, metrics, models, references, state
+from service.cli import data, keys, metrics, models, references, state
 from service.cli.bench import bench
 from service.cli.calibrate import calibrate
 from service.cli.classify import classify
@@ -30,6 +30,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(metrics.app, name="metrics")
 app.add_typer(data.app, name="data")
 app.add_typer(references.app, name="references")
+app.add_typer(keys.app, name="keys")
 app.add_typer(state.app, name="state")
 
 

@@ -29,8 +29,10 @@ def bench(
 ) -> None:
     """Post one image to /classify over and over, each connection as soon as it has its answer."""
     from service.cli.load import Load, run_load
+    from service.client.sending import Bearer
 
-    address = (server or address_of(read_settings())).rstrip("/")
+    settings = read_settings()
+    address = (server or address_of(settings)).rstrip("/")
     body = image.read_bytes() if image else drawn_image()
     kind = mimetypes.guess_type(image.name)[0] if image else "image/png"
     query = f"?{urlencode({'model': model})}" if model else ""
@@ -38,6 +40,7 @@ def bench(
         url=f"{address}/classify{query}",
         body=body,
         content_type=kind or "application/octet-stream",
+        token=Bearer(address, None, settings).token(),
         connections=connections,
         seconds=seconds,
     )

@@ -33,6 +33,7 @@ class Load:
     url: str
     body: bytes
     content_type: str = "image/png"
+    token: str = ""
     connections: int = 64
     seconds: float = 5.0
 
@@ -109,9 +110,10 @@ class _Target:
             raise ConfigurationError(f"{load.url!r} is no address; write it like http://127.0.0.1:8000.")
         secure = parts.scheme == "https"
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        key = f"Authorization: Bearer {load.token}\r\n" if load.token else ""
         head = (
             f"POST {path} HTTP/1.1\r\nHost: {parts.netloc.rpartition('@')[2]}\r\nContent-Type: {load.content_type}\r\n"
-            f"Content-Length: {len(load.body)}\r\n\r\n"
+            f"Content-Length: {len(load.body)}\r\n{key}\r\n"
         )
         context = create_default_context() if secure else None
         return cls(parts.hostname, port or (443 if secure else 80), context, head.encode("latin-1") + load.body)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 
 import typer
 
+from service.addresses import without_secrets
 from service.errors import ConfigurationError, ServiceError
 
 P = ParamSpec("P")
@@ -31,7 +32,7 @@ def say(text: str) -> None:
 
 def complain(text: str) -> None:
     """Print one line about what went wrong."""
-    typer.echo(f"chapterhouse: {text}", err=True)
+    typer.echo(f"chapterhouse: {without_secrets(text)}", err=True)
 
 
 def print_json(document: Mapping[str, Any]) -> None:

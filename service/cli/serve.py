@@ -28,12 +28,15 @@ def _supervise(settings: Settings, runtime_dir: Path, metrics_dir: Path) -> int:
     import asyncio
 
     from service.processes.supervisor import Supervisor, bind
+    from service.processes.tokens import local_token
     from service.telemetry.logs import configure_logging
 
     configure_logging("supervisor", settings.log_level)
 
     async def run() -> int:
         with bind(settings) as listening:
-            return await Supervisor(settings, listening, runtime_dir, metrics_dir).run()
+            supervisor = Supervisor(settings, listening, runtime_dir, metrics_dir)
+            with local_token(settings, listening.getsockname()[1]):
+                return await supervisor.run()
 
     return asyncio.run(run())

@@ -79,7 +79,8 @@ def _of_pixels(pixels: Array, layout: Layout | None, value_range: ValueRange | N
             f"An array of shape {found.shape} is no image: (H, W), (H, W, C) or (C, H, W) with 1 or 3 channels is"
             " needed; several are (n, H, W, C) or (n, C, H, W)."
         )
-    batch = pixels_of(found if found.ndim == 4 else found[None], layout=layout, value_range=value_range)
+    one = found if found.ndim == 4 else found[None]
+    batch = pixels_of(one, layout=layout, value_range=value_range, grey=True)
     for file in PNGs(batch.shape[1:]).encode(batch):
         yield ImageFile(None, file)
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import BaseModel
 
+from service.addresses import without_secrets
 from service.errors import ServiceError, error_types
 
 M = TypeVar("M", bound=BaseModel)
@@ -31,7 +32,7 @@ def error_from(problem: Mapping[str, Any]) -> ServiceError:
 
 def error_of(reply: httpx.Response) -> ServiceError:
     """What a reply says went wrong, also where something before the service wrote it."""
-    said = f"{reply.request.url} answered {reply.status_code} {reply.reason_phrase}"
+    said = f"{_plain(reply)} answered {reply.status_code} {reply.reason_phrase}"
     try:
         problem = dict(reply.json())
     except (ValueError, TypeError):
@@ -39,6 +40,11 @@ def error_of(reply: httpx.Response) -> ServiceError:
     error = error_from(problem)
     error.retry_after_s = retry_after_of(reply)
     return error
+
+
+def _plain(reply: httpx.Response) -> str:
+    """What was asked, without the password that stands in the address."""
+    return without_secrets(str(reply.request.url))
 
 
 def retry_after_of(reply: httpx.Response) -> int | None:
@@ -66,6 +72,4 @@ def reading(reply: httpx.Response) -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError, KeyError) as error:  # a ValidationError is a ValueError
-        raise ServiceError(
-            f"{reply.request.url} answered what this client cannot read; is it a Chapterhouse?"
-        ) from error
+        raise ServiceError(f"{_plain(reply)} answered what this client cannot read; is it a Chapterhouse?") from error

@@ -2,15 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Generator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
 
 import httpx
 
 from service import __version__
+from service.addresses import without_secrets
 from service.errors import ServiceUnreachable
-from service.settings import read_settings
+from service.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,20 +32,57 @@ class Connection(TypedDict):
 
     base_url: str
     headers: dict[str, str]
+    auth: httpx.Auth | None
     timeout: httpx.Timeout
     follow_redirects: bool
 
 
 def connection_to(base_url: str, *, token: str | None, headers: Mapping[str, str] | None) -> Connection:
     """How to speak with a service; with the environment's token unless one is given. Raises ConfigurationError."""
-    known = read_settings().token.get_secret_value() if token is None else token
-    authorization = {"authorization": f"Bearer {known}"} if known else {}
     return Connection(
         base_url=base_url,
-        headers={"user-agent": f"chapterhouse/{__version__}", **authorization, **(headers or {})},
+        headers={"user-agent": f"chapterhouse/{__version__}", **(headers or {})},
+        auth=Bearer(base_url, token, read_settings()),
         timeout=httpx.Timeout(SILENCE_S, connect=CONNECT_S),
         follow_redirects=True,
     )
+
+
+class Bearer(httpx.Auth):
+    """Sends a key along: the one that was given, the environment's, or the token of a service on this machine.
+
+    The last is read from the state directory at every request, since a service that starts again has another; it is
+    sent to no other machine.
+    """
+
+    def __init__(self, base_url: str, token: str | None, settings: Settings) -> None:
+        self._token = settings.token.get_secret_value() if token is None else token
+        self._file = local_token_file(base_url, settings) if token is None else None
+
+    def token(self) -> str:
+        """The key; empty where there is none."""
+        if self._token or self._file is None:
+            return self._token
+        try:
+            return self._file.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            return ""
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Add the key, unless the request has one already."""
+        if "authorization" not in request.headers and (token := self.token()):
+            request.headers["authorization"] = f"Bearer {token}"
+        yield request
+
+
+def local_token_file(base_url: str, settings: Settings) -> Path | None:
+    """Where a service at this address writes its token if it runs on this machine; None for other addresses."""
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL:
+        return None
+    is_local = url.scheme == "http" and url.host in {host.strip("[]") for host in LOOPBACK}
+    return settings.token_file(url.port or 80) if is_local else None
 
 
 class Sender(Protocol):
@@ -88,8 +127,8 @@ class AsyncSender:
     """Goes on with other work while it waits. Raises ServiceUnreachable for what is no address."""
 
     def __init__(self, connection: Connection, transport: httpx.AsyncBaseTransport | None) -> None:
-        self.address = connection["base_url"]
-        with _telling_the_address(self.address):
+        self.address = without_secrets(connection["base_url"])
+        with _telling_the_address(connection["base_url"]):
             self._http = httpx.AsyncClient(**connection, transport=transport, mounts=NO_PROXIES)
 
     def request(self, method: str, path: str, **parts: Any) -> httpx.Request:
@@ -129,8 +168,8 @@ class BlockingSender:
     """Stands still while it waits: its coroutines come to their end without a pause, in whatever thread began them."""
 
     def __init__(self, connection: Connection, transport: httpx.BaseTransport | None) -> None:
-        self.address = connection["base_url"]
-        with _telling_the_address(self.address):
+        self.address = without_secrets(connection["base_url"])
+        with _telling_the_address(connection["base_url"]):
             self._http = httpx.Client(**connection, transport=transport, mounts=NO_PROXIES)
 
     def request(self, method: str, path: str, **parts: Any) -> httpx.Request:
@@ -181,7 +220,13 @@ def at_once(work: Coroutine[Any, Any, T]) -> T:
 
 @contextmanager
 def _telling_the_address(address: str) -> "Iterator[None]":
+    """What comes of an address, or of a proxy's in the environment, that is none; neither's password is told."""
+    try:
+        httpx.URL(address)
+    except httpx.InvalidURL as error:
+        shown = address.rpartition("@")[2]  # what stands before it may be a password, wherever that ends
+        raise ServiceUnreachable(f"{shown!r} is no address.") from error
     try:
         yield
-    except httpx.InvalidURL as error:
-        raise ServiceUnreachable(f"{address!r} is no address: {error}.") from error
+    except (httpx.InvalidURL, ValueError):
+        raise ServiceUnreachable("HTTP_PROXY, HTTPS_PROXY or ALL_PROXY does not hold the address of a proxy.") from None

@@ -9,7 +9,7 @@ from typing import Literal
 import httpx
 
 from service.datasets.publication import Dataset, PublishedFile
-from service.errors import DatasetMissing
+from service.errors import ConfigurationError, DatasetMissing
 from service.files import written_whole
 
 TIMEOUT_S = 30.0
@@ -27,7 +27,7 @@ def fetch(
     """
     folder = data_dir / dataset.name
     folder.mkdir(parents=True, exist_ok=True)
-    with nullcontext(client) if client else httpx.Client(timeout=TIMEOUT_S) as connection:
+    with nullcontext(client) if client else _connection() as connection:
         for file in dataset.files:
             if not (folder / file.name).is_file():
                 _fetch_file(file, folder, connection, report)
@@ -60,7 +60,7 @@ def download(
     """
     digest = hashlib.new(algorithm, usedforsecurity=False)
     with (
-        nullcontext(client) if client else httpx.Client(timeout=TIMEOUT_S) as connection,
+        nullcontext(client) if client else _connection() as connection,
         connection.stream("GET", url, follow_redirects=True) as reply,
         written_whole(path) as file,
     ):
@@ -73,3 +73,11 @@ def download(
                 report(path.name, reply.num_bytes_downloaded, length)
         check(digest.hexdigest())
     return digest.hexdigest()
+
+
+def _connection() -> httpx.Client:
+    """A client of our own. Raises ConfigurationError for a proxy in the environment that is none."""
+    try:
+        return httpx.Client(timeout=TIMEOUT_S)
+    except (httpx.InvalidURL, ValueError):  # what they say may hold a part of the password
+        raise ConfigurationError("HTTP_PROXY, HTTPS_PROXY or ALL_PROXY does not hold the address of a proxy.") from None

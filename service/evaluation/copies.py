@@ -34,7 +34,10 @@ def count_copies(generated: Side, reference: Side, *, by_distance: bool) -> Copi
     exact = None if generated.copied is None else int(generated.copied.sum())
     if reference.features is None or generated.features is None:
         return Copies(exact=exact, near=None)
-    near = _shared(_halves(generated.features), _halves(reference.features))
+    halves = _halves(reference.features)
+    near = np.zeros(len(generated.features), bool)
+    if _tell_apart(halves, reference.features):
+        near = _shared(_halves(generated.features), halves)
     if by_distance:
         around = neighbourhood(reference, generated, NEIGHBOURS)
         spacing = np.median(around.real.alone)  # squared, as all distances here
@@ -57,8 +60,21 @@ def _shared(rows: Digested, among: Digested) -> NDArray[np.bool_]:
 def _halves(features: Rows) -> Digested:
     """A digest (n, 16) of each row in half precision, as stored references keep it."""
     with np.errstate(over="ignore"):
-        joined = b"".join(blake2b((row.astype(np.float16) + 0).tobytes(), digest_size=16).digest() for row in features)
-    return np.frombuffer(joined, np.uint8).reshape(len(features), -1)
+        return _digests(row.astype(np.float16) for row in features)
+
+
+def _tell_apart(halves: Digested, features: Rows) -> bool:
+    """Whether half precision makes no two rows the same that differ: else who shares one may be anywhere near."""
+    return features.dtype == np.float16 or _distinct(halves) == _distinct(_digests(iter(features)))
+
+
+def _distinct(digests: Digested) -> int:
+    return len(np.unique(digests.view(f"V{digests.shape[1]}")))
+
+
+def _digests(rows: Iterator[NDArray[np.floating]]) -> Digested:
+    joined = b"".join(blake2b((row + 0).tobytes(), digest_size=16).digest() for row in rows)
+    return np.frombuffer(joined, np.uint8).reshape(-1, 16)
 
 
 def warnings_of(copies: Copies, count: int) -> Iterator[str]:

@@ -151,6 +151,7 @@ class _Evaluation:
 
     async def run(self, report_id: str, generated: Path | Samples, reference: Path | Samples | None) -> Report:
         sent = await self._open(generated, "generated")
+        generated_set = GeneratedSet(count=sent.count, sha256=sent.sha256, understood=sent.understood)
         self._shares = dict.fromkeys(("generated", "reference") if reference else ("generated",), 0.0)
         # While a reference that was sent is read the engines work; against a stored one nothing is begun in vain.
         judging = asyncio.create_task(self._side(sent, "generated")) if reference else None
@@ -159,7 +160,7 @@ class _Evaluation:
             reference_set, kept = await in_thread(lambda _: self._reference_set(real))
             self._check_baseline(reference_set)
             if earlier := await self._measured_before(sent, real):
-                return self._reuse(earlier, report_id)
+                return self._reuse(earlier, report_id, generated_set, reference_set)
             side = kept or await self._side(real, "reference")
             judged = await (judging or self._side(sent, "generated"))
         finally:
@@ -168,13 +169,13 @@ class _Evaluation:
                 await asyncio.gather(judging, return_exceptions=True)
         # An extractor that was not loaded has said by now where it runs.
         if earlier := await self._measured_before(sent, real):
-            return self._reuse(earlier, report_id)
+            return self._reuse(earlier, report_id, generated_set, reference_set)
         extraction = self._extraction(judged, side)
         measured = await self._measure(Lot(judged, sent.images), Lot(side, real.images if real else None))
         return Report(
             id=report_id,
             seed=self._request.seed,
-            generated=GeneratedSet(count=sent.count, sha256=sent.sha256, understood=sent.understood),
+            generated=generated_set,
             reference=reference_set,
             features=extraction,
             metrics=measured.metrics,
@@ -225,7 +226,7 @@ class _Evaluation:
             return Figures()
         extractor, seed = self._extractor(), self._request.seed
         labels = extractor.manifest.labels if extractor else ()
-        with self._timed("exhibits"):
+        with self._timed("figures"):
             return await in_thread(
                 lambda _: compute_figures(generated, reference, labels=labels, curve=curve, seed=seed)
             )
@@ -235,13 +236,15 @@ class _Evaluation:
         inputs = self._inputs(sent, real)
         return None if inputs is None else await asyncio.to_thread(self._bench.history.finished_like, inputs)
 
-    def _reuse(self, earlier: Report, report_id: str) -> Report:
-        """The report of the very same inputs, under another id and judged by this request's rules."""
+    def _reuse(self, earlier: Report, report_id: str, generated: GeneratedSet, reference: ReferenceSet) -> Report:
+        """The report of the very same inputs, however they were packed, judged by this request's rules."""
         said = [warning for warning in earlier.warnings if not warning.startswith(BASELINE)]
         return earlier.model_copy(
             update={
                 "id": report_id,
                 "reused": earlier.id,
+                "generated": generated,
+                "reference": reference,
                 "verdict": self._verdict(earlier.metrics),
                 "warnings": (*said, *self._unlike(earlier.metrics)),
                 "timing": self._timing(),
@@ -263,9 +266,7 @@ class _Evaluation:
         if baseline is not None:
             check_reference(baseline, reference.sha256, reference.name)
             extractor = self._extractor()
-            check_extractor(
-                baseline, extractor.id if extractor else CALLER, extractor.weights_sha256 if extractor else None
-            )
+            check_extractor(baseline, *((extractor.id, extractor.weights_sha256) if extractor else (CALLER, None)))
 
     def _extractor(self) -> Model | None:
         """What made the features of at least one side; None where the caller made them all."""

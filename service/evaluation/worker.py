@@ -260,7 +260,7 @@ class Evaluator:
         with self._uploads.attempt(job.id) as working_dir:
             report = await evaluate(
                 EvaluationRequest.model_validate(job.request),
-                self._patient,
+                replace(self._patient, history=self._bench.history.of(job.key)),
                 report_id=job.id,
                 generated=folder / "generated",
                 reference=reference if reference.exists() else None,

@@ -12,8 +12,9 @@ from service.errors import UnreadableImage
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY, RGB = 0, 2
 """Types of colour that libspng decodes as they are."""
-LEFT_TO_PILLOW = frozenset({b"tRNS", b"eXIf", b"acTL"})
-"""A transparent value, a camera's orientation, further frames: what libspng knows nothing of, and Pillow does."""
+LEFT_TO_PILLOW = frozenset({b"tRNS", b"eXIf", b"acTL", b"iTXt", b"zTXt"})
+"""A transparent value, a camera's orientation, in Exif or in a text, further frames: what libspng knows nothing of, and
+Pillow does."""
 MOST_CHUNKS = 1 << 16
 """More than encoders make of the largest images that are decoded."""
 _HEADER_BYTES, _EMPTY_CHUNK_BYTES = 13, 12

@@ -6,6 +6,7 @@ measurement behind the choice.
 """
 
 import io
+import re
 import struct
 import sys
 import warnings
@@ -20,7 +21,7 @@ from PIL import __version__ as pillow_version
 from PIL.ImageFile import ImageFile
 
 from service.errors import UnreadableImage
-from service.imaging import jpeg, png
+from service.imaging import gif, jpeg, png
 from service.imaging.pixels import Pixels
 
 DECODER = f"libspng (pyspng), libjpeg-turbo (simplejpeg) and Pillow {pillow_version}"
@@ -50,7 +51,10 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 _BITS_A_SAMPLE, _PHOTOMETRIC = 258, 262  # TIFF's tags
 _WHITE_IS_ZERO = 0
 _ORIENTATION = 0x0112
+ORIENTED = (jpeg.EXIF, b"tiff:Orientation")
+"""Where a camera's note of it may stand in a JPEG: in Exif, or in XMP."""
 _LEAST_HEADER_BYTES = 12
+_COMMENT = re.compile(rb"#[^\r\n]*")
 DEEPEST_BITS, DEEP_WHITE = 16, 65535
 
 PALETTE = "had a palette, which was resolved"
@@ -151,28 +155,34 @@ def _read_jpeg(data: bytes, limit_pixels: int) -> Picture:
     pixels = jpeg.decode(data, layout)
     if layout.space not in jpeg.COLOURS:
         return _read_any(data, limit_pixels, rest_bytes=rest)  # inks, now known to be whole
-    orientation = _orientation_of(data, limit_pixels) if jpeg.EXIF in data else 1
-    done = {TURNED: orientation in range(2, 9), REST: rest > 0}
+    orientation = _orientation_of(data, limit_pixels) if any(mark in data for mark in ORIENTED) else 1
+    done = {TURNED: orientation != 1, REST: rest > 0}
     return Picture(_upright(pixels, orientation), _words(done))
 
 
 def _orientation_of(data: bytes, limit_pixels: int) -> int:
     with _opened(data, limit_pixels) as image:
-        return int(image.getexif().get(_ORIENTATION, 1))
+        return _noted_in(image)
+
+
+def _noted_in(image: ImageFile) -> int:
+    """The orientation that a camera noted, in Exif or in XMP; 1 where it noted none that there is."""
+    noted = image.getexif().get(_ORIENTATION)
+    return noted if isinstance(noted, int) and noted in range(2, 9) else 1
 
 
 def _read_any(data: bytes, limit_pixels: int, *, rest_bytes: int, depth: int | None = None) -> Picture:
     with _opened(data, limit_pixels) as image:
         rest_bytes = rest_bytes or _behind_raw_pixels(image, data)
-        bits = depth or _bits(image)
+        bits, noted = depth or _bits(image), _noted_in(image)
         image.load()
-        orientation = image.getexif().get(_ORIENTATION, 1)
+        orientation = _noted_in(image)  # what is left to do: of a TIFF nothing, which Pillow has turned by now
         done = {
             PALETTE: image.mode in ("P", "PA"),
             DEPTH: bits > 8,
             INKS: image.mode in ("CMYK", "LAB", "HSV", "YCbCr"),
             FRAMES: getattr(image, "is_animated", False),
-            TURNED: orientation in range(2, 9),
+            TURNED: noted != 1,
             REST: rest_bytes > 0,
         }
         is_deep = image.mode.startswith("I") or image.mode == "F"
@@ -205,7 +215,12 @@ def _deep(image: Image.Image, bits: int) -> Picture:
     if image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:  # type: ignore[attr-defined]
         values = DEEP_WHITE - values  # Pillow turns only shallower ones
     eight = (values.astype(np.float64) * (255.0 / DEEP_WHITE) + 0.5).clip(0, 255).astype(np.uint8)
-    return Picture(eight[:, :, None], (), None, (int(values.min()), int(values.max())), DEEP_WHITE)
+    found = Picture(eight[:, :, None], (), None, (int(values.min()), int(values.max())), DEEP_WHITE)
+    clear = values == image.info.get("transparency", -1)  # the one value that a PNG calls transparent
+    if not clear.any():
+        return found
+    opacity = np.where(clear, 0, 255).astype(np.uint8)
+    return replace(found, pixels=np.where(clear[:, :, None], 0, found.pixels), alterations=(ALPHA,), opacity=opacity)
 
 
 @contextmanager
@@ -231,7 +246,9 @@ def _bits(image: Image.Image) -> int:
 
 
 def _rest_bytes(data: bytes) -> int:
-    """Bytes behind the size that the header of a WebP or a BMP states."""
+    """Bytes behind a GIF's end, or behind the size that the header of a WebP or a BMP states."""
+    if data.startswith(gif.STARTS):
+        return gif.rest_bytes(data)
     stated = len(data)
     if data.startswith(b"RIFF"):
         stated = int.from_bytes(data[4:8], "little") + 8
@@ -242,13 +259,21 @@ def _rest_bytes(data: bytes) -> int:
 
 
 def _behind_raw_pixels(image: ImageFile, data: bytes) -> int:
-    """Bytes behind the pixels of a PPM, which nothing compresses."""
-    if image.format != "PPM" or len(image.tile) != 1 or image.tile[0].codec_name != "raw":
+    """Bytes behind the pixels of a PPM, which nothing compresses; of one in plain text, the numbers."""
+    if image.format != "PPM" or len(image.tile) != 1:
         return 0
+    if image.tile[0].codec_name == "ppm_plain":
+        return _behind_plain_pixels(image, data[image.tile[0].offset :])
     row_bytes = -(-image.width // 8) if image.mode == "1" else image.width * len(image.getbands())
     row_bytes *= 2 if image.mode.startswith("I") else 1
     end: int = image.tile[0].offset + row_bytes * image.height
     return max(0, len(data) - end)
+
+
+def _behind_plain_pixels(image: ImageFile, text: bytes) -> int:
+    numbers = _COMMENT.sub(b"", text).split()
+    count = sum(map(len, numbers)) if image.mode == "1" else len(numbers)  # bits may stand without gaps
+    return max(0, count - image.width * image.height * len(image.getbands()))
 
 
 def _over_black(image: Image.Image) -> Image.Image:

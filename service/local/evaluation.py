@@ -39,6 +39,7 @@ from service.schemas import Inconclusive
 
 Reference: TypeAlias = str | PathLike[str] | Array
 """A stored reference's name; the path of a file; real images."""
+GIVEN = ("_request", "_path", "_layout", "_value_range", "_grey")
 UNDERSTOOD = "{count:,} images of {shape}, in batches"
 
 
@@ -83,6 +84,7 @@ class Evaluation:
         if self._path is not None and not self._path.exists():
             raise InvalidRequest.of_field("reference", f"{self._path} does not exist")
         self._layout, self._value_range = layout, value_range
+        self._grey = False
         self._local, self._lent = local or Local(), local is not None
         self._begin()
         if reference is not None and not isinstance(reference, str | PathLike):
@@ -119,7 +121,7 @@ class Evaluation:
 
     def __getstate__(self) -> dict[str, Any]:
         """All that it has taken, for another process; as large as the images."""
-        given = {name: vars(self)[name] for name in ("_request", "_path", "_layout", "_value_range")}
+        given = {name: vars(self)[name] for name in GIVEN}
         return {**given, "settings": self._local.asynchronous.settings, "spooled": self.spools.packed()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -146,7 +148,8 @@ class Evaluation:
         """
         if real and self.reference:
             raise InvalidRequest(f"There is a reference already: {self.reference}.")
-        pixels = pixels_of(batch, layout=self._layout, value_range=self._value_range)
+        pixels = pixels_of(batch, layout=self._layout, value_range=self._value_range, grey=self._grey)
+        self._grey = self._grey or batch.ndim == 3  # of these the last batch may be one of any size
         spool = self.spools[REFERENCE if real else GENERATED]
         for image in in_order(pixels, lambda row: fit(Picture(row), self._shape), size_of=lambda row: row.nbytes):
             spool.add(image)
@@ -159,6 +162,8 @@ class Evaluation:
         Raises InvalidSamples where they have another extractor or reference.
         """
         for other in others:
+            if other is self:
+                raise InvalidSamples("An evaluation has its own samples already; merge those of the others.")
             if other.extractor != self.extractor:
                 raise InvalidSamples(f"{other.extractor} looks at its images, {self.extractor} at these.")
             if other.reference != self.reference:

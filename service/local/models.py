@@ -21,7 +21,7 @@ from service.operations.explain import Inspection
 from service.operations.forecast import ForecastDocument, Question
 from service.operations.generate import Sampling
 from service.operations.models import describe_model, describe_models
-from service.operations.units import Gallery
+from service.operations.units import UnitImages
 from service.schemas import Classification, ForecastReply, ModelDetail, ModelSummary, SampleFormat
 from service.settings import Settings
 from service.store import ModelStore
@@ -141,8 +141,8 @@ class LocalModels:
         The first nine units of a layer worth looking at, unless they are named. Raises InvalidRequest, ModelNotFound,
         UnitsNotFound, WrongTask.
         """
-        gallery = self._gallery(model, layer, units, method)
-        return UnitsReply.model_validate(gallery.document(await gallery.ask(self._engine)))
+        asked = self._unit_images(model, layer, units, method)
+        return UnitsReply.model_validate(asked.document(await asked.ask(self._engine)))
 
     async def units_picture(
         self,
@@ -153,9 +153,9 @@ class LocalModels:
         method: "Projecting" = "deconvnet",
     ) -> Explained:
         """The same as a picture. Raises as `units` does."""
-        gallery = self._gallery(model, layer, units, method)
-        picture = encode_png(gallery.draw(await gallery.ask(self._engine)))
-        return Explained(gallery.model.id, gallery.model.version, method, picture)
+        asked = self._unit_images(model, layer, units, method)
+        picture = encode_png(asked.draw(await asked.ask(self._engine)))
+        return Explained(asked.model.id, asked.model.version, method, picture)
 
     async def forecast(
         self,
@@ -225,9 +225,11 @@ class LocalModels:
             output.write(stream.finish())
         return Drawn(chosen.id, chosen.version, sampling.seed, sampling.count)
 
-    def _gallery(self, model: str, layer: str | None, units: Sequence[int] | None, method: "Projecting") -> Gallery:
+    def _unit_images(
+        self, model: str, layer: str | None, units: Sequence[int] | None, method: "Projecting"
+    ) -> UnitImages:
         chosen = self._store.get(model, task="classify")
-        return Gallery.of(chosen, self.settings, layer=layer, units=units, method=method)
+        return UnitImages.of(chosen, self.settings, layer=layer, units=units, method=method)
 
     def _inspection(
         self,

@@ -39,6 +39,8 @@ class BallMetric(Metric):
 
     k: int = Field(NEIGHBOURS, ge=1, le=1000, description="Neighbour to which a sample's ball reaches.")
 
+    looks_at_neighbours = True
+
     def lacks(self, real: Side, generated: Side) -> str | None:
         """Features of more than k samples a side."""
         return lacks_neighbours(real, generated, self.k)

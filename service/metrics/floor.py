@@ -18,6 +18,12 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 MOST_IN_PART = 2500
 """Samples of a part: what more would add to the digits of the floor costs more than the score."""
+SIMILAR = 0.05
+"""Share by which two sets may differ in size and be parted like equal ones."""
+FEWEST_IN_PART = 10
+BELOW = 0.5
+"""Share of the smallest size that was measured down to which a law holds: with fewer, scores of 1/n have other terms,
+and those that are shares would leave the range of such."""
 OFTEN, SELDOM = 8, 3
 """Pairs of parts: of a reference of few numbers, and of one of many."""
 LIGHT = 1 << 21
@@ -58,7 +64,14 @@ class FloorLaw(BaseModel):
         )
 
     def at(self, count: int) -> Floor:
-        """The floor of an evaluation of so many samples."""
+        """The floor of an evaluation of so many samples; none far below the sizes that were measured."""
+        if count < BELOW * min(self.sizes):
+            return Floor(
+                None,
+                (),
+                f"sets of {min(self.sizes):,} samples and more of {self.on} were compared with this reference: what"
+                f" {count:,} score is not known",
+            )
         inverse = 1 / np.array(self.sizes)
         weights = 1 / np.maximum(np.array(self.spreads) / np.sqrt(self.repeats), 1e-12)
         slope, limit = np.polyfit(inverse, self.means, 1, w=weights)
@@ -76,15 +89,22 @@ def repeats_of(count: int, dimensions: int) -> int:
     return OFTEN if count * dimensions <= LIGHT else SELDOM
 
 
-def floor_of_parts(values: Sequence[float], part: int, sizes: tuple[int | None, int | None] | None = None) -> Floor:
-    """The floor from the scores of pairs of parts; brought to these sizes, in 1/n, where they are given and known."""
+def floor_of_parts(
+    values: Sequence[float], parts: tuple[int, int], sizes: tuple[int | None, int | None] | None = None
+) -> Floor:
+    """The floor from the scores of pairs of parts; brought to these sizes, in 1/n, where they are given and known.
+
+    Of both pairs of sizes the first is that of the generated set, or of the part in its place.
+    """
     mean, spread = float(np.mean(values)), float(np.std(values, ddof=1))
     how = f"mean of {len(values)} pairs of disjoint random parts of the reference"
     if sizes is None:
-        return Floor(mean, (part, part), f"{how}, at their size", spread)
+        like = "at their size" if parts[0] == parts[1] else "as unequal as the sets, at their size"
+        return Floor(mean, parts, f"{how}, {like}", spread)
     of_generated, of_reference = sizes
+    part = parts[0]
     if of_generated is None or of_reference is None:
-        return Floor(mean, (part, part), f"{how}, at their size: one side does not say how many samples it has", spread)
+        return Floor(mean, parts, f"{how}, at their size: one side does not say how many samples it has", spread)
     factor = (1 / of_generated + 1 / of_reference) / (2 / part)
     how = f"{how}, {part:,} samples each, brought to these sizes in proportion to 1/n"
     return Floor(mean * factor, (of_generated, of_reference), how, spread * factor)

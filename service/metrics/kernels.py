@@ -10,6 +10,7 @@ from typing import Protocol, cast
 
 import numpy as np
 
+from service.errors import InvalidSamples
 from service.metrics.centred import Centred, centred
 from service.metrics.distances import CLOSE, Room, exact_squares
 from service.metrics.samples import Real, Rows, check_pair
@@ -17,6 +18,10 @@ from service.metrics.samples import Real, Rows, check_pair
 EPS = float(np.finfo(np.float64).eps)
 NOTICED = 1e-11
 """Squared bandwidths by which the rounding of a product may move a distance before it is computed again."""
+SEEN = 1e-2
+"""Share of a score that rounding may be."""
+NEGLIGIBLE = 1e-12
+"""What rounding may be of any score: a kernel of rows that are 0 is 1."""
 STRIP_ROWS = 32
 """Rows of a tile whose copy stays in the processor's cache."""
 
@@ -151,9 +156,20 @@ class Discrepancy:
     across: Sums
 
     def mmd2(self, *, unbiased: bool = True) -> float:
-        """MMD², as a U-statistic or as a V-statistic."""
+        """MMD², as a U-statistic or as a V-statistic. Raises InvalidSamples where rounding decides it."""
         within = _mean_within(self.real, unbiased=unbiased) + _mean_within(self.generated, unbiased=unbiased)
-        return within - 2 * float(self.across.rows.sum()) / (len(self.across.rows) * len(self.across.columns))
+        value = within - 2 * float(self.across.rows.sum()) / (len(self.across.rows) * len(self.across.columns))
+        self._check_digits(value)
+        return value
+
+    def _check_digits(self, value: float) -> None:
+        """Refuse a difference of means that are so large that little of it is left after rounding."""
+        noise = EPS * (_size_of(self.real) + _size_of(self.generated) + 2 * _size_of(self.across))
+        if value and not noise <= max(SEEN * abs(value), NEGLIGIBLE):
+            raise InvalidSamples(
+                f"The kernel's means differ by {value:.2g}, which is known to ±{noise:.2g} only: the features are too"
+                " large for it. Divide them by their scale first, and take off what all of them share."
+            )
 
 
 def discrepancy(real: Rows, generated: Rows, kernel: Kernel) -> Discrepancy:
@@ -164,9 +180,10 @@ def discrepancy(real: Rows, generated: Rows, kernel: Kernel) -> Discrepancy:
 def discrepancies(real: Rows, generated: Rows, kernels: Sequence[Kernel]) -> tuple[Discrepancy, ...]:
     """The sums of each kernel, in the time of little more than one. Raises InvalidSamples."""
     check_pair(real, generated)
-    within = [_within(centred(rows)[0], kernels) for rows in (real, generated)]  # each about its own centre
-    x, y = centred(real, generated)
-    three = *within, _across(x, y, kernels)
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused where the score is read
+        within = [_within(centred(rows)[0], kernels) for rows in (real, generated)]  # each about its own centre
+        x, y = centred(real, generated)
+        three = *within, _across(x, y, kernels)
     return tuple(Discrepancy(*sums) for sums in zip(*three, strict=True))
 
 
@@ -267,6 +284,11 @@ def _across(x: Centred, y: Centred, kernels: Sequence[Kernel]) -> list[Sums]:
 def _products(a: Real, b: Real, room: Room) -> Real:
     products: Real = np.matmul(a, b.T, out=room.of((len(a), len(b)), np.float64))
     return products
+
+
+def _size_of(sums: Sums) -> float:
+    """The root of the kernel's mean square over pairs of rows."""
+    return float(np.sqrt(sums.squares / (len(sums.rows) * len(sums.columns))))
 
 
 def _mean_within(sums: Sums, *, unbiased: bool) -> float:

@@ -35,6 +35,8 @@ class Memorisation(Metric):
         },
     )
 
+    looks_at_neighbours = True
+
     def lacks(self, real: Side, generated: Side) -> str | None:
         """Features of two samples a side."""
         return lacks_neighbours(real, generated, 1)

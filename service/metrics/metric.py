@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from service.errors import InvalidSamples
-from service.metrics.floor import MOST_IN_PART, Floor, FloorLaw, floor_of_parts, repeats_of
+from service.metrics.floor import (
+    FEWEST_IN_PART,
+    MOST_IN_PART,
+    SIMILAR,
+    Floor,
+    FloorLaw,
+    floor_of_parts,
+    repeats_of,
+)
 from service.metrics.samples import Rows, take
 from service.metrics.statistics import Statistics
 from service.metrics.uncertainty import FEW, FEWEST_WITH_INTERVAL, Interval
@@ -120,6 +128,30 @@ class Side:
         order = np.random.default_rng(seed).permutation(len(known[0]))
         return np.sort(order[:half]), np.sort(order[half : 2 * half])
 
+    def parts_like(self, other: Self, seed: int) -> tuple[Self, Self]:
+        """Two disjoint random parts, the second to the first as the other side is to this; halves of equal sides.
+
+        Raises InvalidSamples where no rows are known, or too few for that.
+        """
+        own, others = self._row_count(), other._row_count()
+        if abs(own - others) <= SIMILAR * max(own, others):
+            return self.halves(seed)
+        total = min(own, 2 * MOST_IN_PART)
+        second = round(total * others / (own + others))
+        if min(second, total - second) < FEWEST_IN_PART:
+            raise InvalidSamples(
+                f"the {own:,} samples of the reference are too few to tell what {others:,} real ones would score"
+            )
+        return self.remember(("parts", seed, second), lambda: self._parts(seed, total - second, second))
+
+    def _parts(self, seed: int, first: int, second: int) -> tuple[Self, Self]:
+        order = np.random.default_rng(seed).permutation(self._row_count())[: first + second]
+        return self._part(np.sort(order[:first])), self._part(np.sort(order[first:]))
+
+    def _row_count(self) -> int:
+        rows = self.features if self.features is not None else self.probabilities
+        return 0 if rows is None else len(rows)
+
     def _part(self, rows: RowNumbers) -> Self:
         return type(self)(
             features=None if self.features is None else take(self.features, rows),
@@ -174,6 +206,9 @@ class Metric(BaseModel):
     falls: ClassVar[bool] = False
     """Whether the score of real samples falls to 0 as 1/n with the number of samples."""
 
+    looks_at_neighbours: ClassVar[bool] = False
+    """Whether the score depends on how many samples there are of one side for each of the other."""
+
     def noise_floor(self, real: Side, generated: Side, *, seed: int) -> Floor:
         """What real samples score, from pairs of disjoint random parts of the reference."""
         try:
@@ -181,11 +216,15 @@ class Metric(BaseModel):
                 return Floor(None, (), reason)
             rows = real.features if real.features is not None else real.probabilities
             repeats = repeats_of(*rows.shape) if rows is not None else 0
+            if self.looks_at_neighbours:
+                pairs = [real.parts_like(generated, seed + place) for place in range(repeats)]
+                values = [self.measure(*pair).value for pair in pairs]
+                return floor_of_parts(values, (pairs[0][1].count_of_features, pairs[0][0].count_of_features))
             values = [self.between_halves(real, generated, seed + place) for place in range(repeats)]
         except InvalidSamples as error:
             return Floor(None, (), error.detail)
         part = len(real.rows_of_halves(seed)[0])
-        return floor_of_parts(values, part, (generated.count, real.count) if self.falls else None)
+        return floor_of_parts(values, (part, part), (generated.count, real.count) if self.falls else None)
 
     def parts_tell_nothing(self, real: Side, generated: Side, part: int) -> str | None:  # noqa: ARG002
         """Why parts of so many samples do not tell what whole sets would score; None where they do."""

@@ -48,6 +48,8 @@ class OneNN(Metric):
 
     permutations: int = Field(199, ge=19, le=10_000, description="Permutations of the labels behind the p-value.")
 
+    looks_at_neighbours = True
+
     def lacks(self, real: Side, generated: Side) -> str | None:
         """Features of two samples a side."""
         return lacks_neighbours(real, generated, 1)

@@ -54,7 +54,12 @@ def build_metric(name: str, options: Mapping[str, Any] | None = None) -> Metric:
     try:
         return kind.model_validate(options or {})
     except ValidationError as error:
+        none_such = f"there is no such option; {name} has {', '.join(kind.model_fields) or 'none'}"
         errors = [
-            {"field": ".".join([name, *map(str, found["loc"])]), "message": found["msg"]} for found in error.errors()
+            {
+                "field": ".".join([name, *map(str, found["loc"])]),
+                "message": none_such if found["type"] == "extra_forbidden" else found["msg"],
+            }
+            for found in error.errors()
         ]
-        raise InvalidRequest(f"The options of {name} are not valid.", errors=errors) from error
+        raise InvalidRequest("; ".join(f"{one['field']}: {one['message']}" for one in errors), errors=errors) from error

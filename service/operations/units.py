@@ -38,7 +38,7 @@ class Projected(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Gallery:
+class UnitImages:
     """A request for the strongest images of some units of a layer, understood."""
 
     model: Model

@@ -17,6 +17,7 @@ from service.errors import Draining
 from service.evaluation.queue.wire import carry, listen
 from service.operations.models import forget_replaced
 from service.processes.lifeline import beat, freeze_garbage, on_terminate, watch_parent
+from service.processes.tokens import read_local_token
 from service.runtime.pool import EnginePool
 from service.settings import Settings
 from service.store import ModelStore
@@ -73,7 +74,16 @@ async def run_front(
     store = ModelStore.of(settings)
     engines = EnginePool(sockets)
     supervisor = EnginePool([control])
-    state = State.of(settings, store=store, engines=engines, control=supervisor, metrics_dir=metrics_dir)
+    listening = socket.socket(fileno=listen_fd)
+    state = State.of(
+        settings,
+        store=store,
+        engines=engines,
+        control=supervisor,
+        metrics_dir=metrics_dir,
+        limits_dir=control.parent / "limits",
+        local_token=read_local_token(settings, listening.getsockname()[1]),
+    )
     carry(state.jobs.changes, supervisor)
     await engines.start()
     await supervisor.start()
@@ -87,6 +97,7 @@ async def run_front(
             access_log=False,
             log_config=None,
             server_header=False,
+            proxy_headers=False,  # the guard knows which proxies are believed
             timeout_keep_alive=75,
             timeout_graceful_shutdown=int(settings.drain_timeout_s) + 1,
         )
@@ -96,7 +107,7 @@ async def run_front(
     app.openapi()
     freeze_garbage()
     beat(parent_pipe, settings.beat_s)
-    with socket.socket(fileno=listen_fd) as listening:
+    with listening:
         await server.serve([listening])
     listening_for_changes.cancel()
     await asyncio.gather(listening_for_changes, return_exceptions=True)

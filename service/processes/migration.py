@@ -6,6 +6,7 @@ import logging
 from service.errors import ConfigurationError, DatabaseUnavailable
 from service.evaluation.queue.database import Database
 from service.evaluation.queue.migrations import migrate
+from service.processes.tokens import prepare_keys
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ class Migration:
         try:
             if missing := migrate(database):
                 log.info("the database is now of revision %s", missing[-1])
+            prepare_keys(self._settings, database)
             self.done = True
         except DatabaseUnavailable as error:
             if not database.may_come_back(error):

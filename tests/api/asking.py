@@ -12,6 +12,8 @@ from waiting import PATIENCE_S
 from service.api.gate import Application
 
 PROBLEM = "application/problem+json"
+LOCAL_TOKEN = "this-machine"
+BEARING = {"authorization": f"Bearer {LOCAL_TOKEN}"}
 PATIENT = {"prefer": f"wait={PATIENCE_S:.0f}"}
 """What every client here sends: on a slow machine the default wait of `/evaluate` can be too short."""
 
@@ -56,23 +58,31 @@ class Caller:
             "raw_path": path.encode(),
             "query_string": b"",
             "root_path": "",
-            "headers": [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()],
+            "headers": [
+                (name.lower().encode(), value.encode()) for name, value in {**BEARING, **(headers or {})}.items()
+            ],
             "client": ("127.0.0.1", 1),
             "server": ("127.0.0.1", 8000),
         }
         await app(scope, self.receive, self.send)
 
 
-def connect(app: Application, *, host: str = "127.0.0.1", raise_app_exceptions: bool = False) -> httpx.AsyncClient:
-    """A client of the application that comes from `host`, sees its failures as answers, and reads the document."""
+def connect(
+    app: Application, *, host: str = "127.0.0.1", raise_app_exceptions: bool = False, bears: bool = True
+) -> httpx.AsyncClient:
+    """A client of the application that comes from `host`, sees its failures as answers, and reads the document.
+
+    It bears the service's own token of this machine, unless a request or `bears` says otherwise.
+    """
     transport = httpx.ASGITransport(app, raise_app_exceptions=raise_app_exceptions, client=(host, 1))
 
     async def check(reply: httpx.Response) -> None:
         await reply.aread()
         assert_described(reply, document_of(app))
 
+    headers = {**PATIENT, **(BEARING if bears else {})}
     hooks = {"response": [check]}
-    return httpx.AsyncClient(transport=transport, base_url="http://chapterhouse", headers=PATIENT, event_hooks=hooks)
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers, event_hooks=hooks)
 
 
 def assert_problem(reply: httpx.Response, status: int, detail: str = "") -> None:

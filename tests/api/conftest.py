@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
-from api.asking import connect
+from api.asking import LOCAL_TOKEN, connect
 from doubles import FakeEngine
 
 from service.api.app import create_app
@@ -19,9 +19,9 @@ MakeApp = Callable[..., Application]
 def make_app(service_settings: Settings, store: ModelStore) -> MakeApp:
     """The application over any engine, with other settings where they are given."""
 
-    def make(engine: LocalEngine | FakeEngine, **changed: object) -> Application:
+    def make(engine: LocalEngine | FakeEngine, *, local_token: str = LOCAL_TOKEN, **changed: object) -> Application:
         settings = service_settings.model_copy(update=changed)
-        return create_app(State.of(settings, store=store, engines=engine, control=engine))
+        return create_app(State.of(settings, store=store, engines=engine, control=engine, local_token=local_token))
 
     return make
 

@@ -12,7 +12,7 @@ from service.api.gate import Application
 
 Document = dict[str, Any]
 
-ALWAYS = ("Retry-After", "X-Model", "X-Model-Version", "X-Request-Id")
+ALWAYS = ("Retry-After", "WWW-Authenticate", "X-Model", "X-Model-Version", "X-Request-Id")
 """Headers that every answer has of which the document says so."""
 _DOCUMENTS: list[Document] = []
 

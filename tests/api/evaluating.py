@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
-from api.asking import connect
+from api.asking import LOCAL_TOKEN, connect
 
 from service.api.app import create_app
 from service.api.gate import Application
@@ -19,7 +19,7 @@ def state_over(bench: Bench, **changed: object) -> State:
     """The state of a front over these engines, with other settings where they are given."""
     settings = bench.settings.model_copy(update=changed)
     engine = bench.engine
-    return State.of(settings, store=bench.store, engines=engine, control=engine)  # type: ignore[arg-type]
+    return State.of(settings, store=bench.store, engines=engine, control=engine, local_token=LOCAL_TOKEN)  # type: ignore[arg-type]
 
 
 @asynccontextmanager

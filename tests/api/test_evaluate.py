@@ -9,6 +9,7 @@ import httpx
 import numpy as np
 import pytest
 from api.asking import connect
+from api.evaluating import state_over
 from evaluation.packing import digits, npz, pngs, zipped
 from waiting import eventually
 
@@ -24,7 +25,7 @@ from service.telemetry.instruments import Instruments
 
 @pytest.fixture
 def state(bench: Bench) -> State:
-    return State.of(bench.settings, store=bench.store, engines=bench.engine, control=bench.engine)  # type: ignore[arg-type]
+    return state_over(bench)
 
 
 @pytest.fixture
@@ -219,7 +220,7 @@ async def test_an_upload_over_the_limit_is_413_while_it_streams(
 
     transport = httpx.ASGITransport(create_app(limited))
     headers = {"content-type": "multipart/form-data; boundary=b"}
-    async with httpx.AsyncClient(transport=transport, base_url="http://chapterhouse") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         reply = await client.post("/evaluate", content=endless(), headers=headers)
         told = await client.post("/evaluate", files={**files, "generated": b"x" * 200_000})
     assert (reply.status_code, told.status_code) == (413, 413)

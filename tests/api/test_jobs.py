@@ -3,12 +3,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from api.asking import assert_problem, connect
+from api.asking import BEARING, assert_problem, connect
 from api.evaluating import asking, evaluating, state_over
 from doubles import Echo, add_card
 from evaluation.packing import digits, npz
 
 from service.api import jobs as module
+from service.api.app import create_app
 from service.errors import DatabaseUnavailable
 from service.evaluation.pipeline import Bench
 from service.evaluation.queue.jobs import Job
@@ -168,19 +169,21 @@ async def test_as_many_evaluations_wait_as_may_and_the_next_is_refused_before_it
 ) -> None:
     state = state_over(bench, evaluations_limit_per_client=1, evaluations_limit=2)
     at_once = {"prefer": "wait=0"}
-    async with asking(state) as (client, app), connect(app, host="192.0.2.7") as other:
+    app = create_app(state)
+    async with connect(app, bears=False) as client, connect(app, host="192.0.2.7", bears=False) as other:
         first = await client.post("/evaluate", files=files, headers=at_once)
         assert first.status_code == 202
         refused = await client.post("/evaluate", content=b"never read", headers=at_once)
         assert_problem(refused, 429, "1 of this client's evaluations wait already")
         assert int(refused.headers["retry-after"]) >= 1
         assert (await other.post("/evaluate", files=files, headers=at_once)).status_code == 202
-        async with connect(app, host="198.51.100.3") as third:
-            reply = await third.put("/references/mine", files={"reference": files["reference"]}, headers=at_once)
-            assert reply.status_code in (403, 429)
+        async with connect(app, host="198.51.100.3", bears=False) as third:
+            sent = {"reference": files["reference"]}
+            reply = await third.put("/references/mine", files=sent, headers={**at_once, **BEARING})
+            assert_problem(reply, 429, "2 evaluations wait")
             assert_problem(await third.post("/evaluate", files=files, headers=at_once), 429, "2 evaluations wait")
         assert len(leftovers(state.settings)) == 2
-        await client.delete(first.headers["location"])
+        await client.delete(first.headers["location"], headers=BEARING)
         assert (await client.post("/evaluate", files=files, headers=at_once)).status_code == 202
     waiting = {state.jobs.get(name).client for name in state.jobs.ids("queued")}
     assert waiting == {"127.0.0.1", "192.0.2.7"}

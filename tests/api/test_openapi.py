@@ -151,7 +151,7 @@ def test_answers_of_models_say_which(document: Document) -> None:
 async def test_the_document_and_its_pages_are_served_under_a_prefix_too(app: Application) -> None:
     for prefix, servers in (("", None), ("/chapterhouse", [{"url": "/chapterhouse"}])):
         transport = httpx.ASGITransport(app, root_path=prefix)
-        async with httpx.AsyncClient(transport=transport, base_url=f"http://host{prefix}") as client:
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://localhost{prefix}") as client:
             assert (await client.get("/openapi.json")).json().get("servers") == servers
             for page in ("/docs", "/redoc"):
                 reply = await client.get(page)

@@ -117,7 +117,7 @@ async def test_streams_are_limited_by_client_and_in_all_and_counted_until_they_e
     bench: Bench, files: dict[str, bytes]
 ) -> None:
     state = state_over(bench, event_streams_limit=3, event_streams_limit_per_client=2)
-    async with asking(state) as (client, app), connect(app, host="192.0.2.7") as other:
+    async with asking(state) as (client, app), connect(app, host="192.0.2.7", bears=False) as other:
         name = await accepted(client, files)
         place = f"/evaluations/{name}/events"
         first, second = follow(app, name), follow(app, name)

@@ -21,7 +21,7 @@ ROUTES = sorted(
     (method, route.path)  # type: ignore[attr-defined]
     for router in ROUTERS
     for route in router.routes
-    for method in route.methods - {"HEAD"}  # type: ignore[attr-defined]
+    for method in route.methods  # type: ignore[attr-defined]
 )
 every_route = pytest.mark.parametrize(("method", "path"), ROUTES)
 
@@ -40,6 +40,19 @@ async def test_a_parameter_that_it_does_not_know_is_named(app: Application, meth
     assert_problem(reply, 422, f"{path} has no parameter modle and x; it has ")
     assert all(name in reply.json()["detail"] for name in known or ["none"])
     assert [error["field"] for error in reply.json()["errors"]] == ["modle", "x"]
+
+
+@pytest.mark.parametrize("path", [path for method, path in ROUTES if method == "GET"])
+async def test_head_says_what_get_would_and_sends_nothing(client: httpx.AsyncClient, path: str) -> None:
+    asked, head = await client.get(filled(path)), await client.head(filled(path))
+    assert head.status_code == asked.status_code
+    assert head.content == b""
+    assert head.headers.keys() == asked.headers.keys()
+    assert head.headers.get("content-type") == asked.headers.get("content-type")
+
+
+async def test_where_there_is_no_get_there_is_no_head(client: httpx.AsyncClient) -> None:
+    assert (await client.head("/generate")).status_code == 405
 
 
 async def test_a_parameter_is_given_once(app: Application) -> None:

@@ -26,6 +26,12 @@ def settings(service_settings: Settings, models_dir: Path) -> Settings:
 
 
 @pytest.fixture
+def as_its_user(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients look for the service's token in its own state directory."""
+    monkeypatch.setenv("CHAPTERHOUSE_STATE_DIR", str(settings.state))
+
+
+@pytest.fixture
 def server(settings: Settings) -> Iterator[str]:
     """The address of a running service."""
     with running_service(settings) as address:
@@ -34,7 +40,8 @@ def server(settings: Settings) -> Iterator[str]:
 
 @contextmanager
 def opened(name: str, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """The place of this name."""
+    """The place of this name, for the user whose it is."""
+    request.getfixturevalue("as_its_user")
     if name == "Client":
         with Client(request.getfixturevalue("server")) as client:
             yield client
@@ -59,6 +66,6 @@ def place(request: pytest.FixtureRequest) -> Iterator[Any]:
 
 
 @pytest.fixture
-def client(server: str) -> Iterator[Client]:
+def client(server: str, as_its_user: None) -> Iterator[Client]:  # noqa: ARG001 - the token is read from there
     with Client(server) as client:
         yield client

@@ -164,7 +164,11 @@ def test_what_came_with_the_store_is_not_changed(place: Any, settings: Settings)
 
 @pytest.mark.parametrize("kind", [Client, AsyncClient])
 def test_an_evaluation_that_takes_long_goes_on_without_its_caller(
-    kind: type[Client] | type[AsyncClient], settings: Settings, made: Path, real: Path
+    kind: type[Client] | type[AsyncClient],
+    settings: Settings,
+    made: Path,
+    real: Path,
+    as_its_user: None,  # noqa: ARG001 - who stores a reference is one that may
 ) -> None:
     with running_service(settings, evaluating=False) as address:
         place: Any = Client(address) if kind is Client else Awaited(AsyncClient(address))

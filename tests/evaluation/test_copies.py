@@ -1,5 +1,7 @@
 """Generated samples that are reference samples are counted, told, and no generator's."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -52,3 +54,16 @@ def test_samples_of_another_kind_are_no_copies_and_no_error() -> None:
     found = measure(Side(features=rows(40, 4)), Side(features=REAL), choose_metrics(["fid"]))
     assert found.copies == Copies(exact=None, near=0)
     assert not [warning for warning in found.warnings if "copies" in warning]
+
+
+@pytest.mark.parametrize("moved", [lambda x: x + 1e4, lambda x: x * 1e6, lambda x: 1 + x[:, :1] / 20])
+def test_samples_that_half_precision_cannot_tell_apart_are_no_copies(moved: Callable[[Rows], Rows]) -> None:
+    made, real = Side(features=moved(rows(400, 4))), Side(features=moved(rows(500, 5)))
+    found = measure(made, real, choose_metrics(["fid"]))
+    assert found.copies.near == 0
+
+
+def test_copies_are_found_where_some_of_the_reference_are_copies_themselves() -> None:
+    real = np.concatenate([rows(100, 1), rows(50, 1)])
+    found = measure(Side(features=rows(20, 1).astype(np.float32)), Side(features=real), choose_metrics(["fid"]))
+    assert found.copies.near == 20

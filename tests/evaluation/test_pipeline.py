@@ -275,7 +275,7 @@ async def test_a_request_that_cannot_be_carried_out_is_refused_before_its_files_
         plan(EvaluationRequest.model_validate(fields), bench, has_file=has_file)
 
 
-async def test_exhibits_are_made_for_who_asks_and_move_no_number(
+async def test_figures_are_made_for_who_asks_and_move_no_number(
     bench: Bench, made: Path, real: Path, tmp_path: Path
 ) -> None:
     shown: list[Figures] = []
@@ -296,5 +296,5 @@ async def test_exhibits_are_made_for_who_asks_and_move_no_number(
     assert figures.classes is not None
     assert figures.classes.labels.tolist() == ["a", "b", "c", "d"]
     assert figures.curve is None
-    assert "exhibits" in report.timing
+    assert "figures" in report.timing
     assert report.metrics == (await report_on(bench, made, real, tmp_path, metrics=("mmd",))).metrics

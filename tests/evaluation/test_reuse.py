@@ -106,6 +106,10 @@ async def test_the_same_question_is_given_the_same_report(
     again = await asked(repacked, real, thresholds="fid<=0")
     assert (first.reused, again.reused) == (None, "1")
     assert again.metrics == first.metrics
+    # What it says of the files is of these files.
+    assert (first.generated.understood or "").startswith("a zip of 50 images")
+    assert (again.generated.understood or "").startswith("array 'images'")
+    assert again.generated.sha256 == first.generated.sha256
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,7 @@ def test_images_of_any_size_and_colour_are_taken_where_the_extractor_takes_them(
         ({"metrics": ["beauty"]}, InvalidRequest, "no metric called 'beauty'"),
         ({"features": "nobody"}, ModelNotFound, "'nobody'"),
         ({"features": "doodle"}, WrongTask, "doodle does generate"),
-        ({"metrics": ["mmd"], "options": {"mmd": {"sigma": -1}}}, InvalidRequest, "options of mmd"),
+        ({"metrics": ["mmd"], "options": {"mmd": {"sigma": -1}}}, InvalidRequest, r"mmd\.sigma"),
         ({"metrics": ["fid"], "thresholds": "kid<=1"}, InvalidRequest, "kid is not among the metrics"),
         ({"reference": Path("nowhere.zip")}, InvalidRequest, "nowhere.zip does not exist"),
         ({"seed": -1}, InvalidRequest, "seed: Input should be greater than or equal to 0"),
@@ -250,6 +250,23 @@ def test_what_has_another_extractor_or_reference_is_not_merged(local: Local, rea
     ):
         with pytest.raises(InvalidSamples, match=words):
             Evaluation(local=local).merge(other)
+
+
+def test_an_evaluation_is_not_merged_with_itself(local: Local) -> None:
+    evaluation = Evaluation(local=local)
+    evaluation.update(MADE)
+    with pytest.raises(InvalidSamples, match="merge those of the others"):
+        evaluation.merge(evaluation)
+    assert len(evaluation) == len(MADE)
+
+
+def test_one_image_is_no_batch_but_a_batch_of_grey_ones_may_end_in_three(local: Local) -> None:
+    grey, evaluation = MADE[..., 0], Evaluation(local=local)
+    with pytest.raises(InvalidSamples, match="may be one image or 3 grey ones"):
+        evaluation.update(grey[:3])
+    evaluation.update(grey[:7])
+    evaluation.update(grey[7:10])
+    assert len(evaluation) == 10
 
 
 def test_a_folder_of_images_is_a_reference(local: Local, real: Path, tmp_path: Path) -> None:

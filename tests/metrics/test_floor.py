@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 
+from service.metrics.coverage import Coverage
 from service.metrics.fid import FID
 from service.metrics.floor import FloorLaw
 from service.metrics.metric import Metric, Side
 from service.metrics.mmd import MMD
+from service.metrics.one_nn import OneNN
 from service.metrics.precision import Precision
+from service.metrics.recall import Recall
 from service.metrics.samples import Real
 
 
@@ -40,7 +43,7 @@ def test_with_fewer_samples_than_dimensions_the_floor_is_not_known() -> None:
 
 
 def test_what_does_not_fall_to_zero_is_said_at_the_size_of_the_parts() -> None:
-    floor = Precision().noise_floor(Side(features=real(300, 1)), Side(features=real(1000, 2)), seed=0)
+    floor = Precision().noise_floor(Side(features=real(300, 1)), Side(features=real(310, 2)), seed=0)
     assert floor.sizes == (150, 150)
     assert floor.how == "mean of 8 pairs of disjoint random parts of the reference, at their size"
 
@@ -63,3 +66,33 @@ def test_a_law_is_fitted_to_the_scores_of_several_sizes() -> None:
         assert floor.spread >= 0
     assert "digits train" in law.at(700).how
     assert law == FloorLaw.model_validate_json(law.model_dump_json())
+
+
+def test_far_below_the_sizes_that_were_measured_a_law_says_nothing() -> None:
+    scores = {n: [0.9 - 30 / n, 0.91 - 30 / n] for n in (500, 1000)}
+    law = FloorLaw.of(scores, "digits train")
+    assert law.at(250).value is not None
+    floor = law.at(20)
+    assert floor.value is None
+    assert floor.how == (
+        "sets of 500 samples and more of digits train were compared with this reference: what 20 score is not known"
+    )
+
+
+@pytest.mark.parametrize("metric", [OneNN(), Coverage(), Recall(), Precision()])
+@pytest.mark.parametrize(("generated", "reference"), [(60, 600), (600, 200)])
+def test_of_sets_of_unequal_size_the_parts_are_as_unequal(metric: Metric, generated: int, reference: int) -> None:
+    direct = [
+        metric.measure(Side(features=real(reference, 2 * n)), Side(features=real(generated, 2 * n + 1))).value
+        for n in range(12)
+    ]
+    floor = metric.noise_floor(Side(features=real(reference, 50)), Side(features=real(generated, 51)), seed=0)
+    assert floor.value == pytest.approx(np.mean(direct), abs=0.08)
+    assert floor.sizes[0] / floor.sizes[1] == pytest.approx(generated / reference, rel=0.05)
+    assert floor.how.endswith("as unequal as the sets, at their size")
+
+
+def test_a_reference_too_small_for_unequal_parts_has_no_floor() -> None:
+    floor = OneNN().noise_floor(Side(features=real(50, 1)), Side(features=real(1000, 2)), seed=0)
+    assert floor.value is None
+    assert floor.how == "the 50 samples of the reference are too few to tell what 1,000 real ones would score"

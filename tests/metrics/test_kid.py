@@ -1,3 +1,5 @@
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -69,3 +71,38 @@ def test_subsets_are_those_of_torch_fidelity_and_their_spread_is_divided_by_thei
     mean = sum(values) / 3
     assert score.value == pytest.approx(mean, rel=1e-10)
     assert score.details["std"] == pytest.approx((sum((value - mean) ** 2 for value in values) / 3) ** 0.5, rel=1e-10)
+
+
+def exact(x: Real, y: Real) -> float:
+    """Unbiased KID without any rounding."""
+
+    def cube(base: Fraction) -> Fraction:
+        return base * base * base
+
+    def mean(a: Real, b: Real, *, own: bool) -> Fraction:
+        pairs = [
+            cube(sum((Fraction(p) * Fraction(q) for p, q in zip(u, v, strict=True)), Fraction(0)) / len(u) + 1)
+            for i, u in enumerate(a.tolist())
+            for j, v in enumerate(b.tolist())
+            if not (own and i == j)
+        ]
+        return sum(pairs, Fraction(0)) / len(pairs)
+
+    return float(mean(x, x, own=True) + mean(y, y, own=True) - 2 * mean(x, y, own=False))
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3, 1e5])
+def test_far_from_the_origin_kid_keeps_its_digits_as_long_as_there_are_any(offset: float) -> None:
+    x, y = rows(10, 8, 0) + offset, rows(12, 8, 1) + offset + 0.2
+    assert kid(x, y) == pytest.approx(exact(x, y), rel=1e-2)
+
+
+@pytest.mark.parametrize(("offset", "scale"), [(1e7, 1.0), (1e8, 1.0), (0.0, 1e30), (0.0, 1e58)])
+def test_where_rounding_decides_it_kid_is_refused(offset: float, scale: float) -> None:
+    x, y = scale * rows(50, 8, 0) + offset, scale * rows(60, 8, 1) + offset + 0.2
+    with pytest.raises(InvalidSamples, match="known to ±"):
+        KID().measure(Side(features=x), Side(features=y), intervals=True)
+
+
+def test_sets_without_any_spread_have_a_kid() -> None:
+    assert kid(np.full((5, 3), 0.1), np.full((7, 3), 0.1)) == pytest.approx(0, abs=1e-12)

@@ -174,3 +174,12 @@ def test_a_wrong_option_is_named(name: str, options: dict[str, str], field: str)
 
 def test_options_are_read_from_the_words_of_a_form() -> None:
     assert build_metric("mmd", {"sigma": "10"}).model_dump()["sigma"] == 10.0
+
+
+def test_an_option_that_is_none_and_one_out_of_range_are_named() -> None:
+    with pytest.raises(
+        InvalidRequest, match=r"mmd\.permutations: .*19; mmd\.sigm: there is no such option; mmd has ker"
+    ):
+        build_metric("mmd", {"permutations": 3, "sigm": 1})
+    with pytest.raises(InvalidRequest, match=r"fid\.k: there is no such option; fid has none"):
+        build_metric("fid", {"k": 1})

@@ -10,7 +10,7 @@ from unit_pictures import add_lenet, add_units, scribbles
 from service.errors import EngineUnavailable, InvalidManifest, InvalidRequest, UnitsNotFound
 from service.explanations import UnitsReply
 from service.operations.strongest import FILE, UnitLayer, made_path
-from service.operations.units import FIRST, MOST, Gallery
+from service.operations.units import FIRST, MOST, UnitImages
 from service.runtime.calls import Call
 from service.runtime.in_process import LocalEngine
 from service.settings import Settings
@@ -40,8 +40,8 @@ async def engine(settings: Settings, model: Model) -> AsyncIterator[LocalEngine]
 async def test_nothing_is_sent_back_beside_what_a_unit_sees(
     settings: Settings, model: Model, engine: LocalEngine, method: str
 ) -> None:
-    gallery = Gallery.of(model, settings, layer="C3", units=[3, 11], method=method)  # type: ignore[arg-type]
-    answered = await gallery.ask(engine)
+    images_of_units = UnitImages.of(model, settings, layer="C3", units=[3, 11], method=method)  # type: ignore[arg-type]
+    answered = await images_of_units.ask(engine)
     assert [len(images) for images in answered] == [9, 9]
     call = Call(model.id, "explain", options=(("layer", "C3"), ("method", method), ("unit", 11)))
     whole, _, strengths = await engine.submit(call, [np.stack([one.image.pixels for one in answered[1]])])
@@ -54,9 +54,11 @@ async def test_nothing_is_sent_back_beside_what_a_unit_sees(
 
 
 async def test_a_document_holds_all_that_a_page_needs(settings: Settings, model: Model, engine: LocalEngine) -> None:
-    gallery = Gallery.of(model, settings)
-    answered = await gallery.ask(engine)
-    told = UnitsReply.model_validate_json(orjson.dumps(gallery.document(answered), option=orjson.OPT_SERIALIZE_NUMPY))
+    images_of_units = UnitImages.of(model, settings)
+    answered = await images_of_units.ask(engine)
+    told = UnitsReply.model_validate_json(
+        orjson.dumps(images_of_units.document(answered), option=orjson.OPT_SERIALIZE_NUMPY)
+    )
     assert (told.layer, told.field, told.images) == ("C3", (14, 14), 40)
     assert [layer.name for layer in told.layers] == ["C1", "S2", "C3", "S4", "C5"]
     assert told.layers[-1].field == (28, 28)
@@ -73,9 +75,9 @@ async def test_a_document_holds_all_that_a_page_needs(settings: Settings, model:
 
 
 async def test_a_picture_shows_every_unit_above_words(settings: Settings, model: Model, engine: LocalEngine) -> None:
-    gallery = Gallery.of(model, settings, layer="C5", units=[7])
-    alone = gallery.draw(await gallery.ask(engine))
-    several = Gallery.of(model, settings, layer="C1", units=range(6))
+    images_of_units = UnitImages.of(model, settings, layer="C5", units=[7])
+    alone = images_of_units.draw(await images_of_units.ask(engine))
+    several = UnitImages.of(model, settings, layer="C1", units=range(6))
     picture = several.draw(await several.ask(engine))
     for found in (alone, picture):
         assert found.shape[1] > 400
@@ -84,7 +86,7 @@ async def test_a_picture_shows_every_unit_above_words(settings: Settings, model:
 
 async def test_what_the_engine_met_is_what_the_caller_meets(settings: Settings, model: Model) -> None:
     with pytest.raises(EngineUnavailable):
-        await Gallery.of(model, settings).ask(FakeEngine(EngineUnavailable("none")))
+        await UnitImages.of(model, settings).ask(FakeEngine(EngineUnavailable("none")))
 
 
 @pytest.mark.parametrize(
@@ -100,42 +102,42 @@ async def test_what_the_engine_met_is_what_the_caller_meets(settings: Settings, 
 )
 def test_what_there_is_not_is_refused(settings: Settings, model: Model, asked: dict[str, object], words: str) -> None:
     with pytest.raises(InvalidRequest) as raised:
-        Gallery.of(model, settings, **asked)  # type: ignore[arg-type] # what a caller may get wrong
+        UnitImages.of(model, settings, **asked)  # type: ignore[arg-type] # what a caller may get wrong
     assert raised.value.detail.startswith(words)
 
 
 def test_what_was_not_looked_for_is_said_with_the_command_that_does_it(settings: Settings) -> None:
     model = add_lenet(settings.shipped_models_dir)
     with pytest.raises(UnitsNotFound, match=r"`chapterhouse models units unlearned` does.*data fetch mnist"):
-        Gallery.of(model, settings)
+        UnitImages.of(model, settings)
 
 
 def test_those_of_other_weights_are_not_shown(settings: Settings, model: Model) -> None:
     content = (model.folder / FILE).read_bytes()
     (model.folder / FILE).write_bytes(content.replace(b'\\"version\\":\\"untrained', b'\\"version\\":\\"of-before'))
     with pytest.raises(UnitsNotFound, match="were found with the weights of-before"):
-        Gallery.of(model, settings)
+        UnitImages.of(model, settings)
 
 
 def test_those_found_on_this_machine_win(settings: Settings, model: Model) -> None:
     made_path(settings, model.id).parent.mkdir(parents=True)
     (model.folder / FILE).rename(made_path(settings, model.id))
-    assert Gallery.of(model, settings).strongest.description.images == 40
+    assert UnitImages.of(model, settings).strongest.description.images == 40
     add_units(model, scribbles(12))
-    assert Gallery.of(model, settings).strongest.description.images == 40
+    assert UnitImages.of(model, settings).strongest.description.images == 40
 
 
 def test_a_damaged_file_is_no_answer(settings: Settings, model: Model) -> None:
     (model.folder / FILE).write_bytes(b"no tensors")
     with pytest.raises(InvalidManifest, match="holds no strongest images"):
-        Gallery.of(model, settings)
+        UnitImages.of(model, settings)
 
 
 def test_a_file_that_lacks_a_layer_is_no_answer(settings: Settings, model: Model) -> None:
-    gallery = Gallery.of(model, settings, layer="C1")
-    absent = gallery.layer.model_copy(update={"name": "C2"})
+    images_of_units = UnitImages.of(model, settings, layer="C1")
+    absent = images_of_units.layer.model_copy(update={"name": "C2"})
     with pytest.raises(InvalidManifest, match="C2"):
-        gallery.strongest.of_unit(absent, 0)
+        images_of_units.strongest.of_unit(absent, 0)
 
 
 @pytest.mark.parametrize(
@@ -151,9 +153,9 @@ def test_a_place_of_a_map_is_a_part_of_the_image(place: int, box: tuple[int, ...
 async def test_the_default_classifier_comes_with_pictures_of_its_units(layer: str) -> None:
     settings = Settings(state_dir=Path("/nonexistent"))
     store = ModelStore.of(settings)
-    gallery = Gallery.of(store.get("lenet5-mnist"), settings, layer=layer, units=[1])
+    images_of_units = UnitImages.of(store.get("lenet5-mnist"), settings, layer=layer, units=[1])
     async with LocalEngine(store, threads=1) as engine:
-        [images] = await gallery.ask(engine)
+        [images] = await images_of_units.ask(engine)
     assert len(images) == 9
     assert all(one.projection.any() for one in images)
-    assert gallery.strongest.description.images == 10_000
+    assert images_of_units.strongest.description.images == 10_000

@@ -113,11 +113,17 @@ def test_a_choice_of_models_outlives_the_engine(service: Service) -> None:
         reply = service.get(f"/models/{name}")
         return reply is not None and bool(reply.json()["loaded"])
 
-    assert httpx.post(f"{service.url}/models/lenet5-other/load", timeout=PATIENCE_S).status_code == 204
+    assert (
+        httpx.post(f"{service.url}/models/lenet5-other/load", headers=service.bearing, timeout=PATIENCE_S).status_code
+        == 204
+    )
     until(lambda: loaded("lenet5-other"))
     service.wait_until_replaced("engine", service.kill("engine"))
     until(lambda: loaded("lenet5-other"))
-    assert httpx.post(f"{service.url}/models/lenet5-other/unload", timeout=PATIENCE_S).status_code == 204
+    assert (
+        httpx.post(f"{service.url}/models/lenet5-other/unload", headers=service.bearing, timeout=PATIENCE_S).status_code
+        == 204
+    )
     until(lambda: not loaded("lenet5-other"))
     service.wait_until_ready()
 

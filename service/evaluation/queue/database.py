@@ -56,6 +56,19 @@ EVALUATIONS = sa.Table(
     sa.Column("problem", sa.JSON),
     sa.Column("client", sa.String(64), nullable=False, server_default=""),
     sa.Column("upload_bytes", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("key", sa.String(64)),
+)
+KEYS = sa.Table(
+    "keys",
+    METADATA,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("digest", sa.String(64), nullable=False, unique=True),
+    sa.Column("scopes", sa.String(64), nullable=False),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("expires", sa.Float),
+    sa.Column("revoked", sa.Float),
+    sa.Column("rate", sa.Float),
+    sa.Column("concurrency", sa.Integer),
 )
 
 
@@ -175,8 +188,8 @@ class Database:
 def _url(text: str) -> sa.URL:
     try:
         url = sa.make_url(text)
-    except sa.exc.ArgumentError as error:
-        raise ConfigurationError(f"{SETTING}: this is no address of a database.") from error  # it may hold a password
+    except (sa.exc.ArgumentError, ValueError):  # what they say may hold a part of the password
+        raise ConfigurationError(f"{SETTING}: this is no address of a database.") from None
     if url.drivername not in (*DRIVERS, *DRIVERS.values()):
         raise ConfigurationError(f"{SETTING}: {url.drivername!r} is not known; use sqlite:///FILE or postgresql://….")
     return url.set(drivername=DRIVERS.get(url.drivername, url.drivername))

@@ -53,6 +53,8 @@ class Job:
     problem: Mapping[str, Any] | None
     client: str
     """Who sent it, as the limits count clients."""
+    key: str | None = None
+    """The name of the key that asked for it; None for callers without one."""
 
     @property
     def is_over(self) -> bool:
@@ -75,6 +77,13 @@ class Glance(NamedTuple):
     """Who works on an evaluation of this state directory."""
     waiting: int
     """How many are accepted and not begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose evaluations are meant: those of a key, or of callers without one."""
+
+    key: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +125,16 @@ class Jobs:
         kind: JobKind = JobKind.EVALUATION,
         *,
         client: str = "",
+        key: str | None = None,
         upload_bytes: int = 0,
         limits: Limits | None = None,
     ) -> None:
-        """Add an evaluation to the queue. Raises Overloaded where as many wait as may."""
+        """Add an evaluation to the queue, in a key's name where there is one.
+
+        Raises Overloaded where as many wait as may.
+        """
         new = {"kind": kind, "status": "queued", "created": time.time(), "attempt": 0, "progress": 0.0}
-        sent = {"request": dict(request), "home": self.home, "client": client, "upload_bytes": upload_bytes}
+        sent = {"request": dict(request), "home": self.home, "client": client, "upload_bytes": upload_bytes, "key": key}
         with self._changing() as (connection, changed):
             if limits is not None:
                 self.database.lock_queue(connection)
@@ -145,16 +158,16 @@ class Jobs:
         for change in changes:
             self.changes.tell(change)
 
-    def get(self, job_id: str) -> Job:
-        """One evaluation. Raises EvaluationNotFound."""
+    def get(self, job_id: str, of: Owner | None = None) -> Job:
+        """One evaluation, where it is this owner's. Raises EvaluationNotFound."""
         with self.database.reading() as connection:
-            return _job(_found(connection, job_id))
+            return _job(_found(connection, job_id, of))
 
-    def latest(self, limit: int) -> list[Job]:
-        """The evaluations accepted last, newest first, without their reports, which are large."""
+    def latest(self, limit: int, of: Owner | None = None) -> list[Job]:
+        """The evaluations accepted last, newest first: an owner's, or all; without their reports, which are large."""
         columns = [column for column in _COLUMNS if column is not _COLUMNS.report]
         query = sa.select(*columns, sa.null().label("report"))
-        query = query.order_by(_COLUMNS.created.desc(), _COLUMNS.id).limit(limit)
+        query = query.where(_is_of(of)).order_by(_COLUMNS.created.desc(), _COLUMNS.id).limit(limit)
         with self.database.reading() as connection:
             return [_job(row) for row in connection.execute(query).mappings()]
 
@@ -191,9 +204,9 @@ class Jobs:
         with self.database.reading() as connection:
             return connection.execute(query).scalars().first() in _OPEN
 
-    def finished_like(self, inputs_sha256: str) -> Mapping[str, Any] | None:
-        """The newest report whose numbers depend on the very same inputs."""
-        same = sa.and_(_COLUMNS.inputs_sha256 == inputs_sha256, _COLUMNS.status == "finished")
+    def finished_like(self, inputs_sha256: str, of: Owner | None = None) -> Mapping[str, Any] | None:
+        """An owner's newest report whose numbers depend on the very same inputs."""
+        same = sa.and_(_COLUMNS.inputs_sha256 == inputs_sha256, _COLUMNS.status == "finished", _is_of(of))
         query = sa.select(_COLUMNS.report).where(same).order_by(_COLUMNS.ended.desc()).limit(1)
         with self.database.reading() as connection:
             report: Mapping[str, Any] | None = connection.execute(query).scalars().first()
@@ -278,10 +291,13 @@ class Jobs:
                 changed(Change(job.id, status))
             return is_held
 
-    def remove(self, job_id: str) -> str:
-        """Cancel an evaluation that is not over, remove one that is; says what it was. Raises EvaluationNotFound."""
+    def remove(self, job_id: str, of: Owner | None = None) -> str:
+        """Cancel an owner's evaluation that is not over, remove one that is; says what it was.
+
+        Raises EvaluationNotFound.
+        """
         with self._changing() as (connection, changed):
-            row = _found(connection, job_id, for_update=True)
+            row = _found(connection, job_id, of, for_update=True)
             if row["status"] in _OVER:
                 connection.execute(sa.delete(EVALUATIONS).where(_COLUMNS.id == job_id))
             else:
@@ -305,8 +321,12 @@ class Jobs:
                 connection.execute(sa.delete(EVALUATIONS).where(these))
 
 
-def _found(connection: Connection, job_id: str, *, for_update: bool = False) -> RowMapping:
-    query = sa.select(EVALUATIONS).where(_COLUMNS.id == job_id)
+def _is_of(owner: Owner | None) -> sa.ColumnElement[bool]:
+    return sa.true() if owner is None else _COLUMNS.key.is_not_distinct_from(owner.key)
+
+
+def _found(connection: Connection, job_id: str, of: Owner | None, *, for_update: bool = False) -> RowMapping:
+    query = sa.select(EVALUATIONS).where(_COLUMNS.id == job_id, _is_of(of))
     row = connection.execute(query.with_for_update() if for_update else query).mappings().first()
     if row is None:
         raise EvaluationNotFound(f"There is no evaluation {job_id[:100]!r}; GET /evaluations lists them.")

@@ -8,7 +8,7 @@ from typing import Protocol
 from pydantic import ValidationError
 
 from service.errors import EvaluationNotFound, InvalidRequest, NotComparable
-from service.evaluation.queue.jobs import JobKind, Jobs
+from service.evaluation.queue.jobs import JobKind, Jobs, Owner
 from service.evaluation.report.schema import Report
 
 
@@ -23,6 +23,10 @@ class History(Protocol):
         """The newest report whose numbers depend on the very same inputs."""
         ...
 
+    def of(self, key: str | None) -> "History":
+        """What of it an evaluation may meet that this key asked for."""
+        ...
+
 
 class NoHistory:
     """Nothing was evaluated before."""
@@ -34,6 +38,10 @@ class NoHistory:
     def finished_like(self, inputs_sha256: str) -> Report | None:  # noqa: ARG002 - nothing is like it
         """None."""
         return None
+
+    def of(self, key: str | None) -> "History":  # noqa: ARG002 - there are no keys here
+        """All of it."""
+        return self
 
 
 class ReportFiles(NoHistory):
@@ -54,14 +62,19 @@ class ReportFiles(NoHistory):
 
 
 class JobHistory:
-    """The evaluations of the database."""
+    """The evaluations of the database that one key asked for, or nobody's."""
 
-    def __init__(self, jobs: Jobs) -> None:
+    def __init__(self, jobs: Jobs, key: str | None = None) -> None:
         self._jobs = jobs
+        self._owner = Owner(key)
+
+    def of(self, key: str | None) -> "JobHistory":
+        """Those of this key."""
+        return JobHistory(self._jobs, key)
 
     def report(self, evaluation_id: str) -> Report:
         """The report of a finished evaluation. Raises EvaluationNotFound, NotComparable, DatabaseUnavailable."""
-        job = self._jobs.get(evaluation_id)
+        job = self._jobs.get(evaluation_id, self._owner)
         if job.kind != JobKind.EVALUATION:
             raise NotComparable(f"{job.id} stored a reference; it has no report.")
         if job.status != "finished":
@@ -70,7 +83,7 @@ class JobHistory:
 
     def finished_like(self, inputs_sha256: str) -> Report | None:
         """The newest report whose numbers depend on the very same inputs. Raises DatabaseUnavailable."""
-        found = self._jobs.finished_like(inputs_sha256)
+        found = self._jobs.finished_like(inputs_sha256, self._owner)
         return None if found is None else Report.model_validate(found)
 
 

@@ -97,6 +97,7 @@ class MetricEntry(BaseModel):
             "interval.high": high,
             "standard_error": self.standard_error,
             "noise_floor": self.noise_floor.value if self.noise_floor else None,
+            "times_floor": self.times_floor,
         }
         found = named[part] if part in named else (self.model_extra or {}).get(part)
         return None if found is None else float(found)

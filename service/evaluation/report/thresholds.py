@@ -17,7 +17,7 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
-EVERY_METRICS_PARTS = ("interval.low", "interval.high", "standard_error", "noise_floor")
+EVERY_METRICS_PARTS = ("interval.low", "interval.high", "standard_error", "noise_floor", "times_floor")
 _THRESHOLD = re.compile(r"([a-z0-9_]+)(?:\.([a-z0-9_.]+))?\s*(<=|>=|<|>)\s*(\S+)")
 
 

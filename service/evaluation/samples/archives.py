@@ -40,6 +40,7 @@ NAMED = 5
 GZIP, NPY, ZIP = b"\x1f\x8b", b"\x93NUMPY", b"PK"
 SAVE_AS_ARRAY = "save the samples with np.savez(file, images=…) as uint8 (N, H, W, C), or features=… as (N, d)"
 PICKLE = "a Python pickle, which is never opened here"
+ONE_IMAGE = "one image; put the images into a zip or a tar"
 OTHER_KINDS = {
     b"PAR1": "a Parquet table",
     b"\x89HDF": "an HDF5 file",
@@ -52,8 +53,12 @@ OTHER_KINDS = {
     b"\x28\xb5\x2f\xfd": "compressed by zstd; a tar.gz is read",
     b"7z\xbc\xaf": "a 7z archive; a zip is read",
     b"Rar!": "a RAR archive; a zip is read",
-    b"\x89PNG": "one image; put the images into a zip or a tar",
-    b"\xff\xd8\xff": "one image; put the images into a zip or a tar",
+    b"\x89PNG": ONE_IMAGE,
+    b"\xff\xd8\xff": ONE_IMAGE,
+    b"GIF8": ONE_IMAGE,
+    b"RIFF": ONE_IMAGE,
+    b"II*\0": ONE_IMAGE,
+    b"MM\0*": ONE_IMAGE,
 }
 """What people send beside what is read, by how it begins."""
 IMAGE_SUFFIXES = frozenset(
@@ -61,8 +66,16 @@ IMAGE_SUFFIXES = frozenset(
     | {".tif", ".tiff", ".webp"}
 )
 """Of files that are taken for images: what they do not hold is an error."""
-ARRAY_SUFFIXES = frozenset({".npy", ".npz", ".parquet", ".pkl", ".pt", ".pth", ".safetensors"})
-"""Of files whose samples cannot be read where they lie: to pass them over would measure less than was sent."""
+ARRAYS_INSIDE = f"arrays inside an archive are not read; join them and {SAVE_AS_ARRAY}."
+ARCHIVE_INSIDE = "an archive or a compressed file inside an archive is not read; pack all images into one archive."
+OTHER_IMAGES = "images of this kind are not read; send them as PNG, JPEG, WebP or TIFF."
+NOT_READ = {
+    **dict.fromkeys((".npy", ".npz", ".parquet", ".pkl", ".pt", ".pth", ".safetensors"), ARRAYS_INSIDE),
+    **dict.fromkeys((".7z", ".bz2", ".gz", ".rar", ".tar", ".tgz", ".xz", ".zip", ".zst"), ARCHIVE_INSIDE),
+    **dict.fromkeys((".avif", ".exr", ".heic", ".heif", ".j2k", ".jp2", ".jxl", ".tga"), OTHER_IMAGES),
+}
+"""By the suffix of files that may hold samples and cannot be read where they lie: to pass them over would measure less
+than was sent."""
 
 
 async def read_samples(
@@ -146,6 +159,8 @@ def _unknown(start: bytes) -> UnreadableArchive:
     for mark, words in OTHER_KINDS.items():
         if start.startswith(mark):
             return UnreadableArchive(f"The file is {words}. {KINDS[0].upper()}{KINDS[1:]} is read.")
+    if start[8:10] == b'{"':
+        return UnreadableArchive(f"The file is one of safetensors, which is not read here; {SAVE_AS_ARRAY}.")
     return UnreadableArchive(f"The file is {'not ' + KINDS if start else 'empty'}.")
 
 
@@ -165,6 +180,8 @@ def _from_zip(path: Path, reading: Reading) -> Samples:
 
 def _from_entries(entries: Iterable[Entry], reading: Reading, kind: str) -> Samples:
     def read(entry: Entry) -> Fitted | Fault:
+        if entry.hidden:
+            return Fault(short(entry.name), hidden=True)
         if entry.fault:
             return _fault(entry, entry.fault)
         try:
@@ -179,8 +196,8 @@ def _from_entries(entries: Iterable[Entry], reading: Reading, kind: str) -> Samp
 
 def _fault(entry: Entry, reason: str) -> Fault:
     suffix = PurePosixPath(entry.name).suffix.lower()
-    if suffix in ARRAY_SUFFIXES:
-        return Fault(f"{short(entry.name)}: arrays inside an archive are not read; join them and {SAVE_AS_ARRAY}.")
+    if suffix in NOT_READ:
+        return Fault(f"{short(entry.name)}: {NOT_READ[suffix]}")
     if suffix not in IMAGE_SUFFIXES and not entry.fault:
         return Fault(short(entry.name), foreign=True)
     return Fault(f"{short(entry.name)}: {reason}")
@@ -210,9 +227,12 @@ def _npz(archive: ZipFile, members: list[ZipInfo], reading: Reading) -> Arrays:
             raise UnreadableArchive(f"The array {name!r} cannot be read: {fault}") from fault
     if not ({"images", "arr_0", "features"} & arrays.keys() or arrays.keys() >= set(STATISTICS)):
         found = _listed([member.filename.removesuffix(".npy") for member in members])
+        sure = next((name for name in CERTAINTIES if name in arrays), None)
+        wanted = f"Join all samples into one array, and {SAVE_AS_ARRAY}"
+        wanted = f"Send `{sure}` beside the `features` of the same samples" if sure else wanted
         raise UnreadableArchive(
             "The npz file holds none of `images`, `arr_0`, `features`, or `mu` with `sigma`; it holds"
-            f" {found}. Name the array by what it is."
+            f" {found}. {wanted}."
         )
     return arrays
 

@@ -21,8 +21,8 @@ CERTAINTIES = ("logits", "probabilities")
 SUMS = 1e-3
 """How far the sum of a row of probabilities may lie from 1."""
 LIKE_PROBABILITIES = (
-    "The rows under `logits` are not negative and sum to 1: they look like probabilities, of which the softmax would be"
-    " taken once more. Send them as `probabilities`."
+    "The rows under `logits` are not negative and have the same sum: they look like probabilities, of which the softmax"
+    " would be taken once more. Send them as `probabilities`, summing to 1."
 )
 
 
@@ -83,13 +83,14 @@ def _digests_of(features: NDArray[Any]) -> NDArray[np.uint8]:
 def _check_certainty(name: str, rows: NDArray[Any]) -> tuple[str, ...]:
     """A warning for logits that look like probabilities. Raises InvalidSamples for probabilities that are none."""
     negative: NDArray[np.bool_] = np.asarray((rows < 0).any(axis=1), np.bool_)
-    off: NDArray[np.bool_] = np.asarray(np.abs(rows.sum(axis=1, dtype=np.float64) - 1) > SUMS, np.bool_)
+    totals = rows.sum(axis=1, dtype=np.float64)
     if name == "logits":
-        return () if rows.shape[1] < 2 or (negative | off).any() else (LIKE_PROBABILITIES,)
+        shares = not negative.any() and bool((np.abs(totals - totals[0]) <= SUMS * totals[0]).all())
+        return (LIKE_PROBABILITIES,) if rows.shape[1] > 1 and shares and totals[0] > 0 else ()
+    off: NDArray[np.bool_] = np.asarray(np.abs(totals - 1) > SUMS, np.bool_)
     if (negative | off).any():
         row = int((negative | off).argmax())
-        total = rows[row].sum(dtype=np.float64)
-        what = "holds a negative number" if negative[row] else f"sums to {total:.6g}, not to 1"
+        what = "holds a negative number" if negative[row] else f"sums to {totals[row]:.6g}, not to 1"
         raise InvalidSamples(f"Row {row} of the uploaded probabilities {what}.")
     return ()
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from service.batches import may_be_one_image
 from service.errors import UnreadableArchive
 from service.evaluation.samples.decoding import in_order
 from service.evaluation.samples.reading import Reading, Samples, samples_of
@@ -60,14 +61,15 @@ def _channels_last(images: NDArray[Any], kind: str) -> tuple[NDArray[Any], str]:
         return images, ""
     if images.ndim == 4 and images.shape[1] in COLOURS:
         return images.transpose(0, 2, 3, 1), ", channels first"
-    if images.ndim == 3 and not {images.shape[0], images.shape[2]} & {3, 4}:
+    if images.ndim == 3 and not may_be_one_image(images.shape):
         return images[..., None], ", grey"
     if images.ndim == 3:
         raise UnreadableArchive(
-            f"{kind} may be one image in colour or {images.shape[0]:,} grey ones. Send one image as (1, H, W, 3), and"
-            " grey ones as (N, H, W, 1)."
+            f"{kind} may be one image or {images.shape[0]:,} grey ones. Send one image as (1, H, W, 1) or (1, H, W, 3),"
+            " and grey ones as (N, H, W, 1)."
         )
-    raise UnreadableArchive(f"{kind} is no set of images in grey or RGB; {WAY_OUT}.")
+    features = " Features are named: np.savez(file, features=…)." if images.ndim == 2 else ""
+    raise UnreadableArchive(f"{kind} is no set of images in grey or RGB; {WAY_OUT}.{features}")
 
 
 def _scale_of(images: NDArray[Any], kind: str, stop: Stop) -> _Scale | None:

@@ -23,11 +23,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file of an archive: its bytes, or the fault that keeps them from being read."""
+    """One file of an archive: its bytes, or the fault that keeps them from being read; of a hidden one neither."""
 
     name: str
     data: bytes = b""
     fault: str = ""
+    hidden: bool = False
 
 
 class EntryDamaged(Exception):

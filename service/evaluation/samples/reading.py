@@ -70,10 +70,15 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a file of an archive is no image; `foreign` where it does not even claim to be one by its name."""
+    """Why a file of an archive is no image.
+
+    foreign: it does not even claim to be one by its name
+    hidden:  its name, or that of its folder, is one of those that are there for an operating system
+    """
 
     words: str
     foreign: bool = False
+    hidden: bool = False
 
 
 def samples_of(images: Iterable[Fitted | Fault], reading: Reading, understood: str) -> Samples:
@@ -82,11 +87,14 @@ def samples_of(images: Iterable[Fitted | Fault], reading: Reading, understood: s
     What is no image by its name is passed over, and so is what cannot be read where the caller wants it skipped.
     """
     foreign: list[str] = []
+    hidden: list[str] = []
     faults: list[str] = []
     with ImageSpool(reading.working_dir, reading.shape) as spool:
         for image in images:
             if isinstance(image, Fitted):
                 spool.add(image)
+            elif image.hidden:
+                hidden.append(image.words)
             elif image.foreign:
                 foreign.append(image.words)
             elif reading.skip_unreadable:
@@ -94,9 +102,9 @@ def samples_of(images: Iterable[Fitted | Fault], reading: Reading, understood: s
             else:
                 raise UnreadableArchive(f"{image.words} To measure the other files, set skip_unreadable.")
         if not len(spool.digests):
-            raise UnreadableArchive(f"The file holds no image{_named(foreign + faults)}.")
+            raise UnreadableArchive(f"The file holds no image{_named(foreign + faults + hidden)}.")
         samples = spooled_samples(spool, spool.finish(reading.budget.stop), understood)
-    said = (*_passed_over(foreign), *_skipped(faults, len(spool.digests) + len(faults)))
+    said = (*_passed_over(foreign), *_hidden(hidden), *_skipped(faults, len(spool.digests) + len(faults)))
     return replace(samples, warnings=(*said, *samples.warnings))
 
 
@@ -118,6 +126,16 @@ def _passed_over(foreign: list[str]) -> Iterator[str]:
         yield f"1 file is no image by its name and was passed over{_named(foreign)}."
     elif foreign:
         yield f"{len(foreign):,} files are no images by their names and were passed over{_named(foreign)}."
+
+
+def _hidden(hidden: list[str]) -> Iterator[str]:
+    if hidden:
+        files = (
+            "1 file is hidden by its name and was"
+            if len(hidden) == 1
+            else f"{len(hidden):,} files are hidden by their names or folders and were"
+        )
+        yield f"{files} passed over{_named(hidden)}."
 
 
 def _skipped(faults: list[str], files: int) -> Iterator[str]:

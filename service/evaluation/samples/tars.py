@@ -31,7 +31,7 @@ def is_tar(start: bytes) -> bool:
 
 
 def tar_entries(path: Path, budget: Budget, *, gzipped: bool) -> Iterator[Entry]:
-    """Every file that counts, with its bytes or its fault. Raises UnreadableArchive where the archive is damaged."""
+    """Every file with its bytes or its fault. Raises UnreadableArchive where the archive is damaged."""
     with path.open("rb") as file:
         try:
             yield from _entries(gzip.GzipFile(fileobj=file) if gzipped else file, budget)
@@ -48,7 +48,7 @@ def _entries(stream: Stream, budget: Budget) -> Iterator[Entry]:
         if header.type not in PASSED_OVER:
             budget.count_entry()
             name, long_name = long_name or header.name, ""
-            if not header.isdir() and not is_clutter(name):
+            if not header.isdir():
                 yield _entry(stream, name, header, budget)
                 continue
         _pass_over(stream, header, budget)
@@ -69,6 +69,9 @@ def _headers(stream: Stream, budget: Budget) -> Iterator[tarfile.TarInfo]:
 
 
 def _entry(stream: Stream, name: str, header: tarfile.TarInfo, budget: Budget) -> Entry:
+    if is_clutter(name):
+        _pass_over(stream, header, budget)
+        return Entry(name, hidden=True)
     if header.type not in tarfile.REGULAR_TYPES or header.type == tarfile.GNUTYPE_SPARSE:
         _pass_over(stream, header, budget)
         return Entry(name, fault="it is a link, a device or a sparse file.")

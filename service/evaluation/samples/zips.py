@@ -82,11 +82,11 @@ def _check_nothing_follows(archive: zipfile.ZipFile, file: IO[bytes]) -> None:
 
 
 def members_of(archive: zipfile.ZipFile, budget: Budget) -> list[zipfile.ZipInfo]:
-    """The files that count, in the archive's order. Raises UnreadableArchive where there are too many entries."""
+    """The files, in the archive's order. Raises UnreadableArchive where there are too many entries."""
     members = []
     for member in archive.infolist():
         budget.count_entry()
-        if not member.is_dir() and not is_clutter(member.filename):
+        if not member.is_dir():
             members.append(member)
     return members
 
@@ -108,6 +108,9 @@ def opened_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator
 def zip_entries(archive: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo], budget: Budget) -> Iterator[Entry]:
     """Every file with its bytes, or with its fault. Raises UnreadableArchive when the budget is spent."""
     for member in members:
+        if is_clutter(member.filename):
+            yield Entry(member.filename, hidden=True)
+            continue
         try:
             yield Entry(member.filename, _read(archive, member, budget))
         except EntryDamaged as fault:

@@ -27,7 +27,7 @@ def computed(generated: Lot, reference: Lot, **options: Any) -> Figures:
     return compute_figures(generated, reference, **options)
 
 
-def test_the_same_samples_and_seed_give_the_same_exhibits() -> None:
+def test_the_same_samples_and_seed_give_the_same_figures() -> None:
     first, second = (computed(lot(MADE), lot(REAL), seed=3) for _ in range(2))
     assert pack(first) == pack(second)
 

@@ -23,7 +23,7 @@ def test_what_is_packed_is_what_is_unpacked(shown: Figures, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and then nothing", b"no archive at all"])
-def test_a_damaged_file_is_no_exhibits(content: bytes, tmp_path: Path) -> None:
+def test_a_damaged_file_holds_no_figures(content: bytes, tmp_path: Path) -> None:
     file = tmp_path / "exhibits.npz"
     file.write_bytes(content)
     assert unpack(file) is None

@@ -81,7 +81,7 @@ def test_what_a_client_sent_is_text() -> None:
     assert NASTY.replace("\n", " ") in Page(text).text
 
 
-def test_a_report_without_exhibits_is_still_whole() -> None:
+def test_a_report_without_figures_is_still_whole() -> None:
     for shown in (None, Figures()):
         page = Page(render_html(report(HELD), shown))
         assert "12.35" in page.text

@@ -2,7 +2,7 @@ import pytest
 
 from service.errors import InvalidRequest
 from service.evaluation.report.schema import MetricEntry, NoiseFloor
-from service.evaluation.report.thresholds import apply_thresholds, parse_thresholds
+from service.evaluation.report.thresholds import EVERY_METRICS_PARTS, apply_thresholds, parse_thresholds
 from service.metrics import registry
 from service.schemas import Inconclusive
 
@@ -81,6 +81,14 @@ def test_the_ends_of_an_interval_have_names() -> None:
     assert verdict.passed
 
 
+def test_a_threshold_may_be_so_many_times_the_floor() -> None:
+    known = entry(5.0).model_copy(update={"times_floor": 3.5})
+    for text, passed in (("fid.times_floor<=4", True), ("fid.times_floor<=3", False)):
+        verdict = apply_thresholds(parse_thresholds(text, MEASURED), {"fid": known})
+        assert verdict is not None
+        assert verdict.passed is passed
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -150,9 +158,7 @@ def test_a_refusal_says_of_each_threshold_what_is_wrong_and_what_there_is() -> N
         "'fid': write it as metric<=30, metric.part>=0.5, with one of <=, <, >=, >",
         f"'fidd<=30': there is no metric 'fidd'; there are {', '.join(registry.METRICS)}",
         "'fid.sdt>1': fid has no part 'sdt'; it has "
-        + ", ".join(
-            (*registry.METRICS["fid"].about.parts, "interval.low", "interval.high", "standard_error", "noise_floor")
-        ),
+        + ", ".join((*registry.METRICS["fid"].about.parts, *EVERY_METRICS_PARTS)),
     ]
     assert refused.value.errors == [{"field": "thresholds", "message": message} for message in messages]
     assert refused.value.detail == "; ".join(messages) + "."

@@ -203,8 +203,8 @@ def test_halves_are_rounded_to_even() -> None:
 @pytest.mark.parametrize(
     ("array", "words"),
     [
-        (digits(1, size=40, channels=3)[0], "may be one image in colour or 40 grey ones"),
-        (digits(1, size=40, channels=3)[0].transpose(2, 0, 1), "may be one image in colour or 3 grey ones"),
+        (digits(1, size=40, channels=3)[0], "may be one image or 40 grey ones"),
+        (digits(1, size=40, channels=3)[0].transpose(2, 0, 1), "may be one image or 3 grey ones"),
         (digits(1, size=12)[0, :, :, 0], "is no set of images in grey or RGB"),
         (np.zeros((2, 5, 12, 12, 1), np.uint8), "is no set of images in grey or RGB"),
         (np.zeros((1, 9, 12, 12), np.uint8), "is no set of images in grey or RGB"),
@@ -239,7 +239,12 @@ def test_probabilities_are_taken_as_they_are_and_logits_that_look_like_some_are_
     assert found.as_sent is not None
     np.testing.assert_array_equal(found.probabilities[found.as_sent], p)
     assert found.logits is None
-    assert "Send them as `probabilities`." in opened(npz(tmp_path / "b", {"features": rows, "logits": p})).warnings[0]
+    for shares in (p, 100 * p):  # or percent
+        told = opened(npz(tmp_path / "b", {"features": rows, "logits": shares})).warnings[0]
+        assert "look like probabilities" in told
+    assert opened(npz(tmp_path / "f", {"features": rows, "logits": np.log(p)})).warnings == ()
+    with pytest.raises(UnreadableArchive, match="Send `logits` beside the `features` of the same samples"):
+        opened(npz(tmp_path / "g", {"logits": p}))
     for wrong, words in ((p * 1.1, r"Row 0 .* sums to 1\.1"), (p - 0.5, "Row 0 .* holds a negative number")):
         with pytest.raises(InvalidSamples, match=words):
             opened(npz(tmp_path / "c", {"features": rows, "probabilities": wrong}))
@@ -277,3 +282,57 @@ def test_no_two_ways_to_cut_the_same_numbers_share_a_digest(
             open_samples(upload, working_dir=folder / "work", shape=ImageShape((1, 1), 1), limits=LIMITS).sha256
         )
     assert len(digests) == len(cuts)
+
+
+@pytest.mark.parametrize("packed", [zipped, tarred])
+def test_hidden_files_are_named_and_not_measured(packed: Callable[..., Path], tmp_path: Path, opened: Open) -> None:
+    hidden = [(f".cache/{name}", data) for name, data in FILES[:12]]
+    found = opened(packed(tmp_path / "a", [*hidden, *FILES[12:]]))
+    assert found.count == len(FILES) - 12
+    assert found.warnings[0] == (
+        "12 files are hidden by their names or folders and were passed over: '.cache/000.png'; '.cache/001.png';"
+        " '.cache/002.png'; …."
+    )
+    alone = opened(packed(tmp_path / "b", [*FILES, ("Thumbs.db", b"x")]))
+    assert alone.warnings == ("1 file is hidden by its name and was passed over: 'Thumbs.db'.",)
+    with pytest.raises(UnreadableArchive, match=r"holds no image: '\.cache/000\.png'"):
+        opened(packed(tmp_path / "c", hidden))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("more.zip", "an archive or a compressed file inside an archive"),
+        ("more.tar.gz", "an archive or a compressed file inside an archive"),
+        ("000.png.gz", "an archive or a compressed file inside an archive"),
+        ("rank0.npz", "arrays inside an archive"),
+        ("030.avif", "images of this kind are not read"),
+        ("030.HEIC", "images of this kind are not read"),
+    ],
+)
+def test_files_that_may_hold_more_samples_are_not_passed_over(
+    name: str, reason: str, tmp_path: Path, opened: Open
+) -> None:
+    with pytest.raises(UnreadableArchive, match=f"{name}.*{reason}.*skip_unreadable"):
+        opened(tarred(tmp_path / "a", [*FILES, (name, b"whatever")]))
+
+
+@pytest.mark.parametrize("start", [b"GIF89a", b"RIFF....WEBP", b"II*\0", b"MM\0*"])
+def test_one_image_of_any_kind_is_known_for_one(start: bytes, opened: Open) -> None:
+    with pytest.raises(UnreadableArchive, match="one image; put the images into a zip"):
+        opened(start + bytes(600))
+
+
+def test_other_ways_to_keep_arrays_are_told_how_to_send_them(tmp_path: Path, opened: Open) -> None:
+    with pytest.raises(UnreadableArchive, match=r"safetensors.*np\.savez"):
+        opened(b'\x20\0\0\0\0\0\0\0{"a":{"dtype":"U8"}}' + bytes(600))
+    with pytest.raises(UnreadableArchive, match=r"Features are named: np\.savez\(file, features=…\)"):
+        opened(saved(np.zeros((60, 16))))
+    with pytest.raises(UnreadableArchive, match=r"it holds 's/0', 's/1'\. Join all samples into one array"):
+        opened(npz(tmp_path / "folder", {"s/0": IMAGES[0], "s/1": IMAGES[1]}))
+
+
+@pytest.mark.parametrize("shape", [(12, 12, 1), (12, 12, 2), (12, 12, 3), (12, 12, 4), (3, 12, 12), (4, 12, 12)])
+def test_one_image_of_any_channels_is_not_taken_for_many(shape: tuple[int, ...], opened: Open) -> None:
+    with pytest.raises(UnreadableArchive, match="may be one image"):
+        opened(saved(np.zeros(shape, np.uint8)))

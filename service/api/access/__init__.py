@@ -1,0 +1,1 @@
+"""Who may do what: where a request comes from, whose key it bears, and what that lets it do."""

@@ -1,0 +1,83 @@
+"""The table of scopes: what each route needs. What stands in no line of it is the administrator's."""
+
+from dataclasses import dataclass
+
+from starlette.routing import compile_path
+
+from service.evaluation.queue.keys import KeyScope
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing and bring no work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What lets a caller use a route: any one of these scopes."""
+
+    scopes: frozenset[KeyScope] = frozenset()
+    opened_by: str = ""
+    """The setting that lets anybody use it."""
+    is_work: bool = False
+    """Whether whoever has no key may use it where there are no keys, though it is not only read."""
+
+    def is_keyless(self, method: str) -> bool:
+        """Whether anybody may use it where there are no keys, or in any case."""
+        return self.is_open or self.is_work or method in SAFE_METHODS
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody is ever asked for a key."""
+        return not self.scopes
+
+
+NOTHING = Need()
+INFER = Need(frozenset({KeyScope.INFER}), is_work=True)
+EVALUATE = Need(frozenset({KeyScope.EVALUATE}), is_work=True)
+OWN = Need(frozenset({KeyScope.EVALUATE, KeyScope.ADMIN}))
+"""The caller's own evaluations, or all of them for an administrator; and what they are compared with."""
+ANY_KEY = Need(frozenset(KeyScope))
+"""Whoever may use a model may see what it is."""
+ADMIN = Need(frozenset({KeyScope.ADMIN}))
+METRICS = Need(frozenset({KeyScope.ADMIN}), opened_by="open_metrics")
+PAGES = Need(frozenset(KeyScope), opened_by="open_pages")
+
+NEEDS: dict[str, Need] = {
+    "POST /classify": INFER,
+    "POST /generate": INFER,
+    "POST /explain": INFER,
+    "POST /forecast": INFER,
+    "POST /evaluate": EVALUATE,
+    "GET /evaluations": OWN,
+    "GET /evaluations/{evaluation_id}": OWN,
+    "GET /evaluations/{evaluation_id}/events": OWN,
+    "DELETE /evaluations/{evaluation_id}": OWN,
+    "GET /references": OWN,
+    "GET /references/{name}": OWN,
+    "PUT /references/{name}": ADMIN,
+    "DELETE /references/{name}": ADMIN,
+    "GET /models": ANY_KEY,
+    "GET /models/{model_id}": ANY_KEY,
+    "GET /models/{model_id}/recording": ANY_KEY,
+    "GET /models/{model_id}/units": ANY_KEY,
+    "POST /models/{model_id}/load": ADMIN,
+    "POST /models/{model_id}/unload": ADMIN,
+    "GET /health/live": NOTHING,
+    "GET /health/ready": NOTHING,
+    "GET /metrics": METRICS,
+    "GET /openapi.json": PAGES,
+    "GET /docs": PAGES,
+    "GET /redoc": PAGES,
+}
+
+_LINES = [(method, compile_path(path)[0], need) for line, need in NEEDS.items() for method, path in [line.split()]]
+_PLAIN = {tuple(line.split()): need for line, need in NEEDS.items() if "{" not in line}
+
+
+def need_of(method: str, path: str) -> Need:
+    """What a request needs; HEAD needs what GET does, and a slash at the end changes nothing."""
+    return _PLAIN.get((method, path)) or _looked_up(method, path)
+
+
+def _looked_up(method: str, path: str) -> Need:
+    asked, path = "GET" if method == "HEAD" else method, path.rstrip("/") or "/"
+    return next((need for verb, regex, need in _LINES if verb == asked and regex.match(path)), ADMIN)
