@@ -161,18 +161,19 @@ def main() -> int:
 
 
 async def attack_all(names: list[str], seconds: float, source: Path) -> dict[str, Any]:
-    """The outcomes by name; each attack meets a service that has just been started."""
+    """The outcomes by name; one attack after the other meets the same service."""
     found = {}
-    for name in names:
-        with (
-            tempfile.TemporaryDirectory(prefix="chapterhouse-attacks-") as directory,
-            Service(Path(directory), source=source, PRELOAD=DEAR) as service,
-        ):
-            besieged = Besieged(service)
-            await besieged.learn()
+    with (
+        tempfile.TemporaryDirectory(prefix="chapterhouse-attacks-") as directory,
+        Service(Path(directory), source=source, PRELOAD=DEAR) as service,
+    ):
+        besieged = Besieged(service)
+        await besieged.learn()
+        for name in names:
             outcome = await besieged.suffer(name, seconds)
-        found[name] = asdict(outcome)
-        print(f"{name}: {outcome}", file=sys.stderr, flush=True)
+            found[name] = asdict(outcome)
+            print(f"{name}: {outcome}", file=sys.stderr, flush=True)
+            service.wait_until_ready()
     return found
 
 

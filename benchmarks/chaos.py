@@ -6,8 +6,8 @@ The first and the last fifth of the time, two minutes at most, are undisturbed: 
 is compared with what it holds after the first. Between them a process of a random role gets SIGKILL or SIGSTOP every
 few seconds, a model is loaded anew, and hostile clients of another address hang up, stall, flood headers and send
 garbage. Well-behaved clients ask again what broke off or was refused for the moment; each has to be answered, and
-rightly; evaluations have to give the numbers that they gave undisturbed, and references
-are stored once. `--gentle` is for a busy machine: fewer clients and kills. The machine shares its cores with the clients, so times are no measure of the service alone.
+rightly; evaluations have to give the numbers that they gave undisturbed, and references are stored once. `--gentle` is
+for a busy machine: fewer clients and kills. The cores are shared with the clients, so times measure not only the service.
 """
 
 import argparse
@@ -138,9 +138,7 @@ class Chaos:
         while not over():
             await asyncio.sleep(self._rng.uniform(2, 6))
             for verb in ("unload", "load"):
-                said = request(
-                    "POST", RELOADED.format(self._reloaded, verb), headers=self._service.bearer
-                )
+                said = request("POST", RELOADED.format(self._reloaded, verb), headers=self._service.bearer)
                 try:
                     async with asyncio.timeout(30):
                         status = (await line.ask(said)).status
