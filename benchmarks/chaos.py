@@ -7,7 +7,7 @@ is compared with what it holds after the first. Between them a process of a rand
 few seconds, a model is loaded anew, and hostile clients of another address hang up, stall, flood headers and send
 garbage. Well-behaved clients ask again what broke off or was refused for the moment; each has to be answered, and
 rightly; evaluations have to give the numbers that they gave undisturbed, and references are stored once. `--gentle` is
-for a busy machine: fewer clients and kills. The cores are shared with the clients, so times measure not only the service.
+for a busy machine: fewer clients and kills. Clients share the cores, so times are not the service's alone.
 """
 
 import argparse

@@ -121,7 +121,7 @@ def _reply_in(heard: bytes) -> Reply | None:
 
 
 def _joined(chunks: bytes) -> bytes:
-    pieces = []
+    pieces: list[bytes] = []
     while True:
         size, _, chunks = chunks.partition(b"\r\n")
         if not int(size, 16):
