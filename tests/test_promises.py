@@ -22,7 +22,7 @@ def promises(page: Path) -> list[str]:
 
 
 @cache
-def tests_of(file: str) -> set[str]:
+def functions_of(file: str) -> set[str]:
     tree = ast.parse((ROOT / file).read_text("utf-8"))
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
@@ -31,7 +31,7 @@ def tests_of(file: str) -> set[str]:
 def test_every_test_that_a_page_names_exists(page: Path) -> None:
     named = NAMED.findall(page.read_text("utf-8"))
     assert named
-    missing = [f"{file}::{test}" for file, test in named if not (ROOT / file).is_file() or test not in tests_of(file)]
+    missing = [f"{file}::{test}" for file, test in named if not (ROOT / file).is_file() or test not in functions_of(file)]
     assert missing == []
 
 

@@ -91,6 +91,11 @@ class Service:
             raise
 
     @property
+    def pid(self) -> int:
+        """The supervisor's."""
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         """What it has written so far."""
         return self._log.read_text("utf-8", errors="replace")
