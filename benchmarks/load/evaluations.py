@@ -114,7 +114,7 @@ class Evaluations:
         return f"{evaluation_id} is not over"
 
 
-def _packed(images: np.ndarray) -> bytes:  # type: ignore[type-arg]
+def _packed(images: np.ndarray) -> bytes:
     stream = BytesIO()
     np.savez(stream, images=images)
     return stream.getvalue()

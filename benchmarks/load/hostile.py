@@ -51,8 +51,10 @@ class Foe:
     heard: bool = False
 
     async def say(self, said: bytes) -> None:
-        """Send it, as far as the other side takes it."""
+        """Send it, as far as the other side takes it. Raises OSError where that has hung up."""
         for start in range(0, len(said), PIECE):
+            if self.writer.is_closing():
+                raise ConnectionResetError("hung up")
             self.writer.write(said[start : start + PIECE])
             await self.writer.drain()
 
