@@ -3,29 +3,25 @@
 # Chapterhouse for the CPU, or for NVIDIA GPUs (their driver is the host's):
 #   docker build --tag chapterhouse:cpu .
 #   docker build --tag chapterhouse:cuda --build-arg ACCELERATOR=cuda .
+# The same interpreter for ever: --build-arg PYTHON=python:3.11-slim-bookworm@sha256:…, as `docker buildx imagetools
+# inspect python:3.11-slim-bookworm` says its digest. What is installed has its versions and hashes in deploy/locks.
 # Where there is no Docker engine, `python -m deploy.native` carries out these same lines; for that, a path means the
 # same directory in every stage.
 ARG ACCELERATOR=cpu
+ARG PYTHON=python:3.11-slim-bookworm
 
-FROM python:3.11-slim-bookworm AS interpreter
-
-# The requirements alone, so that the layers below outlive every other change of pyproject.toml.
-FROM interpreter AS requirements
-WORKDIR /build
-COPY pyproject.toml ./
-WORKDIR /requirements
-RUN python -c "import tomllib; print(*tomllib.load(open('/build/pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" > all.txt
-RUN grep '^torch[<>=~]' all.txt > torch.txt
+FROM ${PYTHON} AS interpreter
 
 FROM interpreter AS environment
 ENV PATH=/opt/chapterhouse/bin:$PATH
 RUN python -m venv /opt/chapterhouse
-COPY --from=requirements /requirements /requirements
+COPY deploy/locks /requirements
 
+# torch comes first, from one index. Its CPU wheel needs nothing that is not locked.
 FROM environment AS torch-cpu
 ARG TORCH_CPU_INDEX=https://download.pytorch.org/whl/cpu
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install --index-url "$TORCH_CPU_INDEX" --requirement /requirements/torch.txt
+    pip install --no-deps --index-url "$TORCH_CPU_INDEX" --requirement /requirements/torch.txt
 
 # The wheels of the default index bring CUDA's libraries with them.
 FROM environment AS torch-cuda
@@ -34,16 +30,19 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 
 FROM interpreter AS wheel
 WORKDIR /build
+COPY deploy/locks deploy/locks
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python -m venv tools && tools/bin/pip install --require-hashes --requirement deploy/locks/build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY chapterhouse chapterhouse
 COPY service service
 COPY models_store models_store
 RUN --mount=type=cache,target=/root/.cache/pip \
-    python -m pip wheel --no-deps --wheel-dir /wheels .
+    tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
 
 FROM torch-${ACCELERATOR} AS installed
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install --requirement /requirements/all.txt
+    pip install --require-hashes --requirement /requirements/service.txt
 COPY --from=wheel /wheels /wheels
 RUN pip install --no-index --no-deps /wheels/*.whl && pip check
 

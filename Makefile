@@ -2,8 +2,12 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+FUZZ_SECONDS ?= 600
+LOCKS := deploy/locks
+INSTALL := $(BIN)/python -m pip install --quiet
+INSTALL_LOCKED := $(INSTALL) --require-hashes --requirement $(LOCKS)/service.txt
 
-.PHONY: run test check notebook format benchmark series deployment mutants clean
+.PHONY: run test check notebook format benchmark series deployment mutants fuzz lock audit clean
 
 run: .venv/.service ## Serve on http://127.0.0.1:8000; CHAPTERHOUSE_PORT moves it.
 	exec $(BIN)/chapterhouse serve
@@ -18,8 +22,7 @@ check: .venv/.development ## All that has to hold: format, lint, types, layers, 
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest --cov --cov-report=term
 
-notebook: .venv/.development ## Run docs/python.md as a notebook, in a kernel.
-	$(BIN)/python -m pip install --quiet --editable '.[notebook]'
+notebook: .venv/.notebook ## Run docs/python.md as a notebook, in a kernel.
 	$(BIN)/python -m pytest -m notebook
 
 format: .venv/.development ## Format, and mend what can be mended.
@@ -38,25 +41,32 @@ deployment: .venv/.development ## Carry out the Dockerfile and the compose file 
 mutants: .venv/.mutants ## Put faults into the code, one at a time: docs/mutants.md must name all that no test notices.
 	$(BIN)/python tests/faults.py
 
-clean: ## Remove what the other commands made.
-	rm -rf .venv mutants .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+fuzz: .venv/.fuzz ## Look for requests and bytes that break a promise, FUZZ_SECONDS for each kind of bytes.
+	$(BIN)/python -m pytest --hypothesis-profile=search tests/fuzz
+	$(BIN)/python tests/fuzz/guided.py --seconds $(FUZZ_SECONDS)
 
-.venv/.service: pyproject.toml
+lock: .venv/.supply ## Write deploy/locks after a change of pyproject.toml: versions and hashes of all that is installed.
+	$(BIN)/python -m deploy.lock
+
+audit: .venv/.supply ## Ask whether a vulnerability is known of anything that is locked.
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement $(LOCKS)/service.txt
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement $(LOCKS)/development.txt
+
+clean: ## Remove what the other commands made.
+	rm -rf .venv mutants fuzz-found .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+
+# torch first, from one index; then everything else by its hashes; then the checkout itself, which asks for nothing more.
+.venv/.service: pyproject.toml $(LOCKS)/torch.txt $(LOCKS)/service.txt $(LOCKS)/build.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --editable .
+	$(INSTALL) --requirement $(LOCKS)/torch.txt
+	$(INSTALL_LOCKED) --requirement $(LOCKS)/build.txt
+	$(INSTALL) --no-deps --no-build-isolation --editable .
 	touch $@
 
-.venv/.development: pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
-	touch $@ .venv/.service
+.venv/.development: .venv/.service $(LOCKS)/development.txt
+	$(INSTALL_LOCKED) --requirement $(LOCKS)/development.txt
+	touch $@
 
-.venv/.series: pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --editable '.[series]'
-	touch $@ .venv/.service
-
-.venv/.mutants: pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --editable '.[dev,mutants]'
-	touch $@ .venv/.development .venv/.service
+.venv/.fuzz .venv/.mutants .venv/.notebook .venv/.series .venv/.supply: .venv/.%: .venv/.development $(LOCKS)/%.txt
+	$(INSTALL_LOCKED) --requirement $(LOCKS)/development.txt --requirement $(LOCKS)/$*.txt
+	touch $@

@@ -98,11 +98,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="readings of each kind; the median is printed")
     parser.add_argument("--memory-count", type=int, default=100_000, help="images of the zip; 0 leaves it out")
     options = parser.parse_args()
-    cores = sorted(os.sched_getaffinity(0))[-options.cores :]
+    allowed = sorted(os.sched_getaffinity(0))
+    cores = allowed[-options.cores :]
     os.sched_setaffinity(0, cores)  # children inherit it
     keep_memory()  # as engines do
     model = ModelStore(Settings().shipped_models_dir).get(options.model, task="generate")
-    print(f"{model.id} {model.version} · {len(cores)} of {os.cpu_count()} cores · torch {torch.__version__}")
+    print(f"{model.id} {model.version} · {len(cores)} of {len(allowed)} cores · torch {torch.__version__}")
     alone = {"alone": Alone(model, len(cores)), "alone, folded": Alone(model, len(cores), folded=True)}
     for name, generator in alone.items():
         print(f"{name}, images/s by batch: {generator.survey()}; best {generator.batch}")

@@ -27,6 +27,7 @@ import numpy as np
 import torch
 
 from service.imaging import encode_png
+from service.machine import cores
 from service.nets.registry import build_net
 from service.nets.weights import load_weights
 from service.settings import Settings
@@ -67,7 +68,7 @@ def main() -> None:
     if shutil.which("wrk") is None:
         sys.exit("benchmarks/serving.py needs wrk (Debian package `wrk`).")
     model = ModelStore(Settings().shipped_models_dir).get(MODEL)
-    print(f"{MODEL} {model.version} · {os.cpu_count()} cores · torch {torch.__version__} · one 28×28 PNG a request\n")
+    print(f"{MODEL} {model.version} · {cores()} cores · torch {torch.__version__} · one 28×28 PNG a request\n")
     readings = []
     with tempfile.TemporaryDirectory() as directory:
         script = _write_script(Path(directory))

@@ -33,6 +33,7 @@ from torch import nn
 
 from service.client.sending import Bearer
 from service.imaging import encode_png
+from service.machine import cores
 from service.nets.layers import count_macs
 from service.nets.registry import build_net
 from service.nets.weights import load_weights, save_weights
@@ -83,7 +84,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     keep_memory()
-    print(f"{os.cpu_count()} cores · torch {torch.__version__} · one thread · images per second of processor time\n")
+    print(f"{cores()} cores · torch {torch.__version__} · one thread · images per second of processor time\n")
     print("| model | MACs | torch alone | at batch | /classify | share | client's share of the cores |")
     print("|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory(prefix="throughput-") as directory:

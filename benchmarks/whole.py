@@ -39,6 +39,7 @@ from service.evaluation.extraction import extract_features
 from service.evaluation.pipeline import Bench, evaluate
 from service.evaluation.references import References
 from service.imaging import Pixels, encode_png
+from service.machine import cores
 from service.processes.memory import keep_memory
 from service.runtime.in_process import LocalEngine
 from service.schemas import EvaluationRequest
@@ -46,7 +47,7 @@ from service.settings import Settings, calm_linear_algebra, read_settings
 from service.store import ModelStore
 
 PATIENCE_S = 3600.0
-CORES = os.cpu_count() or 1
+CORES = cores()
 REFERENCE = "real"
 EXTRACTOR_OF_MEMORY = "lenet5-mnist"
 """Quick, and its 84 features make 100,000 samples a matter of minutes."""

@@ -1,6 +1,7 @@
 """Every error a caller can meet, and its HTTP status.
 
 * ServiceError                  500
+  - MalformedRequest            400  what is not HTTP
   - InvalidRequest              422  fields out of range, named one by one
     - UnreadableImage           422
     - UnreadableArchive         422  archive, array or statistics file
@@ -20,14 +21,17 @@
     - InvalidManifest           409
     - UntrustedWeights          409
   - NotAcceptable               406
+  - RequestTimeout              408
   - BodyTooLarge                413
   - UnsupportedMediaType        415
   - Overloaded                  429
+  - HeadersTooLarge             431
     - LimitReached              429  of one key
   - ModelFailed                 500  a forward pass raised
   - PackageMissing              501
   - EngineUnavailable           503
   - DatabaseUnavailable         503
+  - TooManyConnections          503
   - NotReady                    503
   - Draining                    503
   - DeadlineExceeded            504
@@ -43,8 +47,6 @@
 from http import HTTPStatus
 from pathlib import Path
 from typing import Self
-
-from pydantic import ValidationError
 
 from service.addresses import without_secrets
 
@@ -185,6 +187,27 @@ class NotAcceptable(ServiceError):
     title = "No such kind of answer is written here"
 
 
+class MalformedRequest(ServiceError):
+    """What was sent is not HTTP."""
+
+    status = HTTPStatus.BAD_REQUEST
+    title = "The request is not HTTP"
+
+
+class RequestTimeout(ServiceError):
+    """The rest of the request did not come in time."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+    title = "The request did not come in time"
+
+
+class HeadersTooLarge(ServiceError):
+    """The head of the request is longer, or has more lines, than is read."""
+
+    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    title = "The headers are too large"
+
+
 class BodyTooLarge(ServiceError):
     """The body is larger than the limit; the rest of it is not read."""
 
@@ -233,6 +256,14 @@ class DatabaseUnavailable(ServiceError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
     title = "The database is not available"
     retry_after_s = 2
+
+
+class TooManyConnections(ServiceError):
+    """As many connections are open as are held."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    title = "Too many connections are open"
+    retry_after_s = 1
 
 
 class NotReady(ServiceError):
@@ -321,6 +352,8 @@ class TrainingFailed(ConfigurationError):
 
 def reason_of(error: Exception) -> str:
     """Why a file cannot be read: of a document every field that is wrong, without a link to pydantic's manual."""
+    from pydantic import ValidationError  # whoever only names an error needs none
+
     if not isinstance(error, ValidationError):
         return str(error)
     return "; ".join(": ".join([".".join(map(str, found["loc"])), found["msg"]]) for found in error.errors())

@@ -4,13 +4,25 @@ import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidatorFunctionWrapHandler, WithJsonSchema, WrapValidator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+)
+from pydantic_core import PydanticCustomError
 
 from service.forecast_words import ForecastChoice, HeldOut
 from service.notebooks import Row, Shown
 from service.problem import Problem
 
-SEED_LIMIT = 2**63 - 1
+LARGEST = 2**63 - 1
+"""Of whole numbers."""
+SEED_LIMIT = LARGEST
 SHOWN = 8
 """Of many answers, those that a short line tells."""
 SampleFormat = Literal["json", "npy", "npz", "png", "svg", "zip"]
@@ -18,6 +30,15 @@ Point = tuple[float | None, float | None]
 """Null for what is no finite number."""
 
 
+def _no_word(value: Any) -> Any:
+    """A number as JSON has them. Raises PydanticCustomError for words and truths, which pydantic would make some of."""
+    if isinstance(value, str | bool):
+        raise PydanticCustomError("number", "Input should be a number")
+    return value
+
+
+Natural = Annotated[int, Field(ge=0, le=LARGEST), BeforeValidator(_no_word)]
+Count = Annotated[int, Field(ge=1, le=LARGEST), BeforeValidator(_no_word)]
 Inconclusive = Literal["fail", "pass"]
 """What a check counts as that the samples do not decide."""
 
@@ -129,7 +150,9 @@ class Interpolation(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    steps: int = Field(ge=2, le=256, description="Samples of a path, both ends included.")
+    steps: Annotated[int, Field(ge=2, le=256), BeforeValidator(_no_word)] = Field(
+        description="Samples of a path, both ends included."
+    )
 
 
 class GenerateRequest(BaseModel):
@@ -138,15 +161,12 @@ class GenerateRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     model: str | None = Field(None, description="A model of task `generate`; the default generator unless given.")
-    count: int | None = Field(
+    count: Count | None = Field(
         None,
-        ge=1,
         description="How many samples; 16 images, 1,000 points or 4 paths of an interpolation unless given.",
     )
-    seed: int | None = Field(
+    seed: Natural | None = Field(
         None,
-        ge=0,
-        le=SEED_LIMIT,
         description="Sample i of a seed is the same whatever the count; drawn at random, and told, unless given.",
     )
     format: SampleFormat | None = Field(
@@ -159,9 +179,8 @@ class GenerateRequest(BaseModel):
         description="Paths along the sphere instead of single samples: path p leads from latent 2p of the seed to "
         "latent 2p + 1, each a row of the grid.",
     )
-    generator: int | None = Field(
+    generator: Natural | None = Field(
         None,
-        ge=0,
         description="Of a model with several generators (MAD-GAN), the one that draws; all, evenly, unless given.",
     )
 
@@ -198,7 +217,11 @@ Table = Annotated[
     list[Any],
     WrapValidator(_array_or),
     WithJsonSchema(
-        {"type": "array", "items": {"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}]}}
+        {
+            "type": "array",
+            "minItems": 1,
+            "items": {"anyOf": [{"type": "number"}, {"type": "array", "minItems": 1, "items": {"type": "number"}}]},
+        }
     ),
 ]
 """A series: time first, channels second; one channel may be a flat list."""
@@ -211,19 +234,19 @@ class ForecastRequest(BaseModel):
 
     model: str | None = Field(None, description="A model of task `forecast`; the default forecaster unless given.")
     history: Table = Field(description="The series so far, oldest step first; one channel may be a flat list.")
-    horizon: int = Field(ge=1, description="How many steps to go on.")
-    fit: bool = Field(
+    horizon: Count = Field(description="How many steps to go on.")
+    fit: StrictBool = Field(
         default=False,
         description="Whether the model's reservoir is given a readout of its own for this very history, of any kind.",
     )
     inputs: Table | None = Field(
         None, description="What is known of every step of history and horizon beforehand; for models that hear inputs."
     )
-    level: float = Field(0.95, ge=0.5, le=0.99, description="Share of values that the interval should hold.")
-    season: int | None = Field(
+    level: Annotated[float, Field(ge=0.5, le=0.99), BeforeValidator(_no_word)] = Field(
+        0.95, description="Share of values that the interval should hold."
+    )
+    season: Annotated[int, Field(ge=1, le=10_000), BeforeValidator(_no_word)] | None = Field(
         None,
-        ge=1,
-        le=10_000,
         description="Steps after which the history comes again, 1 for none; looked for unless given. Only with `fit`.",
     )
 
@@ -352,6 +375,16 @@ class ReferenceSummary(Shown, BaseModel):
     dim: int
     sha256: str
     shipped: bool = Field(description="Whether it came with the store, and cannot be removed.")
+    digests: bool = Field(
+        default=False,
+        description="Whether digests of all samples are kept, so that exact copies are counted; earlier versions "
+        "kept none.",
+    )
+    floors: tuple[str, ...] = Field(
+        (),
+        description="Metrics whose noise floor was measured with other real samples; that of the others comes from "
+        "parts of the reference itself.",
+    )
 
 
 class ReferenceList(BaseModel):

@@ -10,34 +10,40 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.errors import ConfigurationError
+from service.machine import cores, memory_bytes
+from service.variables import PREFIX, doubts, is_service_link
 
 MEBIBYTE = 1024 * 1024
 ORIGIN = re.compile(r"https?://[A-Za-z0-9._-]+(:[0-9]+)?|https?://\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
 """What browsers send as `Origin`."""
 PATH_PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+")
 """What may stand before every path of the service."""
+DEFAULT_PORT = 8000
+FRONT_BYTES = 384 * MEBIBYTE
+"""What a busy front takes of the memory."""
 
 
 def _default_fronts() -> int:
-    return max(1, (os.cpu_count() or 1) // 2)
+    return max(1, min(cores() // 2, memory_bytes() // (2 * FRONT_BYTES)))
 
 
 def _default_evaluators() -> int:
-    return min(max(1, (os.cpu_count() or 1) // 4), 4)
+    return min(max(1, cores() // 4), 4)
 
 
 class Settings(BaseSettings):
     """Every setting of the service, read from `CHAPTERHOUSE_<NAME>`."""
 
-    model_config = SettingsConfigDict(env_prefix="CHAPTERHOUSE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     host: str = Field("127.0.0.1", description="Address to listen on; loopback unless set.")
-    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    port: int = Field(DEFAULT_PORT, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     fronts: int = Field(
         default_factory=_default_fronts,
         ge=1,
         le=256,
-        description="HTTP processes; half of the cores unless set.",
+        description="HTTP processes; half of the cores, and no more than half of the memory holds at 384 MiB each, "
+        "unless set.",
     )
     evaluators: int = Field(
         default_factory=_default_evaluators,
@@ -78,6 +84,36 @@ class Settings(BaseSettings):
         1024,
         ge=1,
         description="Rows that may wait for one model, and requests open in one front, before 429.",
+    )
+    connection_limit: int = Field(
+        2048, ge=1, description="Connections that one front holds; further ones get 503 and are closed."
+    )
+    memory_limit_bytes: int = Field(
+        256 * MEBIBYTE,
+        ge=1,
+        description="Memory of one front that bodies and unread answers may take, before 429.",
+    )
+    client_share: float = Field(
+        0.75,
+        gt=0,
+        le=1,
+        description="The part of connections, requests, memory and the disk of uploads that one client may take while "
+        "it is alone; beside others less, so that something is left for the next one.",
+    )
+    header_limit_bytes: int = Field(
+        32768, ge=1024, description="Longest head of a request, its lines of headers and the first one, before 431."
+    )
+    header_timeout_s: float = Field(
+        10.0, gt=0, description="Seconds in which the head of a request has to come, before 408."
+    )
+    body_timeout_s: float = Field(
+        30.0, gt=0, description="Seconds in which the next 16 KiB of a body, or its end, have to come, before 408."
+    )
+    write_timeout_s: float = Field(
+        30.0, gt=0, description="Seconds in which a client has to take the next 16 KiB of its answer, or is cut off."
+    )
+    keep_alive_s: float = Field(
+        75.0, gt=0, description="Seconds for which a connection is kept open that asks nothing."
     )
     body_limit_bytes: int = Field(16 * MEBIBYTE, ge=1, description="Largest body of `/classify` and of JSON requests.")
     upload_limit_bytes: int = Field(
@@ -189,11 +225,17 @@ class Settings(BaseSettings):
             raise ValueError("write a prefix as /one or /one/two")
         return value.rstrip("/")
 
+    @field_validator("port", mode="before")
+    @classmethod
+    def _pass_over_service_links(cls, value: object) -> object:
+        """What Kubernetes puts where the port is looked for is no setting; `doubts_about_environment` says so."""
+        return DEFAULT_PORT if is_service_link(value) else value
+
     @property
     def shipped_models_dir(self) -> Path:
         """The read-only layer of the store: set, a checkout's `models_store`, or the wheel's."""
         if self.models_dir is not None:
-            return self.models_dir.expanduser()
+            return _expanded("models_dir", self.models_dir)
         package = Path(__file__).parent
         checkout = package.parent / "models_store"
         return checkout if checkout.is_dir() else package / "models_store"
@@ -245,17 +287,32 @@ class Settings(BaseSettings):
     @property
     def engine_threads(self) -> int:
         """Torch threads of a CPU engine: as set, else one core is left to each front."""
-        return self.threads or max(1, (os.cpu_count() or 1) - self.fronts)
+        return self.threads or max(1, cores() - self.fronts)
 
     @property
     def state(self) -> Path:
-        """The state directory, `~` expanded."""
-        return self.state_dir.expanduser()
+        """The state directory, `~` expanded. Raises ConfigurationError where there is no home directory."""
+        return _expanded("state_dir", self.state_dir)
 
     @property
     def data(self) -> Path:
-        """The dataset directory, `~` expanded."""
-        return self.data_dir.expanduser()
+        """The dataset directory, `~` expanded. Raises ConfigurationError where there is no home directory."""
+        return _expanded("data_dir", self.data_dir)
+
+
+def doubts_about_environment() -> tuple[str, ...]:
+    """A sentence for every variable that looks like a setting and is none."""
+    return tuple(doubts(os.environ, Settings.model_fields))
+
+
+def _expanded(setting: str, path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ConfigurationError(
+            f"{PREFIX}{setting.upper()}: {path} begins at a home directory, and user {os.getuid()} has none: HOME is "
+            "not set, and the system does not know the user. Name a directory."
+        ) from error
 
 
 def read_settings(**given: object) -> Settings:
@@ -263,7 +320,7 @@ def read_settings(**given: object) -> Settings:
     try:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
-        wrong = [f"CHAPTERHOUSE_{str(found['loc'][0]).upper()}: {found['msg']}" for found in error.errors()]
+        wrong = [f"{PREFIX}{str(found['loc'][0]).upper()}: {found['msg']}" for found in error.errors()]
         raise ConfigurationError(f"{'; '.join(wrong)}.") from error
 
 

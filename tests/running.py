@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import uvicorn
 from waiting import PATIENCE_S, until
 
 from service.api.app import create_app
@@ -64,7 +63,7 @@ async def _serve(
         token = read_local_token(settings, listening.getsockname()[1])
         state = State.of(settings, store=store, engines=engine, control=engine, local_token=token)
         app = create_app(state)
-        server = Server(uvicorn.Config(app, lifespan="off", access_log=False, log_config=None, proxy_headers=False))
+        server = Server.of(app)
         evaluator = Evaluator(state.bench, state.jobs, state.uploads, Instruments())
         tasks = [asyncio.create_task(server.serve([listening]))]
         if evaluating:

@@ -96,7 +96,10 @@ class Service:
         with pytest.MonkeyPatch.context() as environment, self.log_file.open("wb") as log:
             for name, value in given.items():
                 environment.setenv(f"CHAPTERHOUSE_{name}", str(value))
-            self.process = subprocess.Popen([sys.executable, "-m", "service", "serve"], stdout=log, stderr=log)
+            # A group of its own, which a test can signal as a terminal does.
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "service", "serve"], stdout=log, stderr=log, process_group=0
+            )
 
     def __enter__(self) -> Self:
         return self

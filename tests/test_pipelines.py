@@ -78,7 +78,7 @@ def evaluated(folder: Path, rest: str, **inputs: str) -> tuple[subprocess.Comple
     files = {name: str(folder / name.lower()) for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT")}
     environment = {**programs(folder, chapterhouse=rest), **written, **files, **inputs}
     ended = run(STEPS["Evaluate"]["run"], folder, environment)
-    summary, outputs = (Path(file).read_text() for file in files.values())
+    summary, outputs = (Path(file).read_text() if Path(file).exists() else "" for file in files.values())
     return ended, summary, outputs
 
 
@@ -109,6 +109,13 @@ def test_a_verdict_that_could_not_be_reached_is_told_and_old_reports_are_not_sho
     assert "could not reach a verdict" in summary
     assert "status=2" in outputs
     assert noted(tmp_path, "chapterhouse")[-2:] == ["--", "made.npz"]
+
+
+def test_a_directory_of_several_lines_hands_on_nothing(tmp_path: Path) -> None:
+    ended, _, outputs = evaluated(tmp_path, "exit 1", OUTPUT="out\nstatus=0")
+    assert ended.returncode == 2
+    assert outputs == ""
+    assert "several lines" in ended.stdout
 
 
 def test_an_input_is_never_run(tmp_path: Path) -> None:
@@ -152,7 +159,7 @@ def test_the_example_for_gitlab_posts_the_report_and_fails_the_job(
     ) | {
         **GITLAB["variables"],
         "CI_MERGE_REQUEST_IID": merge_request,
-        "CHAPTERHOUSE_TOKEN": "secret",
+        "NOTE_TOKEN": "secret",
         "CI_API_V4_URL": "https://gitlab/api/v4",
         "CI_PROJECT_ID": "1",
     }

@@ -1,10 +1,11 @@
+import pwd
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from service.errors import ConfigurationError
-from service.settings import Settings, read_settings, share_metrics
+from service.settings import Settings, doubts_about_environment, read_settings, share_metrics
 
 
 def test_every_setting_is_read_from_the_environment_and_described(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,3 +95,54 @@ def test_proxies_origins_and_a_prefix_are_read(monkeypatch: pytest.MonkeyPatch) 
     assert settings.cors_origins == ("https://app.example", "http://[::1]:3000")
     assert settings.allowed_hosts == ("house.example", "other.example:8000")
     assert settings.root_path == "/one/two"
+
+
+@pytest.mark.parametrize("setting", ["state", "data", "added_models_dir"])
+def test_without_a_home_directory_the_setting_that_needs_one_is_named(
+    setting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    with pytest.raises(
+        ConfigurationError, match=r"CHAPTERHOUSE_(STATE|DATA)_DIR: ~/\S+ begins at a home directory, and"
+    ):
+        getattr(Settings(), setting)
+    assert Settings(state_dir=Path("/state"), data_dir=Path("/data")).state == Path("/state")
+
+
+def test_a_variable_that_is_misspelt_is_named_with_the_nearest_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doubts_about_environment() == ()
+    monkeypatch.setenv("CHAPTERHOUSE_STAET_DIR", "/x")
+    monkeypatch.setenv("CHAPTERHOUSE_ZZZ", "1")
+    monkeypatch.setenv("chapterhouse_fronts", "1")
+    assert doubts_about_environment() == (
+        "CHAPTERHOUSE_STAET_DIR is no setting and is passed over; did you mean CHAPTERHOUSE_STATE_DIR?",
+        "CHAPTERHOUSE_ZZZ is no setting and is passed over.",
+    )
+
+
+def test_what_kubernetes_says_of_a_service_of_our_name_is_passed_over_and_said_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    of_kubernetes = {
+        "CHAPTERHOUSE_SERVICE_HOST": "10.0.0.7",
+        "CHAPTERHOUSE_SERVICE_PORT": "80",
+        "CHAPTERHOUSE_SERVICE_PORT_HTTP": "80",
+        "CHAPTERHOUSE_PORT": "tcp://10.0.0.7:80",
+        "CHAPTERHOUSE_PORT_80_TCP": "tcp://10.0.0.7:80",
+        "CHAPTERHOUSE_PORT_80_TCP_PROTO": "tcp",
+        "CHAPTERHOUSE_PORT_80_TCP_PORT": "80",
+        "CHAPTERHOUSE_PORT_80_TCP_ADDR": "10.0.0.7",
+        "CHAPTERHOUSE_API_PORT": "tcp://10.0.0.8:80",
+        "CHAPTERHOUSE_API_SERVICE_HOST": "10.0.0.8",
+    }
+    for name, value in of_kubernetes.items():
+        monkeypatch.setenv(name, value)
+    assert read_settings().port == 8000
+    [doubt] = doubts_about_environment()
+    assert doubt.startswith("CHAPTERHOUSE_API_PORT (9 more like it) is what Kubernetes says of a Service, no setting")
+    monkeypatch.setenv("CHAPTERHOUSE_PORT", "9000")
+    assert read_settings().port == 9000

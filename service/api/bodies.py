@@ -1,5 +1,7 @@
 """Request bodies, read as they stream in and never past their limits: raw bytes, and the parts of a form."""
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -9,7 +11,7 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.types import Receive
 
-from service.api.gate import CallerGone
+from service.api.gate import CallerGone, Holding
 from service.api.openapi import BINARY
 from service.api.state import state_of
 from service.errors import BodyTooLarge, InvalidRequest, UnsupportedMediaType
@@ -23,12 +25,28 @@ IMAGE_BODY: dict[str, Any] = dict.fromkeys((*sorted(MEDIA_TYPES), *UNSAID), BINA
 """What the document says of such a body."""
 PART_HEADER_LIMIT = 8192
 PARTS_LIMIT = 4096
+LENGTH_DIGITS = 20
+SMALL_DOCUMENT_BYTES = 1 << 15
+WEIGHED_AT_ONCE_BYTES = 1 << 18
+UNFOLDED_BYTES = {b",": 32, b"{": 96, b"[": 64, b'"': 32}
+"""What JSON becomes in memory, by its signs: a value follows each comma, an object each brace, a text two quotes."""
+
+logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a malformed form is its sender's affair
+
+
+def declared_length(content_length: bytes | None, limit: int) -> int:
+    """The bytes that a caller says a body has, 0 where it does not say. Raises BodyTooLarge."""
+    if content_length is None or not content_length.isdigit():
+        return 0
+    size = int(content_length) if len(content_length) <= LENGTH_DIGITS else limit + 1
+    if size > limit:
+        raise BodyTooLarge(f"The body has {size:,} bytes; at most {limit:,} are read.")
+    return size
 
 
 async def chunks(receive: Receive, *, limit: int, content_length: bytes | None) -> AsyncIterator[bytes]:
     """The pieces of a body. Raises BodyTooLarge as soon as the limit is passed, CallerGone when the client hangs up."""
-    if content_length is not None and content_length.isdigit() and int(content_length) > limit:
-        raise BodyTooLarge(f"The body has {int(content_length):,} bytes; at most {limit:,} are read.")
+    declared_length(content_length, limit)
     read = 0
     more = True
     while more:
@@ -47,6 +65,16 @@ async def read_body(receive: Receive, *, limit: int, content_length: bytes | Non
     """A whole body. Raises BodyTooLarge, CallerGone."""
     pieces = [chunk async for chunk in chunks(receive, limit=limit, content_length=content_length)]
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+async def weigh_document(holding: Holding, data: bytes) -> None:
+    """Have a body of JSON take the memory that it unfolds to, many times its own. Raises Overloaded, BodyTooLarge."""
+    if len(data) <= SMALL_DOCUMENT_BYTES:
+        return
+    for start in range(0, len(data), WEIGHED_AT_ONCE_BYTES):
+        part = data[start : start + WEIGHED_AT_ONCE_BYTES]
+        holding.hold(sum(part.count(sign) * size for sign, size in UNFOLDED_BYTES.items()))
+        await asyncio.sleep(0)  # others' turn
 
 
 class JSONRequest(Request):
@@ -81,6 +109,7 @@ def reading_json(handler: Handler) -> Handler:
             raise InvalidRequest("The body is empty; send a JSON object.")
         if kind != "application/json":
             raise UnsupportedMediaType(f"{kind or 'A body without a type'} is not read here; send application/json.")
+        await weigh_document(request.state.holding, data)
         document = await state_of(request).readers.document(data)
         return await handler(JSONRequest(request, data, document))
 
@@ -125,8 +154,11 @@ async def read_form(body: AsyncIterator[bytes], boundary: bytes, open_part: Call
     reader = _FormReader(open_part)
     try:
         parser = MultipartParser(boundary, reader.callbacks())  # type: ignore[arg-type]
+        begun = False
         async for chunk in body:
-            parser.write(chunk)
+            data = chunk if begun else chunk.lstrip(b"\r\n")  # behind newlines the parser passes over more than those
+            begun = begun or bool(data)
+            parser.write(data)
         parser.finalize()
     except MultipartParseError as error:
         raise InvalidRequest(f"The form is malformed: {error}") from error

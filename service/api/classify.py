@@ -43,7 +43,7 @@ FORM: dict[str, Any] = {
         "properties": {
             "image": {"type": "array", "items": BINARY["schema"]},
             "model": {"type": "string"},
-            "top_k": {"type": "integer"},
+            "top_k": {"type": "integer", "minimum": 1, "maximum": TOP_K_LIMIT},
             "as_is": {"type": "boolean"},
         },
         "additionalProperties": BINARY["schema"],

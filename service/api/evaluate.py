@@ -40,8 +40,8 @@ from service.schemas import EvaluationList, EvaluationRequest, EvaluationState
 router = APIRouter(tags=["evaluation"], route_class=Endpoint)
 
 FILES = {"generated": "The samples to judge.", "reference": "Real samples, instead of `reference_name`."}
-FORM = form_of(FILES, EvaluationRequest, passed_over={"options"})
-"""Options of a metric are fields of their own, such as `mmd.sigma`."""
+OPTION = {"type": "string", "description": "An option of a metric, such as `mmd.sigma`."}
+FORM = form_of(FILES, EvaluationRequest, passed_over={"options"}, patterns={r"^\w+\.\w+$": OPTION})
 STATE = {
     "model": EvaluationState,
     "content": {JSON: {}, HTML: TEXT},

@@ -44,6 +44,8 @@ _REFERENCE: dict[str, Any] = {
     "dim": 84,
     "sha256": "e703134dc088f65225ebc8c3d16437848cf692fe99d70f3aaeb3203308f3e351",
     "shipped": True,
+    "digests": True,
+    "floors": ["fid"],
 }
 _KID: dict[str, Any] = {
     "value": 0.00197,

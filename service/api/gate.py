@@ -9,22 +9,24 @@ import itertools
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from fastapi import FastAPI, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from service.api.access import pages
+from service.api.access.callers import caller_of
 from service.api.access.guard import Guard
 from service.api.access.needs import SAFE_METHODS
 from service.api.access.proxies import Place, RawHeaders
+from service.api.budgets import Budget
 from service.api.openapi import completed
 from service.api.problems import problem_response
-from service.errors import Draining, InvalidRequest, Overloaded, ServiceError
+from service.errors import BodyTooLarge, Draining, InvalidRequest, Overloaded, ServiceError
 from service.settings import Settings
 from service.telemetry.instruments import Instruments
 
@@ -33,8 +35,14 @@ log = logging.getLogger(__name__)
 WATCH_AFTER_S = 0.05
 """Only requests that wait this long are watched for their caller hanging up: quick ones do not pay for it."""
 REQUEST_ID_LIMIT = 128
+BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 _PROCESS = secrets.token_hex(6)
 _COUNT = itertools.count()
+
+
+def new_request_id() -> str:
+    """An id for a request that brings none."""
+    return f"{_PROCESS}{next(_COUNT):08x}"
 
 
 @dataclass(slots=True)
@@ -103,9 +111,64 @@ class Watch:
         self._task.cancel()
 
 
+class Holding:
+    """What one request takes of its front until it is answered: memory for what it brings, and a place among the work.
+
+    A request has no place among the work while its body is still on its way: silent callers take no room from others.
+    """
+
+    __slots__ = ("_arriving", "_gate", "_held", "_receive", "_working", "client")
+
+    def __init__(self, gate: "Gate", client: str, receive: Receive, *, arriving: bool) -> None:
+        self.client = client
+        self._gate = gate
+        self._receive = receive
+        self._arriving = arriving
+        self._working = False
+        self._held = 0
+
+    def __enter__(self) -> Self:
+        self._gate.open += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._gate.open -= 1
+        if self._working:
+            self._gate.requests.give_back(self.client)
+        if self._held:
+            self._gate.memory.give_back(self.client, self._held)
+
+    async def receive(self) -> Message:
+        """What comes next; the pieces of a body take memory. Raises Overloaded, BodyTooLarge."""
+        message = await self._receive()
+        if message["type"] == "http.request":
+            if piece := message.get("body"):
+                self.hold(len(piece))
+            if self._arriving and not message.get("more_body", False):
+                self._arriving = False
+                self.begin_work()
+        return message
+
+    def begin_work(self) -> None:
+        """Take a place among the requests that are worked on. Raises Overloaded."""
+        self._gate.let_work(self.client)
+        self._working = True
+
+    def hold(self, size: int) -> None:
+        """Take memory. Raises Overloaded, and BodyTooLarge where there is never so much."""
+        self._gate.lend_memory(self.client, size, self._held)
+        self._held += size
+
+    def let_go(self, size: int) -> None:
+        """Give back memory before the request is over."""
+        if size:
+            self._gate.memory.give_back(self.client, size)
+            self._held -= size
+
+
 @dataclass(eq=False)
 class Gate:
-    """The state of the door: how many are inside, and whether it is closing."""
+    """The state of the door: how many are inside, what they may take, and whether it is closing."""
 
     settings: Settings
     instruments: Instruments
@@ -114,32 +177,74 @@ class Gate:
     draining: bool = False
     open: int = 0
     """Requests that are being answered, questions about the service and open event streams included."""
-    working: int = 0
-    """Those among them that bring work, which are limited."""
 
     def __post_init__(self) -> None:
-        self.instruments.begin_at_zero(self.instruments.rejected, "draining", "front_full")
+        settings = self.settings
+        self.requests = Budget(settings.queue_limit, settings.client_share)
+        """Those among them that bring work and have come whole, which are limited."""
+        self.memory = Budget(settings.memory_limit_bytes, settings.client_share)
+        """Of what callers send, and of answers that they do not take."""
+        self.instruments.begin_at_zero(self.instruments.rejected, "draining", "front_full", "memory_full")
 
-    def admit(self, method: str) -> None:
-        """Refuse new work while draining or full; questions about the service itself always pass."""
-        if method in SAFE_METHODS:
-            return
+    @property
+    def working(self) -> int:
+        """How many requests are worked on."""
+        return self.requests.taken
+
+    def admit(self, method: str, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]) -> Holding:
+        """What a request may take from now on. Work is refused while draining or full, questions always pass.
+
+        Raises Draining, Overloaded.
+        """
+        brings_work = method not in SAFE_METHODS
+        arriving = brings_work and not BODY_HEADERS.isdisjoint(headers)
+        holding = Holding(self, caller_of(scope).name, receive, arriving=arriving)
+        if brings_work:
+            self._check_open()
+            if not arriving:
+                holding.begin_work()
+            elif self.requests.taken >= self.requests.limit:
+                raise self._full(holding.client)
+        return holding
+
+    def _check_open(self) -> None:
         if self.draining:
             self.instruments.rejected.labels("draining").inc()
             raise Draining("This instance is shutting down; send the request to another one.")
-        if self.working >= self.settings.queue_limit:
-            self.instruments.rejected.labels("front_full").inc()
-            raise Overloaded(f"{self.working} requests are open here.")
+
+    def let_work(self, client: str) -> None:
+        """Give a client one more place among the work. Raises Overloaded."""
+        if not self.requests.take(client):
+            raise self._full(client)
+
+    def lend_memory(self, client: str, size: int, held: int) -> None:
+        """Give a request that holds some already so much memory. Raises Overloaded, BodyTooLarge past what one gets."""
+        memory = self.memory
+        if memory.take(client, size):
+            return
+        self.instruments.rejected.labels("memory_full").inc()
+        most = int(memory.limit * memory.share)
+        if held + size > most:
+            raise BodyTooLarge(f"This takes more memory than the {most:,} bytes that one client gets here.")
+        raise Overloaded(f"What is open here takes {memory.taken:,} bytes of memory; this would be too much.")
+
+    def _full(self, client: str) -> Overloaded:
+        self.instruments.rejected.labels("front_full").inc()
+        taken, held = self.requests.taken, self.requests.held.get(client, 0)
+        if taken >= self.requests.limit:
+            return Overloaded(f"{taken} requests are open here.")
+        return Overloaded(f"{taken} requests are open here, {held} of them yours; the other places are for others.")
 
     @contextmanager
-    def at_work(self) -> Iterator[None]:
+    def at_work(self, scope: Scope) -> Iterator[None]:
         """Count a question as work, which it brings although its method is safe. Raises Draining, Overloaded."""
-        self.admit("POST")
-        self.working += 1
+        self._check_open()
+        client = caller_of(scope).name
+        self.let_work(client)
         try:
             yield
         finally:
-            self.working -= 1
+            self.requests.give_back(client)
 
 
 class Application(FastAPI):
@@ -162,7 +267,7 @@ class Application(FastAPI):
         gate = self.gate
         headers = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"")[:REQUEST_ID_LIMIT]
-        request_id = given.decode("latin-1") if given else f"{_PROCESS}{next(_COUNT):08x}"
+        request_id = given.decode("latin-1") if given else new_request_id()
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
         place = gate.guard.place(scope, headers)
         answer = _Answer(send, request_id.encode("latin-1"), place, closing=gate.draining)
@@ -176,18 +281,13 @@ class Application(FastAPI):
                 await answer.send_whole(Response(status_code=204))
                 return
             leave = await gate.guard.admit(method, place, scope, headers)
-            gate.admit(method)
-            brings_work = method not in SAFE_METHODS
-            gate.open += 1
-            gate.working += brings_work
-            try:
+            with gate.admit(method, scope, receive, headers) as holding:
+                scope["state"]["holding"] = holding
                 if hot is not None:
-                    await answer.send_whole(await _run_hot(hot, Exchange(scope, receive, request_id, headers)))
+                    exchange = Exchange(scope, holding.receive, request_id, headers)
+                    await answer.send_whole(await _run_hot(hot, exchange))
                 else:
-                    await super().__call__(scope, receive, answer.send)
-            finally:
-                gate.open -= 1
-                gate.working -= brings_work
+                    await super().__call__(scope, holding.receive, answer.send)
         except ServiceError as error:
             await answer.send_whole(problem_response(error))
         except CallerGone:

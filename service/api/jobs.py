@@ -6,7 +6,7 @@ import io
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,8 +16,10 @@ from pydantic import BaseModel
 
 from service.api.access.callers import caller_of
 from service.api.access.ownership import key_of
-from service.api.bodies import Part, Sink, boundary_of, chunks, read_form
+from service.api.bodies import Part, Sink, boundary_of, chunks, declared_length, read_form
+from service.api.budgets import Budget
 from service.api.deadlines import deadline_within
+from service.api.gate import Holding
 from service.api.state import State
 from service.errors import BodyTooLarge, DatabaseUnavailable, DiskFull, InvalidRequest, Overloaded
 from service.evaluation.queue.jobs import Job, JobKind
@@ -29,17 +31,24 @@ WAIT_LIMIT_S = 600.0
 DATABASE_PATIENCE_S = 1.0
 """Pause before a database that was away is asked again for what it has accepted."""
 FIELD_LIMIT_BYTES = 65536
+CHECK_EVERY_BYTES = 32 << 20
+"""How much of an upload comes between two looks at how much room there is."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _WAIT = re.compile(r"(?:^|[,;\s])wait=(\d+)", re.IGNORECASE)
 
 
 class Field(io.BytesIO):
-    """One field of a form that is no file."""
+    """One field of a form that is no file; it takes memory for its request."""
+
+    def __init__(self, holding: Holding) -> None:
+        super().__init__()
+        self._holding = holding
 
     def write(self, data: Any, /) -> int:
-        """Take some bytes. Raises BodyTooLarge past what a field may hold."""
+        """Take some bytes. Raises BodyTooLarge past what a field may hold, Overloaded past what there is."""
         if self.tell() + len(data) > FIELD_LIMIT_BYTES:
             raise BodyTooLarge(f"A field of the form is longer than {FIELD_LIMIT_BYTES:,} bytes.")
+        self._holding.hold(len(data))
         return super().write(data)
 
     def close(self) -> None:
@@ -62,16 +71,17 @@ async def accept(request: Request, state: State, check: Check, *, files: Collect
     """Receive a form, check it, and queue the request that `check` makes of it in its key's name; the job's id.
 
     Raises what reading and checking raise, DeadlineExceeded while they last, Overloaded where as many evaluations wait
-    as may or uploads already fill their share of the disk, and DiskFull; nothing is left behind then.
+    as may, uploads fill their share of the disk or this client's its own, and DiskFull; nothing is left behind then.
     """
     job_id, client, limits = secrets.token_hex(8), client_of(request), Limits.of(state.settings)
+    declared = declared_length(_length_of(request), state.settings.upload_limit_bytes)
     await _counted(state, state.database.ask(state.jobs.check_room, client, limits))
-    folder = state.uploads.begin(job_id, expected_bytes=_length_of(request))
+    await asyncio.to_thread(_check_room, state, client, declared)
     try:
-        await asyncio.to_thread(_check_room, state)
+        folder = state.uploads.begin(job_id, owner=client)
         asked = await check(await _receive(request, state, folder, files))
         deadline_within(request).lift()
-        await asyncio.to_thread(_check_room, state)
+        await asyncio.to_thread(_check_room, state, client)
         await in_thread(lambda _: state.uploads.commit(job_id))
         sent = {"client": client, "upload_bytes": await asyncio.to_thread(state.uploads.size_of, job_id)}
         sent["key"] = key_of(request)
@@ -118,10 +128,15 @@ async def _counted(state: State, asked: Awaitable[None]) -> None:
         raise
 
 
-def _check_room(state: State) -> None:
-    limit = state.settings.uploads_disk_bytes
-    if state.uploads.used_bytes() > limit:
-        raise Overloaded(f"Uploads that wait or are worked on may take {limit:,} bytes of disk; this one is too much.")
+def _check_room(state: State, client: str, more: int = 0) -> None:
+    """Whether the disk has room for what a client has sent, and for so much more. Raises Overloaded."""
+    limit, used = state.settings.uploads_disk_bytes, state.uploads.used_bytes()
+    disk = Budget(limit, state.settings.client_share)
+    if not disk.bears(held=used[client] + more, taken=used.total() + more):
+        raise Overloaded(
+            f"Uploads that wait or are worked on may take {limit:,} bytes of disk, and each client's a part of that; "
+            "this one is too much."
+        )
 
 
 async def _receive(request: Request, state: State, folder: Path, files: Collection[str]) -> Form:
@@ -135,12 +150,10 @@ async def _receive(request: Request, state: State, folder: Path, files: Collecti
         seen.add(part.name)
         if part.name in files:
             return (folder / part.name).open("xb")
-        return fields.setdefault(part.name, Field())
+        return fields.setdefault(part.name, Field(request.state.holding))
 
-    headers = request.headers
-    length = headers.get("content-length", "").encode()
-    body = chunks(request.receive, limit=state.settings.upload_limit_bytes, content_length=length)
-    await read_form(body, boundary_of(headers.get("content-type", "").encode("latin-1")), open_part)
+    boundary = boundary_of(request.headers.get("content-type", "").encode("latin-1"))
+    await read_form(_pieces(request, state), boundary, open_part)
     try:
         texts = {name: field.getvalue().decode() for name, field in fields.items()}
     except UnicodeDecodeError as error:
@@ -148,15 +161,27 @@ async def _receive(request: Request, state: State, folder: Path, files: Collecti
     return Form(folder, frozenset(seen.intersection(files)), texts)
 
 
+async def _pieces(request: Request, state: State) -> AsyncIterator[bytes]:
+    """The pieces of an upload, each gone from memory before the next one comes. Raises BodyTooLarge, Overloaded."""
+    holding: Holding = request.state.holding
+    limit = state.settings.upload_limit_bytes
+    unchecked = 0
+    async for piece in chunks(request.receive, limit=limit, content_length=_length_of(request)):
+        yield piece
+        holding.let_go(len(piece))
+        unchecked += len(piece)
+        if unchecked >= CHECK_EVERY_BYTES:
+            unchecked = 0
+            await asyncio.to_thread(_check_room, state, holding.client)
+
+
 def missing_file(name: str, what: str) -> InvalidRequest:
     """The error for a form without one of its files."""
     return InvalidRequest.of_field(name, f"the file with {what} is missing")
 
 
-def _length_of(request: Request) -> int:
-    """The length that the caller declares, 0 where it declares none; what is too long is refused elsewhere."""
-    length = request.headers.get("content-length", "")
-    return int(length) if length.isascii() and length.isdigit() and len(length) < 16 else 0
+def _length_of(request: Request) -> bytes:
+    return request.headers.get("content-length", "").encode("latin-1")
 
 
 def wait_of(

@@ -85,8 +85,17 @@ OF_MODEL = headers("X-Model", "X-Model-Version")
 """The headers of every answer that a model gave."""
 
 
-def form_of(files: Mapping[str, str], fields: type[BaseModel], *, passed_over: Collection[str] = ()) -> Document:
-    """A form of these files, the first of which is needed, and what they are; with a request's fields beside them."""
+def form_of(
+    files: Mapping[str, str],
+    fields: type[BaseModel],
+    *,
+    passed_over: Collection[str] = (),
+    patterns: Mapping[str, Document] | None = None,
+) -> Document:
+    """A form of these files, the first of which is needed, and what they are; with a request's fields beside them.
+
+    Other fields are refused, but for those whose names fit one of the `patterns`.
+    """
     described = fields.model_json_schema()["properties"].items()
     schema: Document = {
         "type": "object",
@@ -95,15 +104,26 @@ def form_of(files: Mapping[str, str], fields: type[BaseModel], *, passed_over: C
             **{name: {**BINARY["schema"], "description": what} for name, what in files.items()},
             **{name: _as_sent(field) for name, field in described if name not in passed_over},
         },
+        **({"patternProperties": dict(patterns)} if patterns else {}),
+        "additionalProperties": False,
     }
     return {"required": True, "content": {FORM: {"schema": schema}}}
 
 
 def _as_sent(field: Document) -> Document:
     """A field of a form: never null, and a list is words with commas between them."""
-    [kind] = [kind for kind in field.get("anyOf", [field]) if kind.get("type") != "null"]
+    kind = _never_null(field)
     told = {name: field[name] for name in ("default", "description") if field.get(name) is not None}
     return {**({"type": "string"} if kind["type"] == "array" else kind), **told}
+
+
+def _never_null(schema: Document) -> Document:
+    """The schema of what is no JSON, a parameter or a field of a form: it is left out, and never null."""
+    if "anyOf" not in schema:
+        return schema
+    kinds = [kind for kind in schema["anyOf"] if kind.get("type") != "null"]
+    beside = {name: value for name, value in schema.items() if name != "anyOf"}
+    return {**(kinds[0] if len(kinds) == 1 else {"anyOf": kinds}), **beside}
 
 
 def refusals(*kinds: type[ServiceError]) -> dict[int | str, Document]:
@@ -117,6 +137,8 @@ def refusals(*kinds: type[ServiceError]) -> dict[int | str, Document]:
 def completed(document: Document) -> Document:
     """FastAPI's document with the errors, headers and examples of every operation. Changes it in place."""
     for path, method, operation in _operations(document):
+        for parameter in operation.get("parameters", ()):
+            parameter["schema"] = _never_null(parameter["schema"])
         every = [{"$ref": f"#/components/parameters/{name}"} for name in PARAMETER_HEADERS]
         operation["parameters"] = [*operation.get("parameters", ()), *every]
         _add_refusals(operation["responses"], method)

@@ -29,12 +29,20 @@ from service.errors import (
     WrongTask,
 )
 from service.evaluation.queue.jobs import JobKind
+from service.evaluation.references import NAME
 from service.evaluation.store_reference import plan_reference
 from service.schemas import EvaluationState, ReferenceList, ReferenceRequest, ReferenceSummary
 
 router = APIRouter(prefix="/references", tags=["evaluation"], route_class=Endpoint)
 
-Name = Annotated[str, Path(description="What the reference is called.", examples=["mnist-test"])]
+Name = Annotated[
+    str,
+    Path(
+        description="What the reference is called.",
+        examples=["mnist-test"],
+        json_schema_extra={"pattern": f"^{NAME.pattern}$"},  # described, and held where one is stored
+    ),
+]
 FILES = {"reference": "The real samples."}
 FORM = form_of(FILES, ReferenceRequest, passed_over={"name"})
 STORED = {"model": ReferenceSummary, "headers": headers("Location")}

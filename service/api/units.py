@@ -68,7 +68,7 @@ async def show_units(
     model = state.store.get(model_id, task="classify")
     asked = await asyncio.to_thread(UnitImages.of, model, state.settings, layer=layer, units=unit, method=method)
     await request.body()  # there is none; a caller who hangs up is heard after it
-    with request.app.gate.at_work(), Watch(request.receive):
+    with request.app.gate.at_work(request.scope), Watch(request.receive):
         answered = await asked.ask(state.engines, deadline=deadline.at, request_id=request.state.request_id)
     headers = headers_of(model)
     if kind == PNG:

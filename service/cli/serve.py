@@ -1,5 +1,6 @@
 """`chapterhouse serve`: the whole service on this machine."""
 
+import logging
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +8,9 @@ from typing import Annotated
 import typer
 
 from service.cli.reporting import fail_clearly
-from service.settings import Settings, read_settings, share_metrics
+from service.settings import Settings, doubts_about_environment, read_settings, share_metrics
+
+log = logging.getLogger(__name__)
 
 
 @fail_clearly
@@ -32,6 +35,8 @@ def _supervise(settings: Settings, runtime_dir: Path, metrics_dir: Path) -> int:
     from service.telemetry.logs import configure_logging
 
     configure_logging("supervisor", settings.log_level)
+    for doubt in doubts_about_environment():
+        log.warning(doubt)
 
     async def run() -> int:
         with bind(settings) as listening:

@@ -77,8 +77,14 @@ def _digests(rows: Iterator[NDArray[np.floating]]) -> Digested:
     return np.frombuffer(joined, np.uint8).reshape(-1, 16)
 
 
-def warnings_of(copies: Copies, count: int) -> Iterator[str]:
+def warnings_of(copies: Copies, generated: Side, reference: Side) -> Iterator[str]:
     """What the reader of the scores has to know."""
+    count = generated.count_of_features
+    if reference.features is not None and reference.digests is None and generated.digests is not None:
+        yield (
+            "The reference keeps no digests of its samples, as earlier versions stored it: exact copies of it are not"
+            " counted."
+        )
     if copies.exact:
         yield (
             f"{copies.exact:,} of {count:,} generated samples are exact copies of reference samples: the scores are"

@@ -1,7 +1,6 @@
 """From two sides to the entries of a report: scores, what they are worth, warnings, seconds."""
 
 import math
-import os
 import time
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +12,7 @@ from service.evaluation.copies import count_copies, exact_copies, warnings_of
 from service.evaluation.report.schema import Copies, MetricEntry, NoiseFloor
 from service.evaluation.samples.reading import Samples
 from service.evaluation.threads import Stop
+from service.machine import cores
 from service.metrics.floor import Floor
 from service.metrics.kernel_metric import share
 from service.metrics.metric import Metric, Score, Side, interval_of
@@ -20,7 +20,7 @@ from service.metrics.registry import DEFAULT_METRICS, build_metric
 from service.metrics.samples import softmax
 from service.metrics.uncertainty import LEVEL, Interval
 
-THREADS = min(8, 2 * (os.cpu_count() or 1))
+THREADS = min(8, 2 * cores())
 """Metrics at once. Linear algebra lets go of the interpreter's lock, but each takes some memory; more than there are
 cores, because some wait for what another computes for them all."""
 
@@ -108,7 +108,7 @@ def measure(
         {name: one.entry for name, one in measured.items()},
         copies,
         (
-            *warnings_of(copies, generated.count_of_features),
+            *warnings_of(copies, generated, reference),
             *(warning for one in measured.values() for warning in one.warnings),
             *(_left_out(name, error) for name, error in left_out.items()),
         ),

@@ -40,7 +40,7 @@ KEPT_ROWS = 2000
 SUFFIX = ".safetensors"
 ROWS = ("features", "probabilities", "digests")
 DESCRIPTION = "reference"  # one key, because safetensors writes several in no fixed order
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
 
 class Description(BaseModel):
@@ -48,7 +48,7 @@ class Description(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=rf"^{_NAME.pattern}$")
+    name: str = Field(pattern=rf"^{NAME.pattern}$")
     extractor: str = Field(description="Id of the model that made the features.")
     weights_sha256: str = Field(description="Sha256 of that model's weights file.")
     dataset: str
@@ -77,6 +77,10 @@ class Reference:
     features: NDArray[Any] | None
     probabilities: NDArray[Any] | None
     digests: NDArray[np.uint8] | None = None
+
+    def summary(self, *, shipped: bool) -> ReferenceSummary:
+        """The reference as `GET /references` lists it."""
+        return _summary(self.description, digests=self.digests is not None, shipped=shipped)
 
     @property
     def side(self) -> Side:
@@ -183,8 +187,10 @@ class References:
 
     def summary(self, name: str) -> ReferenceSummary:
         """A reference as `GET /references` lists it. Raises ReferenceNotFound, InvalidManifest."""
-        described = self.describe(name).model_dump(exclude={"seed", "floors"})
-        return ReferenceSummary.model_validate({**described, "shipped": self._find(name).parent != self._folders[0]})
+        path = self._find(name)
+        with _opened(path) as file:
+            description, digests = _description(file, path), "digests" in file.keys()  # noqa: SIM118 - no mapping
+        return _summary(description, digests=digests, shipped=path.parent != self._folders[0])
 
     def check_free(self, name: str) -> None:
         """Refuse a name under which nothing can be stored. Raises InvalidRequest, ReferenceShipped.
@@ -229,7 +235,7 @@ class References:
         return Reference(description, statistics, *(arrays.get(name) for name in ROWS))
 
     def _find(self, name: str) -> Path:
-        if _NAME.fullmatch(name):
+        if NAME.fullmatch(name):
             for folder in self._folders:
                 path = folder / f"{name}{SUFFIX}"
                 if path.is_file():
@@ -240,7 +246,7 @@ class References:
 
 def check_name(name: str) -> None:
     """Refuse what cannot name a reference. Raises InvalidRequest."""
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise InvalidRequest(f"{name[:100]!r} cannot name a reference; use a–z, 0–9, '.', '_' and '-'.")
 
 
@@ -251,6 +257,11 @@ def _half(rows: NDArray[Any]) -> NDArray[Any]:
         half = wide.astype(np.float16)
     lost = np.abs(half.astype(np.float32) - wide).max(axis=0)
     return half if bool((lost <= 0.01 * wide.std(axis=0)).all()) else wide
+
+
+def _summary(description: Description, *, digests: bool, shipped: bool) -> ReferenceSummary:
+    described = description.model_dump(exclude={"seed", "floors"})
+    return ReferenceSummary(**described, digests=digests, floors=tuple(description.floors), shipped=shipped)
 
 
 def _opened(path: Path) -> Any:

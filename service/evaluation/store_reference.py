@@ -71,8 +71,7 @@ async def store_reference(
     else:
         reference = await in_thread(lambda _: _of_features(request, samples, extractor))
     publish = await in_thread(lambda _: bench.references.stage(reference))
-    described = reference.description.model_dump(exclude={"seed", "floors"})
-    return StoredReference(ReferenceSummary.model_validate({**described, "shipped": False}), publish)
+    return StoredReference(reference.summary(shipped=False), publish)
 
 
 async def reference_of_images(

@@ -6,8 +6,7 @@ measurement behind the choice.
 """
 
 import io
-import re
-import struct
+import logging
 import sys
 import warnings
 from collections.abc import Iterator
@@ -21,7 +20,8 @@ from PIL import __version__ as pillow_version
 from PIL.ImageFile import ImageFile
 
 from service.errors import UnreadableImage
-from service.imaging import gif, jpeg, png
+from service.imaging import jpeg, png
+from service.imaging.ends import bytes_behind_pixels, rest_bytes
 from service.imaging.pixels import Pixels
 
 DECODER = f"libspng (pyspng), libjpeg-turbo (simplejpeg) and Pillow {pillow_version}"
@@ -53,8 +53,7 @@ _WHITE_IS_ZERO = 0
 _ORIENTATION = 0x0112
 ORIENTED = (jpeg.EXIF, b"tiff:Orientation")
 """Where a camera's note of it may stand in a JPEG: in Exif, or in XMP."""
-_LEAST_HEADER_BYTES = 12
-_COMMENT = re.compile(rb"#[^\r\n]*")
+logging.getLogger("PIL").setLevel(logging.CRITICAL)  # a damaged image is its sender's affair
 DEEPEST_BITS, DEEP_WHITE = 16, 65535
 
 PALETTE = "had a palette, which was resolved"
@@ -110,7 +109,7 @@ def read_picture(data: bytes, *, limit_pixels: int) -> Picture:
         return _read_png(data, limit_pixels)
     if data.startswith(jpeg.START):
         return _read_jpeg(data, limit_pixels)
-    return _read_any(data, limit_pixels, rest_bytes=_rest_bytes(data))
+    return _read_any(data, limit_pixels, behind=rest_bytes(data))
 
 
 def claimed_pixels(data: bytes) -> int | None:
@@ -139,7 +138,7 @@ def _read_png(data: bytes, limit_pixels: int) -> Picture:
     layout = png.layout_of(data)
     _refuse_large(layout.width, layout.height, limit_pixels)
     if not layout.is_plain:
-        return _read_any(data, limit_pixels, rest_bytes=layout.rest_bytes, depth=layout.depth)
+        return _read_any(data, limit_pixels, behind=layout.rest_bytes, depth=layout.depth)
     try:
         pixels: Pixels = pyspng.load(data)
     except (RuntimeError, ValueError) as error:
@@ -150,11 +149,11 @@ def _read_png(data: bytes, limit_pixels: int) -> Picture:
 def _read_jpeg(data: bytes, limit_pixels: int) -> Picture:
     layout, rest = jpeg.layout_of(data), jpeg.rest_bytes(data)
     if layout is None:
-        return _read_any(data, limit_pixels, rest_bytes=rest)
+        return _read_any(data, limit_pixels, behind=rest)
     _refuse_large(layout.width, layout.height, limit_pixels)
     pixels = jpeg.decode(data, layout)
     if layout.space not in jpeg.COLOURS:
-        return _read_any(data, limit_pixels, rest_bytes=rest)  # inks, now known to be whole
+        return _read_any(data, limit_pixels, behind=rest)  # inks, now known to be whole
     orientation = _orientation_of(data, limit_pixels) if any(mark in data for mark in ORIENTED) else 1
     done = {TURNED: orientation != 1, REST: rest > 0}
     return Picture(_upright(pixels, orientation), _words(done))
@@ -171,9 +170,9 @@ def _noted_in(image: ImageFile) -> int:
     return noted if isinstance(noted, int) and noted in range(2, 9) else 1
 
 
-def _read_any(data: bytes, limit_pixels: int, *, rest_bytes: int, depth: int | None = None) -> Picture:
+def _read_any(data: bytes, limit_pixels: int, *, behind: int, depth: int | None = None) -> Picture:
     with _opened(data, limit_pixels) as image:
-        rest_bytes = rest_bytes or _behind_raw_pixels(image, data)
+        behind = behind or bytes_behind_pixels(image, data)
         bits, noted = depth or _bits(image), _noted_in(image)
         image.load()
         orientation = _noted_in(image)  # what is left to do: of a TIFF nothing, which Pillow has turned by now
@@ -183,7 +182,7 @@ def _read_any(data: bytes, limit_pixels: int, *, rest_bytes: int, depth: int | N
             INKS: image.mode in ("CMYK", "LAB", "HSV", "YCbCr"),
             FRAMES: getattr(image, "is_animated", False),
             TURNED: noted != 1,
-            REST: rest_bytes > 0,
+            REST: behind > 0,
         }
         is_deep = image.mode.startswith("I") or image.mode == "F"
         found = _deep(image, bits) if is_deep else _shallow(image)
@@ -226,6 +225,8 @@ def _deep(image: Image.Image, bits: int) -> Picture:
 @contextmanager
 def _opened(data: bytes, limit_pixels: int) -> Iterator[ImageFile]:
     """An image file that Pillow reads. Raises UnreadableImage for all that Pillow raises, also while it is read."""
+    if Image.MAX_IMAGE_PIXELS is not None and limit_pixels > Image.MAX_IMAGE_PIXELS:
+        Image.MAX_IMAGE_PIXELS = limit_pixels  # Pillow's own limit, which is all of the process's, gives way to ours
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the limit below is ours, and stricter than Pillow's warning
@@ -234,7 +235,9 @@ def _opened(data: bytes, limit_pixels: int) -> Iterator[ImageFile]:
             yield image
     except UnidentifiedImageError as error:
         raise UnreadableImage(f"The bytes are not one of the formats {', '.join(FORMATS)}.") from error
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError, struct.error) as error:
+    except (UnreadableImage, MemoryError):
+        raise
+    except Exception as error:  # Pillow raises whatever its arithmetic with foreign bytes comes to
         raise UnreadableImage(f"The image is damaged: {error}.") from error
 
 
@@ -243,37 +246,6 @@ def _bits(image: Image.Image) -> int:
     if image.format == "TIFF":
         return int(max(image.tag_v2.get(_BITS_A_SAMPLE, (1,))))  # type: ignore[attr-defined]
     return 16 if image.mode.startswith("I") else 8
-
-
-def _rest_bytes(data: bytes) -> int:
-    """Bytes behind a GIF's end, or behind the size that the header of a WebP or a BMP states."""
-    if data.startswith(gif.STARTS):
-        return gif.rest_bytes(data)
-    stated = len(data)
-    if data.startswith(b"RIFF"):
-        stated = int.from_bytes(data[4:8], "little") + 8
-        stated += stated % 2
-    elif data.startswith(b"BM"):
-        stated = int.from_bytes(data[2:6], "little") or stated  # some writers leave it out
-    return max(0, len(data) - stated) if stated >= _LEAST_HEADER_BYTES else 0
-
-
-def _behind_raw_pixels(image: ImageFile, data: bytes) -> int:
-    """Bytes behind the pixels of a PPM, which nothing compresses; of one in plain text, the numbers."""
-    if image.format != "PPM" or len(image.tile) != 1:
-        return 0
-    if image.tile[0].codec_name == "ppm_plain":
-        return _behind_plain_pixels(image, data[image.tile[0].offset :])
-    row_bytes = -(-image.width // 8) if image.mode == "1" else image.width * len(image.getbands())
-    row_bytes *= 2 if image.mode.startswith("I") else 1
-    end: int = image.tile[0].offset + row_bytes * image.height
-    return max(0, len(data) - end)
-
-
-def _behind_plain_pixels(image: ImageFile, text: bytes) -> int:
-    numbers = _COMMENT.sub(b"", text).split()
-    count = sum(map(len, numbers)) if image.mode == "1" else len(numbers)  # bits may stand without gaps
-    return max(0, count - image.width * image.height * len(image.getbands()))
 
 
 def _over_black(image: Image.Image) -> Image.Image:

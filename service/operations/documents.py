@@ -11,12 +11,15 @@ LONG = 64
 """Numbers from which a list becomes an array."""
 MOST_MEMBERS = 20_000
 """Of all objects and lists that are no long lists of numbers; as many faults could be found, and each costs time."""
+DEEPEST = 32
+"""Objects and lists within each other: no request needs more than a few, and Python gives up before a thousand."""
 
 
 def read_document(data: bytes) -> Any:
     """The JSON of a body, with an array float64 (n,) or (n, k) for each long list of numbers or of rows of numbers.
 
-    A `null` among numbers becomes NaN. Raises InvalidRequest for what is no JSON, and for more members than are read.
+    A `null` among numbers becomes NaN. Raises InvalidRequest for what is no JSON, for more members than are read, and
+    for what lies deeper in it.
     """
     try:
         document = orjson.loads(data)
@@ -29,17 +32,19 @@ class _Reader:
     def __init__(self) -> None:
         self._members = 0
 
-    def read(self, part: Any) -> Any:
+    def read(self, part: Any, depth: int = 0) -> Any:
         if isinstance(part, list) and len(part) >= LONG and (array := _array_of(part)) is not None:
             return array
         if isinstance(part, list | dict):
-            self._count(len(part))
+            self._count(len(part), depth)
             if isinstance(part, list):
-                return [self.read(member) for member in part]
-            return {name: self.read(member) for name, member in part.items()}
+                return [self.read(member, depth + 1) for member in part]
+            return {name: self.read(member, depth + 1) for name, member in part.items()}
         return part
 
-    def _count(self, members: int) -> None:
+    def _count(self, members: int, depth: int) -> None:
+        if depth >= DEEPEST:
+            raise InvalidRequest(f"The body has objects or lists more than {DEEPEST} deep; such are not read.")
         self._members += members
         if self._members > MOST_MEMBERS:
             raise InvalidRequest(

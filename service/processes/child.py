@@ -6,6 +6,8 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from service.processes.lifeline import END
+
 
 @dataclass(eq=False)
 class Child:
@@ -58,7 +60,7 @@ class Child:
         self.ending = True
         if self.process is not None and self.process.returncode is None:
             self.process.send_signal(signal.SIGCONT)  # one that was stopped would not hear of the other
-            self.process.terminate()
+            self.process.send_signal(END)
 
     def kill(self) -> None:
         """End a process that hangs."""

@@ -17,7 +17,10 @@ log = logging.getLogger(__name__)
 
 
 async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pipe: int) -> None:
-    """Answer on `socket` until SIGTERM, then finish what is queued. Raises the error that the device died of."""
+    """Answer on `socket` until the supervisor ends it, then finish what is queued.
+
+    Raises the error that the device died of.
+    """
     watch_parent(parent_pipe)
     keep_memory()
     store = ModelStore.of(settings)

@@ -21,7 +21,7 @@ from service.telemetry.instruments import Instruments
 
 
 async def run_evaluator(settings: Settings, *, sockets: Sequence[Path], control: Path, parent_pipe: int) -> None:
-    """Evaluate until SIGTERM."""
+    """Evaluate until the supervisor ends it."""
     watch_parent(parent_pipe)
     engines = EnginePool(sockets)
     supervisor = EnginePool([control])

@@ -7,23 +7,33 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import uvicorn
 
+from service.api import connections
 from service.api.app import create_app
-from service.api.gate import Gate
+from service.api.connections import Connections
+from service.api.gate import Application, Gate
+from service.api.protocol import Connection
 from service.api.state import State
 from service.errors import Draining
 from service.evaluation.queue.wire import carry, listen
 from service.operations.models import forget_replaced
+from service.processes.descriptors import raise_descriptor_limit
 from service.processes.lifeline import beat, freeze_garbage, on_terminate, watch_parent
+from service.processes.memory import MemoryReturn, share_heap
 from service.processes.tokens import read_local_token
 from service.runtime.pool import EnginePool
 from service.settings import Settings
 from service.store import ModelStore
+from service.telemetry.logs import quieten
 
 log = logging.getLogger(__name__)
 
+FAREWELL_S = 1.0
+"""How long connections that ask nothing stay open when the service ends: whoever asks meanwhile is answered."""
+LOOK_S = 0.02
 TICK_S = 1.0
 
 
@@ -33,7 +43,10 @@ LAST_WORDS_SHARE = 0.25
 
 
 class Server(uvicorn.Server):
-    """Uvicorn, told to stop by the drain and not by signals of its own; idle, it wakes once a second for the date."""
+    """Uvicorn with our protocol, told to stop by the drain and not by signals of its own.
+
+    Idle, it wakes once a second for the date.
+    """
 
     def __init__(self, config: uvicorn.Config) -> None:
         self._ending = asyncio.Event()
@@ -54,10 +67,59 @@ class Server(uvicorn.Server):
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), TICK_S)
 
+    @classmethod
+    def of(cls, app: Application, *, descriptors: int | None = None) -> Self:
+        """A server of this application that may have so many file descriptors."""
+        config = uvicorn.Config(
+            app,
+            http=partial(Connection, Connections(app.gate, descriptors=descriptors)),  # type: ignore[arg-type]
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            proxy_headers=False,  # the guard knows which proxies are believed
+            timeout_graceful_shutdown=int(app.gate.settings.drain_timeout_s) + 1,
+        )
+        return cls(config)
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave signals alone."""
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, and answer what still comes on those that are open before they are closed.
+
+        By now every answer says that it is the last of its connection. Who asks nothing for so long will see that the
+        connection is closed before it asks again.
+        """
+        waiting = [connection for listening in sockets or () for connection in _waiting_at(listening)]
+        for listening in (*self.servers, *(sockets or ())):
+            listening.close()
+        for connection in waiting:
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+        farewell_s = min(FAREWELL_S, (self.config.timeout_graceful_shutdown or 0) / 2)
+        for _ in range(round(farewell_s / LOOK_S)):
+            if self.server_state.connections:
+                await asyncio.sleep(LOOK_S)
+        await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        """The protocol of one connection, as uvicorn makes it."""
+        protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
+
+
+def _waiting_at(listening: socket.socket) -> Iterator[socket.socket]:
+    """The connections that clients have made and nobody has taken: the system would reset them with their listener."""
+    listening.settimeout(0)
+    with suppress(OSError):  # none waits any more, or there is no descriptor for another
+        while True:
+            connection, _ = listening.accept()
+            yield connection
 
 
 async def run_front(
@@ -69,8 +131,9 @@ async def run_front(
     metrics_dir: Path,
     parent_pipe: int,
 ) -> None:
-    """Serve until SIGTERM, then refuse new work, finish what is open, and return."""
+    """Serve until the supervisor ends it, then refuse new work, finish what is open, and return."""
     watch_parent(parent_pipe)
+    share_heap()
     store = ModelStore.of(settings)
     engines = EnginePool(sockets)
     supervisor = EnginePool([control])
@@ -90,18 +153,9 @@ async def run_front(
     listening_for_changes = asyncio.create_task(listen(state.jobs.database, state.jobs.changes))
     engines.on_status = partial(forget_replaced, store, engines)
     app = create_app(state)
-    server = Server(
-        uvicorn.Config(
-            app,
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            proxy_headers=False,  # the guard knows which proxies are believed
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=int(settings.drain_timeout_s) + 1,
-        )
-    )
+    app.gate.memory.on_much_returned = MemoryReturn().soon
+    quieten("asyncio", "uvicorn.error", connections.__name__)
+    server = Server.of(app, descriptors=raise_descriptor_limit())
     drains: list[asyncio.Task[None]] = []
     on_terminate(lambda: drains.append(asyncio.create_task(_drain(app.gate, server, engines, settings))))
     app.openapi()

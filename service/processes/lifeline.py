@@ -1,4 +1,4 @@
-"""What every child process does first: die with its parent, leave Ctrl-C to it, beat, and stop tracking what stays."""
+"""What every child process does first: die with its parent, end when that says so, beat, and calm the collector."""
 
 import asyncio
 import contextlib
@@ -14,12 +14,16 @@ EXIT_CONFIGURATION = 78
 """A child that ends with this (EX_CONFIG) would end so again: the service stops and says why."""
 EXIT_UNAVAILABLE = 69
 """A child that ends with this (EX_UNAVAILABLE) could not open its device now, and may later."""
+END = signal.SIGUSR1
+"""By this the supervisor ends a child. SIGTERM and Ctrl-C go past children: systemd and terminals send them to all
+processes at once, and an engine that went at once would leave the fronts' last requests without an answer."""
 _PR_SET_PDEATHSIG = 1
 
 
 def hold_to_parent(pipe: int) -> None:
     """Be killed when the parent dies, however it dies; `pipe` is the child's end of a socket that the parent holds."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     try:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     except (AttributeError, OSError):
@@ -53,8 +57,8 @@ def beat(pipe: int, every_s: float, steps: Callable[[], Sequence[object]] = tupl
 
 
 def on_terminate(callback: Callable[[], object]) -> None:
-    """Call back on SIGTERM, inside the event loop."""
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, callback)
+    """Call back when the supervisor ends this process, inside the event loop."""
+    asyncio.get_running_loop().add_signal_handler(END, callback)
 
 
 def freeze_garbage() -> None:

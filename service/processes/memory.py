@@ -1,10 +1,13 @@
-"""How an engine keeps its memory."""
+"""How an engine keeps its memory, and how a front gives it back."""
 
+import asyncio
 import ctypes
+from collections.abc import Mapping
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8
 NEVER = 2**31 - 1
 STEP_BYTES = 64 << 20
+RETURN_AFTER_S = 2.0
 
 
 def keep_memory() -> None:
@@ -14,14 +17,37 @@ def keep_memory() -> None:
     pages: forwarding 128 images through NIN took twice as long. All threads share one heap, for only that one grows
     without limit. Where there is no glibc, nothing happens.
     """
+    _tell_allocator({M_ARENA_MAX: 1, M_MMAP_THRESHOLD: NEVER, M_TRIM_THRESHOLD: NEVER, M_TOP_PAD: STEP_BYTES})
+
+
+def share_heap() -> None:
+    """Have all threads use one heap: each further one takes 64 MiB of addresses, and keeps what was freed in it."""
+    _tell_allocator({M_ARENA_MAX: 1})
+
+
+def _tell_allocator(options: Mapping[int, int]) -> None:
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):
-        return
-    for option, value in (
-        (M_ARENA_MAX, 1),
-        (M_MMAP_THRESHOLD, NEVER),
-        (M_TRIM_THRESHOLD, NEVER),
-        (M_TOP_PAD, STEP_BYTES),
-    ):
+        return  # not glibc
+    for option, value in options.items():
         mallopt(option, value)
+
+
+class MemoryReturn:
+    """Gives what was freed back to the system, a while after large bodies: glibc alone keeps most of it for ever."""
+
+    def __init__(self) -> None:
+        self._timer: asyncio.TimerHandle | None = None
+
+    def soon(self) -> None:
+        """Do so once in the next seconds, however often this is said."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(RETURN_AFTER_S, self._give_back)
+
+    def _give_back(self) -> None:
+        self._timer = None
+        try:
+            ctypes.CDLL(None).malloc_trim(0)
+        except (AttributeError, OSError):
+            return  # not glibc

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from service.errors import ConfigurationError, ModelNotFound, ServiceError, WrongTask
+from service.machine import cores, memory_bytes
 from service.processes.child import Child
 from service.processes.lifeline import EXIT_CONFIGURATION, EXIT_UNAVAILABLE
 from service.processes.migration import Migration
@@ -169,6 +170,7 @@ class Supervisor:
         await self._pool.start()
         host, port, *_ = self._listening.getsockname()
         log.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+        log.info("%d cores and %.1f GiB of memory are there for it", cores(), memory_bytes() / (1 << 30))
         for child in (*self._engines, *self._evaluators, *self._fronts):
             child.keeper = asyncio.create_task(self._keep(child))
         watching = asyncio.create_task(self._end_what_hangs())

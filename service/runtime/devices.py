@@ -11,6 +11,7 @@ from torch import nn
 
 from service.errors import ConfigurationError, DeviceUnavailable, ServiceError, UntrustedWeights
 from service.files import file_sha256
+from service.machine import cores
 from service.nets.folding import fold
 from service.nets.pauses import pausing_between_layers
 from service.nets.registry import open_net
@@ -48,7 +49,7 @@ class Device:
         self.steps = Steps()
         self._usual_s: dict[tuple[str, str, int], float] = {}
         self.thread = ThreadPoolExecutor(1, thread_name_prefix=f"device-{name}")
-        self.thread.submit(torch.set_num_threads, threads or os.cpu_count() or 1).result()
+        self.thread.submit(torch.set_num_threads, threads or cores()).result()
         compute_exactly()
 
     def place(self, model: Model) -> nn.Module:

@@ -83,23 +83,32 @@ class FrameReader:
             if len(data) - body < length:
                 self._needed += length
                 break
-            meta = orjson.loads(data[body : body + meta_length])
-            arrays = _cut_arrays(data, body + meta_length, meta["a"]) if "a" in meta else []
-            yield Frame(MessageType(kind), message_id, meta, arrays)
+            yield Frame(MessageType(kind), message_id, *_cut(data, body, meta_length, body + length))
             start = body + length
         self._held = len(data) - start
         if self._held:
             self._pieces.append(data[start:])
 
 
-def _cut_arrays(data: bytes, offset: int, specs: Sequence[tuple[str, Sequence[int]]]) -> list[Array]:
+def _cut(data: bytes, start: int, meta_length: int, end: int) -> tuple[dict[str, Any], list[Array]]:
+    """The words and the arrays of a message, which fill it. Raises ValueError."""
+    offset = start + meta_length
+    if offset > end:
+        raise ValueError("a message that is shorter than its words")
+    meta = orjson.loads(data[start:offset])
     arrays = []
-    for name, shape in specs:
-        dtype = _DTYPES[name]
-        count = math.prod(shape)
-        arrays.append(np.frombuffer(data, dtype, count, offset).reshape(shape))
-        offset += count * dtype.itemsize
-    return arrays
+    try:
+        for name, shape in meta.get("a", ()):
+            dtype, count = _DTYPES[name], math.prod(shape)
+            if min(shape, default=0) < 0 or offset + count * dtype.itemsize > end:
+                raise ValueError(f"an array of shape {shape} that its message does not hold")
+            arrays.append(np.frombuffer(data, dtype, count, offset).reshape(shape))
+            offset += count * dtype.itemsize
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"words that are none of ours: {error!r}") from error
+    if offset != end:
+        raise ValueError(f"a message with {end - offset} bytes that belong to no array")
+    return meta, arrays
 
 
 @lru_cache(maxsize=1024)

@@ -50,10 +50,17 @@ def read_table(name: str, rows: Sequence[Any]) -> Values:
         numbers = table.astype(np.float64) if table.dtype.kind in "ifuO" else None
     except (TypeError, ValueError, OverflowError):
         numbers = None
-    if numbers is None:
+    if numbers is None or _has_truths(rows):
         raise InvalidSeries.of_field(name, "something in it is no number.")
     _refuse_missing(name, numbers)
     return numbers
+
+
+def _has_truths(rows: Sequence[Any]) -> bool:
+    """Whether a list has `true` or `false` among its numbers, which numpy counts as 1 and 0."""
+    if isinstance(rows, np.ndarray):
+        return False
+    return any(isinstance(value, bool) for row in rows for value in (row if isinstance(row, list | tuple) else (row,)))
 
 
 def prepare_known(values: Values, inputs: Values, spec: SeriesSpec) -> PreparedSeries:

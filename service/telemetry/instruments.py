@@ -42,7 +42,7 @@ class Instruments:
             multiprocess_mode="livesum",
         )
         self.rejected = Counter(
-            "chapterhouse_rejected", "Work refused before it began, by reason.", ["reason"], registry=r
+            "chapterhouse_rejected", "Work refused before it began or given up, by reason.", ["reason"], registry=r
         )
         self.cancelled = Counter(
             "chapterhouse_cancelled", "Work dropped because its caller hung up.", ["model"], registry=r

@@ -1,9 +1,12 @@
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import httpx
 import pytest
+import uvloop
 from api.asking import LOCAL_TOKEN, connect
-from doubles import FakeEngine
+from api.fronts import Front, serving
+from doubles import FakeEngine, echoed
 
 from service.api.app import create_app
 from service.api.gate import Application
@@ -37,3 +40,11 @@ async def client(app: Application) -> AsyncIterator[httpx.AsyncClient]:
     """A client of it on this machine."""
     async with connect(app) as client:
         yield client
+
+
+@pytest.fixture(params=[uvloop.new_event_loop, asyncio.new_event_loop], ids=["uvloop", "asyncio"])
+def front(request: pytest.FixtureRequest, make_app: MakeApp) -> Iterator[Front]:
+    """A front that runs, on either event loop; its engine gives one answer to everything."""
+    app = make_app(FakeEngine([echoed(1)]))
+    with serving(app, request.param) as running:
+        yield running

@@ -84,6 +84,23 @@ def test_a_damaged_form_is_read_or_refused_and_nothing_else(
         read(bytes(body), sizes)
 
 
+@pytest.mark.parametrize("before", [b"", b"\r\n", b"\n\n\r\n"])
+@pytest.mark.parametrize("sizes", [[1], [3, 7], [10_000]])
+def test_newlines_before_a_form_are_passed_over_and_nothing_else_is(before: bytes, sizes: list[int]) -> None:
+    form = form_of([("a", None, b"data")])
+    [(part, kept)] = read(before + form, sizes)
+    assert (part.name, kept.data) == ("a", b"data")
+    for preamble in (b"words\r\n", b"a -\r\n", b"--\r\n"):
+        with pytest.raises(InvalidRequest, match="malformed"):
+            read(before + preamble + form, sizes)
+
+
+def test_a_malformed_form_leaves_no_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(InvalidRequest):
+        read(form_of([("a", None, b"data")]).replace(b"Content-Disposition", b"Content\0"), [100])
+    assert not caplog.records
+
+
 def test_a_form_that_stops_early_is_refused() -> None:
     whole = form_of([("a", "b", b"data")])
     for length in range(1, len(whole) - 4):

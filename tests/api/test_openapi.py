@@ -80,6 +80,25 @@ def test_every_schema_and_each_of_its_members_has_a_type(document: Document) -> 
             assert content["schema"].get("format") == "binary" or TEXT.fullmatch(media_type) or "form" in media_type
 
 
+def test_only_json_is_ever_null_and_no_whole_number_that_is_asked_for_is_boundless(document: Document) -> None:
+    for _, _, operation in operations(document):
+        for parameter in (resolved(document, found) for found in operation["parameters"]):
+            assert "anyOf" not in parameter["schema"], parameter["name"]
+        for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
+            fields = resolved(document, content["schema"]).get("properties", {})
+            for name, field in fields.items():
+                kinds = [resolved(document, kind) for kind in field.get("anyOf", [field])]
+                assert "json" in media_type or {"type": "null"} not in kinds, name
+                assert all({"minimum", "maximum"} <= set(kind) for kind in kinds if kind.get("type") == "integer"), name
+
+
+def test_forms_name_all_that_they_take(document: Document) -> None:
+    form = document["paths"]["/evaluate"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    check = validator(document, form)
+    assert check.is_valid({"generated": "", "mmd.sigma": "0.5"})
+    assert not check.is_valid({"generated": "", "sigma": "0.5"})
+
+
 def test_the_flagships_answer_is_a_component(document: Document) -> None:
     content = document["paths"]["/classify"]["post"]["responses"]["200"]["content"]["application/json"]
     assert content["schema"] == {"$ref": "#/components/schemas/Classification"}

@@ -11,7 +11,7 @@ from service.api.state import State
 from service.evaluation.pipeline import Bench
 from service.evaluation.references import References, save_reference
 
-ALL = ("name", "dataset", "extractor", "weights_sha256", "count", "dim", "sha256", "shipped")
+ALL = ("name", "dataset", "extractor", "weights_sha256", "count", "dim", "sha256", "shipped", "digests", "floors")
 
 
 @pytest.fixture

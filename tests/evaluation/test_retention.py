@@ -70,18 +70,17 @@ def test_what_was_being_written_when_a_process_died_goes_when_it_is_old(jobs: Jo
     assert sorted(file.name for file in folder.iterdir()) == [".new.safetensors.2.staged", "kept.safetensors"]
 
 
-def test_what_an_upload_takes_is_counted_from_its_beginning(tmp_path: Path) -> None:
+def test_an_upload_takes_what_has_come_of_it_and_is_its_clients(tmp_path: Path) -> None:
     uploads = Uploads(tmp_path)
-    assert uploads.used_bytes() == 0
-    folder = uploads.begin("a", expected_bytes=1000)
-    assert uploads.used_bytes() == 1000
+    assert uploads.used_bytes() == {}
+    folder = uploads.begin("a", owner="one")
+    assert uploads.used_bytes() == {"one": 0}
     (folder / "generated").write_bytes(bytes(400))
-    assert uploads.used_bytes() == 1000
+    assert uploads.used_bytes() == {"one": 400}
     (folder / "reference").write_bytes(bytes(700))
-    assert uploads.used_bytes() == 1100
     uploads.commit("a")
-    assert sorted(file.name for file in uploads.folder("a").iterdir()) == ["generated", "reference"]
-    uploads.begin("b", expected_bytes=5)
-    assert uploads.used_bytes() == 1105
+    (uploads.begin("b", owner="two") / "generated").write_bytes(bytes(5))
+    (uploads.begin("c") / "generated").write_bytes(bytes(3))
+    assert uploads.used_bytes() == {"one": 1100, "two": 5, "": 3}
     uploads.discard("a")
-    assert uploads.used_bytes() == 5
+    assert uploads.used_bytes() == {"two": 5, "": 3}

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from service.errors import UnreadableImage
 from service.imaging import FRAMES, conform, decode, encode_png, read_picture, tile
-from service.imaging.reading import ALPHA, REST, TURNED
+from service.imaging.reading import ALPHA, PALETTE, REST, TURNED
 
 LIMIT = 1_000_000
 DRAW = np.random.default_rng(0)
@@ -147,6 +147,10 @@ def test_the_limit_holds_for_every_format() -> None:
         (huge_png(4, 4), "The PNG is damaged"),
         (huge_png(4, 4, colour=3), "The image is damaged"),
         (saved(Image.fromarray(COLOUR), "JPEG")[:200], "The image is damaged"),
+        (
+            saved(Image.fromarray(GREY[:, :, 0]), "GIF")[:-1] + b"!\xf9\x04\x01\0\0\0\0,\0\0\0\0\7\0\5\0\0",
+            "The GIF is damaged",
+        ),
     ],
 )
 def test_bytes_that_are_no_whole_image_are_said_to_be_none(data: bytes, reason: str) -> None:
@@ -280,12 +284,13 @@ def test_an_orientation_behind_the_pixels_counts_also_of_plain_and_of_deep_image
     np.testing.assert_array_equal(decode(deep, limit_pixels=LIMIT), upright)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "PPM"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "PPM", "GIF", "TIFF"])
 def test_bytes_behind_the_end_are_named(kind: str) -> None:
     data = saved(Image.fromarray(COLOUR), kind)
-    assert read_picture(data, limit_pixels=LIMIT).alterations == ()
+    said = read_picture(data, limit_pixels=LIMIT).alterations
+    assert said == ((PALETTE,) if kind == "GIF" else ())
     found = read_picture(data + b"more", limit_pixels=LIMIT)
-    assert found.alterations == (REST,)
+    assert found.alterations == (*said, REST)
     np.testing.assert_array_equal(found.pixels, decode(data, limit_pixels=LIMIT))
 
 
@@ -379,3 +384,12 @@ def test_of_an_odd_gap_a_frame_of_black_is_the_wider_one_below_and_to_the_right(
     found = conform(np.full((4, 4, 1), 9, np.uint8), size=(7, 9), channels=1, shorter=4)
     rows, columns = (np.nonzero(found[:, :, 0].any(axis=axis))[0].tolist() for axis in (1, 0))
     assert (rows, columns) == ([1, 2, 3, 4], [2, 3, 4, 5])
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PPM", "BMP", "TIFF"])
+def test_a_limit_beyond_pillows_own_counts(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)  # as if Pillow's were as small as these images
+    data = saved(Image.fromarray(np.tile(GREY[:, :, 0], (2, 2))), kind)
+    assert decode(data, limit_pixels=1000).shape[:2] == (12, 10)
+    with pytest.raises(UnreadableImage, match="The image is 10×12; at most 119 pixels are decoded"):
+        decode(data, limit_pixels=119)

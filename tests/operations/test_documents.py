@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import InvalidRequest
-from service.operations.documents import LONG, MOST_MEMBERS, read_document
+from service.operations.documents import DEEPEST, LONG, MOST_MEMBERS, read_document
 
 NUMBERS = st.none() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
 LEAVES = st.none() | st.booleans() | st.text(max_size=5) | NUMBERS
@@ -51,6 +51,14 @@ def test_rows_of_one_length_are_a_table_and_others_stay_lists() -> None:
 def test_more_members_than_are_read_are_refused(document: object) -> None:
     with pytest.raises(InvalidRequest, match="more than 20,000 members"):
         read_document(orjson.dumps(document))
+
+
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
+@pytest.mark.parametrize("depth", [DEEPEST + 1, 600, 1023, 100_000])
+def test_what_is_nested_too_deep_is_refused(opening: bytes, closing: bytes, depth: int) -> None:
+    read_document(opening * DEEPEST + b"1" + closing * DEEPEST)
+    with pytest.raises(InvalidRequest, match=r"deep|depth"):
+        read_document(opening * depth + b"1" + closing * depth)
 
 
 def test_what_is_no_json_is_said() -> None:

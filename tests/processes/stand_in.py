@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("--parent-pipe", type=int)
     parser.add_argument("--device")
     options, _ = parser.parse_known_args()
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    signal.signal(signal.SIGUSR1, lambda *_: os._exit(0))  # END of service.processes.lifeline
     file = options.folder / (options.device or options.role)
     while True:
         wanted = file.read_text() if file.exists() else "beat"

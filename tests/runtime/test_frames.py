@@ -1,3 +1,5 @@
+import struct
+
 import numpy as np
 import pytest
 from doubles import split
@@ -64,6 +66,36 @@ def test_a_message_beyond_the_limit_is_no_message_of_ours() -> None:
     header = (MESSAGE_LIMIT_BYTES + 1).to_bytes(4, "little") + bytes(13)
     with pytest.raises(ValueError, match="a message of 1073741825 bytes"):
         list(FrameReader().feed(header))
+
+
+def message(meta: bytes, rest: bytes = b"", *, kind: int = 5, meta_length: int | None = None) -> bytes:
+    length = len(meta) if meta_length is None else meta_length
+    return struct.pack("<IIQB", len(meta) + len(rest), length, 1, kind) + meta + rest
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        message(b"{"),
+        message(b"[]"),
+        message(b"{}", kind=8),
+        message(b"{}", b"more"),
+        message(b"{}", meta_length=3) + message(b"{}"),
+        message(b'{"a":7}'),
+        message(b'{"a":["<f4"]}'),
+        message(b'{"a":[["|O",[1]]]}', bytes(8)),
+        message(b'{"a":[[["<f4"],[1]]]}', bytes(4)),
+        message(b'{"a":[["<f4",[1.0]]]}', bytes(4)),
+        message(b'{"a":[["<f4",[-1]]]}', bytes(4)),
+        message(b'{"a":[["<f4",[-1,-1]]]}', bytes(4)),
+        message(b'{"a":[["<f4",[2]]]}', bytes(4)) + message(b"{}"),
+        message(b'{"a":[["<f4",[9223372036854775807,4]]]}', bytes(4)),
+        message(b'{"a":[["<f4",[1]],["<f4",[1]]]}', bytes(4)),
+    ],
+)
+def test_what_is_no_message_of_ours_is_a_value_error_and_no_array_reaches_beyond_its_message(stream: bytes) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        list(FrameReader().feed(stream))
 
 
 @given(

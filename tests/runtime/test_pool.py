@@ -13,6 +13,7 @@ from runtime.behind import Answering, Behind
 from waiting import PATIENCE_S, eventually
 
 from service.errors import Draining, EngineUnavailable, ModelFailed
+from service.processes.lifeline import END
 from service.runtime import pool as module
 from service.runtime.calls import Call, LoadedModel
 from service.runtime.link import ConnectionLost, Link
@@ -209,7 +210,7 @@ async def test_a_model_that_kills_its_engine_fails_its_callers_and_nobody_later(
     [echo] = await pool.submit(Call("crashing", "classify"), [images(8)])
     np.testing.assert_allclose(echo, echoed(8), atol=1e-6)
     await pool.stop()
-    engine.terminate()
+    engine.send_signal(END)
     assert await asyncio.to_thread(engine.wait, PATIENCE_S) == 0
     engine = start()
     os.close(write)

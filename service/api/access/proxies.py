@@ -55,12 +55,16 @@ class Proxies:
         """What a request tells of where it comes from, as far as it is believed."""
         peer, host, prefix = peer_of(scope), headers.get(b"host"), self._prefix or scope.get("root_path", "")
         hosts = (host,) if host else ()
-        if self._networks and self._trusts(peer):
+        if self.trusts(peer):
             peer = self._caller_behind(peer, scope["headers"])
             prefix = _prefix_of(headers) or prefix
             if outside := _first(headers, b"x-forwarded-host"):
                 hosts = (*hosts, outside)
         return Place(_without(prefix, scope["path"]), prefix, caller_at(peer), hosts)
+
+    def trusts(self, peer: str) -> bool:
+        """Whether it is a proxy, and what it sends others' requests."""
+        return bool(self._networks) and self._trusts(peer)
 
     def _caller_behind(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
         """The last address of the row that is none of the proxies': what stands before it anybody may have written."""

@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from service.evaluation.threads import Stop
 from service.files import remove_stale, show
 
-RESERVED = ".reserved"
+OWNER = ".owner"
 ATTEMPT = "attempt-"
 
 
@@ -20,20 +21,17 @@ class Uploads:
     def __init__(self, state: Path) -> None:
         self._root = state / "uploads"
 
-    def begin(self, job_id: str, *, expected_bytes: int = 0) -> Path:
-        """A new folder to receive files in: nobody looks into it yet, but the bytes that it expects count already."""
+    def begin(self, job_id: str, *, owner: str = "") -> Path:
+        """A new folder to receive a client's files in: nobody looks into it yet, but what comes counts as its own."""
         folder = self._root / f".{job_id}"
         folder.mkdir(parents=True)
-        if expected_bytes:
-            with (folder / RESERVED).open("wb") as reserved:
-                reserved.truncate(expected_bytes)  # a hole: it has a length and takes no room
+        if owner:
+            (folder / OWNER).write_text(owner, "utf-8")
         return folder
 
     def commit(self, job_id: str) -> None:
         """Make the received files the evaluation's own, all at once. Raises OSError."""
-        receiving = self._root / f".{job_id}"
-        (receiving / RESERVED).unlink(missing_ok=True)
-        show(receiving, self._root / job_id)
+        show(self._root / f".{job_id}", self._root / job_id)
 
     def folder(self, job_id: str) -> Path:
         """The files of an accepted evaluation."""
@@ -62,11 +60,13 @@ class Uploads:
         """The bytes that were received for an accepted evaluation."""
         return _size_of(self._root / job_id)
 
-    def used_bytes(self) -> int:
-        """What all uploads take, with what was made of them and what is still to come of those being received."""
-        if not self._root.is_dir():
-            return 0
-        return sum(_size_of(folder) for folder in self._root.iterdir())
+    def used_bytes(self) -> Counter[str]:
+        """What the uploads of each client take, with what was made of them, whole or still being received."""
+        used: Counter[str] = Counter()
+        if self._root.is_dir():
+            for folder in self._root.iterdir():
+                used[_owner_of(folder)] += _size_of(folder)
+        return used
 
     def sweep(self, wanted: Collection[str], stop: Stop | None = None) -> None:
         """Delete the stale folders that processes which died have left, but none of a `wanted` evaluation.
@@ -83,15 +83,19 @@ class Uploads:
                 yield folder
 
 
+def _owner_of(folder: Path) -> str:
+    try:
+        return (folder / OWNER).read_text("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+
+
 def _size_of(folder: Path) -> int:
-    """The bytes under a folder, or those that it expects where they are more; files may go while they are counted."""
-    expected = received = 0
+    """The bytes under a folder; files may go while they are counted."""
+    size = 0
     for parent, _, names in os.walk(folder):
         for name in names:
-            with suppress(FileNotFoundError):
-                size = (Path(parent) / name).stat().st_size
-                if name == RESERVED:
-                    expected = size
-                else:
-                    received += size
-    return max(expected, received)
+            if name != OWNER:
+                with suppress(FileNotFoundError):
+                    size += (Path(parent) / name).stat().st_size
+    return size

@@ -11,6 +11,9 @@ from service.errors import EvaluationNotFound, InvalidRequest, NotComparable
 from service.evaluation.queue.jobs import JobKind, Jobs, Owner
 from service.evaluation.report.schema import Report
 
+FORMAT = 2
+"""Of what goes into `sha256_of`: raised whenever an input is written otherwise, so that no older digest equals it."""
+
 
 class History(Protocol):
     """What is known of earlier evaluations."""
@@ -92,4 +95,4 @@ def sha256_of(**inputs: object) -> str:
 
     The inputs can be written as JSON; the order of their names does not matter.
     """
-    return sha256(json.dumps(inputs, sort_keys=True, allow_nan=False).encode()).hexdigest()
+    return sha256(json.dumps({"format": FORMAT, **inputs}, sort_keys=True, allow_nan=False).encode()).hexdigest()

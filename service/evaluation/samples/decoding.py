@@ -1,14 +1,14 @@
 """Files to pixels on several threads: the decoders and the resizing let go of the interpreter's lock."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, Self, TypeVar
 
 from service.errors import UnreadableArchive
+from service.machine import cores
 
-THREADS = min(8, os.cpu_count() or 1)
+THREADS = min(8, cores())
 """Each may hold a picture of the largest size that is decoded."""
 LOT_ITEMS = 32
 LOT_BYTES = 1 << 20

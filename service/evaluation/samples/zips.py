@@ -25,7 +25,7 @@ LOCAL_HEADER_BYTES, LOCAL_MARK = 30, b"PK\x03\x04"
 END_BYTES, END_MARK = 22, b"PK\x05\x06"
 LONGEST_STATED_COMMENT_BYTES = 0xFFFF
 _local_lengths = struct.Struct("<26xHH").unpack
-DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError, struct.error)
 
 
 @contextmanager
@@ -86,7 +86,7 @@ def members_of(archive: zipfile.ZipFile, budget: Budget) -> list[zipfile.ZipInfo
     members = []
     for member in archive.infolist():
         budget.count_entry()
-        if not member.is_dir():
+        if not member.filename.endswith("/"):  # a name may be empty
             members.append(member)
     return members
 

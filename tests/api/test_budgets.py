@@ -1,0 +1,88 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.api.budgets import MUCH, Budget
+
+
+def fill(budget: Budget, client: str, most: int = 10**6) -> int:
+    taken = 0
+    while taken < most and budget.take(client):
+        taken += 1
+    return taken
+
+
+def test_one_client_alone_gets_its_share_and_the_next_one_still_finds_something() -> None:
+    budget = Budget(1000, 0.75)
+    shares = [fill(budget, client) for client in "abcd"]
+    assert shares == [750, 188, 47, 12]
+    assert budget.taken == sum(shares)
+
+
+def test_clients_that_come_together_get_equal_parts() -> None:
+    budget = Budget(1000, 0.75)
+    for _ in range(1000):
+        for client in "abc":
+            budget.take(client)
+    assert budget.held == {"a": 300, "b": 300, "c": 300}
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_a_small_budget_is_given_whole(limit: int) -> None:
+    assert fill(Budget(limit, 0.75), "a") == limit
+
+
+def test_without_a_share_one_client_may_have_all() -> None:
+    budget = Budget(100, 1.0)
+    assert fill(budget, "a") == 100
+    assert not budget.take("b")
+    assert budget.bears(held=100, taken=100)
+
+
+def test_nothing_is_given_in_part() -> None:
+    budget = Budget(100, 0.75)
+    assert not budget.take("a", 101)
+    assert budget.taken == 0
+    assert budget.held == {}
+
+
+@pytest.mark.parametrize(
+    ("held", "taken", "bears"),
+    [(0, 0, True), (750, 750, True), (751, 751, False), (30, 990, True), (31, 990, False), (0, 1001, False)],
+)
+def test_what_a_client_has_already_is_measured_as_what_it_takes(held: int, taken: int, bears: bool) -> None:  # noqa: FBT001
+    assert Budget(1000, 0.75).bears(held=held, taken=taken) is bears
+
+
+STEPS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 40), st.booleans()), max_size=60)
+
+
+@given(limit=st.integers(1, 100), share=st.floats(0.01, 1.0), steps=STEPS)
+def test_what_is_held_is_what_was_taken_and_never_more_than_there_is(
+    limit: int, share: float, steps: list[tuple[str, int, bool]]
+) -> None:
+    budget = Budget(limit, share)
+    given: list[tuple[str, int]] = []
+    for client, amount, back in steps:
+        if back and given:
+            budget.give_back(*given.pop())
+        elif budget.take(client, amount):
+            given.append((client, amount))
+        assert budget.taken == sum(amount for _, amount in given) == sum(budget.held.values()) <= limit
+        assert 0 not in budget.held.values()
+
+
+def test_whoever_wants_to_know_is_told_when_much_comes_back() -> None:
+    told: list[int] = []
+    budget = Budget(10 * MUCH, 1.0, on_much_returned=lambda: told.append(budget.taken))
+    budget.take("a", 3 * MUCH)
+    budget.give_back("a", MUCH - 1)
+    assert told == []
+    budget.give_back("a", 1)
+    assert told == [2 * MUCH]
+    budget.take("b", 10)
+    budget.give_back("b", 10)
+    assert told == [2 * MUCH]
+    for _ in range(2):
+        budget.give_back("a", MUCH)
+    assert told == [2 * MUCH, MUCH, 0]
