@@ -31,7 +31,9 @@ def functions_of(file: str) -> set[str]:
 def test_every_test_that_a_page_names_exists(page: Path) -> None:
     named = NAMED.findall(page.read_text("utf-8"))
     assert named
-    missing = [f"{file}::{test}" for file, test in named if not (ROOT / file).is_file() or test not in functions_of(file)]
+    missing = [
+        f"{file}::{test}" for file, test in named if not (ROOT / file).is_file() or test not in functions_of(file)
+    ]
     assert missing == []
 
 
