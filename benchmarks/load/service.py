@@ -16,6 +16,7 @@ from typing import Self
 import httpx
 
 from benchmarks.load.wire import Address
+from service.evaluation.queue.uploads import Uploads
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = (sys.executable, "-m", "service", "serve")
@@ -170,10 +171,17 @@ class Service:
         return {role: sums[role] / counts[role] for role in sorted(sums)}
 
     def left_behind(self) -> list[str]:
-        """What should not be there any more once the service has gone: processes, files, segments of shared memory."""
+        """What should not be there any more once the service has gone: processes, files, segments of shared memory.
+
+        Uploads that a killed process was receiving lie until the service sweeps them, when nobody has written to them
+        for long; so they are made that old and swept as a running service would.
+        """
+        uploads = self.state / "uploads"
+        for path in uploads.rglob("*"):
+            os.utime(path, (0, 0))
+        Uploads(self.state).sweep(wanted=())
         processes = [f"the {process.role} {process.pid}" for process in self.processes()]
         temporary = [str(path) for path in self._temporary.rglob("*")]
-        uploads = self.state / "uploads"
         files = [*(uploads.iterdir() if uploads.is_dir() else ()), *self.state.rglob("*.part")]
         return [*processes, *temporary, *map(str, files), *sorted(_segments() - self._segments)]
 
