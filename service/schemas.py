@@ -1,6 +1,5 @@
 """The shapes of what goes over HTTP, shared by the service, its client and its documentation."""
 
-import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -10,15 +9,13 @@ from pydantic import (
     ConfigDict,
     Field,
     StrictBool,
-    ValidatorFunctionWrapHandler,
-    WithJsonSchema,
-    WrapValidator,
 )
 from pydantic_core import PydanticCustomError
 
 from service.forecast_words import ForecastChoice, HeldOut
 from service.notebooks import Row, Shown
 from service.problem import Problem
+from service.tables import Table
 
 LARGEST = 2**63 - 1
 """Of whole numbers."""
@@ -205,26 +202,6 @@ class RecordingReply(BaseModel):
     deviation: float | None = Field(description="Standard deviation of the data around each mode.")
     steps: list[int] = Field(description="The iterations that were looked at.")
     samples: list[list[Point]] = Field(description="At each of them the points of the same latents.")
-
-
-def _array_or(value: Any, read_list: ValidatorFunctionWrapHandler) -> Any:
-    """An array as it is: that is what a long list of a body has become."""
-    numpy = sys.modules.get("numpy")  # who has an array has loaded it
-    return value if numpy is not None and isinstance(value, numpy.ndarray) else read_list(value)
-
-
-Table = Annotated[
-    list[Any],
-    WrapValidator(_array_or),
-    WithJsonSchema(
-        {
-            "type": "array",
-            "minItems": 1,
-            "items": {"anyOf": [{"type": "number"}, {"type": "array", "minItems": 1, "items": {"type": "number"}}]},
-        }
-    ),
-]
-"""A series: time first, channels second; one channel may be a flat list."""
 
 
 class ForecastRequest(BaseModel):

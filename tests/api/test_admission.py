@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from service.api.gate import Application, CallerGone, Watch
 from service.api.jobs import WAIT_DEFAULT_S, WAIT_LIMIT_S, wait_of
 from service.errors import DatabaseUnavailable, Overloaded
 from service.evaluation.pipeline import Bench
-from service.evaluation.queue.jobs import Job
+from service.evaluation.queue.jobs import Stage
 from service.imaging import encode_png
 from service.runtime.calls import Array
 
@@ -153,16 +153,15 @@ async def test_a_caller_that_may_wait_long_is_let_go_as_soon_as_the_service_shut
 ) -> None:
     state = state_over(bench)
     async with asking(state) as (client, app):
-        look, looks = state.jobs.get, iter(range(100))
+        look = state.jobs.stages
 
-        def get(job_id: str) -> Job:
-            looked = next(looks)
-            app.gate.draining = looked >= 1
-            if looked > 2:
+        def stages(job_ids: Collection[str]) -> dict[str, Stage]:
+            if app.gate.draining:
                 raise DatabaseUnavailable("It was asked again after the service had begun to shut down.")
-            return look(job_id)
+            app.gate.draining = True
+            return look(job_ids)
 
-        monkeypatch.setattr(state.jobs, "get", get)
+        monkeypatch.setattr(state.jobs, "stages", stages)
         reply = await client.post("/evaluate", files=files, headers={"prefer": f"wait={WAIT_LIMIT_S:.0f}"})
     assert reply.status_code == 202, reply.text
 

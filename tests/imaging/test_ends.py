@@ -93,7 +93,10 @@ def test_a_bitmap_that_does_not_say_how_long_it_is_is_measured_by_its_pixels() -
 @pytest.mark.parametrize("start", [b"GIF89a", b"II*\0", b"MM\0+", b"RIFF\xff\xff\xff\xffWEBP", b"BM", b"P3 1 1 255 "])
 @given(rest=st.binary(max_size=200))
 def test_whatever_stands_there_is_read_to_some_end(start: bytes, rest: bytes) -> None:
-    assert 0 <= rest_bytes(start + rest) <= len(start + rest)
+    try:
+        assert 0 <= rest_bytes(start + rest) <= len(start + rest)
+    except UnreadableImage:
+        assert start.startswith((b"GIF", b"II", b"MM")), "the end of others is not looked for"
 
 
 @given(changes=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=6))
