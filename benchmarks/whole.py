@@ -32,7 +32,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from benchmarks.kills import serving
+from benchmarks.load.service import Service as Running
 from service.client.sending import Bearer
 from service.datasets.registry import find_dataset
 from service.evaluation.extraction import extract_features
@@ -162,9 +162,8 @@ def show_time(options: argparse.Namespace) -> None:
     best: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory(prefix="chapterhouse-whole-") as directory:
         np.save(file := Path(directory) / "images.npy", images)
-        wanted = {"CHAPTERHOUSE_THREADS": str(CORES), "CHAPTERHOUSE_PRELOAD": options.model}
-        with serving(Path(directory), **wanted) as running:
-            service = Service(*running, options.model, Path(directory) / "state")
+        with Running(Path(directory), THREADS=CORES, PRELOAD=options.model) as running:
+            service = Service(running.url, running.pid, options.model, Path(directory) / "state")
             service.store(dataset.load(settings.data, "train").images[: options.images])
             for number in range(options.rounds):
                 keep_best(best, "extractor alone", apart("alone", "--model", options.model, "--file", str(file)))

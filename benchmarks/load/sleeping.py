@@ -1,0 +1,93 @@
+"""A whole service that also knows a net which only sleeps: its speed is known, whatever else the machine does.
+
+    python -m benchmarks.load.sleeping serve
+
+The net stands in the registry of these processes only; `add_sleeper` writes the model that has it.
+"""
+
+import asyncio
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from service.__main__ import main
+from service.nets.registry import NETS
+from service.nets.weights import save_weights
+from service.settings import Settings, share_metrics
+
+NAME = "sleeper"
+PER_SECOND = 200
+"""Images that it classifies."""
+MANIFEST = f"""
+net = "{NAME}"
+task = "classify"
+chapter = 0
+paper = "none"
+summary = "Sleeps."
+dataset = "none"
+labels = ["a", "b"]
+[input]
+size = [28, 28]
+channels = 1
+mean = [0.0]
+std = [1.0]
+[serving]
+max_batch = 4
+block = 4
+"""
+
+
+class Sleeper(nn.Module):
+    """Takes the same time for every image, and none of the processor's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(1.0))
+
+    def features(self, x: Tensor) -> Tensor:
+        """The two corners of images (n, 1, 28, 28), when the time is up."""
+        time.sleep(len(x) / PER_SECOND)
+        return x[:, 0, 0, :2]
+
+    def head(self, features: Tensor) -> Tensor:
+        """Logits (n, 2)."""
+        return features * self.scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (n, 1, 28, 28) to logits (n, 2)."""
+        return self.head(self.features(x))
+
+
+def add_sleeper(layer: Path) -> None:
+    """Write the model into a layer of a store."""
+    folder = layer / NAME
+    folder.mkdir(parents=True)
+    (folder / "model.toml").write_text(MANIFEST, "utf-8")
+    save_weights(Sleeper(), folder / "weights.safetensors")
+
+
+def supervise() -> int:
+    """Serve, with children that know the net as well; the exit status."""
+    from service.processes.supervisor import Supervisor, bind
+    from service.telemetry.logs import configure_logging
+
+    settings = Settings()
+    configure_logging("supervisor", settings.log_level)
+    program = (sys.executable, "-m", "benchmarks.load.sleeping")
+
+    async def run(directory: Path) -> int:
+        share_metrics(directory / "metrics")
+        with bind(settings) as listening:
+            return await Supervisor(settings, listening, directory, directory / "metrics", program).run()
+
+    with tempfile.TemporaryDirectory(prefix="chapterhouse-") as directory:
+        return asyncio.run(run(Path(directory)))
+
+
+if __name__ == "__main__":
+    NETS[NAME] = Sleeper
+    sys.exit(supervise() if sys.argv[1:] == ["serve"] else main(sys.argv[1:]))
