@@ -154,15 +154,16 @@ def test_keys_hold_and_are_revoked_in_every_front_without_a_restart(service: Ser
 
 def test_a_keys_limits_are_those_of_both_fronts_together(service: Service, settings: Settings) -> None:
     keys = Keys.of(settings)
-    rate = 2.0
+    rate = 0.05  # so low that no machine is too slow to meet it
     slow = keys.create("slow", [KeyScope.INFER], rate=rate)
     until(lambda: statuses(service.url) == {401})
     began = time.monotonic()
     replies = ask(service.url, slow, times=60)
     assert {reply.status_code for reply in replies} == {200, 429}
     let_in = [reply for reply in replies if reply.status_code == 200]
-    assert len(let_in) <= 2 * rate + rate * (time.monotonic() - began)
-    assert {reply.headers["retry-after"] for reply in replies if reply.status_code == 429} <= {"1"}
+    assert len(let_in) <= 1 + rate * (time.monotonic() - began)
+    waits = [int(reply.headers["retry-after"]) for reply in replies if reply.status_code == 429]
+    assert 1 <= min(waits) <= max(waits) <= 1 / rate
     keys.forget("slow")
     until(lambda: statuses(service.url) == {200})
 
