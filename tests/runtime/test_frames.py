@@ -78,7 +78,7 @@ def message(meta: bytes, rest: bytes = b"", *, kind: int = 5, meta_length: int |
     [
         message(b"{"),
         message(b"[]"),
-        message(b"{}", kind=8),
+        message(b"{}", kind=200),
         message(b"{}", b"more"),
         message(b"{}", meta_length=3) + message(b"{}"),
         message(b'{"a":7}'),
