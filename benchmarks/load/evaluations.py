@@ -11,12 +11,14 @@ import orjson
 
 from benchmarks.load.hostile import FORM, form
 from benchmarks.load.service import Service
-from benchmarks.load.steady import PATIENCE_S, Tally, settled
+from benchmarks.load.steady import Tally, settled
 from benchmarks.load.wire import Line, request
 
 SAMPLES = 400
 METRICS = ("fid", "mmd")
 ASK_EVERY_S = 0.3
+PATIENCE_S = 600.0
+"""An evaluator that was stopped is noticed after `CHAPTERHOUSE_EVALUATOR_BEAT_LIMIT_S`, and there may be no other."""
 KEPT = 1000
 """Of the history, what is looked at when all is over."""
 STORED = "reference"
