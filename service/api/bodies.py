@@ -13,6 +13,7 @@ from starlette.types import Receive
 
 from service.api.gate import CallerGone, Holding
 from service.api.openapi import BINARY
+from service.api.readers import QUICK_DOCUMENT_BYTES
 from service.api.state import state_of
 from service.errors import BodyTooLarge, InvalidRequest, UnsupportedMediaType
 from service.imaging import MEDIA_TYPES
@@ -26,7 +27,6 @@ IMAGE_BODY: dict[str, Any] = dict.fromkeys((*sorted(MEDIA_TYPES), *UNSAID), BINA
 PART_HEADER_LIMIT = 8192
 PARTS_LIMIT = 4096
 LENGTH_DIGITS = 20
-SMALL_DOCUMENT_BYTES = 1 << 15
 WEIGHED_AT_ONCE_BYTES = 1 << 18
 UNFOLDED_BYTES = {b",": 32, b"{": 96, b"[": 64, b'"': 32}
 """What JSON becomes in memory, by its signs: a value follows each comma, an object each brace, a text two quotes."""
@@ -69,7 +69,7 @@ async def read_body(receive: Receive, *, limit: int, content_length: bytes | Non
 
 async def weigh_document(holding: Holding, data: bytes) -> None:
     """Have a body of JSON take the memory that it unfolds to, many times its own. Raises Overloaded, BodyTooLarge."""
-    if len(data) <= SMALL_DOCUMENT_BYTES:
+    if len(data) <= QUICK_DOCUMENT_BYTES:
         return
     for start in range(0, len(data), WEIGHED_AT_ONCE_BYTES):
         part = data[start : start + WEIGHED_AT_ONCE_BYTES]

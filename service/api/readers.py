@@ -56,23 +56,22 @@ class Readers:
 
     async def image(self, data: bytes, spec: ImageInput, *, as_is: bool = False) -> Prepared:
         """One image file as a net takes it, of the request's whole budget. Raises UnreadableImage, Overloaded."""
-        if cost_of(data, spec, as_is=as_is) <= QUICK_COST:
-            return read_image(data, spec, limit_pixels=self.limit_pixels, as_is=as_is)
-        return await self._image(data, spec, self.limit_pixels, as_is=as_is)
+        return await self._read(data, spec, cost_of(data, spec, as_is=as_is), as_is=as_is)
 
     async def images(
         self, images: Iterable[bytes], spec: ImageInput, *, as_is: bool = False
     ) -> list[Prepared | UnreadableImage]:
         """Several, of one budget of pixels together; in an unreadable one's place, the reason. Raises Overloaded."""
-        left, cost = self.limit_pixels, 0
+        left, since_pause = self.limit_pixels, 0
         found: list[Prepared | UnreadableImage] = []
         for data in images:
             pixels = claimed_pixels(data) or 0
-            cost += cost_of(data, spec, as_is=as_is)
-            if cost > QUICK_COST:
-                cost = 0
+            cost = _cost(len(data), pixels, spec, as_is=as_is)
+            since_pause += cost
+            if since_pause > QUICK_COST:
+                since_pause = 0
                 await asyncio.sleep(0)  # others' turn
-            found.append(await self._image_within(left, pixels, data, spec, as_is=as_is))
+            found.append(await self._image_within(left, pixels, data, spec, cost, as_is=as_is))
             left -= pixels if pixels <= left else 0
         return found
 
@@ -98,7 +97,7 @@ class Readers:
         await asyncio.gather(*self._workers, return_exceptions=True)
 
     async def _image_within(
-        self, left: int, pixels: int, data: bytes, spec: ImageInput, *, as_is: bool
+        self, left: int, pixels: int, data: bytes, spec: ImageInput, cost: int, *, as_is: bool
     ) -> Prepared | UnreadableImage:
         """An image of so many pixels, of a budget of which so many are left."""
         if left < pixels <= self.limit_pixels:
@@ -107,12 +106,15 @@ class Readers:
                 " are decoded for one request."
             )
         try:
-            return await self.image(data, spec, as_is=as_is)
+            return await self._read(data, spec, cost, as_is=as_is)
         except UnreadableImage as error:
             return error
 
-    async def _image(self, data: bytes, spec: ImageInput, limit_pixels: int, *, as_is: bool) -> Prepared:
-        meta = {"what": "image", "input": spec.model_dump(), "limit_pixels": limit_pixels, "as_is": as_is}
+    async def _read(self, data: bytes, spec: ImageInput, cost: int, *, as_is: bool) -> Prepared:
+        """An image whose cost is known: here, or where nobody waits for it."""
+        if cost <= QUICK_COST:
+            return read_image(data, spec, limit_pixels=self.limit_pixels, as_is=as_is)
+        meta = {"what": "image", "input": spec.model_dump(), "limit_pixels": self.limit_pixels, "as_is": as_is}
         frame = await self._ask(meta, data, UnreadableImage)
         return Prepared(frame.arrays[0], tuple(frame.meta["notes"]))
 
@@ -213,7 +215,11 @@ class _Process:
 
 def cost_of(data: bytes, spec: ImageInput, *, as_is: bool) -> int:
     """What reading an image costs, in pixels that only have to be decoded; more than QUICK_COST for a long file."""
-    if len(data) > QUICK_BYTES:
+    pixels = 0 if len(data) > QUICK_BYTES else claimed_pixels(data) or 0
+    return _cost(len(data), pixels, spec, as_is=as_is)
+
+
+def _cost(size: int, pixels: int, spec: ImageInput, *, as_is: bool) -> int:
+    if size > QUICK_BYTES:
         return QUICK_COST + 1
-    pixels = claimed_pixels(data) or 0
     return IMAGE_COSTS + pixels * (INK_COSTS if spec.ink and not as_is else 1)

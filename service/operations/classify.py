@@ -67,11 +67,6 @@ class Labelling:
                 prepared.append(error)
         return cls(model, top_k, names, prepared)
 
-    @classmethod
-    def of_one(cls, data: bytes, model: Model, *, top_k: int, limit_pixels: int, as_is: bool = False) -> Self:
-        """What is asked of this model about the only image. Raises InvalidRequest, UnreadableImage."""
-        return cls(model, top_k, [None], [TASK.prepare(data, model.input, limit_pixels=limit_pixels, as_is=as_is)])
-
     async def ask(self, engine: EngineClient, *, deadline: float | None = None, request_id: str = "") -> dict[str, Any]:
         """The members of a Classification. Raises the ServiceError that the engine met."""
         images = [image.pixels for image in self.prepared if not isinstance(image, UnreadableImage)]

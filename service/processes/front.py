@@ -35,8 +35,6 @@ FAREWELL_S = 1.0
 """How long connections that ask nothing stay open when the service ends: whoever asks meanwhile is answered."""
 LOOK_S = 0.02
 TICK_S = 1.0
-
-
 LAST_WORDS_S = 2.0
 LAST_WORDS_SHARE = 0.25
 """Of the drain's time, what is kept for answering those who will get no other answer; the less of the two."""

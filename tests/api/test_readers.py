@@ -64,6 +64,11 @@ async def test_a_large_image_is_the_same_from_another_process(readers: Readers) 
     assert len(children()) == 1
 
 
+async def test_the_only_image_cannot_be_passed_over(readers: Readers) -> None:
+    with pytest.raises(UnreadableImage):
+        await readers.image(b"no image", SPEC)
+
+
 async def test_a_small_image_needs_no_process(readers: Readers) -> None:
     assert cost_of(png(28, 28), INK, as_is=False) <= QUICK_COST
     assert isinstance(await readers.image(png(28, 28), INK), Prepared)

@@ -7,7 +7,7 @@ import pytest
 from doubles import FakeEngine, add_card, echoed, images, likely, worked_on
 
 from service.calibration import Calibration, Change, Strangeness
-from service.errors import InvalidRequest, Overloaded, UnreadableImage
+from service.errors import InvalidRequest, Overloaded
 from service.imaging import encode_png
 from service.operations.classify import TOP_K_LIMIT, Labelling
 from service.runtime.calls import PARTS_AHEAD, Array, Call, Lane
@@ -114,11 +114,6 @@ async def test_no_engine_is_asked_where_nothing_can_be_read(echo: Model) -> None
     answer = await labelling(echo, [("torn", b"no image")]).ask(engine)
     assert "error" in answer["predictions"][0]
     assert engine.rows == []
-
-
-def test_the_only_image_cannot_be_passed_over(echo: Model) -> None:
-    with pytest.raises(UnreadableImage):
-        Labelling.of_one(b"no image", echo, top_k=1, limit_pixels=LIMIT_PIXELS)
 
 
 async def test_many_images_go_in_parts_of_the_largest_batch_few_of_them_at_once(echo: Model) -> None:
