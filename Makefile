@@ -7,7 +7,7 @@ LOCKS := deploy/locks
 INSTALL := $(BIN)/python -m pip install --quiet
 INSTALL_LOCKED := $(INSTALL) --require-hashes --requirement $(LOCKS)/service.txt
 
-.PHONY: run test check notebook format benchmark series deployment mutants fuzz lock audit clean
+.PHONY: run test check notebook openvino format benchmark series deployment mutants fuzz lock audit clean
 
 run: .venv/.service ## Serve on http://127.0.0.1:8000; CHAPTERHOUSE_PORT moves it.
 	exec $(BIN)/chapterhouse serve
@@ -24,6 +24,9 @@ check: .venv/.development ## All that has to hold: format, lint, types, layers, 
 
 notebook: .venv/.notebook ## Run docs/python.md as a notebook, in a kernel.
 	$(BIN)/python -m pytest -m notebook
+
+openvino: .venv/.openvino ## Test the forms of classifiers that OpenVINO computes.
+	$(BIN)/python -m pytest -m openvino tests/forms
 
 format: .venv/.development ## Format, and mend what can be mended.
 	$(BIN)/ruff format .
@@ -67,6 +70,6 @@ clean: ## Remove what the other commands made.
 	$(INSTALL_LOCKED) --requirement $(LOCKS)/development.txt
 	touch $@
 
-.venv/.fuzz .venv/.mutants .venv/.notebook .venv/.series .venv/.supply: .venv/.%: .venv/.development $(LOCKS)/%.txt
+.venv/.fuzz .venv/.mutants .venv/.notebook .venv/.openvino .venv/.series .venv/.supply: .venv/.%: .venv/.development $(LOCKS)/%.txt
 	$(INSTALL_LOCKED) --requirement $(LOCKS)/development.txt --requirement $(LOCKS)/$*.txt
 	touch $@

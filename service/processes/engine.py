@@ -8,6 +8,7 @@ from service.processes.lifeline import beat, freeze_garbage, on_terminate, watch
 from service.processes.memory import keep_memory
 from service.runtime.devices import Device
 from service.runtime.engine import Engine
+from service.runtime.improving import FormChoice
 from service.runtime.listener import Listener
 from service.settings import Settings
 from service.store import ModelStore
@@ -25,7 +26,8 @@ async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pi
     keep_memory()
     store = ModelStore.of(settings)
     opened = Device(device, threads=settings.engine_threads)
-    engine = Engine(store, opened, instruments=Instruments(), queue_limit=settings.queue_limit)
+    forms = FormChoice.of(settings)
+    engine = Engine(store, opened, instruments=Instruments(), queue_limit=settings.queue_limit, forms=forms)
     listener = Listener(engine)
     engine.on_change.append(listener.send_status)
     engine.on_change.append(freeze_garbage)

@@ -11,6 +11,7 @@ from torch import nn
 
 from service.errors import ConfigurationError, DeviceUnavailable, ServiceError, UntrustedWeights
 from service.files import file_sha256
+from service.forms.form import Form, Place
 from service.machine import cores
 from service.nets.folding import fold
 from service.nets.pauses import pausing_between_layers
@@ -49,7 +50,8 @@ class Device:
         self.steps = Steps()
         self._usual_s: dict[tuple[str, str, int], float] = {}
         self.thread = ThreadPoolExecutor(1, thread_name_prefix=f"device-{name}")
-        self.thread.submit(torch.set_num_threads, threads or cores()).result()
+        self.at = Place(name, threads or cores())
+        self.thread.submit(torch.set_num_threads, self.at.threads).result()
         compute_exactly()
 
     def place(self, model: Model) -> nn.Module:
@@ -69,14 +71,14 @@ class Device:
             net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return net.to(self._device)
 
-    def forward_pausing(self, net: nn.Module, model: Model, batch: Batch) -> list[Array]:
+    def forward_pausing(self, net: nn.Module | Form, model: Model, batch: Batch) -> list[Array]:
         """As `forward`, with the pauses that its task makes. Raises Stopped."""
-        if task_of(batch.call.verb, batch.call.options).pauses != "between layers":
+        if isinstance(net, Form) or task_of(batch.call.verb, batch.call.options).pauses != "between layers":
             return self.forward(net, model, batch)
         with pausing_between_layers(net):
             return self.forward(net, model, batch)
 
-    def forward(self, net: nn.Module, model: Model, batch: Batch) -> list[Array]:
+    def forward(self, net: nn.Module | Form, model: Model, batch: Batch) -> list[Array]:
         """The results of a batch, padding removed; the items along axis 0. Raises ValueError for too few or many."""
         call, began = batch.call, time.monotonic()
         kind = (model.id, call.verb, batch.size)
@@ -88,11 +90,11 @@ class Device:
             self._usual_s[kind] = took_s if usual_s is None else usual_s + (took_s - usual_s) * WEIGHT_OF_THE_LAST
         return results
 
-    def _forward(self, net: nn.Module, model: Model, batch: Batch) -> list[Array]:
+    def _forward(self, net: nn.Module | Form, model: Model, batch: Batch) -> list[Array]:
         task = task_of(batch.call.verb, batch.call.options)
         with torch.inference_mode():
             tensors = [torch.from_numpy(array).to(self._device) for array in gather(batch)]
-            outputs = task.forward(net, tensors, model.manifest)
+            outputs = [net.logits(tensors[0])] if isinstance(net, Form) else task.forward(net, tensors, model.manifest)
             if any(len(output) != batch.size for output in outputs):
                 raise ValueError(f"{[len(output) for output in outputs]} results for {batch.size} rows")
             return [output.cpu().numpy()[: batch.rows] for output in outputs]

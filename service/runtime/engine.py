@@ -17,9 +17,12 @@ from service.errors import (
     Overloaded,
     ServiceError,
 )
+from service.forms.form import Form
 from service.nets.pauses import Stopped
 from service.runtime.calls import Array, Lane, LoadedModel
 from service.runtime.devices import Device
+from service.runtime.forms import Forms
+from service.runtime.improving import FormChoice
 from service.runtime.queues import LATE, Batch, ModelQueue
 from service.runtime.rows import check_rows, warm_batches
 from service.runtime.turns import TURN, Turns
@@ -55,7 +58,10 @@ class Resident:
 class Engine:
     """Takes submissions, answers each exactly once. All state is touched on the event loop only."""
 
-    def __init__(self, store: ModelStore, device: Device, *, instruments: Instruments, queue_limit: int = 1024) -> None:
+    def __init__(
+        self, store: ModelStore, device: Device, *, instruments: Instruments, queue_limit: int = 1024,
+        forms: FormChoice | None = None,
+    ) -> None:  # fmt: skip
         self._store = store
         self._device = device
         self._instruments = instruments
@@ -64,6 +70,7 @@ class Engine:
         self._residents: dict[str, Resident] = {}
         self._arrived = asyncio.Event()
         self._turns = Turns(device.thread)
+        self._forms = Forms(forms, device, self._turns, self.rows_waiting, self._changed)
         self._in_a_row = 0
         self._long: asyncio.Task[None] | None = None
         self._long_lanes = (Lane.LONG, Lane.BULK)
@@ -87,16 +94,15 @@ class Engine:
         loading = [resident.loading for resident in self._residents.values() if resident.loading is not None]
         for task in loading:
             task.cancel()
-        await asyncio.gather(*loading, return_exceptions=True)
+        await asyncio.gather(*loading, self._forms.stop(), return_exceptions=True)
         self._device.close()
 
     def models(self) -> Mapping[str, LoadedModel]:
-        """The models held, and whether each is loaded."""
+        """The models held, whether each is loaded, and its form."""
+        states = {name: "loading" if held.net is None else "ready" for name, held in self._residents.items()}
         return {
-            model_id: LoadedModel(
-                resident.model.version, "ready" if resident.net is not None else "loading", self._device.name
-            )
-            for model_id, resident in self._residents.items()
+            name: LoadedModel(held.model.version, states[name], self._device.name, self._forms.name_of(name))
+            for name, held in self._residents.items()
         }
 
     def rows_waiting(self) -> int:
@@ -183,6 +189,7 @@ class Engine:
             net = await asyncio.to_thread(self._device.place, resident.model)
             for batch in warm_batches(resident.model):
                 await self._warm(resident, net, batch)
+            await self._forms.recall(resident.model, net)
         except Exception as error:
             if self._device.is_lost(error):
                 self._lost = error  # who waits is tried once more, when this process is another
@@ -204,6 +211,7 @@ class Engine:
         self._instruments.model_loaded.labels(model_id, resident.model.version, self._device.name).set(1)
         log.info("%s %s is warm on %s after %.2f s", model_id, resident.model.version, self._device.name,
                  time.monotonic() - began)  # fmt: skip
+        self._forms.search(resident.model, net)
         self._changed()
         self._arrived.set()
 
@@ -283,6 +291,7 @@ class Engine:
     def _remove_leaving(self) -> None:
         for model_id, resident in list(self._residents.items()):
             if resident.leaving and resident.net is not None and not len(resident.queue) and self._long is None:
+                self._forms.forget(model_id)
                 del self._residents[model_id]
                 resident.left.set()
                 labels = (model_id, resident.model.version, self._device.name)
@@ -316,9 +325,10 @@ class Engine:
         model_id = resident.model.id
         began = time.monotonic()
         self._observe_queue(resident, batch, began)
+        assert resident.net is not None
+        on_device = partial(self._on_device, pausing=pausing)
         try:
-            assert resident.net is not None
-            results = await self._on_device(resident.net, resident.model, batch, pausing=pausing)
+            results = await self._forms.compute(on_device, resident.net, resident.model, batch)
         except Stopped:
             return
         except InvalidRequest as error:
@@ -358,7 +368,9 @@ class Engine:
         for share in batch.shares:
             share.work.finish(ModelFailed(f"{resident.model.id} {raised} on this input."))
 
-    async def _on_device(self, net: nn.Module, model: Model, batch: Batch, *, pausing: bool = False) -> list[Array]:
+    async def _on_device(
+        self, net: nn.Module | Form, model: Model, batch: Batch, *, pausing: bool = False
+    ) -> list[Array]:
         if pausing:
             return await self._turns.long(
                 partial(self._goes_on, batch), self._device.forward_pausing, net, model, batch

@@ -1,0 +1,216 @@
+"""Better forms for an engine's classifiers: measured while nobody waits, remembered, and the same in every engine."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from service.exactness import PLAIN, FormName, Precision
+from service.forms.choosing import Seconds, allowed, choose
+from service.forms.form import Form, Place
+from service.forms.held_out import FOLDER, held_out_of
+from service.forms.memory import Memory, Shelf, Tried
+from service.forms.registry import FORMS, make_form, possible
+from service.forms.verifying import Logits, what_is_wrong
+from service.imaging import Pixels
+from service.runtime.turns import Turns
+from service.settings import Settings
+from service.store import Model
+from service.tasks.classify import Classify
+
+log = logging.getLogger(__name__)
+
+SIZES = (1, 8, 64)
+"""Rows of the batches that are measured, as far as one of them does not take too long."""
+LONG_S = 0.1
+"""A batch that takes longer ends the measurement of larger ones: who comes meanwhile waits for it."""
+TIMED_S = 0.02
+"""How long one size is forwarded again and again at a time."""
+ROUNDS = 5
+CHUNK = 8
+"""Images that are compared at a time."""
+LOOK_S = 1.0
+"""Between two looks whether another engine has measured."""
+
+Compute = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class FormChoice:
+    """What is wanted of forms, and where they are remembered."""
+
+    wanted: Literal["auto", FormName]
+    precision: Precision
+    shelf: Path
+    held_out: Path
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """What these settings want."""
+        return cls(settings.form, settings.precision, settings.forms_dir, settings.shipped_models_dir / FOLDER)
+
+
+class Improver:
+    """Finds the form in which each classifier of one device serves; `quiet` returns when nobody waits for it."""
+
+    def __init__(self, choice: FormChoice, place: Place, turns: Turns, quiet: Callable[[], Awaitable[None]]) -> None:
+        self._choice = choice
+        self._place = place
+        self._turns = turns
+        self._quiet = quiet
+        self._shelf = Shelf(choice.shelf)
+
+    async def known(self, model: Model, net: nn.Module) -> Form | None:
+        """The form that is set or was chosen before, verified again; None for the plain one."""
+        name = self._chosen(model)
+        if name == PLAIN:
+            return None
+        images = held_out_of(model, self._choice.held_out)
+        try:
+            form, wrong = await self._made(name, model, net, images)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the plain form serves
+            wrong = _in_words(error)
+        if wrong:
+            log.error("%s is not served in the form %s: %s", model.id, name, wrong)
+            return None
+        log.info("%s is served in the form %s", model.id, name)
+        return form
+
+    async def better(self, model: Model, net: nn.Module) -> Form | None:
+        """The best form that may serve, once all have been measured here or by another engine; None for the plain one.
+
+        Nothing is measured while anybody waits, and whatever goes wrong leaves the plain form as it is.
+        """
+        names = self._allowed(model)
+        if not names:
+            return None
+        try:
+            await self._measure_all(model, net, names)
+        except OSError as error:
+            log.warning("the forms of %s cannot be remembered: %s", model.id, error)
+            return None
+        return await self.known(model, net)
+
+    def _allowed(self, model: Model) -> list[FormName]:
+        """Those between which is chosen, if there is a choice and a way to verify them."""
+        names = allowed(model, self._place, self._choice.precision) if self._choice.wanted == "auto" else []
+        return names if names and held_out_of(model, self._choice.held_out) is not None else []
+
+    def _chosen(self, model: Model) -> FormName:
+        """The form that is set, or that follows from what is remembered once that is whole."""
+        if model.manifest.task != "classify":
+            return PLAIN
+        if self._choice.wanted != "auto":
+            return self._choice.wanted if self._choice.wanted in possible(self._place) else PLAIN
+        names = self._allowed(model)
+        memory = self._shelf.read(model, self._place)
+        return PLAIN if memory.lacks([PLAIN, *names]) else choose(_fit(memory), names)
+
+    async def _measure_all(self, model: Model, net: nn.Module, names: list[FormName]) -> None:
+        """Measure what is not known yet, unless another engine does; return once all is known."""
+        while True:
+            await self._quiet()
+            with self._shelf.held(Memory.of(model, self._place)) as alone:
+                memory = self._shelf.read(model, self._place)
+                if alone:
+                    memory = memory.without_deadly()
+                    for name in memory.lacks([PLAIN, *names]):
+                        memory = await self._try(memory, name, model, net)
+                    self._shelf.write(memory)
+                if not memory.lacks([PLAIN, *names]):
+                    return
+            await asyncio.sleep(LOOK_S)
+
+    async def _try(self, memory: Memory, name: FormName, model: Model, net: nn.Module) -> Memory:
+        """What is remembered once a form has been tried."""
+        begun, tried = memory.begun(name), None
+        self._shelf.write(begun)
+        try:
+            tried = await self._tried(name, model, net)
+        finally:
+            memory = begun.ended(name, tried)
+            self._shelf.write(memory)
+        log.info("%s in the form %s: %s", model.id, name, tried.refused or _told(tried.seconds))
+        return memory
+
+    async def _tried(self, name: FormName, model: Model, net: nn.Module) -> Tried:
+        images = held_out_of(model, self._choice.held_out)
+        assert images is not None, "only what can be verified is tried"
+        try:
+            if name == PLAIN:
+                compute, wrong = _plainly(net, model), ""
+            else:
+                form, wrong = await self._made(name, model, net, images)
+                compute = form.logits
+            return Tried(refused=wrong) if wrong else Tried(seconds=await self._timed(compute, model, images))
+        except Exception as error:  # noqa: BLE001 - whatever it is, this form does not serve
+            return Tried(refused=_in_words(error))
+
+    async def _made(self, name: FormName, model: Model, net: nn.Module, images: Pixels | None) -> tuple[Form, str]:
+        """A form, and why it must not serve, if that is so."""
+        form = await asyncio.to_thread(make_form, name, model, self._place)
+        if images is None:
+            return form, "there are no held-out images of its dataset on which it could be verified"
+        plain = await self._answers(_plainly(net, model), images)
+        other = await self._answers(form.logits, images)
+        return form, what_is_wrong(plain, other, FORMS[name].precision, model.calibration)
+
+    async def _answers(self, compute: Compute, images: Pixels) -> Logits:
+        """Logits of images, a few at a time, so that whoever comes waits for no more."""
+        parts = [images[at : at + CHUNK] for at in range(0, len(images), CHUNK)]
+        return np.concatenate([await self._turns.short(_forward, compute, part, self._place.device) for part in parts])
+
+    async def _timed(self, compute: Compute, model: Model, images: Pixels) -> dict[int, float]:
+        """Seconds of a forward pass by its rows; the least of several rounds, each of which waits for quiet."""
+        found: dict[int, float] = {}
+        for rows in sorted({min(rows, model.manifest.serving.max_batch, len(images)) for rows in SIZES}):
+            least = float("inf")
+            for _ in range(ROUNDS):
+                await self._quiet()
+                least = min(least, await self._turns.short(_time, compute, images[:rows], self._place.device))
+            found[rows] = least
+            if least > LONG_S:
+                break
+        return found
+
+
+def _fit(memory: Memory) -> Mapping[FormName, Seconds]:
+    """What was measured of those that are not refused."""
+    return {name: tried.seconds for name, tried in memory.forms.items() if not tried.refused}
+
+
+def _plainly(net: nn.Module, model: Model) -> Compute:
+    return lambda images: Classify().forward(net, [images], model.manifest)[0]
+
+
+def _forward(compute: Compute, images: Pixels, device: str) -> Logits:
+    with torch.inference_mode():
+        logits: Logits = compute(torch.from_numpy(images).to(device)).cpu().numpy()
+    return logits
+
+
+def _time(compute: Compute, images: Pixels, device: str) -> float:
+    """The least time of a forward pass among as many as fit into a moment, and one at least."""
+    least, end = float("inf"), time.perf_counter() + TIMED_S
+    while True:
+        began = time.perf_counter()
+        _forward(compute, images, device)
+        ended = time.perf_counter()
+        least = min(least, ended - began)
+        if ended >= end:
+            return least
+
+
+def _told(seconds: Seconds) -> str:
+    return ", ".join(f"{rows / seconds[rows]:,.0f} images/s in batches of {rows}" for rows in seconds)
+
+
+def _in_words(error: Exception) -> str:
+    return f"it cannot be made here: {type(error).__name__}: {str(error).strip()[:200]}"
