@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from service.exactness import LOST_AT_MOST, PLAIN, PRECISIONS, FormName, Precision
 from service.forms.form import Place
 from service.forms.registry import possible
+from service.forms.timing import Seconds
 from service.store import Card, Model
 
-Seconds = Mapping[int, float]
-"""By number of rows: how long a forward pass of so many takes."""
 WORTH = 1.1
 """A form that is not so many times as fast as the plain one is not worth its difference."""
 ROUNDING = 1e-9

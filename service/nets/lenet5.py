@@ -1,6 +1,7 @@
 """LeNet-5: LeCun, Bottou, Bengio, Haffner, Gradient-based learning applied to document recognition, Proc. IEEE 1998."""
 
 import math
+from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
@@ -195,9 +196,9 @@ class LeNet5(nn.Module):
 
     def for_inference(self) -> nn.Sequential:
         """The same answers but for rounding, with the constants of A·tanh(S·a) in the weights of the layers around."""
-        layers = [self.C1, self.S2.as_convolution(), self.C3.as_convolution(), self.S4.as_convolution(), self.C5]
+        S2, C3, S4 = (layer.as_convolution() for layer in (self.S2, self.C3, self.S4))
         steps: list[nn.Module] = []
-        for place, layer in enumerate((*layers, nn.Flatten(1), self.F6)):
+        for place, layer in enumerate(map(deepcopy, (self.C1, S2, C3, S4, self.C5, nn.Flatten(1), self.F6))):
             steps.append(layer)
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 assert layer.bias is not None

@@ -2,28 +2,26 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from service.exactness import PLAIN, FormName, Precision
-from service.forms.choosing import Seconds, allowed, choose
+from service.forms.choosing import allowed, choose
 from service.forms.form import Form, Place
 from service.forms.held_out import FOLDER, held_out_of
 from service.forms.memory import Memory, Shelf, Tried
 from service.forms.registry import FORMS, make_form, possible
+from service.forms.timing import Compute, Seconds, answer, plainly, time_once
 from service.forms.verifying import Logits, what_is_wrong
 from service.imaging import Pixels
 from service.runtime.turns import Turns
 from service.settings import Settings
 from service.store import Model
-from service.tasks.classify import Classify
 
 log = logging.getLogger(__name__)
 
@@ -31,15 +29,11 @@ SIZES = (1, 8, 64)
 """Rows of the batches that are measured, as far as one of them does not take too long."""
 LONG_S = 0.1
 """A batch that takes longer ends the measurement of larger ones: who comes meanwhile waits for it."""
-TIMED_S = 0.02
-"""How long one size is forwarded again and again at a time."""
 ROUNDS = 5
 CHUNK = 8
 """Images that are compared at a time."""
 LOOK_S = 1.0
 """Between two looks whether another engine has measured."""
-
-Compute = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +139,7 @@ class Improver:
         assert images is not None, "only what can be verified is tried"
         try:
             if name == PLAIN:
-                compute, wrong = _plainly(net, model), ""
+                compute, wrong = plainly(net, model), ""
             else:
                 form, wrong = await self._made(name, model, net, images)
                 compute = form.logits
@@ -158,14 +152,14 @@ class Improver:
         form = await asyncio.to_thread(make_form, name, model, self._place)
         if images is None:
             return form, "there are no held-out images of its dataset on which it could be verified"
-        plain = await self._answers(_plainly(net, model), images)
+        plain = await self._answers(plainly(net, model), images)
         other = await self._answers(form.logits, images)
         return form, what_is_wrong(plain, other, FORMS[name].precision, model.calibration)
 
     async def _answers(self, compute: Compute, images: Pixels) -> Logits:
         """Logits of images, a few at a time, so that whoever comes waits for no more."""
         parts = [images[at : at + CHUNK] for at in range(0, len(images), CHUNK)]
-        return np.concatenate([await self._turns.short(_forward, compute, part, self._place.device) for part in parts])
+        return np.concatenate([await self._turns.short(answer, compute, part, self._place.device) for part in parts])
 
     async def _timed(self, compute: Compute, model: Model, images: Pixels) -> dict[int, float]:
         """Seconds of a forward pass by its rows; the least of several rounds, each of which waits for quiet."""
@@ -174,7 +168,7 @@ class Improver:
             least = float("inf")
             for _ in range(ROUNDS):
                 await self._quiet()
-                least = min(least, await self._turns.short(_time, compute, images[:rows], self._place.device))
+                least = min(least, await self._turns.short(time_once, compute, images[:rows], self._place.device))
             found[rows] = least
             if least > LONG_S:
                 break
@@ -184,28 +178,6 @@ class Improver:
 def _fit(memory: Memory) -> Mapping[FormName, Seconds]:
     """What was measured of those that are not refused."""
     return {name: tried.seconds for name, tried in memory.forms.items() if not tried.refused}
-
-
-def _plainly(net: nn.Module, model: Model) -> Compute:
-    return lambda images: Classify().forward(net, [images], model.manifest)[0]
-
-
-def _forward(compute: Compute, images: Pixels, device: str) -> Logits:
-    with torch.inference_mode():
-        logits: Logits = compute(torch.from_numpy(images).to(device)).cpu().numpy()
-    return logits
-
-
-def _time(compute: Compute, images: Pixels, device: str) -> float:
-    """The least time of a forward pass among as many as fit into a moment, and one at least."""
-    least, end = float("inf"), time.perf_counter() + TIMED_S
-    while True:
-        began = time.perf_counter()
-        _forward(compute, images, device)
-        ended = time.perf_counter()
-        least = min(least, ended - began)
-        if ended >= end:
-            return least
 
 
 def _told(seconds: Seconds) -> str:

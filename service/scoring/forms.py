@@ -1,26 +1,22 @@
 """What a classifier is worth in each form, for its card: through the same code that serves, on its test set."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import version
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from service.datasets.split import Split
 from service.exactness import PLAIN, FormName, FormScore
 from service.forms.form import Place
 from service.forms.registry import FORMS, make_form, possible
-from service.forms.verifying import agreement, apart, what_is_wrong
+from service.forms.timing import Compute, answer, plainly
+from service.forms.verifying import Logits, agreement, apart, what_is_wrong
 from service.machine import processor
 from service.nets.registry import open_net
 from service.nets.sequential import ClockworkClassifier, EchoStateClassifier
 from service.store import Model
-from service.tasks.classify import Classify
 
 BATCH = 50
-Logits = NDArray[np.float32]
 
 
 def measure_forms(
@@ -31,7 +27,7 @@ def measure_forms(
     Those that another kind of machine has are left to that.
     """
     net = open_net(model.manifest.net, model.manifest.options, model.weights)
-    plain = _logits(lambda images: Classify().forward(net, [images], model.manifest)[0], test)
+    plain = _logits(plainly(net, model), test)
     yield PLAIN, _score(PLAIN, model, test, plain, plain)
     if isinstance(net, EchoStateClassifier | ClockworkClassifier):
         return  # a form would have every step of its way through the image as a step of its own
@@ -47,13 +43,9 @@ def measure_forms(
         yield name, wrong or _score(name, model, test, plain, other)
 
 
-def _logits(compute: Callable[[Tensor], Tensor], test: Split) -> Logits:
-    with torch.inference_mode():
-        parts = [
-            compute(torch.from_numpy(np.ascontiguousarray(test.images[at : at + BATCH]))).numpy()
-            for at in range(0, len(test), BATCH)
-        ]
-    return np.concatenate(parts)
+def _logits(compute: Compute, test: Split) -> Logits:
+    parts = [np.ascontiguousarray(test.images[at : at + BATCH]) for at in range(0, len(test), BATCH)]
+    return np.concatenate([answer(compute, part, "cpu") for part in parts])
 
 
 def _score(name: FormName, model: Model, test: Split, plain: Logits, other: Logits) -> FormScore:

@@ -16,7 +16,7 @@ from service.settings import Settings
 ALLOWED = b"authorization, content-type, prefer, x-deadline-ms, x-request-id, last-event-id"
 EXPOSED = (
     b"location, retry-after, content-disposition, www-authenticate, "
-    b"x-count, x-model, x-model-version, x-request-id, x-seed"
+    b"x-count, x-model, x-model-form, x-model-version, x-request-id, x-seed"
 )
 PREFLIGHT: RawHeaders = [
     (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, DELETE"),
