@@ -59,14 +59,18 @@ class Run:
         }
 
     def all(self) -> None:
-        """Every round of every server."""
+        """Every round of every server, and the nets without one."""
+        self.rounds()
+        for model in self._options.models:
+            environment = {**os.environ, "PYTHONPATH": str(ROOT), "PEER_THREADS": str(threads_for(model))}
+            self.record["alone"][model] = alone(model, environment)
+
+    def rounds(self) -> None:
+        """Every server in turn, and again."""
         for turn in range(self._options.rounds):
             for model in self._options.models:
                 for name in self._options.peers:
                     self.one(name, model, turn)
-        for model in self._options.models:
-            environment = {**os.environ, "PYTHONPATH": str(ROOT), "PEER_THREADS": str(threads_for(model))}
-            self.record["alone"][model] = alone(model, environment)
 
     def one(self, name: str, model: str, turn: int) -> None:
         """One round of one server; a server that cannot be measured is told, and left out from then on."""

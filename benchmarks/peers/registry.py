@@ -191,7 +191,7 @@ PEERS: dict[str, Peer] = {
     "mlserver": Peer(
         "MLServer",
         mlserver,
-        packages=("mlserver==1.7.1",),
+        packages=("mlserver==1.7.1", "uvloop<0.22"),
         environment="mlserver",
         path=lambda _: "/v2/models/classifier/infer",
         wrap=inference_request,
