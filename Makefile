@@ -7,7 +7,7 @@ LOCKS := deploy/locks
 INSTALL := $(BIN)/python -m pip install --quiet
 INSTALL_LOCKED := $(INSTALL) --require-hashes --requirement $(LOCKS)/service.txt
 
-.PHONY: run test check notebook format benchmark series deployment mutants fuzz lock audit clean
+.PHONY: run test check notebook format benchmark browser series deployment mutants fuzz lock audit clean
 
 run: .venv/.service ## Serve on http://127.0.0.1:8000; CHAPTERHOUSE_PORT moves it.
 	exec $(BIN)/chapterhouse serve
@@ -24,6 +24,10 @@ check: .venv/.development ## All that has to hold: format, lint, types, layers, 
 
 notebook: .venv/.notebook ## Run docs/python.md as a notebook, in a kernel.
 	$(BIN)/python -m pytest -m notebook
+
+browser: .venv/.browser ## Open the documentation's pages in Chromium (Debian's chromium).
+	test -x "$$(command -v chromium)" || { echo "make browser: install Debian's chromium first" >&2; exit 1; }
+	$(BIN)/python -m pytest -m browser tests/browser
 
 format: .venv/.development ## Format, and mend what can be mended.
 	$(BIN)/ruff format .
@@ -67,6 +71,6 @@ clean: ## Remove what the other commands made.
 	$(INSTALL_LOCKED) --requirement $(LOCKS)/development.txt
 	touch $@
 
-.venv/.fuzz .venv/.mutants .venv/.notebook .venv/.series .venv/.supply: .venv/.%: .venv/.development $(LOCKS)/%.txt
+.venv/.browser .venv/.fuzz .venv/.mutants .venv/.notebook .venv/.series .venv/.supply: .venv/.%: .venv/.development $(LOCKS)/%.txt
 	$(INSTALL_LOCKED) --requirement $(LOCKS)/development.txt --requirement $(LOCKS)/$*.txt
 	touch $@
