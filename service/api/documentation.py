@@ -1,4 +1,4 @@
-"""`/openapi.json`, and `/docs` and `/redoc`, the pages that show it, with all that they load: no other host is asked."""
+"""`/openapi.json`, and `/docs` and `/redoc`, which show it, with all that they load: no other host is asked."""
 
 from functools import lru_cache
 from html import escape
