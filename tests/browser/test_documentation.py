@@ -15,6 +15,13 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def wanted(pytestconfig: pytest.Config) -> None:
+    """A browser is started only where that is asked for."""
+    if "browser" not in pytestconfig.getoption("markexpr"):
+        pytest.skip("`make browser` runs it")
+
+
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with Service(tmp_path_factory.mktemp("service")) as service:

@@ -16,7 +16,9 @@ needs_prometheus = pytest.mark.skipif(shutil.which("prometheus") is None, reason
 @pytest.mark.prometheus
 @pytest.mark.slow
 @needs_prometheus
-def test_every_panel_has_data_under_load(tmp_path: Path) -> None:
+def test_every_panel_has_data_under_load(tmp_path: Path, pytestconfig: pytest.Config) -> None:
+    if "prometheus" not in pytestconfig.getoption("markexpr"):
+        pytest.skip("`make prometheus` runs it: a minute of load")
     with serving(tmp_path) as url:
         shown = observe(url, tmp_path)
     silent = sorted(title for title, series in shown.items() if not series)
