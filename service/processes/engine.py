@@ -25,7 +25,8 @@ async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pi
     keep_memory()
     store = ModelStore.of(settings)
     opened = Device(device, threads=settings.engine_threads)
-    engine = Engine(store, opened, instruments=Instruments(), queue_limit=settings.queue_limit)
+    instruments = Instruments()
+    engine = Engine(store, opened, instruments=instruments, queue_limit=settings.queue_limit)
     listener = Listener(engine)
     engine.on_change.append(listener.send_status)
     engine.on_change.append(freeze_garbage)
@@ -42,3 +43,4 @@ async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pi
     await engine.stop()
     await asyncio.sleep(0)  # the last answers leave at the end of the turn
     await listener.close()
+    instruments.tally.flush()

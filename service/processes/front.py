@@ -166,6 +166,7 @@ async def run_front(
     await state.readers.stop()
     await engines.stop()
     await supervisor.stop()
+    state.instruments.tally.flush()
 
 
 async def _drain(gate: Gate, server: Server, engines: EnginePool, settings: Settings) -> None:
