@@ -55,3 +55,4 @@ async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pi
     await asyncio.sleep(0)  # the last answers leave at the end of the turn
     await listener.close()
     await asyncio.to_thread(tracer.flush)
+    instruments.tally.flush()
