@@ -24,7 +24,7 @@ async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pi
     watch_parent(parent_pipe)
     keep_memory()
     store = ModelStore.of(settings)
-    opened = Device(device, threads=settings.engine_threads)
+    opened = Device(device, threads=settings.engine_threads, most_threads=settings.most_engine_threads)
     engine = Engine(store, opened, instruments=Instruments(), queue_limit=settings.queue_limit)
     listener = Listener(engine)
     engine.on_change.append(listener.send_status)
