@@ -27,7 +27,7 @@ async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pi
     watch_parent(parent_pipe)
     keep_memory()
     store = ModelStore.of(settings)
-    opened = Device(device, threads=settings.engine_threads)
+    opened = Device(device, threads=settings.engine_threads, most_threads=settings.most_engine_threads)
     instruments = Instruments()
     engine = Engine(store, opened, instruments=instruments, queue_limit=settings.queue_limit)
     tracer = tracer_of(settings, "engine")
