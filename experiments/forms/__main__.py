@@ -37,8 +37,8 @@ def measure(model: Model, settings: Settings) -> Timings:
     for name in model.card.forms:
         compute = plainly(net, model) if name == PLAIN else make_form(name, model, HERE).logits
         for rows in SIZES:
-            time_once(compute, images[:rows], HERE.device)
-            least = min(time_once(compute, images[:rows], HERE.device) for _ in range(ROUNDS))
+            time_once(compute, images[:rows], HERE)
+            least = min(time_once(compute, images[:rows], HERE) for _ in range(ROUNDS))
             seconds.setdefault(name, {})[rows] = float(f"{least:.4g}")
     known = Memory.of(model, HERE)
     return Timings(

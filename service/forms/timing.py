@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
+from service.forms.form import Place
 from service.forms.verifying import Logits
 from service.imaging import Pixels
 from service.store import Model
@@ -24,19 +25,21 @@ def plainly(net: nn.Module, model: Model) -> Compute:
     return lambda images: Classify().forward(net, [images], model.manifest)[0]
 
 
-def answer(compute: Compute, images: Pixels, device: str) -> Logits:
-    """What a form answers to images."""
+def answer(compute: Compute, images: Pixels, place: Place) -> Logits:
+    """What a form answers to images; the thread that asks has the place's number of threads from now on."""
+    if torch.get_num_threads() != place.threads:
+        torch.set_num_threads(place.threads)
     with torch.inference_mode():
-        logits: Logits = compute(torch.from_numpy(images).to(device)).cpu().numpy()
+        logits: Logits = compute(torch.from_numpy(images).to(place.device)).cpu().numpy()
     return logits
 
 
-def time_once(compute: Compute, images: Pixels, device: str) -> float:
+def time_once(compute: Compute, images: Pixels, place: Place) -> float:
     """The least time of a forward pass among as many as fit into a moment, and one at least."""
     least, end = float("inf"), time.perf_counter() + MOMENT_S
     while True:
         began = time.perf_counter()
-        answer(compute, images, device)
+        answer(compute, images, place)
         ended = time.perf_counter()
         least = min(least, ended - began)
         if ended >= end:

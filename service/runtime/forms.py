@@ -3,18 +3,17 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 
 from torch import nn
 
 from service.exactness import PLAIN
 from service.forms.form import Form
-from service.runtime.calls import Array
 from service.runtime.devices import Device
 from service.runtime.improving import FormChoice, Improver
 from service.runtime.queues import Batch
-from service.runtime.rows import warm_batches
+from service.runtime.rows import zeros
 from service.runtime.turns import Turns
 from service.store import Model
 
@@ -23,8 +22,10 @@ log = logging.getLogger(__name__)
 QUIET_S = 1.0
 """So long nobody must have come before a form is worked on."""
 BUSY_POLL_S = 0.25
-
-OnDevice = Callable[[nn.Module | Form, Model, Batch], Awaitable[list[Array]]]
+MOMENTS, MOMENT_S = 100, 0.01
+"""How often, and how far apart, it is looked whether no batch is under way."""
+FEW = 8
+"""Rows of the larger of the two batches that warm a form."""
 
 
 class Forms:
@@ -41,7 +42,7 @@ class Forms:
         rows_waiting: Callable[[], int],
         changed: Callable[[], None],
     ) -> None:
-        self._improver = Improver(choice, device.at, turns, self._quiet) if choice is not None else None
+        self._improver = Improver(choice, device.place_of, turns, self._quiet) if choice is not None else None
         self._device = device
         self._turns = turns
         self._rows_waiting = rows_waiting
@@ -55,30 +56,32 @@ class Forms:
         form = self._serving.get(model_id)
         return PLAIN if form is None else form.name
 
-    async def compute(self, on_device: OnDevice, net: nn.Module, model: Model, batch: Batch) -> list[Array]:
-        """A batch by the model's form if it asks for labels that nobody keeps, else by the net itself.
-
-        A form that fails serves no more, and the net itself does its work.
-        """
+    def of(self, batch: Batch, net: nn.Module) -> nn.Module | Form:
+        """What forwards a batch: the model's form for labels that nobody keeps, else the net itself."""
         self._last_batch = time.monotonic()
-        form = None if batch.exact or batch.call.verb != "classify" else self._serving.get(model.id)
-        if form is None:
-            return await on_device(net, model, batch)
-        try:
-            return await on_device(form, model, batch)
-        except Exception:
-            log.exception("%s failed in the form %s, and is served in the plain one", model.id, form.name)
-            if self._serving.pop(model.id, None) is not None:
-                self._changed()
-        return await on_device(net, model, batch)
+        if batch.exact or batch.call.verb != "classify":
+            return net
+        return self._serving.get(batch.call.model, net)
+
+    def failed(self, model: Model, computed: nn.Module | Form, error: Exception) -> bool:
+        """Whether it was a form that failed on a batch. It serves no more, and the net itself is to do its work."""
+        if not isinstance(computed, Form):
+            return False
+        log.error("%s failed in the form %s, and is served in the plain one", model.id, computed.name, exc_info=error)
+        if self._serving.pop(model.id, None) is not None and self._improver is not None:
+            self._improver.refuse(model, computed.name)
+            self._changed()
+        return True
 
     async def recall(self, model: Model, net: nn.Module) -> None:
         """Serve a model that is being loaded in the form that is set, or that was found before."""
-        if self._improver is not None and (form := await self._improver.known(model, net)) is not None:
-            try:
+        if self._improver is None:
+            return
+        try:
+            if (form := await self._improver.known(model, net)) is not None:
                 await self._adopt(model, form)
-            except Exception:
-                log.exception("%s is not served in the form %s", model.id, form.name)
+        except Exception:
+            log.exception("%s is served in the plain form", model.id)
 
     def search(self, model: Model, net: nn.Module) -> None:
         """Look for a better form from now on, in quiet moments, and serve it."""
@@ -108,20 +111,22 @@ class Forms:
         try:
             form = await self._improver.better(model, net)
             if form is not None:
-                await self._adopt(model, form, patiently=True)
+                await self._adopt(model, form)
                 self._changed()
         except Exception:
             log.exception("no better form of %s could be found", model.id)
 
-    async def _adopt(self, model: Model, form: Form, *, patiently: bool = False) -> None:
-        """Serve a form once it is warm; between two batches, so that each is of one form."""
-        for batch in warm_batches(model):
-            if batch.call.verb == "classify":
-                if patiently:
-                    await self._quiet()
-                await self._turns.short(self._device.forward, form, model, batch)
-        if patiently:
-            await self._quiet()
+    async def _adopt(self, model: Model, form: Form) -> None:
+        """Serve a form once it is warm; at a moment when no batch is under way, if there is one soon.
+
+        That others wait is no reason to go on in another form than the other engines.
+        """
+        for rows in sorted({1, min(FEW, model.manifest.serving.max_batch)}):
+            await self._turns.short(self._device.forward, form, model, zeros(model, "classify", rows))
+        for _ in range(MOMENTS):
+            if not self._rows_waiting():
+                break
+            await asyncio.sleep(MOMENT_S)
         self._serving[model.id] = form
 
     async def _quiet(self) -> None:

@@ -18,7 +18,6 @@ from service.forms.memory import Memory, Shelf, Tried
 from service.forms.registry import FORMS, make_form, possible
 from service.forms.timing import Compute, Seconds, answer, plainly, time_once
 from service.forms.verifying import Logits, what_is_wrong
-from service.imaging import Pixels
 from service.runtime.turns import Turns
 from service.settings import Settings
 from service.store import Model
@@ -54,21 +53,27 @@ class FormChoice:
 class Improver:
     """Finds the form in which each classifier of one device serves; `quiet` returns when nobody waits for it."""
 
-    def __init__(self, choice: FormChoice, place: Place, turns: Turns, quiet: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        choice: FormChoice,
+        place_of: Callable[[Model], Place],
+        turns: Turns,
+        quiet: Callable[[], Awaitable[None]],
+    ) -> None:
         self._choice = choice
-        self._place = place
+        self._place_of = place_of
         self._turns = turns
         self._quiet = quiet
         self._shelf = Shelf(choice.shelf)
+        self._one_measures = asyncio.Lock()
 
     async def known(self, model: Model, net: nn.Module) -> Form | None:
         """The form that is set or was chosen before, verified again; None for the plain one."""
         name = self._chosen(model)
         if name == PLAIN:
             return None
-        images = held_out_of(model, self._choice.held_out)
         try:
-            form, wrong = await self._made(name, model, net, images)
+            form, wrong = await self._made(name, model, net)
         except Exception as error:  # noqa: BLE001 - whatever it is, the plain form serves
             wrong = _in_words(error)
         if wrong:
@@ -86,7 +91,8 @@ class Improver:
         if not names:
             return None
         try:
-            await self._measure_all(model, net, names)
+            async with self._one_measures:
+                await self._measure_all(model, net, names)
         except OSError as error:
             log.warning("the forms of %s cannot be remembered: %s", model.id, error)
             return None
@@ -94,7 +100,7 @@ class Improver:
 
     def _allowed(self, model: Model) -> list[FormName]:
         """Those between which is chosen, if there is a choice and a way to verify them."""
-        names = allowed(model, self._place, self._choice.precision) if self._choice.wanted == "auto" else []
+        names = allowed(model, self._place_of(model), self._choice.precision) if self._choice.wanted == "auto" else []
         return names if names and held_out_of(model, self._choice.held_out) is not None else []
 
     def _chosen(self, model: Model) -> FormName:
@@ -102,23 +108,31 @@ class Improver:
         if model.manifest.task != "classify":
             return PLAIN
         if self._choice.wanted != "auto":
-            return self._choice.wanted if self._choice.wanted in possible(self._place) else PLAIN
+            return self._choice.wanted if self._choice.wanted in possible(self._place_of(model)) else PLAIN
         names = self._allowed(model)
-        memory = self._shelf.read(model, self._place)
+        memory = self._read(model)
         return PLAIN if memory.lacks([PLAIN, *names]) else choose(_fit(memory), names)
+
+    def refuse(self, model: Model, name: FormName) -> None:
+        """Remember that a form failed while it served."""
+        try:
+            self._shelf.write(self._read(model).ended(name, Tried(refused="it failed while it served")))
+        except OSError as error:
+            log.warning("that %s failed in the form %s cannot be remembered: %s", model.id, name, error)
+
+    def _read(self, model: Model) -> Memory:
+        return self._shelf.read(model, self._place_of(model))
 
     async def _measure_all(self, model: Model, net: nn.Module, names: list[FormName]) -> None:
         """Measure what is not known yet, unless another engine does; return once all is known."""
-        while True:
+        while (memory := self._read(model)).lacks([PLAIN, *names]):
             await self._quiet()
-            with self._shelf.held(Memory.of(model, self._place)) as alone:
-                memory = self._shelf.read(model, self._place)
+            with self._shelf.held(memory) as alone:
                 if alone:
-                    memory = memory.without_deadly()
+                    memory = self._read(model).without_deadly()
                     for name in memory.lacks([PLAIN, *names]):
                         memory = await self._try(memory, name, model, net)
                     self._shelf.write(memory)
-                if not memory.lacks([PLAIN, *names]):
                     return
             await asyncio.sleep(LOOK_S)
 
@@ -135,40 +149,42 @@ class Improver:
         return memory
 
     async def _tried(self, name: FormName, model: Model, net: nn.Module) -> Tried:
-        images = held_out_of(model, self._choice.held_out)
-        assert images is not None, "only what can be verified is tried"
         try:
             if name == PLAIN:
-                compute, wrong = plainly(net, model), ""
-            else:
-                form, wrong = await self._made(name, model, net, images)
-                compute = form.logits
-            return Tried(refused=wrong) if wrong else Tried(seconds=await self._timed(compute, model, images))
+                return Tried(seconds=await self._timed(plainly(net, model), model))
+            form, wrong = await self._made(name, model, net, patiently=True)
+            return Tried(refused=wrong) if wrong else Tried(seconds=await self._timed(form.logits, model))
         except Exception as error:  # noqa: BLE001 - whatever it is, this form does not serve
             return Tried(refused=_in_words(error))
 
-    async def _made(self, name: FormName, model: Model, net: nn.Module, images: Pixels | None) -> tuple[Form, str]:
-        """A form, and why it must not serve, if that is so."""
-        form = await asyncio.to_thread(make_form, name, model, self._place)
+    async def _made(self, name: FormName, model: Model, net: nn.Module, *, patiently: bool = False) -> tuple[Form, str]:
+        """A form, and why it must not serve, if that is so; `patiently` gives way to whoever comes."""
+        if patiently:
+            await self._quiet()
+        form = await asyncio.to_thread(make_form, name, model, self._place_of(model))
+        images = held_out_of(model, self._choice.held_out)
         if images is None:
             return form, "there are no held-out images of its dataset on which it could be verified"
-        plain = await self._answers(plainly(net, model), images)
-        other = await self._answers(form.logits, images)
+        answers: list[list[Logits]] = [[], []]
+        for at in range(0, len(images), CHUNK):
+            for compute, found in zip((plainly(net, model), form.logits), answers, strict=True):
+                if patiently:
+                    await self._quiet()
+                part = images[at : at + CHUNK]
+                found.append(await self._turns.short(answer, compute, part, self._place_of(model)))
+        plain, other = map(np.concatenate, answers)
         return form, what_is_wrong(plain, other, FORMS[name].precision, model.calibration)
 
-    async def _answers(self, compute: Compute, images: Pixels) -> Logits:
-        """Logits of images, a few at a time, so that whoever comes waits for no more."""
-        parts = [images[at : at + CHUNK] for at in range(0, len(images), CHUNK)]
-        return np.concatenate([await self._turns.short(answer, compute, part, self._place.device) for part in parts])
-
-    async def _timed(self, compute: Compute, model: Model, images: Pixels) -> dict[int, float]:
+    async def _timed(self, compute: Compute, model: Model) -> dict[int, float]:
         """Seconds of a forward pass by its rows; the least of several rounds, each of which waits for quiet."""
+        images = held_out_of(model, self._choice.held_out)
+        assert images is not None, "only what can be verified is tried"
         found: dict[int, float] = {}
         for rows in sorted({min(rows, model.manifest.serving.max_batch, len(images)) for rows in SIZES}):
             least = float("inf")
             for _ in range(ROUNDS):
                 await self._quiet()
-                least = min(least, await self._turns.short(time_once, compute, images[:rows], self._place.device))
+                least = min(least, await self._turns.short(time_once, compute, images[:rows], self._place_of(model)))
             found[rows] = least
             if least > LONG_S:
                 break

@@ -27,7 +27,7 @@ def measure_forms(
     Those that another kind of machine has are left to that.
     """
     net = open_net(model.manifest.net, model.manifest.options, model.weights)
-    plain = _logits(plainly(net, model), test)
+    plain = _logits(plainly(net, model), test, place)
     yield PLAIN, _score(PLAIN, model, test, plain, plain)
     if isinstance(net, EchoStateClassifier | ClockworkClassifier):
         return  # a form would have every step of its way through the image as a step of its own
@@ -35,7 +35,7 @@ def measure_forms(
         if only and name not in only:
             continue
         try:
-            other = _logits(make_form(name, model, place).logits, test)
+            other = _logits(make_form(name, model, place).logits, test, place)
         except Exception as error:  # noqa: BLE001 - whatever a foreign runtime makes of a net, it is told
             yield name, f"it cannot be made: {type(error).__name__}: {error}"
             continue
@@ -43,9 +43,9 @@ def measure_forms(
         yield name, wrong or _score(name, model, test, plain, other)
 
 
-def _logits(compute: Compute, test: Split) -> Logits:
+def _logits(compute: Compute, test: Split, place: Place) -> Logits:
     parts = [np.ascontiguousarray(test.images[at : at + BATCH]) for at in range(0, len(test), BATCH)]
-    return np.concatenate([answer(compute, part, "cpu") for part in parts])
+    return np.concatenate([answer(compute, part, place) for part in parts])
 
 
 def _score(name: FormName, model: Model, test: Split, plain: Logits, other: Logits) -> FormScore:

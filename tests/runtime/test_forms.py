@@ -113,7 +113,7 @@ async def test_nothing_is_measured_while_somebody_waits(model: Model, choice: Fo
 
     net = open_net(model.manifest.net, model.manifest.options, model.weights)
     with ThreadPoolExecutor(1) as thread:
-        searching = asyncio.create_task(Improver(choice, HERE, Turns(thread), quiet).better(model, net))
+        searching = asyncio.create_task(Improver(choice, lambda _: HERE, Turns(thread), quiet).better(model, net))
         await asked.wait()
         assert not choice.shelf.exists()
         free.set()
