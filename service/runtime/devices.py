@@ -80,7 +80,7 @@ class Device:
         return sorted({self._threads, most})
 
     def place_of(self, model: Model) -> Place:
-        """Where a model's forms run: on all cores if it is heavy by its card, and not by a clock, so that engines agree."""
+        """Where a model's forms run: on all cores if it is heavy by its card, and no clock, so that engines agree."""
         heavy = model.card is not None and model.card.macs >= HEAVY_MACS
         return Place(self.name, self.choices[-1 if heavy else 0])
 

@@ -1,5 +1,6 @@
 """Small classifiers of a store with cards, and images on which their forms are verified."""
 
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -41,10 +42,7 @@ VGG = MANIFEST.format(
     mean="[0.4, 0.5, 0.6]",
     std="[0.2, 0.3, 0.2]",
 )
-NETS = {
-    "lenet5": (LENET5, {}),
-    "vgg": (VGG, {"configuration": "A", "size": 32, "width": 0.05, "dense": (), "batch_norm": True}),
-}
+NETS = {"lenet5": LENET5, "vgg": VGG}
 
 
 def squares(count: int, side: int, channels: int) -> Pixels:
@@ -55,12 +53,11 @@ def squares(count: int, side: int, channels: int) -> Pixels:
 
 def add_classifier(layer: Path, name: str = "lenet5") -> Model:
     """Write a small classifier with a card, whose statistics are no longer those that it was drawn with; the model."""
-    manifest, options = NETS[name]
-    net = build_net(name, options)
+    net = build_net(name, tomllib.loads(NETS[name])["options"])
     for module in net.modules():
         if isinstance(module, torch.nn.BatchNorm2d) and module.running_mean is not None:
             module.running_mean.uniform_(-0.2, 0.2)
-    folder = add_model(layer, f"{name}-squares", net, manifest)
+    folder = add_model(layer, f"{name}-squares", net, NETS[name])
     add_card(folder)
     return ModelStore(layer).get(folder.name)
 

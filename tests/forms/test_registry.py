@@ -6,16 +6,17 @@ import pytest
 import torch
 from forms.classifiers import NETS, add_classifier, squares
 
-from service.exactness import PLAIN, FormName
+from service.exactness import PLAIN, FormName, Precision
 from service.forms.eager import has_bfloat16
 from service.forms.form import Place
 from service.forms.registry import FORMS, make_form, possible
-from service.forms.verifying import what_is_wrong
 from service.nets.registry import open_net
 from service.store import Model
 from service.tasks.classify import Classify
 
 HERE = Place("cpu", 1)
+CLOSE: dict[Precision, float] = {"float32": 1e-5, "bfloat16": 1e-2}
+"""How near, as a share of the largest logit; labels of nets that have learned nothing are as good as equal."""
 NEEDS_OPENVINO = {"openvino", "openvino-bfloat16"}
 
 
@@ -45,7 +46,8 @@ def test_a_form_answers_as_the_plain_one_for_any_number_of_images(tmp_path: Path
             images = torch.from_numpy(squares(count, *model.input.size[:1], model.input.channels))
             found = form.logits(images).numpy()
             assert found.dtype == np.float32
-            assert not what_is_wrong(plain(model, images), found, FORMS[name].precision, None)
+            expected = plain(model, images)
+            np.testing.assert_allclose(found, expected, atol=CLOSE[FORMS[name].precision] * np.abs(expected).max())
 
 
 def test_a_form_that_needs_a_processor_is_not_possible_on_another_device() -> None:
