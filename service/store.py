@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from service.calibration import Calibration
 from service.errors import InvalidManifest, ModelNotFound, WrongTask
-from service.exactness import FormScore, Precision
+from service.exactness import FormName, FormScore, Precision
 from service.files import file_sha256, write_whole
 from service.settings import Settings
 
@@ -241,7 +241,7 @@ class Card(_Written):
     calibration: Calibration | None = Field(
         None, description="What makes a classifier's probabilities ones to believe; `chapterhouse calibrate` finds it."
     )
-    forms: dict[str, FormScore] = Field({}, description="Of a classifier; `chapterhouse models forms` measures them.")
+    forms: dict[FormName, FormScore] = Field({}, description="Of a classifier; `chapterhouse models forms` finds them.")
 
 
 class Model:

@@ -6,7 +6,7 @@ import typer
 
 from service.cli.reporting import fail_clearly, print_table, say
 from service.errors import InvalidRequest
-from service.exactness import FormScore
+from service.exactness import FormName, FormScore
 from service.settings import read_settings
 from service.store import Model, ModelStore, write_card
 
@@ -49,7 +49,7 @@ def measure_forms(
     say(f"{model.id} {model.version}  {found['plain'].on if isinstance(found['plain'], FormScore) else ''}")
 
 
-def _write(model: Model, scores: dict[str, FormScore], measured: set[str]) -> None:
+def _write(model: Model, scores: dict[FormName, FormScore], measured: set[FormName]) -> None:
     """Put scores on the card, in the place of those that were measured before."""
     assert model.card is not None, "there is one to write on"
     kept = {name: score for name, score in model.card.forms.items() if name not in measured}

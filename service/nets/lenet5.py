@@ -52,7 +52,7 @@ def _draw(weight: Tensor, fan_in: int) -> Tensor:
 
 def _convolution(weight: Tensor, bias: Tensor, *, stride: int = 1, groups: int = 1) -> nn.Conv2d:
     outputs, inputs, *kernel = weight.shape
-    made = nn.Conv2d(inputs * groups, outputs, tuple(kernel), stride, groups=groups)
+    made = nn.Conv2d(inputs * groups, outputs, kernel[0], stride, groups=groups)
     made.weight, made.bias = nn.Parameter(weight.detach().clone()), nn.Parameter(bias.detach().flatten().clone())
     return made
 

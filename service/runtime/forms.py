@@ -24,8 +24,8 @@ QUIET_S = 1.0
 BUSY_POLL_S = 0.25
 MOMENTS, MOMENT_S = 100, 0.01
 """How often, and how far apart, it is looked whether no batch is under way."""
-FEW = 8
-"""Rows of the larger of the two batches that warm a form."""
+FEW = 16
+"""Batches of up to so many rows are tried beforehand: some runtimes prepare themselves for each size anew."""
 
 
 class Forms:
@@ -121,7 +121,7 @@ class Forms:
 
         That others wait is no reason to go on in another form than the other engines.
         """
-        for rows in sorted({1, min(FEW, model.manifest.serving.max_batch)}):
+        for rows in range(1, min(FEW, model.manifest.serving.max_batch) + 1):
             await self._turns.short(self._device.forward, form, model, zeros(model, "classify", rows))
         for _ in range(MOMENTS):
             if not self._rows_waiting():

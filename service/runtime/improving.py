@@ -91,8 +91,7 @@ class Improver:
         if not names:
             return None
         try:
-            async with self._one_measures:
-                await self._measure_all(model, net, names)
+            await self._measure_all(model, net, names)
         except OSError as error:
             log.warning("the forms of %s cannot be remembered: %s", model.id, error)
             return None
@@ -124,17 +123,22 @@ class Improver:
         return self._shelf.read(model, self._place_of(model))
 
     async def _measure_all(self, model: Model, net: nn.Module, names: list[FormName]) -> None:
-        """Measure what is not known yet, unless another engine does; return once all is known."""
+        """Measure what is not known yet, one model at a time, unless another engine does; return once all is known."""
         while (memory := self._read(model)).lacks([PLAIN, *names]):
             await self._quiet()
-            with self._shelf.held(memory) as alone:
-                if alone:
-                    memory = self._read(model).without_deadly()
-                    for name in memory.lacks([PLAIN, *names]):
-                        memory = await self._try(memory, name, model, net)
-                    self._shelf.write(memory)
-                    return
+            if not self._one_measures.locked():
+                async with self._one_measures:
+                    with self._shelf.held(memory) as alone:
+                        if alone:
+                            return await self._measure(model, net, names)
             await asyncio.sleep(LOOK_S)
+        return None
+
+    async def _measure(self, model: Model, net: nn.Module, names: list[FormName]) -> None:
+        memory = self._read(model).without_deadly()
+        for name in memory.lacks([PLAIN, *names]):
+            memory = await self._try(memory, name, model, net)
+        self._shelf.write(memory)
 
     async def _try(self, memory: Memory, name: FormName, model: Model, net: nn.Module) -> Memory:
         """What is remembered once a form has been tried."""

@@ -46,8 +46,8 @@ def test_manifest_and_setting_each_say_how_precise_at_least(
 def test_the_fastest_is_chosen_where_it_is_worth_it() -> None:
     names: list[FormName] = ["folded", "traced", "onnxruntime"]
     measured = {PLAIN: {1: 1.0, 8: 4.0}, "folded": {1: 0.5, 8: 3.0}, "onnxruntime": {1: 0.25, 8: 2.0}}
-    assert choose(measured, names) == "onnxruntime"  # type: ignore[arg-type]
-    assert choose(measured, ["folded"]) == "folded"  # type: ignore[arg-type]
+    assert choose(measured, names) == "onnxruntime"
+    assert choose(measured, ["folded"]) == "folded"
     assert choose({PLAIN: {1: 1.0}, "folded": {1: 0.95}}, names) == PLAIN
     assert choose({PLAIN: {1: 1.0}}, names) == PLAIN
     assert choose({}, names) == PLAIN
