@@ -94,8 +94,9 @@ def _machines(record: Record) -> Iterator[str]:
         versions = ", ".join(f"{name} {number}" for name, number in packages.items())
         yield f"On {machine}, {threads} thread{'s' if threads > 1 else ''}; {versions}."
     yield (
-        "Images a second in batches of 1 and of 64, by the least time of several forward passes from stored pixels to"
-        " logits; *gain* is the geometric mean of both beside the plain form. In bold: what would be chosen here.\n"
+        "Images a second in batches of 1 and of 64, from stored pixels to logits, by the processor's time on one thread"
+        " (the least of three rounds), so that what else the machine did counts for little; *gain* is the geometric mean"
+        " of both beside the plain form. In bold: what would be chosen here.\n"
     )
 
 

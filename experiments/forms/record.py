@@ -18,7 +18,7 @@ class Timings(BaseModel):
     threads: int
     packages: dict[str, str]
     seconds: dict[FormName, dict[int, float]]
-    """Of each form, by the rows of a batch: the least time of a forward pass."""
+    """Of each form, by the rows of a batch: the processor's time for a forward pass."""
 
 
 class Record(BaseModel):
