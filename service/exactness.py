@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Precision = Literal["float32", "bfloat16", "int8"]
-PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "int8")
+Precision = Literal["float32", "bfloat16"]
+PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 """The most precise first."""
 FormName = Literal["plain", "folded", "traced", "onnxruntime", "openvino", "bfloat16", "openvino-bfloat16"]
 PLAIN: FormName = "plain"

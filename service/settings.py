@@ -91,7 +91,7 @@ class Settings(BaseSettings):
         "and serves the fastest, `plain` keeps each net as it is; or the name of one (docs/forms.md).",
     )
     precision: Precision = Field(
-        "int8", description="The least precise form that `auto` takes: `float32`, `bfloat16` or `int8`."
+        "bfloat16", description="The least precise form that `auto` takes: `float32` or `bfloat16`."
     )
     queue_limit: int = Field(
         1024,

@@ -60,16 +60,16 @@ A form may serve only if
 {{bounds}}
 
 Verification is no formality. torch's exporter drops the divisor of an average pool in silence: LeNet-5, exported
-as it is published, sums where it should and divides all the same, names 37 % of the digits, and looks well in
-every other respect. That export is refused (`tests/forms/test_verifying.py`); what is exported here has the sums
-as convolutions.
+as it is published, averages where it should sum, names 36 % of the digits, and looks well in every other respect.
+That export is refused (`tests/forms/test_verifying.py`); what is exported here has the sums as convolutions.
 
 `CHAPTERHOUSE_FORM=plain` keeps every net as it is, and a form's name sets it for all models; it is verified too,
 and where it cannot be made or does not pass, the plain one serves and the log says why.
 
 Probabilities stay calibrated: the temperature divides logits that agree, and *apart* below is what it makes of
 their difference, the mean over the test images of ½ Σ |p − q|. In float32 it is rounding, in bfloat16 a fraction
-of a point. A label changes only where two classes were as good as equal.
+of a point. `strangeness` comes of the same logits, and its note may come or go only at the limit itself. A label
+changes only where two classes were as good as equal.
 
 ## Measured
 """
@@ -95,8 +95,8 @@ def _machines(record: Record) -> Iterator[str]:
         yield f"On {machine}, {threads} thread{'s' if threads > 1 else ''}; {versions}."
     yield (
         "Images a second in batches of 1 and of 64, from stored pixels to logits, by the processor's time on one thread"
-        " (the least of three rounds), so that what else the machine did counts for little; *gain* is the geometric mean"
-        " of both beside the plain form. In bold: what would be chosen here.\n"
+        " (the least of three rounds), so that what else the machine did counts for little; *gain* is the geometric"
+        " mean of both beside the plain form. In bold: what would be chosen here.\n"
     )
 
 

@@ -14,9 +14,9 @@ HERE = Place("cpu", 1)
 
 def test_only_what_stands_on_the_card_may_serve(tmp_path: Path) -> None:
     model = add_classifier(tmp_path)
-    assert allowed(model, HERE, "int8") == []
-    assert allowed(with_forms(model, {"folded": score(0.9)}), HERE, "int8") == []
-    assert allowed(with_forms(model, {PLAIN: score(0.9), "folded": score(0.9)}), HERE, "int8") == ["folded"]
+    assert allowed(model, HERE, "bfloat16") == []
+    assert allowed(with_forms(model, {"folded": score(0.9)}), HERE, "bfloat16") == []
+    assert allowed(with_forms(model, {PLAIN: score(0.9), "folded": score(0.9)}), HERE, "bfloat16") == ["folded"]
 
 
 @pytest.mark.parametrize(("accuracy", "serves"), [(0.91, True), (0.899, True), (0.8989, False)])
@@ -24,12 +24,12 @@ def test_a_form_that_loses_more_than_a_tenth_of_a_point_is_never_chosen(
     tmp_path: Path, *, accuracy: float, serves: bool
 ) -> None:
     model = with_forms(add_classifier(tmp_path), {PLAIN: score(0.9), "folded": score(accuracy)})
-    assert ("folded" in allowed(model, HERE, "int8")) is serves
+    assert ("folded" in allowed(model, HERE, "bfloat16")) is serves
 
 
 @pytest.mark.parametrize(
     ("manifest", "setting", "serves"),
-    [("bfloat16", "int8", True), ("bfloat16", "float32", False), ("float32", "int8", False)],
+    [("bfloat16", "bfloat16", True), ("bfloat16", "float32", False), ("float32", "bfloat16", False)],
 )
 def test_manifest_and_setting_each_say_how_precise_at_least(
     tmp_path: Path, *, manifest: Precision, setting: Precision, serves: bool

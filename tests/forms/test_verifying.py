@@ -37,7 +37,7 @@ def test_an_export_that_drops_a_divisor_in_silence_is_refused() -> None:
         right = make(model, HERE).logits(images).numpy()
     assert agreement(plain, wrong) < 0.8
     assert "of the labels agree" in what_is_wrong(plain, wrong, "float32", model.calibration)
-    assert "of the labels agree" in what_is_wrong(plain, wrong, "int8", model.calibration)
+    assert "of the labels agree" in what_is_wrong(plain, wrong, "bfloat16", model.calibration)
     assert not what_is_wrong(plain, right, "float32", model.calibration)
 
 
@@ -53,7 +53,7 @@ def test_what_is_not_a_number_is_refused_and_so_is_another_shape() -> None:
     broken = LOGITS.copy()
     broken[5, 5] = np.nan
     for other in (broken, LOGITS[:10], LOGITS[:, :5]):
-        assert "not numbers" in what_is_wrong(LOGITS, other, "int8", None)
+        assert "not numbers" in what_is_wrong(LOGITS, other, "bfloat16", None)
 
 
 def test_less_precise_forms_may_lie_further_apart_and_none_far() -> None:
@@ -62,4 +62,4 @@ def test_less_precise_forms_may_lie_further_apart_and_none_far() -> None:
     near = LOGITS + np.random.default_rng(4).normal(0, 0.01, LOGITS.shape).astype(np.float32)
     assert what_is_wrong(LOGITS, near, "float32", None)
     assert not what_is_wrong(LOGITS, near, "bfloat16", None)
-    assert what_is_wrong(LOGITS, np.roll(LOGITS, 1, axis=1), "int8", None)
+    assert what_is_wrong(LOGITS, np.roll(LOGITS, 1, axis=1), "bfloat16", None)

@@ -36,7 +36,7 @@ def model(tmp_path: Path) -> Model:
 
 @pytest.fixture
 def choice(tmp_path: Path) -> FormChoice:
-    return FormChoice("auto", "int8", tmp_path / "forms", hold_out(tmp_path / "held-out"))
+    return FormChoice("auto", "bfloat16", tmp_path / "forms", hold_out(tmp_path / "held-out"))
 
 
 def remember(choice: FormChoice, model: Model, **seconds: float) -> None:
