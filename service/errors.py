@@ -14,6 +14,7 @@
   - ReferenceNotFound           404
   - RecordingNotFound           404  of a training
   - UnitsNotFound               404  the images to which a net's units answer most
+  - PageNotFound                404  a part of the documentation's pages
   - WrongTask                   409
   - NotComparable               409  an evaluation and the baseline it names
   - ReferenceShipped            409
@@ -165,6 +166,13 @@ class UnitsNotFound(ServiceError):
 
     status = HTTPStatus.NOT_FOUND
     title = "No such pictures of units"
+
+
+class PageNotFound(ServiceError):
+    """The pages that show the documentation have no such part."""
+
+    status = HTTPStatus.NOT_FOUND
+    title = "No such part of a page"
 
 
 class WrongTask(ServiceError):

@@ -204,6 +204,18 @@ class Settings(BaseSettings):
         SecretStr(""), description="What clients send as `Authorization: Bearer …`, to a service that asks for a key."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe level logged.")
+    log_format: Literal["text", "json"] = Field("text", description="Log lines as text, or as one JSON object each.")
+    log_requests: Literal["failed", "all"] = Field(
+        "failed", description="Which requests get a line in the log: those that failed or were slow, or all."
+    )
+    slow_request_s: float = Field(
+        1.0, ge=0, description="A request that takes longer gets a line in the log; with 0 none does for being slow."
+    )
+    traces_url: str = Field(
+        "",
+        description="Where traces are sent by OTLP over HTTP, such as `http://127.0.0.1:4318/v1/traces`; none unless "
+        "set. It needs the extra `traces`.",
+    )
 
     @field_validator("preload", "trusted_proxies", "allowed_hosts", "cors_origins", mode="before")
     @classmethod
@@ -334,6 +346,11 @@ def read_settings(**given: object) -> Settings:
     except ValidationError as error:
         wrong = [f"{PREFIX}{str(found['loc'][0]).upper()}: {found['msg']}" for found in error.errors()]
         raise ConfigurationError(f"{'; '.join(wrong)}.") from error
+
+
+def notify_socket() -> str:
+    """Where systemd wants to be told how the service is; empty where nobody does."""
+    return os.environ.get("NOTIFY_SOCKET", "")
 
 
 def calm_linear_algebra() -> None:

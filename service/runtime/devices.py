@@ -14,7 +14,7 @@ from torch import nn
 
 from service.errors import ConfigurationError, DeviceUnavailable, ServiceError, UntrustedWeights
 from service.files import file_sha256
-from service.machine import cores
+from service.machine import cores, memory_bytes
 from service.nets.folding import fold
 from service.nets.pauses import pausing_between_layers
 from service.nets.registry import open_net
@@ -24,6 +24,7 @@ from service.runtime.queues import Batch
 from service.runtime.steps import Steps
 from service.store import Model
 from service.tasks.registry import task_of
+from service.telemetry.vitals import resident_bytes
 
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "_STATUS_ALLOC_FAILED")
 """How a CPU's allocator, and CUDA's libraries, say so in errors of no class of their own."""
@@ -137,6 +138,13 @@ class Device:
             if any(len(output) != batch.size for output in outputs):
                 raise ValueError(f"{[len(output) for output in outputs]} results for {batch.size} rows")
             return [output.cpu().numpy()[: batch.rows] for output in outputs]
+
+    def memory_bytes(self) -> dict[str, int]:
+        """What is in use of the device's memory, by whomever, and what there is; of a CPU, by this process alone."""
+        if self._device.type == "cuda":
+            free, total = torch.cuda.mem_get_info(self._device)
+            return {"used": total - free, "total": total}
+        return {"used": resident_bytes(os.getpid()), "total": memory_bytes()}
 
     def refusal(self, error: Exception, model: Model) -> ServiceError:
         """Why a model could not be loaded here, as callers may know it."""
