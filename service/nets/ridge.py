@@ -8,7 +8,6 @@ from torch import Tensor
 
 from service.nets.pauses import pause
 
-
 PAUSE_PRODUCTS = 1 << 27
 """Products of features between two pauses."""
 
