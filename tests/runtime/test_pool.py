@@ -310,7 +310,7 @@ async def test_an_engine_that_misses_its_beats_has_nothing_ready_and_gets_no_wor
     behinds = [Behind(dict(held)), Answering(dict(held))]
     silent, beating = (Listener(behind, check_s=0.01, beats=behind is behinds[1]) for behind in behinds)
     await silent.listen(sockets / "0.sock")
-    pool = EnginePool([sockets / "0.sock", sockets / "1.sock"], silence_s=0.5)
+    pool = EnginePool([sockets / "0.sock", sockets / "1.sock"], silence_s=1.0)
     await pool.start()
     await eventually(lambda: pool.models().get("echo") == LoadedModel("1", "silent", "cpu"))
     await beating.listen(sockets / "1.sock")
