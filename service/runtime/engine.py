@@ -312,10 +312,10 @@ class Engine:
         model_id = resident.model.id
         began = time.monotonic()
         self._telling.begun(resident, batch, began)
+        assert resident.net is not None
+        forwarding = self._on_device(resident.net, resident.model, batch, pausing=pausing)
+        self._deliver()
         try:
-            assert resident.net is not None
-            forwarding = self._on_device(resident.net, resident.model, batch, pausing=pausing)
-            self._deliver()
             results = await forwarding
         except Stopped:
             return None
