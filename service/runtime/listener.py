@@ -18,6 +18,7 @@ from service.runtime.work import Work
 
 log = logging.getLogger(__name__)
 
+Outcome = list[Array] | ServiceError
 CHECK_S = 1.0
 """Between two looks at whether the socket's file is still there."""
 
@@ -50,11 +51,19 @@ class Answers(Protocol):
         ...
 
 
+def _pass(_work: Work, _outcome: Outcome) -> None:
+    """Note nothing."""
+
+
 class Listener:
     """All connections to one socket."""
 
-    def __init__(self, behind: Answers, *, check_s: float = CHECK_S) -> None:
+    def __init__(
+        self, behind: Answers, *, check_s: float = CHECK_S, over: Callable[[Work, Outcome], None] = _pass
+    ) -> None:
         self.behind = behind
+        self.over = over
+        """Called with every submission that has been answered."""
         self._check_s = check_s
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
@@ -203,14 +212,14 @@ class Connection(asyncio.Protocol):
     def _submit(self, item: Item) -> None:
         words, message_id, deadline, request_id, arrays = item
 
-        def answer(outcome: list[Array] | ServiceError) -> None:
+        def answer(outcome: Outcome) -> None:
             self._open.pop(message_id, None)
-            if self._outbox is None:
-                return
-            if isinstance(outcome, ServiceError):
-                self._outbox.put(encode(MessageType.ERROR, message_id, error_to_meta(outcome)))
-            else:
-                self._outbox.put_item(item_of(message_id, outcome))
+            if self._outbox is not None:
+                if isinstance(outcome, ServiceError):
+                    self._outbox.put(encode(MessageType.ERROR, message_id, error_to_meta(outcome)))
+                else:
+                    self._outbox.put_item(item_of(message_id, outcome))
+            self._listener.over(work, outcome)
 
         if words.call is None:
             raise ValueError("a submission without a call")

@@ -16,11 +16,15 @@ from prometheus_client import (
     generate_latest,
     multiprocess,
 )
+from prometheus_client.registry import Collector
+
+from service.telemetry.conditions import SECONDS as EVALUATION_SECONDS
+from service.telemetry.conditions import Conditions
 
 from service.telemetry.tally import TalliedCounter, TalliedGauge, TalliedHistogram, Tally
 
 EXPOSITION_TYPE = CONTENT_TYPE_LATEST
-SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60, 120, 300)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
@@ -110,7 +114,7 @@ class Instruments:
         self.evaluation_seconds = Histogram(
             "chapterhouse_evaluation_seconds",
             "From an evaluation's start to its report.",
-            buckets=(0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800),
+            buckets=EVALUATION_SECONDS,
             registry=r,
         )
         self.evaluations_waiting = Gauge(
@@ -152,22 +156,35 @@ class Instruments:
             registry=r,
         )
 
+        self.conditions = Conditions(r)
+
     def begin_at_zero(self, counter: Counter, *values: str) -> None:
         """Let a counter's series exist before anything happened: a first event would be no increase otherwise."""
         for value in values:
             counter.labels(value)
 
-    def exposition(self, directory: Path | None, names: Sequence[str] | None = None) -> bytes:
+    def exposition(
+        self, directory: Path | None, names: Sequence[str] | None = None, beside: Collector | None = None
+    ) -> bytes:
         """The text that Prometheus scrapes: of all processes that share `directory`, or of this one.
 
-        With `names`, only the samples that are called so.
+        With `names`, only the samples that are called so; what is `beside` comes from another collector.
         """
         self.tally.flush()
         registry = self.registry
         if directory is not None:
             registry = CollectorRegistry(support_collectors_without_names=True)
             multiprocess.MultiProcessCollector(registry, path=str(directory))  # type: ignore[no-untyped-call]
+        if beside is not None:
+            registry = _together(registry, beside)
         return generate_latest(registry.restricted_registry(names) if names else registry)
+
+
+def _together(*collectors: Collector) -> CollectorRegistry:
+    together = CollectorRegistry(support_collectors_without_names=True)
+    for collector in collectors:
+        together.register(collector)
+    return together
 
 
 def forget_process(pid: int, directory: Path) -> None:
