@@ -20,7 +20,6 @@ from prometheus_client.registry import Collector
 
 from service.telemetry.conditions import SECONDS as EVALUATION_SECONDS
 from service.telemetry.conditions import Conditions
-
 from service.telemetry.tally import TalliedCounter, TalliedGauge, TalliedHistogram, Tally
 
 EXPOSITION_TYPE = CONTENT_TYPE_LATEST
