@@ -1,6 +1,7 @@
 """One request and its answer, as uvicorn keeps them: given up, answered in one piece, or to HTTP/1.0 without chunks."""
 
 import asyncio
+import socket
 from collections.abc import Iterable, Sized
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,16 +21,22 @@ def abandon(cycle: RequestResponseCycle) -> None:
 
 
 async def run(cycle: RequestResponseCycle, app: ASGIApp, behind: Sized) -> None:
-    """Answer one request.
+    """Answer one request; not one with others behind it on its connection, if their client has hung up already.
 
-    Where there are others behind it on its connection it waits a turn, so that whoever sends many and hangs up, of
-    which the event loop hears with its next look, costs no more than their heads.
+    Whoever sends many and resets the connection costs no more than their heads: what has been read of it is whole, and
+    the event loop would hear of the reset with its next look.
     """
-    if behind:
-        await asyncio.sleep(0)
-        if cycle.disconnected or cycle.transport.is_closing():
-            return
+    if behind and _was_reset(cycle.transport):
+        cycle.transport.abort()
+        return
     await cycle.run_asgi(in_one_piece(cycle, app) if cycle.scope["http_version"] != "1.0" else unchunked(cycle, app))
+
+
+def _was_reset(transport: asyncio.Transport) -> bool:
+    connection = transport.get_extra_info("socket")
+    if transport.is_closing() or connection is None:
+        return transport.is_closing()
+    return bool(connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
 
 
 def in_one_piece(cycle: RequestResponseCycle, app: ASGIApp) -> ASGIApp:
