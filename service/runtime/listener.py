@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from service.errors import ServiceError
-from service.runtime.calls import Array, Lane, LoadedModel
-from service.runtime.frames import Frame, FrameReader, MessageType, call_of_text, encode, error_to_meta
+from service.runtime.bundles import Item, item_of
+from service.runtime.calls import Array, LoadedModel
+from service.runtime.frames import Frame, FrameReader, MessageType, encode, error_to_meta
 from service.runtime.link import Outbox
 from service.runtime.work import Work
 
@@ -20,7 +21,6 @@ log = logging.getLogger(__name__)
 Outcome = list[Array] | ServiceError
 CHECK_S = 1.0
 """Between two beats, by which callers know that they are heard, and two looks at whether the file is still there."""
-LANES = {lane.value: lane for lane in Lane}
 
 
 class Answers(Protocol):
@@ -155,7 +155,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the event loop."""
         self._transport = cast("asyncio.Transport", transport)
-        self._outbox = Outbox(self._transport, self._waiting)
+        self._outbox = Outbox(self._transport, MessageType.RESULTS, self._waiting)
         self._listener.connections.add(self)
         self.send_status()
 
@@ -200,8 +200,9 @@ class Connection(asyncio.Protocol):
 
     def _receive(self, frame: Frame) -> None:
         behind = self._listener.behind
-        if frame.kind is MessageType.SUBMIT:
-            self._submit(frame)
+        if frame.kind is MessageType.SUBMISSIONS:
+            for item in frame.items:
+                self._submit(item)
         elif frame.kind is MessageType.CANCEL:
             if (work := self._open.pop(frame.id, None)) is not None:
                 behind.cancel(work)
@@ -212,23 +213,23 @@ class Connection(asyncio.Protocol):
         elif frame.kind is MessageType.NEWS:
             self._listener.pass_on(frame.meta, self)
 
-    def _submit(self, frame: Frame) -> None:
+    def _submit(self, item: Item) -> None:
+        words, message_id, deadline, request_id, arrays = item
+
         def answer(outcome: Outcome) -> None:
-            self._open.pop(frame.id, None)
-            self._send(_encode_outcome(frame.id, outcome))
+            self._open.pop(message_id, None)
+            if self._outbox is not None:
+                if isinstance(outcome, ServiceError):
+                    self._outbox.put(encode(MessageType.ERROR, message_id, error_to_meta(outcome)))
+                else:
+                    self._outbox.put_item(item_of(message_id, outcome))
             self._listener.over(work, outcome)
 
-        meta: dict[str, Any] = frame.meta
-        work = Work(
-            call_of_text(meta["c"]),
-            frame.arrays,
-            len(frame.arrays[0]) if frame.arrays else 0,
-            LANES[meta["l"]],
-            meta["d"],
-            meta["r"],
-            answer,
-        )
-        self._open[frame.id] = work
+        if words.call is None:
+            raise ValueError("a submission without a call")
+        rows = len(arrays[0]) if arrays else 0
+        work = Work(words.call, arrays, rows, words.lane, deadline, request_id, answer)
+        self._open[message_id] = work
         self._listener.behind.enqueue(work)
 
     def _answer_later(self, frame: Frame, verb: Callable[[str], Awaitable[None]]) -> None:
