@@ -373,6 +373,8 @@ class Engine:
     def _observe_queue(self, resident: Resident, batch: Batch, began: float) -> None:
         model_id = resident.model.id
         self._instruments.batch_rows.labels(model_id).observe(batch.rows)
+        fill = batch.rows / (batch.size if batch.exact else resident.queue.most[batch.shares[0].work.lane])
+        self._instruments.conditions.batch_fill_ratio.labels(model_id).observe(fill)
         self._instruments.queue_seconds.labels(model_id).observe(began - batch.shares[0].work.arrived)
         self._observe_waiting(resident)
 

@@ -49,6 +49,19 @@ class Conditions:
             registry=r,
             multiprocess_mode="livemostrecent",
         )
+        self.device_busy_seconds = Counter(
+            "chapterhouse_device_busy_seconds",
+            "Time in which a device loaded a model or forwarded a batch.",
+            ["device"],
+            registry=r,
+        )
+        self.batch_fill_ratio = Histogram(
+            "chapterhouse_batch_fill_ratio",
+            "Rows of a batch beside the most that one of its model may have.",
+            ["model"],
+            buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0),
+            registry=r,
+        )
         self.batch_seconds = Histogram(
             "chapterhouse_batch_seconds",
             "From the start of a submission's first forward pass to its answer.",
