@@ -11,7 +11,7 @@ INSTALL_LOCKED := $(INSTALL) --require-hashes --requirement $(LOCKS)/service.txt
 # Tests start a hundred programs: each would compile all its modules anew where a shell forbids to keep them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test check notebook format benchmark browser prometheus traces series deployment mutants fuzz lock audit clean
+.PHONY: run test check notebook browser prometheus traces format bench-peers series deployment mutants fuzz lock audit clean
 
 run: .venv/.service ## Serve on http://127.0.0.1:8000; CHAPTERHOUSE_PORT moves it.
 	exec $(BIN)/chapterhouse serve
@@ -45,8 +45,10 @@ format: .venv/.development ## Format, and mend what can be mended.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-benchmark: .venv/.development ## Requests per second and latency, beside a plain FastAPI endpoint and torch alone.
-	$(BIN)/python benchmarks/serving.py
+bench-peers: .venv/.development ## Beside other servers in one run, and where a request's time goes; writes docs/benchmarks.md.
+	$(BIN)/python -m benchmarks.peers.install
+	$(BIN)/python -m benchmarks.peers --write
+	$(BIN)/python -m benchmarks.peers.profile --write now
 
 series: .venv/.series ## Forecast five real series beside Holt–Winters, and write docs/series.md.
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/series.py --write

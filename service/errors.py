@@ -57,12 +57,18 @@ class ServiceError(Exception):
 
     status: HTTPStatus = HTTPStatus.INTERNAL_SERVER_ERROR
     title: str = "The service failed"
-    retry_after_s: int | None = None
+    retry_after_s: float | None = None
+    """After how long it is worth while to ask again; HTTP's header says it in whole seconds, rounded up."""
 
     def __init__(self, detail: str = "", *, errors: list[dict[str, str]] | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
         self.errors = errors
+
+    def again_in(self, seconds: float) -> Self:
+        """The same, with the time after which to ask again."""
+        self.retry_after_s = seconds
+        return self
 
     def problem(self) -> dict[str, object]:
         """The error as the members of a problem document (RFC 9457)."""
@@ -72,6 +78,8 @@ class ServiceError(Exception):
             "status": int(self.status),
             "detail": without_secrets(self.detail),
         }
+        if self.retry_after_s is not None:
+            document["retry_after_s"] = round(self.retry_after_s, 3)
         return {**document, "errors": self.errors} if self.errors else document
 
 

@@ -56,7 +56,11 @@ class Settings(BaseSettings):
         "auto", description="Devices with an engine each: `auto`, or a list such as `cuda:0,cuda:1` or `cpu`."
     )
     threads: int = Field(
-        0, ge=0, le=1024, description="Torch threads of a CPU engine; 0 leaves one core to each front."
+        0,
+        ge=0,
+        le=1024,
+        description="Torch threads of a CPU engine; 0 leaves one core to each front, but for nets that gain by all of "
+        "them.",
     )
     models_dir: Path | None = Field(
         None, description="The shipped model store; the checkout's or the package's own unless set."
@@ -300,6 +304,11 @@ class Settings(BaseSettings):
     def engine_threads(self) -> int:
         """Torch threads of a CPU engine: as set, else one core is left to each front."""
         return self.threads or max(1, cores() - self.fronts)
+
+    @property
+    def most_engine_threads(self) -> int:
+        """Threads that a net may have which is measured to need them: as set, else all cores."""
+        return self.threads or cores()
 
     @property
     def state(self) -> Path:

@@ -1,6 +1,7 @@
 """The one shape of an error over HTTP: RFC 9457 problem details."""
 
 import logging
+import math
 from http import HTTPStatus
 from typing import Any
 
@@ -22,7 +23,7 @@ CHALLENGE = 'Bearer realm="chapterhouse"'
 
 def problem_response(error: ServiceError) -> Response:
     """The HTTP answer for an error."""
-    headers = {} if error.retry_after_s is None else {"retry-after": str(error.retry_after_s)}
+    headers = {} if error.retry_after_s is None else {"retry-after": str(math.ceil(error.retry_after_s))}
     if isinstance(error, KeyNeeded):
         headers["www-authenticate"] = CHALLENGE
     return Response(orjson.dumps(error.problem()), int(error.status), headers, PROBLEM_TYPE)

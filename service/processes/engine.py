@@ -26,7 +26,7 @@ async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pi
     watch_parent(parent_pipe)
     keep_memory()
     store = ModelStore.of(settings)
-    opened = Device(device, threads=settings.engine_threads)
+    opened = Device(device, threads=settings.engine_threads, most_threads=settings.most_engine_threads)
     instruments = Instruments()
     engine = Engine(store, opened, instruments=instruments, queue_limit=settings.queue_limit)
     tracer = tracer_of(settings, "engine")
@@ -48,3 +48,4 @@ async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pi
     await asyncio.sleep(0)  # the last answers leave at the end of the turn
     await listener.close()
     await asyncio.to_thread(tracer.flush)
+    instruments.tally.flush()

@@ -171,6 +171,7 @@ async def run_front(
     await engines.stop()
     await supervisor.stop()
     await asyncio.to_thread(app.gate.noting.tracer.flush)
+    state.instruments.tally.flush()
 
 
 async def _drain(gate: Gate, server: Server, engines: EnginePool, settings: Settings) -> None:
