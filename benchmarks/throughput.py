@@ -1,6 +1,6 @@
 """Images per second of each classifier through /classify beside torch alone at its best batch size, in one run.
 
-    python benchmarks/throughput.py [--models nin-cifar10 …] [--seconds 4] [--rounds 3]
+    python -m benchmarks.throughput [--models nin-cifar10 …] [--seconds 4] [--rounds 3]
 
 Both are counted per second of processor time: of torch alone that of its thread, of the service that of supervisor,
 front and engine. So the client's share of the cores is taken out, and whatever else the machine does; so is the
@@ -31,9 +31,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from benchmarks.load.machine import machine
 from service.client.sending import Bearer
 from service.imaging import encode_png
-from service.machine import cores
 from service.nets.layers import count_macs
 from service.nets.registry import build_net
 from service.nets.weights import load_weights, save_weights
@@ -84,7 +84,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     keep_memory()
-    print(f"{cores()} cores · torch {torch.__version__} · one thread · images per second of processor time\n")
+    print(f"{machine()} · torch {torch.__version__} · one thread · images per second of processor time\n")
     print("| model | MACs | torch alone | at batch | /classify | share | client's share of the cores |")
     print("|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory(prefix="throughput-") as directory:

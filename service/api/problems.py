@@ -1,6 +1,7 @@
 """The one shape of an error over HTTP: RFC 9457 problem details."""
 
 import logging
+import math
 from http import HTTPStatus
 from typing import Any
 
@@ -10,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from service.api.dialects import JSON, own_path, speaks_v2, v2_document, v2_status
+from service.api.noting import refuse
 from service.errors import InvalidRequest, KeyNeeded, ServiceError
 
 log = logging.getLogger(__name__)
@@ -22,7 +24,7 @@ CHALLENGE = 'Bearer realm="chapterhouse"'
 
 def problem_response(error: ServiceError, path: str = "") -> Response:
     """The HTTP answer for an error, in the form of those who ask for this path."""
-    headers = {} if error.retry_after_s is None else {"retry-after": str(error.retry_after_s)}
+    headers = {} if error.retry_after_s is None else {"retry-after": str(math.ceil(error.retry_after_s))}
     if isinstance(error, KeyNeeded):
         headers["www-authenticate"] = CHALLENGE
     if speaks_v2(path):
@@ -51,11 +53,14 @@ def install_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(ServiceError)
     async def service_error(request: Request, error: ServiceError) -> Response:
+        refuse(request.scope, error)
         return problem_response(error, own_path(request.scope))
 
     @app.exception_handler(RequestValidationError)
     async def invalid_request(request: Request, error: RequestValidationError) -> Response:
-        return problem_response(validation_problem(list(error.errors())), own_path(request.scope))
+        problem = validation_problem(list(error.errors()))
+        refuse(request.scope, problem)
+        return problem_response(problem, own_path(request.scope))
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
@@ -67,5 +72,6 @@ def install_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def failure(request: Request, _error: Exception) -> Response:
-        failed = ServiceError("The failure has been logged under this request's X-Request-Id.")
-        return problem_response(failed, own_path(request.scope))
+        problem = ServiceError("The failure has been logged under this request's X-Request-Id.")
+        refuse(request.scope, problem)
+        return problem_response(problem, own_path(request.scope))
