@@ -294,7 +294,7 @@ class Application(FastAPI):
                     await super().__call__(scope, holding.receive, answer.send)
         except ServiceError as error:
             refuse(scope, error)
-            await answer.send_whole(problem_response(error))
+            await answer.send_whole(problem_response(error, path))
         except CallerGone:
             answer.status = 499
         finally:
