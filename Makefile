@@ -11,7 +11,7 @@ INSTALL_LOCKED := $(INSTALL) --require-hashes --requirement $(LOCKS)/service.txt
 # Tests start a hundred programs: each would compile all its modules anew where a shell forbids to keep them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test check notebook browser prometheus traces format bench-peers series deployment mutants fuzz lock audit clean
+.PHONY: run test check notebook browser openvino prometheus traces format bench-peers series deployment mutants fuzz lock audit clean
 
 run: .venv/.service ## Serve on http://127.0.0.1:8000; CHAPTERHOUSE_PORT moves it.
 	exec $(BIN)/chapterhouse serve
@@ -28,6 +28,9 @@ check: .venv/.development ## All that has to hold: format, lint, types, layers, 
 
 notebook: .venv/.notebook ## Run docs/python.md as a notebook, in a kernel.
 	$(BIN)/python -m pytest -m notebook
+
+openvino: .venv/.openvino ## Test the forms of classifiers that OpenVINO computes.
+	$(BIN)/python -m pytest -m openvino tests/forms
 
 browser: .venv/.browser ## Open the documentation's pages in Chromium (Debian's chromium).
 	test -x "$$(command -v chromium)" || { echo "make browser: install Debian's chromium first" >&2; exit 1; }
@@ -85,6 +88,6 @@ clean: ## Remove what the other commands made.
 	$(INSTALL_LOCKED) --requirement $(LOCKS)/development.txt
 	touch $@
 
-.venv/.browser .venv/.fuzz .venv/.mutants .venv/.notebook .venv/.series .venv/.supply .venv/.traces: .venv/.%: .venv/.development $(LOCKS)/%.txt
+.venv/.browser .venv/.fuzz .venv/.mutants .venv/.notebook .venv/.openvino .venv/.series .venv/.supply .venv/.traces: .venv/.%: .venv/.development $(LOCKS)/%.txt
 	$(INSTALL_LOCKED) --requirement $(LOCKS)/development.txt --requirement $(LOCKS)/$*.txt
 	touch $@
