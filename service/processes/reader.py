@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from service.errors import ServiceError, UnreadableImage
-from service.processes.memory import give_back_memory
 from service.operations.reading import READERS
+from service.processes.memory import give_back_memory
 from service.runtime.calls import Array
 from service.runtime.frames import Frame, FrameReader, MessageType, encode, error_to_meta
 from service.store import ImageInput
