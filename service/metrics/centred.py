@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.metrics.distances import centre_of, norms_of, tiles
+from service.metrics import distances
+from service.metrics.distances import Floats, FloatType, Room, centre_of, norms_of, tiles
 from service.metrics.samples import Real, Rows
 
 
@@ -23,14 +24,25 @@ class Centred:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def tiles(self, start: int = 0) -> Iterator[tuple[int, Real]]:
-        """Blocks of the moved rows from this one on, and where they begin."""
-        return tiles(self.rows, self.centre, start)
+    def tiles(self, kind: FloatType, start: int = 0) -> Iterator[tuple[int, Floats]]:
+        """Blocks of the moved rows from this one on, and where they begin; each lies where the one before lay."""
+        if kind is np.float64:
+            yield from tiles(self.rows, self.centre, start)
+            return
+        room, exact = Room(), self.rows.dtype == kind
+        for first in range(start, len(self.rows), distances.TILE_ROWS):
+            block = self.rows[first : first + distances.TILE_ROWS]
+            tile = room.of(block.shape, kind)
+            # the difference of two numbers of single precision is rounded once, however it is computed
+            np.subtract(block, self.centre, out=tile, dtype=kind if exact else np.float64, casting="same_kind")
+            yield first, tile
 
 
 def centred(*sets: Rows) -> tuple[Centred, ...]:
     """The sets about the mean of their centres."""
     centre: Real = np.mean([centre_of(rows) for rows in sets], axis=0)
+    if all(rows.dtype == np.float32 for rows in sets):
+        centre = centre.astype(np.float32).astype(np.float64)  # the same move in either precision
     return tuple(_about(rows, centre) for rows in sets)
 
 

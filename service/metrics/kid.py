@@ -14,7 +14,8 @@ from pydantic import Field
 from service.errors import InvalidSamples
 from service.metrics.kernel_interval import kernel_interval
 from service.metrics.kernel_metric import KernelMetric, sums_of
-from service.metrics.kernels import Kernel, Polynomial, discrepancy
+from service.metrics.kernel_precision import discrepancy
+from service.metrics.kernels import Kernel, Polynomial
 from service.metrics.metric import NOT_ASKED, About, Score, Side
 from service.metrics.samples import Rows, check_pair
 from service.metrics.uncertainty import POPULATION

@@ -11,11 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.metrics import distances
-from service.metrics.distances import Index, Room, centre_of, exact_squares, norms_of, squared_distances, tiles
+from service.metrics.distances import (
+    Floats,
+    FloatType,
+    Index,
+    Room,
+    centre_of,
+    exact_squares,
+    norms_of,
+    squared_distances,
+    tiles,
+)
 from service.metrics.samples import Real, Rows
-
-Floats = NDArray[np.floating]
-FloatType = type[np.float32] | type[np.float64]
 
 FAR = 300  # roundings of single precision that a distance to a neighbour has to have
 PROBES = 16  # rows of a set whose neighbours tell how far that is

@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 
 from service.errors import InvalidSamples
 from service.metrics.kernel_interval import orders_of
-from service.metrics.kernels import Polynomial, discrepancy
+from service.metrics.kernel_precision import discrepancy
+from service.metrics.kernels import Polynomial
 from service.metrics.kid import KID, OVERLAPPING, kid
 from service.metrics.metric import Side
 
