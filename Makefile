@@ -7,7 +7,7 @@ LOCKS := deploy/locks
 INSTALL := $(BIN)/python -m pip install --quiet
 INSTALL_LOCKED := $(INSTALL) --require-hashes --requirement $(LOCKS)/service.txt
 
-.PHONY: run test check notebook format benchmark series deployment mutants fuzz lock audit clean
+.PHONY: run test check notebook format benchmark bench-metrics series deployment mutants fuzz lock audit clean
 
 run: .venv/.service ## Serve on http://127.0.0.1:8000; CHAPTERHOUSE_PORT moves it.
 	exec $(BIN)/chapterhouse serve
@@ -31,6 +31,9 @@ format: .venv/.development ## Format, and mend what can be mended.
 
 benchmark: .venv/.development ## Requests per second and latency, beside a plain FastAPI endpoint and torch alone.
 	$(BIN)/python benchmarks/serving.py
+
+bench-metrics: .venv/metrics/.ready ## Our scores beside pytorch-fid, torch-fidelity and others: docs/benchmarks-metrics.md.
+	PYTHONPATH=. .venv/metrics/bin/python -m benchmarks.metrics --write
 
 series: .venv/.series ## Forecast five real series beside Holt–Winters, and write docs/series.md.
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/series.py --write
@@ -65,6 +68,13 @@ clean: ## Remove what the other commands made.
 
 .venv/.development: .venv/.service $(LOCKS)/development.txt
 	$(INSTALL_LOCKED) --requirement $(LOCKS)/development.txt
+	touch $@
+
+# The tools in an environment of their own, with the same torch; those that ask for older packages than they need come alone.
+.venv/metrics/.ready: benchmarks/scores/requirements.txt benchmarks/scores/alone.txt $(LOCKS)/torch.txt
+	test -x .venv/metrics/bin/python || $(PYTHON) -m venv .venv/metrics
+	.venv/metrics/bin/python -m pip install --quiet --requirement $(LOCKS)/torch.txt --requirement benchmarks/scores/requirements.txt
+	.venv/metrics/bin/python -m pip install --quiet --no-deps --requirement benchmarks/scores/alone.txt
 	touch $@
 
 .venv/.fuzz .venv/.mutants .venv/.notebook .venv/.series .venv/.supply: .venv/.%: .venv/.development $(LOCKS)/%.txt

@@ -5,9 +5,9 @@
 
 An environment of its own, because pytorch-fid breaks from scipy 1.18 on, and because none of the tools is needed for
 anything else: benchmarks/scores/requirements.txt says what is in it. Every contender is a process of its own, ready
-before the first is asked; they take turns, and the best of the rounds counts. Seconds are those of the clock, so nothing
-else may run; memory is what the peak grew by over the features. OPENBLAS_CORETYPE is unset for all. Features are skewed
-and correlated as a network's are, in single precision; a tool that is not installed, or fails, is left out.
+before the first is asked; they take turns, and the best of the rounds counts. Seconds are those of the clock, so
+nothing else may run; memory is what the peak grew by over the features. OPENBLAS_CORETYPE is unset for all. Features
+are skewed and correlated as a network's are, in single precision; a tool that is not installed, or fails, is left out.
 
 With `--write` what was measured replaces the same in docs/benchmarks-metrics.jsonl, of which docs/benchmarks-metrics.md
 is made; `--render` makes that alone.
@@ -113,13 +113,11 @@ def race(score: str, tools: Sequence[str], n: int, d: int, threads: int, rounds:
     for _, (tool, process) in product(range(rounds), list(running.items())):
         if answer := process.ask():
             turns[tool].append(answer)
+            numbers = f"{answer['seconds']:9.3f} s {answer['megabytes']:7.0f} MB   {answer['value']:.9g}"
+            print(f"  {tool:<48}{numbers}", flush=True)
     for process in running.values():
         process.end()
     best = {tool: min(some, key=lambda one: float(one["seconds"])) for tool, some in turns.items() if some}
-    for tool, one in best.items():
-        spread = max(turn["seconds"] for turn in turns[tool]) / one["seconds"]
-        numbers = f"{one['seconds']:9.3f} s (worst {spread:.2f} ×) {one['megabytes']:7.0f} MB   {one['value']:.9g}"
-        print(f"  {tool:<48}{numbers}", flush=True)
     return Measured(score, n, d, threads, rounds, machine(), best)
 
 
@@ -140,15 +138,15 @@ def main() -> None:
         contend(*json.loads(asked.contend))
         return
     left_out = tuple(asked.leave_out.split(",")) if asked.leave_out else ()
-    measured = []
+    if asked.render:
+        write_records(read_records())
+        return
     for score, n, threads in product(asked.scores.split(","), asked.sizes.split(","), asked.threads.split(",")):
-        if asked.render:
-            break
         print(f"\n{score}, {int(n):,} × {asked.dimensions:,} a side, threads: {threads}", flush=True)
         tools = [tool for tool in CONTENDERS[score] if not left_out or not tool.startswith(left_out)]
-        measured.append(race(score, tools, int(n), asked.dimensions, int(threads), asked.rounds))
-    if asked.write or asked.render:
-        write_records([*read_records(), *measured])
+        measured = race(score, tools, int(n), asked.dimensions, int(threads), asked.rounds)
+        if asked.write:
+            write_records([*read_records(), measured])
 
 
 if __name__ == "__main__":

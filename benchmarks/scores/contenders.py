@@ -6,6 +6,7 @@ so that one that is not installed is left out by itself.
 
 from collections.abc import Callable
 from importlib import import_module
+from itertools import combinations_with_replacement, product
 from typing import Any
 
 import numpy as np
@@ -85,13 +86,9 @@ def pairs_alone(kind: type[np.floating]) -> Contender:
 
         def run() -> float:
             x, y = ([rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)] for rows in sets)
-            for blocks in (x, y):
-                for place, a in enumerate(blocks):
-                    for b in blocks[place:]:
-                        multiply(a, b)
-            for a in x:
-                for b in y:
-                    multiply(a, b)
+            within = [(a, b) for blocks in (x, y) for a, b in combinations_with_replacement(blocks, 2)]
+            for a, b in [*within, *product(x, y)]:
+                multiply(a, b)
             return 0.0
 
         return run
@@ -201,9 +198,9 @@ def pot(real: Floats, generated: Floats) -> Timed:
 CONTENDERS: dict[str, dict[str, Contender]] = {
     "fid": {
         OURS: ours("fid"),
-        f"{OURS}, with interval": ours("fid", intervals=True),
+        f"{OURS} with interval": ours("fid", intervals=True),
         FLOOR: covariances_alone,
-        f"{FLOOR}, with factor and eigenvalues": distance_alone,
+        f"{FLOOR} with factor and eigenvalues": distance_alone,
         "torch-fidelity": torch_fidelity_fid,
         "torchmetrics": torchmetrics("FrechetInceptionDistance"),
         "pytorch-fid": pytorch_fid,
@@ -211,24 +208,24 @@ CONTENDERS: dict[str, dict[str, Contender]] = {
     },
     "kid": {
         OURS: ours("kid"),
-        f"{OURS}, with interval": ours("kid", intervals=True),
-        f"{OURS}, 100 subsets": ours("kid", subsets=SUBSETS),
+        f"{OURS} with interval": ours("kid", intervals=True),
+        f"{OURS} in 100 subsets": ours("kid", subsets=SUBSETS),
         FLOOR: pairs_alone(np.float32),
-        f"{FLOOR}, in double precision": pairs_alone(np.float64),
-        "torch-fidelity, 100 subsets": torch_fidelity_kid,
-        "torchmetrics, 100 subsets": torchmetrics("KernelInceptionDistance", subsets=SUBSETS, subset_size=SUBSET),
-        "clean-fid, 100 subsets": clean_fid_kid,
+        f"{FLOOR} in double precision": pairs_alone(np.float64),
+        "torch-fidelity in 100 subsets": torch_fidelity_kid,
+        "torchmetrics in 100 subsets": torchmetrics("KernelInceptionDistance", subsets=SUBSETS, subset_size=SUBSET),
+        "clean-fid in 100 subsets": clean_fid_kid,
     },
     "prdc": {
         OURS: ours("precision", "recall", "density", "coverage"),
-        f"{OURS}, with intervals": ours("precision", "recall", "density", "coverage", intervals=True),
+        f"{OURS} with intervals": ours("precision", "recall", "density", "coverage", intervals=True),
         FLOOR: pairs_alone(np.float32),
         "prdc": prdc,
-        "torch-fidelity, precision and recall": torch_fidelity_prc,
+        "torch-fidelity (precision and recall)": torch_fidelity_prc,
     },
     "one_nn": {
         OURS: ours("one_nn"),
-        f"{OURS}, with interval": ours("one_nn", intervals=True),
+        f"{OURS} with interval": ours("one_nn", intervals=True),
         FLOOR: pairs_alone(np.float32),
         "scikit-learn": scikit_learn,
     },

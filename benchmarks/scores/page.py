@@ -94,8 +94,8 @@ def tables(measured: Sequence[Measured]) -> Iterator[str]:
         yield from _table(runs, "seconds")
         yield "\nPeak of memory over the features, in MB:\n\n"
         yield from _table([one for one in runs if one.threads == 1] or runs, "megabytes")
-    for number, one in enumerate({json.dumps(run.machine, sort_keys=True): run.machine for run in measured}.values()):
-        yield f"\n{'Measured' if not number else 'Others'} on {', '.join(f'{name} {what}' for name, what in one.items())}.\n"
+    for one in {json.dumps(run.machine, sort_keys=True): run.machine for run in measured}.values():
+        yield f"\nMeasured on {', '.join(f'{name} {what}' for name, what in one.items())}.\n"
 
 
 def _table(runs: Sequence[Measured], unit: str) -> Iterator[str]:

@@ -24,6 +24,15 @@ class Centred:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def sum(self) -> Real:
+        """The sum (d,) of the moved rows."""
+        return self.rows.sum(axis=0, dtype=np.float64) - len(self.rows) * self.centre
+
+    def products_with(self, other: Real) -> Real:
+        """The moved rows' products (n,) with one (d,)."""
+        return np.concatenate([tile @ other for _, tile in tiles(self.rows, self.centre)])
+
     def tiles(self, kind: FloatType, start: int = 0) -> Iterator[tuple[int, Floats]]:
         """Blocks of the moved rows from this one on, and where they begin; each lies where the one before lay."""
         if kind is np.float64:

@@ -17,12 +17,14 @@ from service.metrics.kernel_sums import Discrepancy, root_mean_square, sums_over
 from service.metrics.kernels import Kernel, Polynomial, Radial
 from service.metrics.samples import Rows, check_pair
 
-LARGE = 1 << 34
-"""Multiplications from which on single precision is considered: half a second of one core in double."""
+LARGE = 1 << 35
+"""Multiplications from which on single precision is considered: a second of one core in double."""
 SHARE = 1e-3
 """Of the scatter between equal distributions, what rounding may be."""
-BROAD = 1e3
+BROAD = 1e2
 """Squared bandwidths that a squared norm may be."""
+SMALL, BIG = 1e-8, 1e8
+"""Squared norms between which no product under- or overflows in single precision."""
 EPS = float(np.finfo(np.float32).eps)
 
 
@@ -41,36 +43,33 @@ def discrepancies(
     check_pair(real, generated)
     found: dict[Kernel, Discrepancy] = {}
     if len(real) * len(generated) * real.shape[1] * repeats >= LARGE:
-        norms = [_mean_and_largest(rows) for rows in (real, generated)]
-        broad = [kernel for kernel in kernels if _is_broad(kernel, max(largest for _, largest in norms))]
-        sums = sums_over(real, generated, broad, np.float32) if broad else []
-        size = max(mean for mean, _ in norms)
-        found = {
-            kernel: one
-            for kernel, one in zip(broad, sums, strict=True)
-            if _is_negligible(kernel.scale(real.shape[1]) * size, kernel, one)
-        }
+        found = _in_single(real, generated, kernels)
     rest = [kernel for kernel in kernels if kernel not in found]
     if rest:
         found |= zip(rest, sums_over(real, generated, rest, np.float64), strict=True)
     return tuple(found[kernel] for kernel in kernels)
 
 
-def _mean_and_largest(rows: Rows) -> tuple[float, float]:
-    """Of the squared norms about the mean."""
-    norms = np.concatenate([norms_of(tile) for _, tile in tiles(rows, centre_of(rows))])
-    return float(norms.mean()), float(norms.max())
+def _in_single(real: Rows, generated: Rows, kernels: Sequence[Kernel]) -> dict[Kernel, Discrepancy]:
+    """The sums of those kernels for which single precision does."""
+    centre = centre_of(real)
+    norms = [norms_of(tile) for rows in (real, generated) for _, tile in tiles(rows, centre)]
+    largest = max(float(some.max()) for some in norms)
+    broad = [kernel for kernel in kernels if _is_broad(kernel, largest)]
+    if not broad or not SMALL < largest < BIG:
+        return {}
+    typical = float(np.concatenate(norms).mean())
+    sums = zip(broad, sums_over(real, generated, broad, np.float32), strict=True)
+    return {kernel: one for kernel, one in sums if _is_negligible(typical * kernel.scale(real.shape[1]), kernel, one)}
 
 
 def _is_broad(kernel: Kernel, largest: float) -> bool:
-    if isinstance(kernel, Polynomial):
-        return True
-    sigma = cast("Radial", kernel).sigma
-    return largest <= BROAD * sigma * sigma
+    """Whether the rounding of a distance is nothing beside the bandwidth."""
+    return isinstance(kernel, Polynomial) or largest <= BROAD * cast("Radial", kernel).sigma ** 2
 
 
 def _is_negligible(rounded: float, kernel: Kernel, sums: Discrepancy) -> bool:
-    """Whether rounding of products that are typically so large is hidden in the score's scatter."""
+    """Whether the rounding of numbers that are typically so large is hidden in the score's scatter."""
     orders = orders_of(sums)
     fewest = min(orders.n, orders.m)
     slopes = sum(

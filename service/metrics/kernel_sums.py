@@ -83,17 +83,24 @@ class _Tally:
 
     def __init__(self, kernel: Kernel, x: Centred, y: Centred, kind: FloatType = np.float64) -> None:
         self._kernel, self._x, self._y = kernel, x, y
-        self._sharp = kind is np.float64 and is_sharp(kernel, x, y)
+        self._sharp = kind is np.float64 and _is_sharp(kernel, x, y)
         self._scale = kernel.scale(len(x.centre))
         self._of_x, self._of_y = kernel.terms(x), kernel.terms(y)
         self._room = Room()
         self._ones = np.ones(max(distances.TILE_ROWS, STRIP_ROWS))
+        self._single = kind is np.float32
+        self._products_of_rows, self._products_of_columns = np.zeros(len(x)), np.zeros(len(y))
         self.rows, self.columns, self.squares = np.zeros(len(x)), np.zeros(len(y)), 0.0
 
-    def kernel_of(self, products: Floats, rows: slice, columns: slice) -> Real:
+    def kernel_of(self, products: Floats, rows: slice, columns: slice, *, own: bool = False) -> Real:
         """The kernel of these rows and columns, from their products."""
         z = self._room.of(products.shape, np.float64)
-        np.multiply(products, self._scale, out=z, dtype=np.float64)
+        z[...] = products
+        if self._single:
+            self._products_of_rows[rows] += z @ self._ones[: z.shape[1]]
+            if not own:
+                self._products_of_columns[columns] += self._ones[: len(z)] @ z
+        z *= self._scale
         z += self._of_x[rows, None]
         z += self._of_y[columns]
         if self._sharp:
@@ -111,7 +118,7 @@ class _Tally:
     def add(self, products: Floats, i: int, j: int) -> None:
         """Take the products of the rows from i on and the columns from j on."""
         columns = slice(j, j + products.shape[1])
-        for _, rows, k in self._strips(products, i, columns):
+        for _, rows, k in self._strips(products, i, columns, own=False):
             self.rows[rows] += k @ self._ones[: k.shape[1]]
             self.columns[columns] += self._ones[: len(k)] @ k
             self.squares += float(np.vdot(k, k))
@@ -119,7 +126,7 @@ class _Tally:
     def add_own(self, products: Floats, i: int) -> float:
         """Take the products of a block of rows with themselves; what its diagonal, which is left out, adds up to."""
         diagonal = 0.0
-        for start, rows, k in self._strips(products, i, slice(i, i + len(products))):
+        for start, rows, k in self._strips(products, i, slice(i, i + len(products)), own=True):
             itself = np.arange(len(k)), np.arange(start, start + len(k))
             diagonal += float(k[itself].sum())
             k[itself] = 0.0
@@ -127,15 +134,40 @@ class _Tally:
             self.squares += float(np.vdot(k, k)) / 2  # the other blocks are seen from one side only
         return diagonal
 
-    def _strips(self, products: Floats, i: int, columns: slice) -> Iterator[tuple[int, slice, Real]]:
+    def level(self, *, own: bool) -> tuple[Real, Real]:
+        """The sums of rows and columns, less what rounding of products in single precision has added to them.
+
+        A row's products with all others add up to a number that takes one product. Rounding leans to one side where
+        features repeat a number, as the zeros of a rectifier do; what it adds to the mean of a row's products is nearly
+        all of what it adds to that of the kernel.
+        """
+        x, y = self._x, self._y
+        if own:
+            sums = self.rows + self.columns
+            if self._single:
+                sums = self._level(sums, self._products_of_rows + self._products_of_columns, x, x, len(x) - 1)
+            return sums, sums
+        if not self._single:
+            return self.rows, self.columns
+        return (
+            self._level(self.rows, self._products_of_rows, x, y, len(y)),
+            self._level(self.columns, self._products_of_columns, y, x, len(x)),
+        )
+
+    def _level(self, sums: Real, products: Real, rows: Centred, others: Centred, pairs: int) -> Real:
+        lean = products - rows.products_with(others.sum)
+        levelled: Real = sums - self._kernel.derivative(sums / pairs) * self._scale * lean
+        return levelled
+
+    def _strips(self, products: Floats, i: int, columns: slice, *, own: bool) -> Iterator[tuple[int, slice, Real]]:
         """The kernel of a few of the tile's rows at a time: where they begin in it and which rows they are."""
         for start in range(0, len(products), STRIP_ROWS):
             strip = products[start : start + STRIP_ROWS]
             rows = slice(i + start, i + start + len(strip))
-            yield start, rows, self.kernel_of(strip, rows, columns)
+            yield start, rows, self.kernel_of(strip, rows, columns, own=own)
 
 
-def is_sharp(kernel: Kernel, x: Centred, y: Centred) -> bool:
+def _is_sharp(kernel: Kernel, x: Centred, y: Centred) -> bool:
     """Whether rounding of the products would be seen at the kernel's bandwidth."""
     if isinstance(kernel, Polynomial):
         return False
@@ -158,7 +190,7 @@ def _within(x: Centred, kernels: Sequence[Kernel], kind: FloatType) -> list[Sums
                 tally.add(products, i, j)
     found = []
     for tally, diagonal in zip(tallies, diagonals, strict=True):
-        sums = tally.rows + tally.columns
+        sums, _ = tally.level(own=True)
         found.append(Sums(sums, sums, 2 * tally.squares, diagonal))
     return found
 
@@ -171,7 +203,7 @@ def _across(x: Centred, y: Centred, kernels: Sequence[Kernel], kind: FloatType) 
             products = _products(a, b, room)
             for tally in tallies:
                 tally.add(products, i, j)
-    return [Sums(tally.rows, tally.columns, tally.squares) for tally in tallies]
+    return [Sums(*tally.level(own=False), tally.squares) for tally in tallies]
 
 
 def _products(a: Floats, b: Floats, room: Room) -> Floats:

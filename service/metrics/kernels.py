@@ -28,6 +28,10 @@ class Kernel(Protocol):
         """The kernel of these z, in their place."""
         ...
 
+    def derivative(self, means: Real) -> Real:
+        """By z, where the kernel has these values."""
+        ...
+
     def slope(self, mean_square: float) -> float:
         """What an error of z does to the kernel's mean, at most, where the kernel's mean square is this."""
         ...
@@ -74,8 +78,12 @@ class Gaussian:
         np.minimum(z, 0.0, out=z)
         return np.exp(z, out=z)
 
+    def derivative(self, means: Real) -> Real:
+        """The kernel itself."""
+        return means
+
     def slope(self, mean_square: float) -> float:
-        """The derivative is the kernel itself."""
+        """The root of its mean square."""
         return float(np.sqrt(mean_square))
 
 
@@ -106,8 +114,12 @@ class RationalQuadratic:
         np.maximum(z, 1.0, out=z)
         return np.reciprocal(z, out=z)
 
+    def derivative(self, means: Real) -> Real:
+        """−1 / z²."""
+        return -np.square(means)
+
     def slope(self, mean_square: float) -> float:
-        """The derivative is the kernel's square, which is less than the kernel."""
+        """The derivative is no more than the kernel."""
         return float(np.sqrt(mean_square))
 
 
