@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.metrics import distances
-from service.metrics.distances import Floats, FloatType, Room, centre_of, norms_of, tiles
+from service.metrics.distances import Floats, FloatType, Index, Room, centre_of, norms_of, tiles
 from service.metrics.samples import Real, Rows
 
 
@@ -23,6 +23,10 @@ class Centred:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __getitem__(self, chosen: Index) -> "Centred":
+        """Some of the rows, about the same centre."""
+        return Centred(self.rows[chosen], self.centre, self.norms[chosen], self.along[chosen])
 
     @property
     def sum(self) -> Real:

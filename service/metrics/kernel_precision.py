@@ -6,14 +6,15 @@ where it is more than SHARE of the scatter between equal distributions, all is c
 sets, which cost nothing, and bandwidths at which a distance's rounding is seen, are never computed otherwise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import cast
 
 import numpy as np
 
-from service.metrics.distances import centre_of, norms_of, tiles
+from service.metrics.centred import centred
+from service.metrics.distances import Index, centre_of, norms_of, tiles
 from service.metrics.kernel_interval import orders_of
-from service.metrics.kernel_sums import Discrepancy, root_mean_square, sums_over
+from service.metrics.kernel_sums import Discrepancy, root_mean_square, sums_about, sums_over
 from service.metrics.kernels import Kernel, Polynomial, Radial
 from service.metrics.samples import Rows, check_pair
 
@@ -28,26 +29,44 @@ SMALL, BIG = 1e-8, 1e8
 EPS = float(np.finfo(np.float32).eps)
 
 
-def discrepancy(real: Rows, generated: Rows, kernel: Kernel, *, repeats: int = 1) -> Discrepancy:
-    """The kernel's sums over features (n, d) and (m, d), one of so many computations. Raises InvalidSamples."""
-    return discrepancies(real, generated, [kernel], repeats=repeats)[0]
+def discrepancy(real: Rows, generated: Rows, kernel: Kernel) -> Discrepancy:
+    """The kernel's sums over features (n, d) and (m, d). Raises InvalidSamples."""
+    return discrepancies(real, generated, [kernel])[0]
 
 
-def discrepancies(
-    real: Rows, generated: Rows, kernels: Sequence[Kernel], *, repeats: int = 1
-) -> tuple[Discrepancy, ...]:
+def discrepancies(real: Rows, generated: Rows, kernels: Sequence[Kernel]) -> tuple[Discrepancy, ...]:
     """The sums of each kernel, which share their products. Raises InvalidSamples.
 
     Those of one do not depend on which others there are.
     """
     check_pair(real, generated)
     found: dict[Kernel, Discrepancy] = {}
-    if len(real) * len(generated) * real.shape[1] * repeats >= LARGE:
+    if len(real) * len(generated) * real.shape[1] >= LARGE:
         found = _in_single(real, generated, kernels)
     rest = [kernel for kernel in kernels if kernel not in found]
     if rest:
         found |= zip(rest, sums_over(real, generated, rest, np.float64), strict=True)
     return tuple(found[kernel] for kernel in kernels)
+
+
+def discrepancies_of_parts(
+    real: Rows, generated: Rows, parts: Iterable[tuple[Index, Index]], kernel: Kernel, multiplications: int
+) -> Iterator[Discrepancy]:
+    """The kernel's sums over some rows of the two sets after the other, which take so many multiplications in all.
+
+    Raises InvalidSamples.
+    """
+    check_pair(real, generated)
+    shared = x, y = centred(real, generated)
+    largest = max(float(rows.norms.max()) for rows in shared)
+    single = multiplications >= LARGE and _is_broad(kernel, largest) and SMALL < largest < BIG
+    typical = kernel.scale(real.shape[1]) * max(float(rows.norms.mean()) for rows in shared)
+    for of_real, of_generated in parts:
+        pair = x[of_real], y[of_generated]
+        [sums] = sums_about(pair, pair, [kernel], np.float32 if single else np.float64)
+        if single and not _is_negligible(typical, kernel, sums):
+            [sums] = sums_about(pair, pair, [kernel], np.float64)
+        yield sums
 
 
 def _in_single(real: Rows, generated: Rows, kernels: Sequence[Kernel]) -> dict[Kernel, Discrepancy]:

@@ -63,10 +63,16 @@ class Discrepancy:
 
 def sums_over(real: Rows, generated: Rows, kernels: Sequence[Kernel], kind: FloatType) -> list[Discrepancy]:
     """The sums of each kernel over features (n, d) and (m, d), from products of this precision, which all share."""
+    own = centred(real)[0], centred(generated)[0]
+    return sums_about(own, centred(real, generated), kernels, kind)
+
+
+def sums_about(
+    own: Sequence[Centred], shared: Sequence[Centred], kernels: Sequence[Kernel], kind: FloatType
+) -> list[Discrepancy]:
+    """The same of two sets, each about a centre of its own, or both about one that they share."""
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused where the score is read
-        within = [_within(centred(rows)[0], kernels, kind) for rows in (real, generated)]  # each about its own centre
-        x, y = centred(real, generated)
-        three = *within, _across(x, y, kernels, kind)
+        three = *(_within(rows, kernels, kind) for rows in own), _across(*shared, kernels, kind)
     return [Discrepancy(*sums) for sums in zip(*three, strict=True)]
 
 

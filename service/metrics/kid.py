@@ -8,17 +8,20 @@ convention, seeded as torch-fidelity's, of the samples in the order in which the
 `std` is that of overlapping subsets and no standard error.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from pydantic import Field
 
 from service.errors import InvalidSamples
+from service.metrics.distances import Index
 from service.metrics.kernel_interval import kernel_interval
 from service.metrics.kernel_metric import KernelMetric, sums_of
-from service.metrics.kernel_precision import discrepancy
+from service.metrics.kernel_precision import discrepancies_of_parts, discrepancy
 from service.metrics.kernels import Kernel, Polynomial
 from service.metrics.linear_algebra import multiplications_a_second
-from service.metrics.metric import NOT_ASKED, About, Score, Side
-from service.metrics.samples import Rows, check_pair
+from service.metrics.metric import NOT_ASKED, About, RowNumbers, Score, Side
+from service.metrics.samples import Rows
 from service.metrics.uncertainty import POPULATION
 
 MANY = 50_000
@@ -82,20 +85,24 @@ class KID(KernelMetric):
         real, generated = first.features, second.features
         assert real is not None, "lacks() is asked first"
         assert generated is not None, "lacks() is asked first"
-        check_pair(real, generated)
         of_real, of_generated = first.sent_order(len(real)), second.sent_order(len(generated))
         fewest = min(len(real), len(generated))
         if fewest < self.subset_size:
             raise InvalidSamples(f"A set has {fewest} samples, fewer than the {self.subset_size} of kid's subsets.")
-        rng = np.random.RandomState(self.subset_seed)  # torch-fidelity's generator and order of draws
-        whole = len(real) == len(generated) == self.subset_size  # every subset then holds all samples
-        values = []
-        for _ in range(1 if whole else subsets):
-            y = generated[of_generated[rng.choice(len(generated), self.subset_size, replace=False)]]
-            x = real[of_real[rng.choice(len(real), self.subset_size, replace=False)]]
-            values.append(discrepancy(x, y, Polynomial(), repeats=subsets).mmd2())
+        size = self.subset_size
+        whole = len(real) == len(generated) == size  # every subset then holds all samples
+        draws = self._draws(of_real, of_generated, 1 if whole else subsets)
+        work = subsets * size * size * real.shape[1]
+        values = [sums.mmd2() for sums in discrepancies_of_parts(real, generated, draws, Polynomial(), work)]
         details = {"std": float(np.std(values)), "subsets": subsets, "subset_size": self.subset_size}
         return Score(float(np.mean(values)), details, interval=OVERLAPPING)
+
+    def _draws(self, of_real: RowNumbers, of_generated: RowNumbers, subsets: int) -> Iterator[tuple[Index, Index]]:
+        """The rows of either set in each subset, by torch-fidelity's generator and in its order."""
+        rng = np.random.RandomState(self.subset_seed)
+        for _ in range(subsets):
+            y = of_generated[rng.choice(len(of_generated), self.subset_size, replace=False)]
+            yield of_real[rng.choice(len(of_real), self.subset_size, replace=False)], y
 
 
 def how_long(seconds: float) -> str:

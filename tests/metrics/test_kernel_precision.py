@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from service.metrics import kernel_precision
-from service.metrics.kernel_precision import discrepancies, discrepancy
+from service.metrics.kernel_precision import discrepancies, discrepancies_of_parts, discrepancy
 from service.metrics.kernel_sums import sums_over
 from service.metrics.kernels import Gaussian, Kernel, Polynomial, RationalQuadratic
 from service.metrics.samples import Rows
@@ -35,7 +35,6 @@ def test_products_of_single_precision_give_the_score_of_double(kernel: Kernel, o
 def test_small_sets_are_computed_in_double_precision_and_large_ones_in_single(monkeypatch: pytest.MonkeyPatch) -> None:
     [double], [single] = (sums_over(X, Y, [Polynomial()], kind) for kind in (np.float64, np.float32))
     assert discrepancy(X, Y, Polynomial()).mmd2() == double.mmd2()
-    assert discrepancy(X, Y, Polynomial(), repeats=1000).mmd2() == single.mmd2()
     monkeypatch.setattr(kernel_precision, "LARGE", 0)
     assert discrepancy(X, Y, Polynomial()).mmd2() == single.mmd2()
 
@@ -69,3 +68,15 @@ def test_double_precision_is_taken_where_rounding_is_more_than_nothing_of_the_sc
     monkeypatch.setattr(kernel_precision, "LARGE", 0)
     monkeypatch.setattr(kernel_precision, "SHARE", 1e-9)
     assert discrepancy(X, Y, Polynomial()).mmd2() == double.mmd2()
+
+
+def test_parts_of_two_sets_are_measured_as_sets_of_their_own() -> None:
+    parts = [(np.arange(10, 500), np.arange(300)), (np.arange(0, 900, 3), np.arange(799, 0, -2))]
+    for kernel in KERNELS:
+        found = discrepancies_of_parts(X, Y, parts, kernel, 1)
+        in_single = discrepancies_of_parts(X, Y, parts, kernel, 1 << 40)
+        for (i, j), sums, faster in zip(parts, found, in_single, strict=True):
+            right = discrepancy(X[i], Y[j], kernel).mmd2()
+            assert sums.mmd2() == pytest.approx(right, rel=1e-10)
+            assert faster.mmd2() == pytest.approx(right, rel=1e-6)
+            assert faster.mmd2() != sums.mmd2()
