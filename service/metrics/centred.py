@@ -31,7 +31,8 @@ class Centred:
     @property
     def sum(self) -> Real:
         """The sum (d,) of the moved rows."""
-        return self.rows.sum(axis=0, dtype=np.float64) - len(self.rows) * self.centre
+        total: Real = self.rows.sum(axis=0, dtype=np.float64)
+        return total - len(self.rows) * self.centre
 
     def products_with(self, other: Real) -> Real:
         """The moved rows' products (n,) with one (d,)."""

@@ -116,7 +116,8 @@ class RationalQuadratic:
 
     def derivative(self, means: Real) -> Real:
         """−1 / z²."""
-        return -np.square(means)
+        slopes: Real = -np.square(means)
+        return slopes
 
     def slope(self, mean_square: float) -> float:
         """The derivative is no more than the kernel."""

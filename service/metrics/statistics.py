@@ -68,9 +68,10 @@ class Sums:
     @property
     def covariance(self) -> Real:
         """The scatter divided by n − 1, both halves of it."""
-        lower = np.tril(self.scatter) / (self.rows - 1)
-        lower += np.tril(lower, -1).T
-        return lower
+        covariance = np.tril(self.scatter)
+        covariance /= self.rows - 1
+        covariance += np.tril(covariance, -1).T
+        return covariance
 
 
 class Moments:
