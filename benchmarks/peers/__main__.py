@@ -165,7 +165,8 @@ def main() -> int:
         run = Run(options, Path(directory))
         with suppress(KeyboardInterrupt):
             run.all()
-    record = {**run.record, "profile": read_record().get("profile", {})}
+    kept = {name: found for name, found in read_record().items() if name in ("profile", "throughput")}
+    record = {**run.record, **kept}
     print(tables(record))
     if options.write:
         write_record(record)
