@@ -8,8 +8,9 @@ from benchmarks.peers.registry import PEERS
 BEGIN, END = "<!-- peers: written by `make bench-peers` -->", "<!-- end of peers -->"
 CONNECTIONS = (1, 16, 64, 256)
 NET = (
-    "`python -m benchmarks.throughput --write` holds every classifier of chapters 4 and 5, asked in forms of many images,\n"
-    "against torch alone at the batch size that suits it best: images per second of processor time without the client's."
+    "`python -m benchmarks.throughput --write` holds every classifier of chapters 4 and 5, asked in forms of many\n"
+    "images, against torch alone at the batch size that suits it best: images per second of processor time,\n"
+    "the client's taken out."
 )
 
 Record = dict[str, Any]
