@@ -4,8 +4,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 FUZZ_SECONDS ?= 600
 LOCKS := deploy/locks
+TESTS := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 INSTALL := $(BIN)/python -m pip install --quiet
 INSTALL_LOCKED := $(INSTALL) --require-hashes --requirement $(LOCKS)/service.txt
+
+# Tests start a hundred programs: each would compile all its modules anew where a shell forbids to keep them.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test check notebook format bench-peers series deployment mutants fuzz lock audit clean
 
@@ -13,14 +17,14 @@ run: .venv/.service ## Serve on http://127.0.0.1:8000; CHAPTERHOUSE_PORT moves i
 	exec $(BIN)/chapterhouse serve
 
 test: .venv/.development ## Run the tests.
-	$(BIN)/python -m pytest
+	$(TESTS)
 
 check: .venv/.development ## All that has to hold: format, lint, types, layers, tests with coverage.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(TESTS) --cov --cov-report=term
 
 notebook: .venv/.notebook ## Run docs/python.md as a notebook, in a kernel.
 	$(BIN)/python -m pytest -m notebook

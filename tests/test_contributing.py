@@ -15,8 +15,8 @@ from cli.conftest import write_mnist
 
 ROOT = Path(__file__).parent.parent
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
-LEFT_BEHIND = shutil.ignore_patterns(
-    ".git", ".venv", ".*_cache", ".coverage*", ".hypothesis", "__pycache__", "dist", "models_store"
+LEFT_BEHIND = shutil.ignore_patterns(  # what is compiled goes along, but for what somebody compiles at that moment
+    ".git", ".venv", ".*_cache", ".coverage*", ".hypothesis", "*.pyc.*", "dist", "models_store"
 )
 PROGRAMS = {
     "chapterhouse": [sys.executable, "-m", "service"],
