@@ -35,6 +35,8 @@ MODELS = ("lenet5-mnist", "nin-cifar10")
 USUAL = ("chapterhouse", "mosec", "mosec-decoder", "mosec-engine", "litserve", "fastapi", "raw")
 SHARES = (0.1, 0.3, 0.6)
 WARM_S = 1
+REASON = 300
+"""As much of why a server was not measured as the page holds."""
 VERSION = "import sys, importlib.metadata as m; print(*(m.version(name) for name in sys.argv[1:]))"
 
 
@@ -86,7 +88,8 @@ class Run:
                 self.compare(server, model, asked)
                 self.measure(server, name, folder, asked, last=turn == self._options.rounds - 1)
         except (DoesNotServe, OSError, subprocess.CalledProcessError) as error:
-            self.record["absent"][name] = str(error)
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            self.record["absent"][name] = " … ".join(dict.fromkeys((lines[0], lines[-1])))[:REASON]
             print(f"{name} · {model}: {error}", file=sys.stderr, flush=True)
             return
         self.record["versions"].update(versions)
