@@ -14,7 +14,10 @@ LOOK_S = 1.0
 
 
 class UploadRoom:
-    """What uploads may take of the disk, in all and for each client; all fronts of a state directory share it."""
+    """What uploads may take of the disk, in all and for each client.
+
+    All fronts of a state directory share it; what another one lets in is seen with the next look.
+    """
 
     def __init__(self, uploads: Uploads, settings: Settings) -> None:
         self._uploads = uploads
