@@ -146,9 +146,8 @@ def versions_of(name: str) -> dict[str, str]:
 def arguments() -> argparse.Namespace:
     """What the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    listed = {"type": lambda words: words.split(",")}
-    parser.add_argument("--peers", default=list(USUAL), help=f"of {', '.join(PEERS)}", **listed)
-    parser.add_argument("--models", default=list(MODELS), **listed)
+    parser.add_argument("--peers", default=list(USUAL), type=listed, help=f"of {', '.join(PEERS)}")
+    parser.add_argument("--models", type=listed, default=list(MODELS))
     parser.add_argument("--seconds", type=float, default=3.0, help="of each reading")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--settle", type=float, default=0.0, help="seconds left to the service before its first round")
@@ -160,6 +159,11 @@ def arguments() -> argparse.Namespace:
     if shutil.which("wrk") is None:
         parser.error("this needs wrk (Debian package `wrk`)")
     return options
+
+
+def listed(words: str) -> list[str]:
+    """Words between commas."""
+    return words.split(",")
 
 
 def main() -> int:
