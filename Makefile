@@ -11,7 +11,7 @@ INSTALL_LOCKED := $(INSTALL) --require-hashes --requirement $(LOCKS)/service.txt
 # Tests start a hundred programs: each would compile all its modules anew where a shell forbids to keep them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test check notebook format bench-peers series deployment mutants fuzz lock audit clean
+.PHONY: run test check notebook browser prometheus traces format bench-peers series deployment mutants fuzz lock audit clean
 
 run: .venv/.service ## Serve on http://127.0.0.1:8000; CHAPTERHOUSE_PORT moves it.
 	exec $(BIN)/chapterhouse serve
@@ -28,6 +28,18 @@ check: .venv/.development ## All that has to hold: format, lint, types, layers, 
 
 notebook: .venv/.notebook ## Run docs/python.md as a notebook, in a kernel.
 	$(BIN)/python -m pytest -m notebook
+
+browser: .venv/.browser ## Open the documentation's pages in Chromium (Debian's chromium).
+	test -x "$$(command -v chromium)" || { echo "make browser: install Debian's chromium first" >&2; exit 1; }
+	$(BIN)/python -m pytest -m browser tests/browser
+
+prometheus: .venv/.development ## Watch the service under load by Prometheus (Debian's prometheus): every panel has data.
+	test -x "$$(command -v prometheus)" || { echo "make prometheus: install Debian's prometheus first" >&2; exit 1; }
+	$(BIN)/python -m pytest -m prometheus tests/prometheus
+	$(BIN)/python -m pytest tests/test_alerts.py
+
+traces: .venv/.traces ## Test the traces with OpenTelemetry's packages.
+	$(BIN)/python -m pytest -m traces tests/telemetry
 
 format: .venv/.development ## Format, and mend what can be mended.
 	$(BIN)/ruff format .
@@ -73,6 +85,6 @@ clean: ## Remove what the other commands made.
 	$(INSTALL_LOCKED) --requirement $(LOCKS)/development.txt
 	touch $@
 
-.venv/.fuzz .venv/.mutants .venv/.notebook .venv/.series .venv/.supply: .venv/.%: .venv/.development $(LOCKS)/%.txt
+.venv/.browser .venv/.fuzz .venv/.mutants .venv/.notebook .venv/.series .venv/.supply .venv/.traces: .venv/.%: .venv/.development $(LOCKS)/%.txt
 	$(INSTALL_LOCKED) --requirement $(LOCKS)/development.txt --requirement $(LOCKS)/$*.txt
 	touch $@

@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     options = _parse(arguments)
     hold_to_parent(options.parent_pipe)
     settings = Settings()
-    configure_logging(options.role, settings.log_level)
+    configure_logging(options.role, settings.log_level, settings.log_format)
     try:
         _run(_role(options, settings))
     except ConfigurationError as error:

@@ -56,7 +56,11 @@ class Settings(BaseSettings):
         "auto", description="Devices with an engine each: `auto`, or a list such as `cuda:0,cuda:1` or `cpu`."
     )
     threads: int = Field(
-        0, ge=0, le=1024, description="Torch threads of a CPU engine; 0 leaves one core to each front."
+        0,
+        ge=0,
+        le=1024,
+        description="Torch threads of a CPU engine; 0 leaves one core to each front, but for nets that gain by all of "
+        "them.",
     )
     models_dir: Path | None = Field(
         None, description="The shipped model store; the checkout's or the package's own unless set."
@@ -197,6 +201,18 @@ class Settings(BaseSettings):
         SecretStr(""), description="What clients send as `Authorization: Bearer …`, to a service that asks for a key."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe level logged.")
+    log_format: Literal["text", "json"] = Field("text", description="Log lines as text, or as one JSON object each.")
+    log_requests: Literal["failed", "all"] = Field(
+        "failed", description="Which requests get a line in the log: those that failed or were slow, or all."
+    )
+    slow_request_s: float = Field(
+        1.0, ge=0, description="A request that takes longer gets a line in the log; with 0 none does for being slow."
+    )
+    traces_url: str = Field(
+        "",
+        description="Where traces are sent by OTLP over HTTP, such as `http://127.0.0.1:4318/v1/traces`; none unless "
+        "set. It needs the extra `traces`.",
+    )
 
     @field_validator("preload", "trusted_proxies", "allowed_hosts", "cors_origins", mode="before")
     @classmethod
@@ -290,6 +306,11 @@ class Settings(BaseSettings):
         return self.threads or max(1, cores() - self.fronts)
 
     @property
+    def most_engine_threads(self) -> int:
+        """Threads that a net may have which is measured to need them: as set, else all cores."""
+        return self.threads or cores()
+
+    @property
     def state(self) -> Path:
         """The state directory, `~` expanded. Raises ConfigurationError where there is no home directory."""
         return _expanded("state_dir", self.state_dir)
@@ -322,6 +343,11 @@ def read_settings(**given: object) -> Settings:
     except ValidationError as error:
         wrong = [f"{PREFIX}{str(found['loc'][0]).upper()}: {found['msg']}" for found in error.errors()]
         raise ConfigurationError(f"{'; '.join(wrong)}.") from error
+
+
+def notify_socket() -> str:
+    """Where systemd wants to be told how the service is; empty where nobody does."""
+    return os.environ.get("NOTIFY_SOCKET", "")
 
 
 def calm_linear_algebra() -> None:

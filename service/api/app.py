@@ -26,6 +26,7 @@ from service.api.gate import Application, Gate
 from service.api.heads import Heads
 from service.api.openapi import TAGS, refusals
 from service.api.problems import install_handlers
+from service.api.scraping import Scraping
 from service.api.state import State
 from service.errors import InvalidRequest
 
@@ -49,6 +50,7 @@ def create_app(state: State) -> Application:
     """One front's application; creating it starts nothing."""
     app = _without_routes()
     app.state.shared = state
+    app.state.scraping = Scraping(state)
     app.gate = Gate(state.settings, state.instruments, state.guard)
     state.watcher.closing = lambda: app.gate.draining
     app.gate.hot_paths["POST", "/classify"] = ClassifyPath(state)

@@ -57,6 +57,8 @@ async def metrics(
         ),
     ] = None,
 ) -> Response:
-    """The instruments of all processes, in Prometheus's text format."""
-    text = request.app.gate.instruments.exposition(state.metrics_dir, names)
+    """The instruments of all processes, and how things stand now, in Prometheus's text format."""
+    gate = request.app.gate
+    readings = await request.app.state.scraping.read(draining=gate.draining)
+    text = gate.instruments.exposition(state.metrics_dir, names, readings)
     return Response(text, headers={"content-type": EXPOSITION_TYPE})

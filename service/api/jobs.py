@@ -21,7 +21,7 @@ from service.api.deadlines import deadline_within
 from service.api.gate import Holding
 from service.api.state import State
 from service.errors import BodyTooLarge, DatabaseUnavailable, DiskFull, InvalidRequest, Overloaded
-from service.evaluation.queue.jobs import Job, JobKind
+from service.evaluation.queue.jobs import REQUEST_ID, Job, JobKind
 from service.evaluation.queue.limits import Limits
 from service.evaluation.threads import in_thread
 
@@ -84,7 +84,7 @@ async def accept(request: Request, state: State, check: Check, *, files: Collect
             await state.upload_room.check(client, afresh=True)
         size = await in_thread(lambda _: state.uploads.commit(job_id))
         sent = {"client": client, "upload_bytes": size, "key": key_of(request)}
-        document = asked.model_dump(mode="json")
+        document = {**asked.model_dump(mode="json"), REQUEST_ID: request.scope["state"]["request_id"]}
         await _counted(state, state.database.change(state.jobs.accept, job_id, document, kind, **sent, limits=limits))
     except BaseException as error:
         state.uploads.discard(job_id)

@@ -1,6 +1,7 @@
 """The one shape of an error over HTTP: RFC 9457 problem details."""
 
 import logging
+import math
 from http import HTTPStatus
 from typing import Any
 
@@ -9,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from service.api.noting import refuse
 from service.errors import InvalidRequest, KeyNeeded, ServiceError
 
 log = logging.getLogger(__name__)
@@ -21,7 +23,7 @@ CHALLENGE = 'Bearer realm="chapterhouse"'
 
 def problem_response(error: ServiceError) -> Response:
     """The HTTP answer for an error."""
-    headers = {} if error.retry_after_s is None else {"retry-after": str(error.retry_after_s)}
+    headers = {} if error.retry_after_s is None else {"retry-after": str(math.ceil(error.retry_after_s))}
     if isinstance(error, KeyNeeded):
         headers["www-authenticate"] = CHALLENGE
     return Response(orjson.dumps(error.problem()), int(error.status), headers, PROBLEM_TYPE)
@@ -47,12 +49,15 @@ def install_handlers(app: FastAPI) -> None:
     """Answer every exception that reaches the application with a problem."""
 
     @app.exception_handler(ServiceError)
-    async def service_error(_request: Request, error: ServiceError) -> Response:
+    async def service_error(request: Request, error: ServiceError) -> Response:
+        refuse(request.scope, error)
         return problem_response(error)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid_request(_request: Request, error: RequestValidationError) -> Response:
-        return problem_response(validation_problem(list(error.errors())))
+    async def invalid_request(request: Request, error: RequestValidationError) -> Response:
+        problem = validation_problem(list(error.errors()))
+        refuse(request.scope, problem)
+        return problem_response(problem)
 
     @app.exception_handler(HTTPException)
     async def http_error(_request: Request, error: HTTPException) -> Response:
@@ -61,5 +66,7 @@ def install_handlers(app: FastAPI) -> None:
         return Response(orjson.dumps(document), int(status), error.headers, PROBLEM_TYPE)
 
     @app.exception_handler(Exception)
-    async def failure(_request: Request, _error: Exception) -> Response:
-        return problem_response(ServiceError("The failure has been logged under this request's X-Request-Id."))
+    async def failure(request: Request, _error: Exception) -> Response:
+        problem = ServiceError("The failure has been logged under this request's X-Request-Id.")
+        refuse(request.scope, problem)
+        return problem_response(problem)

@@ -38,7 +38,8 @@ def error_of(reply: httpx.Response) -> ServiceError:
     except (ValueError, TypeError):
         problem = {"title": said, "status": reply.status_code}
     error = error_from(problem)
-    error.retry_after_s = retry_after_of(reply)
+    exact = problem.get("retry_after_s")
+    error.retry_after_s = float(exact) if isinstance(exact, int | float) else retry_after_of(reply)
     return error
 
 

@@ -9,9 +9,12 @@ from service.processes.memory import keep_memory
 from service.runtime.devices import Device
 from service.runtime.engine import Engine
 from service.runtime.listener import Listener
+from service.runtime.noting import Noting
 from service.settings import Settings
 from service.store import ModelStore
 from service.telemetry.instruments import Instruments
+from service.telemetry.traces import tracer_of
+from service.telemetry.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
@@ -24,16 +27,25 @@ async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pi
     watch_parent(parent_pipe)
     keep_memory()
     store = ModelStore.of(settings)
-    opened = Device(device, threads=settings.engine_threads)
-    engine = Engine(store, opened, instruments=Instruments(), queue_limit=settings.queue_limit)
-    listener = Listener(engine)
+    opened = Device(device, threads=settings.engine_threads, most_threads=settings.most_engine_threads)
+    instruments = Instruments()
+    engine = Engine(store, opened, instruments=instruments, queue_limit=settings.queue_limit)
+    tracer = tracer_of(settings, "engine")
+    listener = Listener(engine, over=Noting.of(settings, instruments, device, tracer))
     engine.on_change.append(listener.send_status)
     engine.on_change.append(freeze_garbage)
     terminated = asyncio.Event()
     on_terminate(terminated.set)
     serving = await engine.start()
     await listener.listen(socket)
-    beat(parent_pipe, settings.beat_s, opened.steps.open)
+    vitals = Vitals(instruments.conditions, "engine")
+
+    def note() -> None:
+        vitals.note()
+        for kind, size in opened.memory_bytes().items():
+            instruments.conditions.device_memory_bytes.labels(device, kind).set(size)
+
+    beat(parent_pipe, settings.beat_s, opened.steps.open, also=note)
     log.info("listening for work on %s", device)
     waiting = asyncio.create_task(terminated.wait())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
@@ -42,3 +54,5 @@ async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pi
     await engine.stop()
     await asyncio.sleep(0)  # the last answers leave at the end of the turn
     await listener.close()
+    await asyncio.to_thread(tracer.flush)
+    instruments.tally.flush()

@@ -29,6 +29,8 @@ from service.runtime.pool import EnginePool
 from service.settings import Settings
 from service.store import ModelStore
 from service.telemetry.logs import quieten
+from service.telemetry.traces import tracer_of
+from service.telemetry.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
@@ -156,6 +158,7 @@ async def run_front(
     listening_for_changes = asyncio.create_task(listen(state.jobs.database, state.jobs.changes))
     engines.on_status = partial(forget_replaced, store, engines)
     app = create_app(state)
+    app.gate.noting.trace(tracer_of(settings, "front"))
     app.gate.memory.on_much_returned = MemoryReturn().soon
     quieten("asyncio", "uvicorn.error", connections.__name__)
     server = Server.of(app, descriptors=raise_descriptor_limit())
@@ -163,7 +166,8 @@ async def run_front(
     on_terminate(lambda: drains.append(asyncio.create_task(_drain(app.gate, server, engines, settings))))
     app.openapi()
     freeze_garbage()
-    beat(parent_pipe, settings.beat_s)
+    vitals = Vitals(state.instruments.conditions, "front", helpers=state.readers.processes)
+    beat(parent_pipe, settings.beat_s, also=vitals.note)
     with listening:
         await server.serve([listening])
     listening_for_changes.cancel()
@@ -171,6 +175,8 @@ async def run_front(
     await state.readers.stop()
     await engines.stop()
     await supervisor.stop()
+    await asyncio.to_thread(app.gate.noting.tracer.flush)
+    state.instruments.tally.flush()
 
 
 async def _drain(gate: Gate, server: Server, engines: EnginePool, settings: Settings) -> None:

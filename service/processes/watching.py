@@ -13,6 +13,8 @@ import orjson
 
 from service.settings import Settings
 
+LATE_BEATS = 1.5
+"""After so many times the time between two beats one is missed."""
 USUAL_TIMES = 20.0
 """A step is given so many times what it usually takes."""
 
@@ -76,6 +78,11 @@ class Watch(Generic[C]):
         if usual_s is None:
             return self._settings.load_limit_s
         return max(self._settings.forward_limit_s, USUAL_TIMES * usual_s)
+
+    def late(self) -> list[C]:
+        """Who has missed a beat since it was asked last; to be asked every `beat_s`."""
+        latest = self._clock() - LATE_BEATS * self._settings.beat_s
+        return [child for child, signs in self._signs.items() if signs.beats and signs.since < latest]
 
     def overdue(self) -> list[tuple[C, str]]:
         """Who hangs, and by which sign; to be asked every `beat_s`."""

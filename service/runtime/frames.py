@@ -125,11 +125,17 @@ def call_of_text(text: str) -> Call:
 
 
 def error_to_meta(error: ServiceError) -> dict[str, Any]:
-    """An error as type and detail."""
-    return {"type": type(error).__name__, "detail": error.detail, "errors": error.errors}
+    """An error as type and detail, and after how long to ask again."""
+    return {
+        "type": type(error).__name__,
+        "detail": error.detail,
+        "errors": error.errors,
+        "again": error.retry_after_s,
+    }
 
 
 def error_of_meta(meta: dict[str, Any]) -> ServiceError:
     """The error that `error_to_meta` wrote, of its own class again."""
     kind = error_types().get(meta["type"], ServiceError)
-    return kind(meta["detail"], errors=meta.get("errors"))
+    error = kind(meta["detail"], errors=meta.get("errors"))
+    return error if meta.get("again") is None else error.again_in(meta["again"])

@@ -17,6 +17,7 @@ from service.runtime.work import Work
 
 log = logging.getLogger(__name__)
 
+Outcome = list[Array] | ServiceError
 CHECK_S = 1.0
 """Between two looks at whether the socket's file is still there."""
 LANES = {lane.value: lane for lane in Lane}
@@ -50,11 +51,19 @@ class Answers(Protocol):
         ...
 
 
+def _pass(_work: Work, _outcome: Outcome) -> None:
+    """Note nothing."""
+
+
 class Listener:
     """All connections to one socket."""
 
-    def __init__(self, behind: Answers, *, check_s: float = CHECK_S) -> None:
+    def __init__(
+        self, behind: Answers, *, check_s: float = CHECK_S, over: Callable[[Work, Outcome], None] = _pass
+    ) -> None:
         self.behind = behind
+        self.over = over
+        """Called with every submission that has been answered."""
         self._check_s = check_s
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
@@ -200,9 +209,10 @@ class Connection(asyncio.Protocol):
             self._listener.pass_on(frame.meta, self)
 
     def _submit(self, frame: Frame) -> None:
-        def answer(outcome: list[Array] | ServiceError) -> None:
+        def answer(outcome: Outcome) -> None:
             self._open.pop(frame.id, None)
             self._send(_encode_outcome(frame.id, outcome))
+            self._listener.over(work, outcome)
 
         meta: dict[str, Any] = frame.meta
         work = Work(

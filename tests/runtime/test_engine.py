@@ -52,7 +52,7 @@ async def test_what_waits_while_the_device_is_busy_shares_the_next_batch(engine:
     await turns()
     Slow.let_go.set()
     await asyncio.gather(held, *waiting)
-    assert Echo.forwarded == [[250], [1, 2, 3, 4, 5, 0, 0, 0]]
+    assert Echo.forwarded == [[250], [1, 2, 3, 4, 5]]
 
 
 async def test_calls_that_differ_share_no_batch(engine: LocalEngine) -> None:

@@ -67,6 +67,8 @@ NEEDS: dict[str, Need] = {
     "GET /openapi.json": PAGES,
     "GET /docs": PAGES,
     "GET /redoc": PAGES,
+    "GET /pages/{name}": PAGES,
+    "GET /favicon.ico": PAGES,
 }
 
 _LINES = [(method, compile_path(path)[0], need) for line, need in NEEDS.items() for method, path in [line.split()]]

@@ -44,6 +44,8 @@ LET_IN = {
     "GET /openapi.json": EVERYBODY,
     "GET /docs": EVERYBODY,
     "GET /redoc": EVERYBODY,
+    "GET /pages/{name}": EVERYBODY,
+    "GET /favicon.ico": EVERYBODY,
     "GET /nowhere": {ADMINISTER},
     "POST /nowhere": {ADMINISTER},
     "OPTIONS /classify": {ADMINISTER},
