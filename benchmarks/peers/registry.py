@@ -221,6 +221,18 @@ PEERS: dict[str, Peer] = {
 }
 
 
+USUAL = ("chapterhouse", "mosec", "mosec-decoder", "mosec-engine", "litserve", "fastapi", "raw")
+"""Who is compared unless somebody says otherwise: all of them take half an hour."""
+
+
+def chosen(words: str) -> list[str]:
+    """Names between commas, or `all`. Raises ValueError for one that nobody has."""
+    names = list(PEERS) if words == "all" else words.split(",")
+    if unknown := set(names) - set(PEERS):
+        raise ValueError(f"there is no peer called {', '.join(sorted(unknown))}")
+    return names
+
+
 def python_of(peer: Peer) -> Path:
     """The interpreter that it runs in."""
     return ENVIRONMENTS / peer.environment / "bin" / "python" if peer.environment else Path(sys.executable)

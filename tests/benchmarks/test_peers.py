@@ -14,7 +14,7 @@ from benchmarks.peers.goals import goals
 from benchmarks.peers.opened import call, moments
 from benchmarks.peers.page import page_with
 from benchmarks.peers.profile import spread
-from benchmarks.peers.registry import PEERS, ROOT, Peer, Place
+from benchmarks.peers.registry import PEERS, ROOT, Peer, Place, chosen
 from benchmarks.peers.running import DoesNotServe, Server, marked, running
 from benchmarks.peers.writing import PAGE, read_record
 from service.imaging import decode
@@ -134,6 +134,13 @@ def test_every_peer_is_started_by_a_module_that_is_there(name: str, tmp_path: Pa
     for module in modules:
         path = ROOT.joinpath(*module.split("."))
         assert path.with_suffix(".py").is_file() or path.parent.with_suffix(".py").is_file(), module
+
+
+def test_peers_are_chosen_by_their_names() -> None:
+    assert chosen("mosec,raw") == ["mosec", "raw"]
+    assert chosen("all") == list(PEERS)
+    with pytest.raises(ValueError, match="no peer called nobody"):
+        chosen("mosec,nobody")
 
 
 def test_samples_are_told_by_the_file_of_the_innermost_frame() -> None:
