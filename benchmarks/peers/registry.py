@@ -4,6 +4,7 @@ import base64
 import json
 import subprocess
 import sys
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -226,10 +227,10 @@ USUAL = ("chapterhouse", "mosec", "mosec-decoder", "mosec-engine", "litserve", "
 
 
 def chosen(words: str) -> list[str]:
-    """Names between commas, or `all`. Raises ValueError for one that nobody has."""
+    """Names between commas, or `all`. Raises ArgumentTypeError for one that nobody has."""
     names = list(PEERS) if words == "all" else words.split(",")
     if unknown := set(names) - set(PEERS):
-        raise ValueError(f"there is no peer called {', '.join(sorted(unknown))}")
+        raise ArgumentTypeError(f"there is no peer called {', '.join(sorted(unknown))}")
     return names
 
 

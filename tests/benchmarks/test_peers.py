@@ -2,6 +2,7 @@
 
 import os
 import sys
+from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from service.imaging import decode
 
 SERVER = """
 import sys
+from argparse import ArgumentTypeError
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 class Handler(BaseHTTPRequestHandler):
@@ -139,7 +141,7 @@ def test_every_peer_is_started_by_a_module_that_is_there(name: str, tmp_path: Pa
 def test_peers_are_chosen_by_their_names() -> None:
     assert chosen("mosec,raw") == ["mosec", "raw"]
     assert chosen("all") == list(PEERS)
-    with pytest.raises(ValueError, match="no peer called nobody"):
+    with pytest.raises(ArgumentTypeError, match="no peer called nobody"):
         chosen("mosec,nobody")
 
 
