@@ -22,12 +22,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.load.machine import machine
+from benchmarks.load.machine import instructions, machine
 from benchmarks.peers.alone import alone
 from benchmarks.peers.bodies import bodies
 from benchmarks.peers.closed import load, write_script
 from benchmarks.peers.page import CONNECTIONS, tables
-from benchmarks.peers.registry import PEERS, ROOT, USUAL, chosen, python_of
+from benchmarks.peers.registry import OURS, PEERS, ROOT, USUAL, chosen, python_of
 from benchmarks.peers.running import DoesNotServe, Server, running
 from benchmarks.peers.writing import read_record, write_record
 from service.machine import cores
@@ -48,7 +48,7 @@ class Run:
         self._folder = folder
         self._labels: dict[str, list[str]] = {}
         self.record: dict[str, Any] = {
-            "machine": machine(),
+            "machine": f"{machine()}; {instructions()}",
             "versions": {},
             "rounds": options.rounds,
             "seconds": options.seconds,
@@ -77,13 +77,13 @@ class Run:
     def one(self, name: str, model: str, turn: int) -> None:
         """One round of one server; a server that cannot be measured is told, and left out from then on."""
         peer, folder = PEERS[name], self._folder / name / model
-        if name in self.record["absent"] or (not peer.judges and model != self._options.models[0]):
+        if name in self.record["absent"] or (peer.models and model not in peer.models):
             return
         asked, began = bodies(model), time.monotonic()
         try:
             versions = versions_of(name)
             with running(peer, model, folder, asked[0], threads=threads_for(model)) as server:
-                if name == "chapterhouse" and turn == 0:
+                if name in OURS and turn == 0:
                     time.sleep(self._options.settle)
                 self.compare(server, model, asked)
                 self.measure(server, name, folder, asked, last=turn == self._options.rounds - 1)
@@ -149,7 +149,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--models", type=listed, default=list(MODELS))
     parser.add_argument("--seconds", type=float, default=3.0, help="of each reading")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--settle", type=float, default=0.0, help="seconds left to the service before its first round")
+    parser.add_argument("--settle", type=float, default=15.0, help="seconds left to the service to find its forms in")
     parser.add_argument("--open", action=argparse.BooleanOptionalAction, default=True, help="the open loop, too")
     parser.add_argument("--write", action="store_true", help="docs/benchmarks.json and the page")
     options = parser.parse_args()

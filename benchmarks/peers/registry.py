@@ -56,6 +56,8 @@ class Peer:
     label: Callable[[bytes], str] = label_of
     versions: tuple[str, ...] = field(default=())
     """The packages whose versions say what was measured."""
+    models: tuple[str, ...] = ()
+    """Those that it is asked about; all unless some are named."""
     judges: bool = True
     """Whether it answers with what the net says."""
 
@@ -159,6 +161,14 @@ PEERS: dict[str, Peer] = {
         label=our_label,
         versions=("torch", "numpy", "uvicorn", "httptools", "uvloop"),
     ),
+    "chapterhouse-float32": Peer(
+        "Chapterhouse, float32",
+        lambda place: [str(place.python), "-m", "service", "serve"],
+        path=lambda model: f"/classify?model={model}",
+        variables=lambda place: {**ours(place), "CHAPTERHOUSE_PRECISION": "float32"},
+        label=our_label,
+        models=("nin-cifar10",),
+    ),
     "mosec": mosec("plain", "mosec"),
     "mosec-decoder": mosec("our-decoder", "mosec, our decoder"),
     "mosec-engine": mosec("our-engine-code", "mosec, our engine code"),
@@ -217,12 +227,14 @@ PEERS: dict[str, Peer] = {
     "raw": Peer(
         "a raw ASGI reply, no net",
         lambda place: uvicorn(place, "benchmarks.peers.raw:answer"),
+        models=("lenet5-mnist",),
         judges=False,
     ),
 }
 
 
-USUAL = ("chapterhouse", "mosec", "mosec-decoder", "mosec-engine", "litserve", "fastapi", "raw")
+OURS = ("chapterhouse", "chapterhouse-float32")
+USUAL = (*OURS, "mosec", "mosec-decoder", "mosec-engine", "litserve", "fastapi", "raw")
 """Who is compared unless somebody says otherwise: all of them take half an hour."""
 
 
