@@ -49,8 +49,8 @@ format: .venv/.development ## Format, and mend what can be mended.
 	$(BIN)/ruff check --fix .
 
 bench-peers: .venv/.development ## Beside other servers in one run, and where a request's time goes; writes docs/benchmarks.md.
-	$(BIN)/python -m benchmarks.peers.install
-	$(BIN)/python -m benchmarks.peers --write
+	$(BIN)/python -m benchmarks.peers.install $(PEERS)
+	$(BIN)/python -m benchmarks.peers $(addprefix --peers=,$(PEERS)) --write
 	$(BIN)/python -m benchmarks.peers.profile --write now
 
 bench-metrics: .venv/metrics/.ready ## Our scores beside pytorch-fid, torch-fidelity and others: docs/benchmarks-metrics.md.
