@@ -197,7 +197,10 @@ class Settings(BaseSettings):
         10.0, gt=0, description="A front or an engine that has not beaten for so long is killed and restarted."
     )
     evaluator_beat_limit_s: float = Field(
-        120.0, gt=0, description="The same for evaluators, whose linear algebra may hold everything else of theirs up."
+        120.0,
+        gt=0,
+        description="The same for an evaluator that computes, for its linear algebra may hold everything else of its "
+        "up; one that does not compute has no more time than others.",
     )
     start_limit_s: float = Field(120.0, gt=0, description="Longest time from a process's start to its first beat.")
     forward_limit_s: float = Field(

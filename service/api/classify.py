@@ -138,9 +138,10 @@ class ClassifyPath:
         """Answer one request. Raises ServiceError."""
         query = parse_query(exchange.scope["query_string"])
         choose(exchange.headers.get(b"accept", b"").decode("latin-1"), (JSON,))
-        deadline = Deadline(exchange.headers.get(b"x-deadline-ms"))
-        if deadline.at is None:
+        given = exchange.headers.get(b"x-deadline-ms")
+        if given is None:
             return await self._answer(exchange, query, None)
+        deadline = Deadline(given)
         async with deadline.kept():
             return await self._answer(exchange, query, deadline.at)
 

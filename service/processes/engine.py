@@ -10,12 +10,11 @@ from service.runtime.devices import Device
 from service.runtime.engine import Engine
 from service.runtime.improving import FormChoice
 from service.runtime.listener import Listener
-from service.runtime.noting import Noting
+from service.runtime.noting import DeviceVitals, Noting
 from service.settings import Settings
 from service.store import ModelStore
 from service.telemetry.instruments import Instruments
 from service.telemetry.traces import tracer_of
-from service.telemetry.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
@@ -40,14 +39,8 @@ async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pi
     on_terminate(terminated.set)
     serving = await engine.start()
     await listener.listen(socket)
-    vitals = Vitals(instruments.conditions, "engine")
-
-    def note() -> None:
-        vitals.note()
-        for kind, size in opened.memory_bytes().items():
-            instruments.conditions.device_memory_bytes.labels(device, kind).set(size)
-
-    beat(parent_pipe, settings.beat_s, opened.steps.open, also=note)
+    vitals = DeviceVitals(instruments.conditions, opened)
+    beat(parent_pipe, settings.beat_s, opened.steps.open, also=vitals.note)
     log.info("listening for work on %s", device)
     waiting = asyncio.create_task(terminated.wait())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)

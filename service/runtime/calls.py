@@ -56,13 +56,16 @@ class EngineClient(Protocol):
         ...
 
 
+SILENT = "silent"
+
+
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
     """A model inside an engine."""
 
     version: str
     state: str
-    """`loading` or `ready`."""
+    """`loading` or `ready`; SILENT where its engine does not say anything."""
     device: str
     form: str = PLAIN
     """In which a classifier answers interactive requests."""

@@ -204,6 +204,7 @@ async def test_a_full_queue_is_told_at_once_and_when_to_come_again(
     ("error", "status", "retry_after"),
     [
         (Overloaded("full"), 429, "1"),
+        (Overloaded("full").again_in(5.12), 429, "6"),
         (EngineUnavailable("no engine"), 503, "2"),
         (DeadlineExceeded("late"), 504, None),
         (ModelFailed("echo raised ValueError on this input."), 500, None),
@@ -216,6 +217,7 @@ async def test_what_the_engine_met_is_the_answer(
         reply = await client.post("/classify", content=picture(1), headers=PNG)
     assert_problem(reply, status, str(error))
     assert reply.headers.get("retry-after") == retry_after
+    assert reply.json().get("retry_after_s") == vars(error).get("retry_after_s")
 
 
 async def test_a_model_that_raises_answers_500_without_its_words(client: httpx.AsyncClient) -> None:
