@@ -26,8 +26,8 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [wheel] = root.glob("chapterhouse-*.whl")
     venv.create(root / "empty", with_pip=True)
     commands = root / "empty" / ("Scripts" if os.name == "nt" else "bin")
-    install = [commands / "python", "-m", "pip", "install", "--quiet", "--no-compile", wheel]  # most is never imported
-    subprocess.run(install, check=True, capture_output=True)
+    install = [str(commands / "python"), "-m", "pip", "install", "--quiet", "--no-compile"]  # most is never imported
+    subprocess.run([*install, str(wheel)], check=True, capture_output=True)
     return commands
 
 
