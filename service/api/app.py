@@ -26,7 +26,11 @@ from service.api.gate import Application, Gate
 from service.api.heads import Heads
 from service.api.openapi import TAGS, refusals
 from service.api.problems import install_handlers
+from service.api.scraping import Scraping
 from service.api.state import State
+from service.api.v2 import infer as v2_infer
+from service.api.v2 import models as v2_models
+from service.api.v2 import repository as v2_repository
 from service.errors import InvalidRequest
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -40,6 +44,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     models.router,
     recordings.router,
     units.router,
+    v2_models.router,
+    v2_infer.router,
+    v2_repository.router,
     health.router,
     documentation.router,
 )
@@ -49,6 +56,7 @@ def create_app(state: State) -> Application:
     """One front's application; creating it starts nothing."""
     app = _without_routes()
     app.state.shared = state
+    app.state.scraping = Scraping(state)
     app.gate = Gate(state.settings, state.instruments, state.guard)
     state.watcher.closing = lambda: app.gate.draining
     app.gate.hot_paths["POST", "/classify"] = ClassifyPath(state)
