@@ -9,14 +9,14 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from service.errors import ServiceError, UnreadableImage
-from service.operations.documents import read_document
+from service.operations.reading import READERS
 from service.processes.memory import give_back_memory
 from service.runtime.calls import Array
 from service.runtime.frames import Frame, FrameReader, MessageType, encode, error_to_meta
@@ -54,7 +54,7 @@ def answer_of(frame: Frame) -> bytes:
         if frame.meta["what"] == "image":
             meta, arrays = _image(data, frame.meta)
         else:
-            meta, arrays = _document(data)
+            meta, arrays = _document(data, READERS[frame.meta["what"]])
     except MemoryError:
         error = UnreadableImage("Reading it takes more memory than is given to one request.")
         return encode(MessageType.ERROR, frame.id, error_to_meta(error))
@@ -69,7 +69,7 @@ def _image(data: bytes, meta: dict[str, Any]) -> tuple[dict[str, Any], list[Arra
     return {"notes": prepared.notes}, [prepared.pixels]
 
 
-def _document(data: bytes) -> tuple[dict[str, Any], list[Array]]:
+def _document(data: bytes, read: Callable[[bytes], Any]) -> tuple[dict[str, Any], list[Array]]:
     """A document without its arrays, and the way to the place of each."""
     arrays: list[Array] = []
     places: list[list[str | int]] = []
@@ -85,7 +85,7 @@ def _document(data: bytes) -> tuple[dict[str, Any], list[Array]]:
             return [without(member, [*way, index]) for index, member in enumerate(part)]
         return part
 
-    document = without(read_document(data), [])
+    document = without(read(data), [])
     return {"document": document, "places": places}, arrays
 
 

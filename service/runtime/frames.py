@@ -134,7 +134,7 @@ def error_to_meta(error: ServiceError) -> dict[str, Any]:
         "type": type(error).__name__,
         "detail": error.detail,
         "errors": error.errors,
-        "again": error.retry_after_s,
+        "again": error.measured_retry_after_s,
     }
 
 

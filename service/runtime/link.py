@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -91,6 +92,8 @@ class Link(asyncio.Protocol):
         """The rows that wait at the other end: as it last said, and what was sent since."""
         self._on_news = on_news
         self.models: Mapping[str, LoadedModel] = {}
+        self.heard = time.monotonic()
+        """When the other end last said anything."""
         self.closed = asyncio.Event()
 
     @classmethod
@@ -178,6 +181,7 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop."""
+        self.heard = time.monotonic()
         for frame in self._reader.feed(data):
             if frame.kind is MessageType.RESULTS:
                 for item in frame.items:

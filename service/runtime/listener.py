@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 Outcome = list[Array] | ServiceError
 CHECK_S = 1.0
-"""Between two looks at whether the socket's file is still there."""
+"""Between two beats, by which callers know that they are heard, and two looks at whether the file is still there."""
 
 
 class Answers(Protocol):
@@ -56,14 +56,20 @@ def _pass(_work: Work, _outcome: Outcome) -> None:
 
 
 class Listener:
-    """All connections to one socket."""
+    """All connections to one socket, with a beat to each now and then unless it `beats` not."""
 
     def __init__(
-        self, behind: Answers, *, check_s: float = CHECK_S, over: Callable[[Work, Outcome], None] = _pass
+        self,
+        behind: Answers,
+        *,
+        check_s: float = CHECK_S,
+        beats: bool = True,
+        over: Callable[[Work, Outcome], None] = _pass,
     ) -> None:
         self.behind = behind
         self.over = over
         """Called with every submission that has been answered."""
+        self._beats = beats
         self._check_s = check_s
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
@@ -96,7 +102,8 @@ class Listener:
         while True:
             await asyncio.sleep(self._check_s)
             for connection in self.connections:
-                connection.send_waiting()
+                if self._beats:
+                    connection.beat()
             try:
                 if _identity(path) == found:
                     continue
@@ -144,7 +151,6 @@ class Connection(asyncio.Protocol):
         self._open: dict[int, Work] = {}
         self._outbox: Outbox | None = None
         self._transport: asyncio.Transport | None = None
-        self._told_waiting = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the event loop."""
@@ -176,15 +182,13 @@ class Connection(asyncio.Protocol):
         models = {name: astuple(state) for name, state in self._listener.behind.models().items()}
         self._send(encode(MessageType.STATUS, 0, {"models": models}))
 
-    def send_waiting(self) -> None:
-        """Tell this caller how much waits, where that is not what it was told last."""
-        if self._listener.behind.rows_waiting() != self._told_waiting:
-            self._send(b"")
+    def beat(self) -> None:
+        """Tell this caller how much waits, and so that it is heard."""
+        self._send(b"")
 
     def _waiting(self) -> bytes:
         """What goes behind everything that is sent."""
-        self._told_waiting = self._listener.behind.rows_waiting()
-        return _encode_waiting(self._told_waiting)
+        return _encode_waiting(self._listener.behind.rows_waiting())
 
     def send_news(self, news: dict[str, Any]) -> None:
         """Tell this caller what another one has told."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 from numpy.typing import NDArray
 
-from service.errors import InvalidRequest, ServiceError, error_types
+from service.errors import InvalidRequest, Overloaded, ServiceError, error_types
 from service.runtime.calls import Array
 from service.runtime.frames import (
     BUNDLES,
@@ -102,6 +102,11 @@ def test_an_error_crosses_as_its_own_class(kind: type[ServiceError]) -> None:
     error = error_of_meta(error_to_meta(kind("what happened", errors=[{"field": "seed", "message": "too small"}])))
     assert type(error) is kind
     assert (error.detail, error.errors) == ("what happened", [{"field": "seed", "message": "too small"}])
+    assert error.retry_after_s == kind.retry_after_s
+
+
+def test_an_error_brings_along_after_how_long_to_ask_again() -> None:
+    assert error_of_meta(error_to_meta(Overloaded("full").again_in(5.12))).retry_after_s == 5.12
 
 
 def test_an_error_that_is_not_known_here_is_still_an_error() -> None:
