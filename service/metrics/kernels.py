@@ -147,7 +147,7 @@ class Polynomial:
         return z
 
     def derivative(self, means: Real) -> Real:
-        """p zᵖ⁻¹."""
+        """In terms of zᵖ: p zᵖ⁻¹."""
         slopes: Real = self.degree * np.abs(means) ** ((self.degree - 1) / self.degree)
         return slopes
 
