@@ -4,33 +4,54 @@ PYTHON ?= python3
 BIN := .venv/bin
 FUZZ_SECONDS ?= 600
 LOCKS := deploy/locks
+TESTS := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 INSTALL := $(BIN)/python -m pip install --quiet
 INSTALL_LOCKED := $(INSTALL) --require-hashes --requirement $(LOCKS)/service.txt
 
-.PHONY: run test check notebook format benchmark bench-metrics series deployment mutants fuzz lock audit clean
+# Tests start a hundred programs: each would compile all its modules anew where a shell forbids to keep them.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: run test check notebook openvino browser prometheus traces format bench-peers bench-metrics series deployment mutants fuzz lock audit clean
 
 run: .venv/.service ## Serve on http://127.0.0.1:8000; CHAPTERHOUSE_PORT moves it.
 	exec $(BIN)/chapterhouse serve
 
 test: .venv/.development ## Run the tests.
-	$(BIN)/python -m pytest
+	$(TESTS)
 
 check: .venv/.development ## All that has to hold: format, lint, types, layers, tests with coverage.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(TESTS) --cov --cov-report=term
 
 notebook: .venv/.notebook ## Run docs/python.md as a notebook, in a kernel.
 	$(BIN)/python -m pytest -m notebook
+
+openvino: .venv/.openvino ## Test the forms of classifiers that OpenVINO computes.
+	$(BIN)/python -m pytest -m openvino tests/forms
+
+browser: .venv/.browser ## Open the documentation's pages in Chromium (Debian's chromium).
+	test -x "$$(command -v chromium)" || { echo "make browser: install Debian's chromium first" >&2; exit 1; }
+	$(BIN)/python -m pytest -m browser tests/browser
+
+prometheus: .venv/.development ## Watch the service under load by Prometheus (Debian's prometheus): every panel has data.
+	test -x "$$(command -v prometheus)" || { echo "make prometheus: install Debian's prometheus first" >&2; exit 1; }
+	$(BIN)/python -m pytest -m prometheus tests/prometheus
+	$(BIN)/python -m pytest tests/test_alerts.py
+
+traces: .venv/.traces ## Test the traces with OpenTelemetry's packages.
+	$(BIN)/python -m pytest -m traces tests/telemetry
 
 format: .venv/.development ## Format, and mend what can be mended.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-benchmark: .venv/.development ## Requests per second and latency, beside a plain FastAPI endpoint and torch alone.
-	$(BIN)/python benchmarks/serving.py
+bench-peers: .venv/.development ## Beside other servers in one run, and where a request's time goes; writes docs/benchmarks.md.
+	$(BIN)/python -m benchmarks.peers.install $(PEERS)
+	$(BIN)/python -m benchmarks.peers $(addprefix --peers=,$(PEERS)) --write
+	$(BIN)/python -m benchmarks.peers.profile --write now
 
 bench-metrics: .venv/metrics/.ready ## Our scores beside pytorch-fid, torch-fidelity and others: docs/benchmarks-metrics.md.
 	PYTHONPATH=. .venv/metrics/bin/python -m benchmarks.metrics --write
@@ -77,6 +98,6 @@ clean: ## Remove what the other commands made.
 	.venv/metrics/bin/python -m pip install --quiet --no-deps --requirement benchmarks/scores/alone.txt
 	touch $@
 
-.venv/.fuzz .venv/.mutants .venv/.notebook .venv/.series .venv/.supply: .venv/.%: .venv/.development $(LOCKS)/%.txt
+.venv/.browser .venv/.fuzz .venv/.mutants .venv/.notebook .venv/.openvino .venv/.series .venv/.supply .venv/.traces: .venv/.%: .venv/.development $(LOCKS)/%.txt
 	$(INSTALL_LOCKED) --requirement $(LOCKS)/development.txt --requirement $(LOCKS)/$*.txt
 	touch $@

@@ -1,6 +1,6 @@
 """Images per second through `/generate` against the generator alone on the same cores, and what a large zip weighs.
 
-    python benchmarks/sampling.py [--model gan-mnist] [--cores 1] [--rounds 5] [--memory-count 100000]
+    python -m benchmarks.sampling [--model gan-mnist] [--cores 1] [--rounds 5] [--memory-count 100000]
 
 Service, generator and reader are held to the same cores and measured in turn, the generator before and after every
 reading of the service, so that whatever else the machine does meets both alike. Ratios are printed of the images a
@@ -30,6 +30,7 @@ from urllib.request import urlopen
 
 import torch
 
+from benchmarks.load.machine import machine
 from service.nets.folding import fold
 from service.nets.registry import open_net
 from service.processes.memory import keep_memory
@@ -103,7 +104,9 @@ def main() -> None:
     os.sched_setaffinity(0, cores)  # children inherit it
     keep_memory()  # as engines do
     model = ModelStore(Settings().shipped_models_dir).get(options.model, task="generate")
-    print(f"{model.id} {model.version} · {len(cores)} of {len(allowed)} cores · torch {torch.__version__}")
+    print(
+        f"{model.id} {model.version} · {len(cores)} of {len(allowed)} cores · torch {torch.__version__} · {machine()}"
+    )
     alone = {"alone": Alone(model, len(cores)), "alone, folded": Alone(model, len(cores), folded=True)}
     for name, generator in alone.items():
         print(f"{name}, images/s by batch: {generator.survey()}; best {generator.batch}")

@@ -15,12 +15,13 @@ _NOT_METRICS = re.compile(
     | \{[^}]*\}                                         # label matchers
     | \[[^]]*\]                                         # ranges
     | \b(?:by|without|on|ignoring)\s*\([^)]*\)          # label lists
-    | \b(?:and|or|unless|bool|offset)\b
+    | \boffset\s+\w+
+    | \b(?:and|or|unless|bool)\b
     """,
     re.VERBOSE,
 )
 _LABELS = re.compile(r"\b(?:by|without|on|ignoring)\s*\(([^)]*)\)|([a-zA-Z_]\w*)\s*(?:=~|!~|!=|=)\s*\"")
-_METRIC = re.compile(r"\b[a-zA-Z_]\w*\b(?!\s*\()")
+_METRIC = re.compile(r"(?<![\w:])[a-zA-Z_:][\w:]*(?![\w:])(?!\s*\()")
 _LABEL_VALUES = re.compile(r"label_values\((\w+),\s*(\w+)\)")
 
 
@@ -54,10 +55,26 @@ def dashboard_queries(path: Path) -> list[Query]:
     return [*_panels(dashboard), *_annotations(dashboard), *_variables(dashboard)]
 
 
+def dashboard_panels(path: Path) -> list[tuple[Query, str]]:
+    """Every expression of a dashboard's panels, and how the series that answer it are called."""
+    panels = json.loads(path.read_text("utf-8"))["panels"]
+    return [
+        (Query(panel["title"], target["expr"]), target.get("legendFormat", ""))
+        for panel in panels
+        for target in panel.get("targets", ())
+    ]
+
+
 def alert_queries(path: Path) -> list[Query]:
     """Every alert's expression."""
     groups = yaml.safe_load(path.read_text("utf-8"))["groups"]
-    return [Query(rule["alert"], rule["expr"]) for group in groups for rule in group["rules"]]
+    return [Query(rule["alert"], rule["expr"]) for group in groups for rule in group["rules"] if "alert" in rule]
+
+
+def recorded_queries(path: Path) -> list[Query]:
+    """The expression of every metric that rules record."""
+    groups = yaml.safe_load(path.read_text("utf-8"))["groups"]
+    return [Query(rule["record"], rule["expr"]) for group in groups for rule in group["rules"] if "record" in rule]
 
 
 def _panels(dashboard: Any) -> Iterator[Query]:

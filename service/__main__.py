@@ -1,15 +1,13 @@
 """`python -m service`: the command line, or one child process of a running service."""
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from service.addresses import without_secrets
-from service.errors import ConfigurationError, DeviceUnavailable
-from service.settings import Settings
+if TYPE_CHECKING:
+    from service.settings import Settings
 
 ROLES = ("front", "engine", "evaluator")
 
@@ -21,13 +19,16 @@ def main(arguments: list[str]) -> int:
 
         app(arguments)
         return 0
+    from service.addresses import without_secrets
+    from service.errors import ConfigurationError, DeviceUnavailable
     from service.processes.lifeline import EXIT_CONFIGURATION, EXIT_UNAVAILABLE, hold_to_parent
+    from service.settings import Settings
     from service.telemetry.logs import configure_logging
 
     options = _parse(arguments)
     hold_to_parent(options.parent_pipe)
     settings = Settings()
-    configure_logging(options.role, settings.log_level)
+    configure_logging(options.role, settings.log_level, settings.log_format)
     try:
         _run(_role(options, settings))
     except ConfigurationError as error:
@@ -49,7 +50,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _role(options: argparse.Namespace, settings: Settings) -> Coroutine[Any, Any, None]:
+def _role(options: argparse.Namespace, settings: "Settings") -> Coroutine[Any, Any, None]:
     """The coroutine of a role; each imports only what it needs, so fronts never load torch."""
     if options.role == "engine":
         from service.processes.engine import run_engine
@@ -72,6 +73,8 @@ def _role(options: argparse.Namespace, settings: Settings) -> Coroutine[Any, Any
 
 
 def _run(role: Coroutine[Any, Any, None]) -> None:
+    import asyncio
+
     try:
         import uvloop
     except ImportError:

@@ -14,6 +14,7 @@
   - ReferenceNotFound           404
   - RecordingNotFound           404  of a training
   - UnitsNotFound               404  the images to which a net's units answer most
+  - PageNotFound                404  a part of the documentation's pages
   - WrongTask                   409
   - NotComparable               409  an evaluation and the baseline it names
   - ReferenceShipped            409
@@ -56,12 +57,23 @@ class ServiceError(Exception):
 
     status: HTTPStatus = HTTPStatus.INTERNAL_SERVER_ERROR
     title: str = "The service failed"
-    retry_after_s: int | None = None
+    retry_after_s: float | None = None
+    """After how long it is worth while to ask again; HTTP's header says it in whole seconds, rounded up."""
 
     def __init__(self, detail: str = "", *, errors: list[dict[str, str]] | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
         self.errors = errors
+
+    def again_in(self, seconds: float) -> Self:
+        """The same, with the time after which to ask again this time."""
+        self.retry_after_s = seconds
+        return self
+
+    @property
+    def measured_retry_after_s(self) -> float | None:
+        """The same where it is of this case, not only of its kind."""
+        return vars(self).get("retry_after_s")
 
     def problem(self) -> dict[str, object]:
         """The error as the members of a problem document (RFC 9457)."""
@@ -71,6 +83,8 @@ class ServiceError(Exception):
             "status": int(self.status),
             "detail": without_secrets(self.detail),
         }
+        if (seconds := self.measured_retry_after_s) is not None:
+            document["retry_after_s"] = round(seconds, 3)
         return {**document, "errors": self.errors} if self.errors else document
 
 
@@ -157,6 +171,13 @@ class UnitsNotFound(ServiceError):
 
     status = HTTPStatus.NOT_FOUND
     title = "No such pictures of units"
+
+
+class PageNotFound(ServiceError):
+    """The pages that show the documentation have no such part."""
+
+    status = HTTPStatus.NOT_FOUND
+    title = "No such part of a page"
 
 
 class WrongTask(ServiceError):

@@ -22,3 +22,6 @@ class Problem(TypedDict):
     status: Annotated[int, Field(description="The HTTP status.")]
     detail: Annotated[str, Field(description="What happened this time.")]
     errors: NotRequired[Annotated[list[FieldProblem], Field(description="Each field that is wrong.")]]
+    retry_after_s: NotRequired[
+        Annotated[float, Field(description="Seconds after which to ask again; `Retry-After` is rounded up.")]
+    ]

@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.errors import ConfigurationError
+from service.exactness import FormName, Precision
 from service.machine import cores, memory_bytes
 from service.variables import PREFIX, doubts, is_service_link
 
@@ -56,7 +57,11 @@ class Settings(BaseSettings):
         "auto", description="Devices with an engine each: `auto`, or a list such as `cuda:0,cuda:1` or `cpu`."
     )
     threads: int = Field(
-        0, ge=0, le=1024, description="Torch threads of a CPU engine; 0 leaves one core to each front."
+        0,
+        ge=0,
+        le=1024,
+        description="Torch threads of a CPU engine; 0 leaves one core to each front, but for nets that gain by all of "
+        "them.",
     )
     models_dir: Path | None = Field(
         None, description="The shipped model store; the checkout's or the package's own unless set."
@@ -80,6 +85,14 @@ class Settings(BaseSettings):
     default_classifier: str = Field("lenet5-mnist", description="The model of `/classify` when none is named.")
     default_generator: str = Field("gan-mnist", description="The model of `/generate` when none is named.")
     default_forecaster: str = Field("esn-mackey-glass", description="The model of `/forecast` when none is named.")
+    form: Literal["auto", FormName] = Field(
+        "auto",
+        description="The form in which classifiers answer: `auto` measures those that cards allow while nobody waits "
+        "and serves the fastest, `plain` keeps each net as it is; or the name of one (docs/forms.md).",
+    )
+    precision: Precision = Field(
+        "bfloat16", description="The least precise form that `auto` takes: `float32` or `bfloat16`."
+    )
     queue_limit: int = Field(
         1024,
         ge=1,
@@ -184,7 +197,10 @@ class Settings(BaseSettings):
         10.0, gt=0, description="A front or an engine that has not beaten for so long is killed and restarted."
     )
     evaluator_beat_limit_s: float = Field(
-        120.0, gt=0, description="The same for evaluators, whose linear algebra may hold everything else of theirs up."
+        120.0,
+        gt=0,
+        description="The same for an evaluator that computes, for its linear algebra may hold everything else of its "
+        "up; one that does not compute has no more time than others.",
     )
     start_limit_s: float = Field(120.0, gt=0, description="Longest time from a process's start to its first beat.")
     forward_limit_s: float = Field(
@@ -197,6 +213,18 @@ class Settings(BaseSettings):
         SecretStr(""), description="What clients send as `Authorization: Bearer …`, to a service that asks for a key."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe level logged.")
+    log_format: Literal["text", "json"] = Field("text", description="Log lines as text, or as one JSON object each.")
+    log_requests: Literal["failed", "all"] = Field(
+        "failed", description="Which requests get a line in the log: those that failed or were slow, or all."
+    )
+    slow_request_s: float = Field(
+        1.0, ge=0, description="A request that takes longer gets a line in the log; with 0 none does for being slow."
+    )
+    traces_url: str = Field(
+        "",
+        description="Where traces are sent by OTLP over HTTP, such as `http://127.0.0.1:4318/v1/traces`; none unless "
+        "set. It needs the extra `traces`.",
+    )
 
     @field_validator("preload", "trusted_proxies", "allowed_hosts", "cors_origins", mode="before")
     @classmethod
@@ -256,6 +284,11 @@ class Settings(BaseSettings):
         """Where the twins of classifiers lie that `calibrate` trains."""
         return self.state / "twins"
 
+    @property
+    def forms_dir(self) -> Path:
+        """Where engines remember how fast the forms of classifiers are on this machine."""
+        return self.state / "forms"
+
     def token_file(self, port: int) -> Path:
         """Where the service that listens on this port has written the token of this machine."""
         return self.state / "tokens" / str(port)
@@ -290,6 +323,11 @@ class Settings(BaseSettings):
         return self.threads or max(1, cores() - self.fronts)
 
     @property
+    def most_engine_threads(self) -> int:
+        """Threads that a net may have which is measured to need them: as set, else all cores."""
+        return self.threads or cores()
+
+    @property
     def state(self) -> Path:
         """The state directory, `~` expanded. Raises ConfigurationError where there is no home directory."""
         return _expanded("state_dir", self.state_dir)
@@ -322,6 +360,11 @@ def read_settings(**given: object) -> Settings:
     except ValidationError as error:
         wrong = [f"{PREFIX}{str(found['loc'][0]).upper()}: {found['msg']}" for found in error.errors()]
         raise ConfigurationError(f"{'; '.join(wrong)}.") from error
+
+
+def notify_socket() -> str:
+    """Where systemd wants to be told how the service is; empty where nobody does."""
+    return os.environ.get("NOTIFY_SOCKET", "")
 
 
 def calm_linear_algebra() -> None:

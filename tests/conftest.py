@@ -1,4 +1,5 @@
 import random
+import shutil
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -6,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 import torch
 from doubles import DOUBLES, Echo, Miscounting, Slow, add_doubles
 from hypothesis import HealthCheck, settings
@@ -15,6 +17,7 @@ from service.evaluation.pipeline import Bench
 from service.evaluation.queue.database import Database
 from service.evaluation.queue.migrations import migrate
 from service.evaluation.references import References
+from service.machine import cores
 from service.nets.registry import NETS
 from service.runtime.in_process import LocalEngine
 from service.settings import Settings
@@ -28,6 +31,19 @@ settings.load_profile("house")
 # Work is small here: on a busy machine several threads wait for each other most of the time.
 torch.set_num_threads(1)
 threadpool_limits(1)
+
+
+@pytest.hookimpl(optionalhook=True)  # pytest-xdist's, which `-p no:xdist` leaves out
+def pytest_xdist_auto_num_workers() -> int:
+    """As many processes run tests as there are cores for them, in a container too."""
+    return cores()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where processes share the tests, files with slow ones come first, so that quick ones even out the end."""
+    if hasattr(config, "workerinput"):
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_collectstart() -> None:
@@ -67,12 +83,30 @@ def doubles(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     Slow.let_go.set()
 
 
-@pytest.fixture
-def models_dir(tmp_path: Path, doubles: None) -> Path:  # noqa: ARG001 - their weights need their nets
-    """A layer of a store with a model of every double."""
-    layer = tmp_path / "models_store"
+@pytest.fixture(scope="session")
+def written_doubles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A layer of a store with a model of every double, written once and copied by whoever needs one."""
+    layer = tmp_path_factory.mktemp("doubles") / "models_store"
+    _seed()
     add_doubles(layer)
+    _seed()
     return layer
+
+
+@pytest.fixture(scope="session")
+def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of an empty database of the newest revision, made once and copied by whoever needs one."""
+    file = tmp_path_factory.mktemp("migrated") / "chapterhouse.db"
+    database = Database(sa.URL.create("sqlite", database=str(file)))
+    migrate(database)
+    database.close()
+    return file
+
+
+@pytest.fixture
+def models_dir(tmp_path: Path, doubles: None, written_doubles: Path) -> Path:  # noqa: ARG001 - weights need their nets
+    """A layer of a store with a model of every double."""
+    return shutil.copytree(written_doubles, tmp_path / "models_store")
 
 
 @pytest.fixture
@@ -106,12 +140,13 @@ def silent_port() -> Iterator[int]:
 
 
 @pytest.fixture
-def service_settings(models_dir: Path, tmp_path: Path) -> Settings:
+def service_settings(models_dir: Path, tmp_path: Path, migrated_database: Path) -> Settings:
     """The doubles' store with Echo and Doodle as its defaults, and a state directory of the test's own."""
     settings = Settings(
         models_dir=models_dir, state_dir=tmp_path / "state", default_classifier="echo", default_generator="doodle"
     )
-    migrate(Database.of(settings))
+    settings.database.parent.mkdir(exist_ok=True)
+    shutil.copy(migrated_database, settings.database)
     return settings
 
 

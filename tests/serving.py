@@ -19,6 +19,7 @@ from service.nets.registry import build_net
 from service.settings import Settings
 from service.store import Model
 
+SERVING = re.compile(r"serving on (http://[\w.:\[\]]+)[\"\n]")
 LENET5 = """
 net = "lenet5"
 task = "classify"
@@ -120,8 +121,8 @@ class Service:
     @property
     def url(self) -> str:
         """Where it says that it serves."""
-        until(lambda: re.search(r"serving on (\S+)\n", self.log) or self.process.poll() is not None)
-        found = re.search(r"serving on (\S+)\n", self.log)
+        until(lambda: SERVING.search(self.log) or self.process.poll() is not None)
+        found = SERVING.search(self.log)
         assert found, self.log
         return found[1]
 

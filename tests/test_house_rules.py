@@ -15,6 +15,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from waiting import PATIENCE_S
 
 from service.telemetry.instruments import Instruments
+from service.telemetry.readings import FAMILIES
 
 ROOT = Path(__file__).parent.parent
 LONGEST = 400
@@ -101,7 +102,9 @@ def test_no_test_draws_anew_every_time(path: Path) -> None:
 
 
 def instruments() -> dict[str, MetricWrapperBase]:
-    return {name: found for name, found in vars(Instruments()).items() if isinstance(found, MetricWrapperBase)}
+    held = Instruments()
+    everything = {**vars(held), **vars(held.conditions)}
+    return {name: found for name, found in everything.items() if isinstance(found, MetricWrapperBase)}
 
 
 def panels(document: Any) -> list[str]:
@@ -126,12 +129,25 @@ def test_every_instrument_has_a_panel(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_what_is_read_at_a_scrape_has_a_panel_too(name: str) -> None:
+    assert re.search(rf"\b{name}\b", dashboard_queries()), f"no panel shows {name}"
+    assert FAMILIES[name].documentation.endswith(".")
+
+
 def test_every_query_of_the_dashboard_asks_for_an_instrument_that_exists() -> None:
-    known = {instrument._name for instrument in instruments().values()}
+    known = {instrument._name for instrument in instruments().values()} | FAMILIES.keys()
     asked = set(re.findall(r"\bchapterhouse_\w+", dashboard_queries()))
     assert asked
     unknown = {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in asked} - known
     assert not unknown, f"panels ask for {unknown}, which service/telemetry/instruments.py does not have"
+
+
+def test_the_operators_page_has_every_metric() -> None:
+    page = (ROOT / "docs" / "operating.md").read_text("utf-8")
+    counted = {found._name + ("_total" if isinstance(found, Counter) else "") for found in instruments().values()}
+    rows = set(re.findall(r"^\| `(chapterhouse_\w+)` \|", page, re.MULTILINE))
+    assert rows == counted | FAMILIES.keys(), "the table below ## Metrics in docs/operating.md has other rows"
 
 
 def test_an_instruments_name_ends_in_its_unit() -> None:

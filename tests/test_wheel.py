@@ -26,7 +26,9 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [wheel] = root.glob("chapterhouse-*.whl")
     venv.create(root / "empty", with_pip=True)
     commands = root / "empty" / ("Scripts" if os.name == "nt" else "bin")
-    subprocess.run([commands / "python", "-m", "pip", "install", "--quiet", wheel], check=True, capture_output=True)
+    quietly = ["--quiet", "--no-compile"]  # most is never imported
+    install: list[str | Path] = [commands / "python", "-m", "pip", "install", *quietly, wheel]
+    subprocess.run(install, check=True, capture_output=True)
     return commands
 
 
@@ -34,7 +36,8 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory without a checkout, where nothing has been kept yet."""
     monkeypatch.setenv("CHAPTERHOUSE_STATE_DIR", str(tmp_path / "state"))
-    monkeypatch.delenv("PYTHONPATH", raising=False)
+    for name in ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE"):  # what the first program compiles is there for the next one
+        monkeypatch.delenv(name, raising=False)
     (tmp_path / "empty").mkdir()
     return tmp_path / "empty"
 

@@ -93,7 +93,7 @@ class _Ear(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard += data
-        reply = _reply_in(self._heard)
+        reply = reply_in(self._heard)
         if reply is not None and self._answer is not None and not self._answer.done():
             self._answer.set_result(reply)
 
@@ -102,7 +102,7 @@ class _Ear(asyncio.Protocol):
             self._answer.set_exception(ConnectionResetError(str(exc or "hung up")))
 
 
-def _reply_in(heard: bytes) -> Reply | None:
+def reply_in(heard: bytes) -> Reply | None:
     """The answer, once all of it is there."""
     end = heard.find(b"\r\n\r\n")
     if end < 0:

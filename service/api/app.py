@@ -1,7 +1,10 @@
 """The application: gate, routes and errors over an engine client, wherever the engines run."""
 
+from functools import cache
+
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 
 from service import __version__
 from service.api import (
@@ -23,7 +26,11 @@ from service.api.gate import Application, Gate
 from service.api.heads import Heads
 from service.api.openapi import TAGS, refusals
 from service.api.problems import install_handlers
+from service.api.scraping import Scraping
 from service.api.state import State
+from service.api.v2 import infer as v2_infer
+from service.api.v2 import models as v2_models
+from service.api.v2 import repository as v2_repository
 from service.errors import InvalidRequest
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -37,6 +44,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     models.router,
     recordings.router,
     units.router,
+    v2_models.router,
+    v2_infer.router,
+    v2_repository.router,
     health.router,
     documentation.router,
 )
@@ -44,7 +54,29 @@ ROUTERS: tuple[APIRouter, ...] = (
 
 def create_app(state: State) -> Application:
     """One front's application; creating it starts nothing."""
-    app = Application(
+    app = _without_routes()
+    app.state.shared = state
+    app.state.scraping = Scraping(state)
+    app.gate = Gate(state.settings, state.instruments, state.guard)
+    state.watcher.closing = lambda: app.gate.draining
+    app.gate.hot_paths["POST", "/classify"] = ClassifyPath(state)
+    install_handlers(app)
+    app.add_middleware(Heads)
+    app.router.routes.extend(_routes())
+    return app
+
+
+@cache
+def _routes() -> tuple[BaseRoute, ...]:
+    """What every application answers, understood once in a process: FastAPI takes long over it, and tests make many."""
+    app = _without_routes()
+    for router in ROUTERS:
+        app.include_router(router)
+    return tuple(app.routes)
+
+
+def _without_routes() -> Application:
+    return Application(
         title="Chapterhouse",
         version=__version__,
         summary="The classic networks of deep learning's textbook chapters, served and measured.",
@@ -55,15 +87,6 @@ def create_app(state: State) -> Application:
         generate_unique_id_function=_name_of,
         separate_input_output_schemas=False,  # one name for a thing, whichever way it goes
     )
-    app.state.shared = state
-    app.gate = Gate(state.settings, state.instruments, state.guard)
-    state.watcher.closing = lambda: app.gate.draining
-    app.gate.hot_paths["POST", "/classify"] = ClassifyPath(state)
-    install_handlers(app)
-    app.add_middleware(Heads)
-    for router in ROUTERS:
-        app.include_router(router)
-    return app
 
 
 def _name_of(route: APIRoute) -> str:

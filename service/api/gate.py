@@ -9,7 +9,7 @@ import itertools
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -18,13 +18,13 @@ from typing import Any, Self
 from fastapi import FastAPI, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from service.api.access import pages
 from service.api.access.callers import caller_of
 from service.api.access.guard import Guard
 from service.api.access.needs import SAFE_METHODS
-from service.api.access.proxies import Place, RawHeaders
-from service.api.budgets import Budget
+from service.api.budgets import Budget, Returns
+from service.api.noting import Noting, refuse
 from service.api.openapi import completed
+from service.api.outgoing import Outgoing
 from service.api.problems import problem_response
 from service.errors import BodyTooLarge, Draining, InvalidRequest, Overloaded, ServiceError
 from service.settings import Settings
@@ -117,7 +117,7 @@ class Holding:
     A request has no place among the work while its body is still on its way: silent callers take no room from others.
     """
 
-    __slots__ = ("_arriving", "_gate", "_held", "_receive", "_working", "client")
+    __slots__ = ("_arriving", "_gate", "_held", "_receive", "_working", "client", "whole_at")
 
     def __init__(self, gate: "Gate", client: str, receive: Receive, *, arriving: bool) -> None:
         self.client = client
@@ -126,6 +126,8 @@ class Holding:
         self._arriving = arriving
         self._working = False
         self._held = 0
+        self.whole_at: float | None = None
+        """When the last of its body came."""
 
     def __enter__(self) -> Self:
         self._gate.open += 1
@@ -146,6 +148,7 @@ class Holding:
                 self.hold(len(piece))
             if self._arriving and not message.get("more_body", False):
                 self._arriving = False
+                self.whole_at = time.perf_counter()
                 self.begin_work()
         return message
 
@@ -180,10 +183,12 @@ class Gate:
 
     def __post_init__(self) -> None:
         settings = self.settings
-        self.requests = Budget(settings.queue_limit, settings.client_share)
+        self._answered = Returns()
+        self.requests = Budget(settings.queue_limit, settings.client_share, returns=self._answered)
         """Those among them that bring work and have come whole, which are limited."""
         self.memory = Budget(settings.memory_limit_bytes, settings.client_share)
         """Of what callers send, and of answers that they do not take."""
+        self.noting = Noting(settings, self.instruments.conditions)
         self.instruments.begin_at_zero(self.instruments.rejected, "draining", "front_full", "memory_full")
 
     @property
@@ -231,9 +236,8 @@ class Gate:
     def _full(self, client: str) -> Overloaded:
         self.instruments.rejected.labels("front_full").inc()
         taken, held = self.requests.taken, self.requests.held.get(client, 0)
-        if taken >= self.requests.limit:
-            return Overloaded(f"{taken} requests are open here.")
-        return Overloaded(f"{taken} requests are open here, {held} of them yours; the other places are for others.")
+        whose = f", {held} of them yours; the other places are for others" if taken < self.requests.limit else ""
+        return Overloaded(f"{taken} requests are open here{whose}.").again_in(self._answered.wait_s(taken))
 
     @contextmanager
     def at_work(self, scope: Scope) -> Iterator[None]:
@@ -270,11 +274,11 @@ class Application(FastAPI):
         request_id = given.decode("latin-1") if given else new_request_id()
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
         place = gate.guard.place(scope, headers)
-        answer = _Answer(send, request_id.encode("latin-1"), place, closing=gate.draining)
+        answer = Outgoing(send, request_id.encode("latin-1"), place, closing=gate.draining)
         answer.add(gate.guard.sites.shared(headers))
         method, path = scope["method"], place.path
         hot = gate.hot_paths.get((method, path))
-        leave = None
+        leave = holding = None
         try:
             if (preflight := gate.guard.sites.preflight(method, headers)) is not None:
                 answer.add(preflight)
@@ -289,7 +293,8 @@ class Application(FastAPI):
                 else:
                     await super().__call__(scope, holding.receive, answer.send)
         except ServiceError as error:
-            await answer.send_whole(problem_response(error))
+            refuse(scope, error)
+            await answer.send_whole(problem_response(error, path))
         except CallerGone:
             answer.status = 499
         finally:
@@ -297,12 +302,16 @@ class Application(FastAPI):
                 leave()
             gate.guard.note(method, place, scope, answer.status)
             endpoint = path if hot is not None else getattr(scope.get("route"), "path", "unmatched")
-            self._observe(endpoint, answer.status, began)
+            seconds = time.perf_counter() - began
+            self._observe(endpoint, answer.status, seconds)
+            if gate.noting.is_worth_it(answer.status, seconds):
+                whole_at = None if holding is None else holding.whole_at
+                gate.noting.note(scope, answer.told(method, endpoint, began, seconds, whole_at))
 
-    def _observe(self, endpoint: str, status: int, began: float) -> None:
+    def _observe(self, endpoint: str, status: int, seconds: float) -> None:
         instruments = self.gate.instruments
         instruments.requests.labels(endpoint, str(status)).inc()
-        instruments.request_seconds.labels(endpoint).observe(time.perf_counter() - began)
+        instruments.request_seconds.labels(endpoint).observe(seconds)
         instruments.open_requests.set(self.gate.open)
 
 
@@ -310,45 +319,10 @@ async def _run_hot(hot: HotPath, exchange: Exchange) -> Response:
     try:
         return await hot(exchange)
     except ServiceError as error:
+        refuse(exchange.scope, error)
         return problem_response(error)
     except Exception:
         log.exception("request %s failed", exchange.request_id)
-        return problem_response(ServiceError("The failure has been logged under this request's X-Request-Id."))
-
-
-class _Answer:
-    """Adds to every answer its request's id and what browsers are to know, and notes the status."""
-
-    def __init__(self, send: Send, request_id: bytes, place: Place, *, closing: bool) -> None:
-        self._send = send
-        self._place = place
-        self._headers = [(b"x-request-id", request_id), *pages.ALWAYS]
-        if closing:
-            self._headers.append((b"connection", b"close"))
-        self.status = 500
-
-    def add(self, headers: RawHeaders) -> None:
-        """Let the answer have these headers, too."""
-        self._headers += headers
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            message = {**message, "headers": self._completed(message.get("headers", ()))}
-        await self._send(message)
-
-    async def send_whole(self, response: Response) -> None:
-        self.status = response.status_code
-        headers = self._completed(response.raw_headers)
-        start: dict[str, Any] = {"type": "http.response.start", "status": response.status_code, "headers": headers}
-        await self._send(start)
-        await self._send({"type": "http.response.body", "body": response.body})
-
-    def _completed(self, headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
-        told = [*headers, *self._headers]
-        for name, value in headers:
-            if name == b"content-type" and (further := pages.headers_for(self._place.path, value)):
-                told += [header for header in further if header[0] not in {given for given, _ in told}]
-            elif name == b"location":
-                told[told.index((name, value))] = (name, self._place.outside(value))
-        return told
+        failure = ServiceError("The failure has been logged under this request's X-Request-Id.")
+        refuse(exchange.scope, failure)
+        return problem_response(failure)

@@ -1,6 +1,7 @@
 """The one shape of an error over HTTP: RFC 9457 problem details."""
 
 import logging
+import math
 from http import HTTPStatus
 from typing import Any
 
@@ -9,6 +10,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from service.api.dialects import JSON, own_path, speaks_v2, v2_document, v2_status
+from service.api.noting import refuse
 from service.errors import InvalidRequest, KeyNeeded, ServiceError
 
 log = logging.getLogger(__name__)
@@ -19,11 +22,13 @@ PROBLEM_TYPE = "application/problem+json"
 CHALLENGE = 'Bearer realm="chapterhouse"'
 
 
-def problem_response(error: ServiceError) -> Response:
-    """The HTTP answer for an error."""
-    headers = {} if error.retry_after_s is None else {"retry-after": str(error.retry_after_s)}
+def problem_response(error: ServiceError, path: str = "") -> Response:
+    """The HTTP answer for an error, in the form of those who ask for this path."""
+    headers = {} if error.retry_after_s is None else {"retry-after": str(math.ceil(error.retry_after_s))}
     if isinstance(error, KeyNeeded):
         headers["www-authenticate"] = CHALLENGE
+    if speaks_v2(path):
+        return Response(orjson.dumps(v2_document(error)), v2_status(int(error.status)), headers, JSON)
     return Response(orjson.dumps(error.problem()), int(error.status), headers, PROBLEM_TYPE)
 
 
@@ -47,19 +52,26 @@ def install_handlers(app: FastAPI) -> None:
     """Answer every exception that reaches the application with a problem."""
 
     @app.exception_handler(ServiceError)
-    async def service_error(_request: Request, error: ServiceError) -> Response:
-        return problem_response(error)
+    async def service_error(request: Request, error: ServiceError) -> Response:
+        refuse(request.scope, error)
+        return problem_response(error, own_path(request.scope))
 
     @app.exception_handler(RequestValidationError)
-    async def invalid_request(_request: Request, error: RequestValidationError) -> Response:
-        return problem_response(validation_problem(list(error.errors())))
+    async def invalid_request(request: Request, error: RequestValidationError) -> Response:
+        problem = validation_problem(list(error.errors()))
+        refuse(request.scope, problem)
+        return problem_response(problem, own_path(request.scope))
 
     @app.exception_handler(HTTPException)
-    async def http_error(_request: Request, error: HTTPException) -> Response:
+    async def http_error(request: Request, error: HTTPException) -> Response:
         status = HTTPStatus(error.status_code)
+        if speaks_v2(own_path(request.scope)):
+            return Response(orjson.dumps({"error": str(error.detail)}), int(status), error.headers, JSON)
         document = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": str(error.detail)}
         return Response(orjson.dumps(document), int(status), error.headers, PROBLEM_TYPE)
 
     @app.exception_handler(Exception)
-    async def failure(_request: Request, _error: Exception) -> Response:
-        return problem_response(ServiceError("The failure has been logged under this request's X-Request-Id."))
+    async def failure(request: Request, _error: Exception) -> Response:
+        problem = ServiceError("The failure has been logged under this request's X-Request-Id.")
+        refuse(request.scope, problem)
+        return problem_response(problem, own_path(request.scope))

@@ -13,7 +13,7 @@ import numpy as np
 
 from service.errors import InvalidRequest, Overloaded, UnreadableImage
 from service.imaging import claimed_pixels
-from service.operations.documents import read_document
+from service.operations.reading import READERS, DocumentKind
 from service.runtime.frames import Frame, FrameReader, MessageType, encode, error_of_meta
 from service.settings import Settings
 from service.store import ImageInput
@@ -53,6 +53,7 @@ class Readers:
         self._patience_s = patience_s
         self._tasks: asyncio.Queue[_Task] = asyncio.Queue(WAITING_LIMIT)
         self._workers: list[asyncio.Task[None]] = []
+        self._running: set[int] = set()
 
     async def image(self, data: bytes, spec: ImageInput, *, as_is: bool = False) -> Prepared:
         """One image file as a net takes it, of the request's whole budget. Raises UnreadableImage, Overloaded."""
@@ -75,11 +76,11 @@ class Readers:
             left -= pixels if pixels <= left else 0
         return found
 
-    async def document(self, data: bytes) -> Any:
-        """The JSON of a body, as `read_document` reads it. Raises InvalidRequest, Overloaded."""
+    async def document(self, data: bytes, kind: DocumentKind = "document") -> Any:
+        """The JSON of a body, as the reader of its kind reads it. Raises InvalidRequest, Overloaded."""
         if len(data) <= QUICK_DOCUMENT_BYTES:
-            return read_document(data)
-        frame = await self._ask({"what": "document"}, data, InvalidRequest)
+            return READERS[kind](data)
+        frame = await self._ask({"what": kind}, data, InvalidRequest)
         document = frame.meta["document"]
         for way, array in zip(frame.meta["places"], frame.arrays, strict=True):
             if not way:
@@ -89,6 +90,10 @@ class Readers:
                 place = place[step]
             place[way[-1]] = array
         return document
+
+    def processes(self) -> set[int]:
+        """The processes that run now."""
+        return self._running
 
     async def stop(self) -> None:
         """End the processes."""
@@ -143,7 +148,7 @@ class Readers:
                 task = await self._tasks.get()
                 if task.answer.done():  # nobody waits any more
                     continue
-                process = process or await _Process.start(self.limit_pixels)
+                process = process or await _Process.start(self.limit_pixels, self._running)
                 try:
                     async with asyncio.timeout(self._patience_s):
                         frame = await process.ask(task.meta, task.data)
@@ -176,7 +181,9 @@ def _fail(task: _Task, words: str) -> None:
 class _Process:
     """A running reader."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, running: set[int]) -> None:
+        self._running = running
+        running.add(process.pid)
         assert process.stdin is not None
         assert process.stdout is not None
         self._process = process
@@ -185,13 +192,13 @@ class _Process:
         self._answers = self._read()
 
     @classmethod
-    async def start(cls, limit_pixels: int) -> "_Process":
+    async def start(cls, limit_pixels: int, running: set[int]) -> "_Process":
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "service.processes.reader", str(limit_pixels)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )
-        return cls(process)
+        return cls(process, running)
 
     async def ask(self, meta: dict[str, Any], data: bytes) -> Frame:
         """One answer. Raises OSError, EOFError and ValueError where there will be none."""
@@ -201,6 +208,7 @@ class _Process:
         return await anext(self._answers)
 
     async def end(self) -> None:
+        self._running.discard(self._process.pid)
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         await self._process.wait()

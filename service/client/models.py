@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import httpx
@@ -13,7 +13,7 @@ from service.client.exchange import Exchange
 from service.client.images import Image, ImageFile, Images, image_files, one_image
 from service.client.problems import read_as, reading
 from service.client.requests import Series, forecast_request, generate_request
-from service.client.results import Drawn, Explained, ExplainedArrays, Generated
+from service.client.results import Drawn, Explained, ExplainedArrays, Generated, Output
 from service.errors import Draining, InvalidRequest, NotReady
 from service.explanations import UnitsReply
 from service.notebooks import Listing
@@ -36,14 +36,6 @@ FORM_BYTES = 8 << 20
 BINARY = "application/octet-stream"
 JSON = "application/json"
 PNG = "image/png"
-
-
-class Output(Protocol):
-    """Where generated samples go."""
-
-    def write(self, data: bytes, /) -> object:
-        """Take some bytes."""
-        ...
 
 
 class ModelMethods:

@@ -4,13 +4,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.explanations import Scale, Told
 from service.notebooks import Row, Shown
+
+
+class Output(Protocol):
+    """Where generated samples go."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take some bytes."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, repr=False)

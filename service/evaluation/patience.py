@@ -15,8 +15,10 @@ PAUSE_S = 0.5
 class PatientEngines:
     """Engines that are waited for as long as the caller lasts."""
 
-    def __init__(self, engines: Engines) -> None:
+    def __init__(self, engines: Engines, request_id: str = "") -> None:
         self._engines = engines
+        self._request_id = request_id
+        """What engines are told that this is for, unless the caller says otherwise."""
 
     async def submit(
         self,
@@ -28,7 +30,7 @@ class PatientEngines:
         request_id: str = "",
     ) -> list[Array]:
         """Arrays to arrays, as EngineClient promises. Raises EngineUnavailable where engines die of it."""
-        deaths = 0
+        deaths, request_id = 0, request_id or self._request_id
         while True:
             try:
                 return await self._engines.submit(call, arrays, lane=lane, deadline=deadline, request_id=request_id)

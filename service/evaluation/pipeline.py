@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from service.evaluation.report.schema import TOTAL, Extraction, GeneratedSet, Me
 from service.evaluation.report.thresholds import Threshold, apply_thresholds, parse_thresholds
 from service.evaluation.samples.archives import read_samples
 from service.evaluation.samples.reading import Samples
+from service.evaluation.stages import timed
 from service.evaluation.threads import in_thread
 from service.imaging import DECODER
 from service.metrics.metric import Metric, Side
@@ -201,7 +201,7 @@ class _Evaluation:
         # Figures are computed beside the metrics.
         computing = asyncio.create_task(self._compute_figures(generated, reference, curve="fid" in metrics))
         try:
-            with self._timed("measure"):
+            with timed(self._seconds, "measure"):
                 measured = await in_thread(
                     lambda stop: measure(
                         judged,
@@ -226,7 +226,7 @@ class _Evaluation:
             return Figures()
         extractor, seed = self._extractor(), self._request.seed
         labels = extractor.manifest.labels if extractor else ()
-        with self._timed("figures"):
+        with timed(self._seconds, "figures"):
             return await in_thread(
                 lambda _: compute_figures(generated, reference, labels=labels, curve=curve, seed=seed)
             )
@@ -329,7 +329,7 @@ class _Evaluation:
         return samples
 
     async def _read(self, upload: Path, whose: str) -> Samples:
-        with self._timed(f"read_{whose}"):
+        with timed(self._seconds, f"read_{whose}"):
             return await read_samples(
                 upload,
                 self._working_dir,
@@ -352,7 +352,7 @@ class _Evaluation:
         return side
 
     async def _extract(self, samples: Samples, whose: str) -> Side:
-        with self._timed(f"extract_{whose}"):
+        with timed(self._seconds, f"extract_{whose}"):
             return await side_of_images(
                 self._bench.engine,
                 self._plan.extractor,
@@ -392,9 +392,3 @@ class _Evaluation:
 
     def _timing(self) -> dict[str, float]:
         return {TOTAL: time.perf_counter() - self._began, **self._seconds}
-
-    @contextmanager
-    def _timed(self, step: str) -> Iterator[None]:
-        began = time.perf_counter()
-        yield
-        self._seconds[step] = time.perf_counter() - began

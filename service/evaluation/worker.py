@@ -20,9 +20,11 @@ from service.evaluation.queue.uploads import Uploads
 from service.evaluation.queue.workers import Workers
 from service.evaluation.retention import Retention
 from service.evaluation.store_reference import store_reference
+from service.evaluation.telling import End, Telling
 from service.evaluation.threads import in_thread
 from service.schemas import EvaluationRequest, ReferenceRequest
 from service.telemetry.instruments import Instruments
+from service.telemetry.traces import Tracer
 
 log = logging.getLogger(__name__)
 
@@ -54,12 +56,14 @@ class Outcome:
 class Evaluator:
     """Works on one evaluation at a time; one that was cancelled may still come to its end beside it."""
 
-    def __init__(self, bench: Bench, jobs: Jobs, uploads: Uploads, instruments: Instruments) -> None:
+    def __init__(
+        self, bench: Bench, jobs: Jobs, uploads: Uploads, instruments: Instruments, tracer: Tracer | None = None
+    ) -> None:
         self._bench = bench
         self._jobs = jobs
         self._uploads = uploads
         self._instruments = instruments
-        instruments.begin_at_zero(instruments.evaluations, "finished", "failed", "cancelled")
+        self._telling = Telling(instruments, tracer)
         self._workers = Workers(bench.settings.state)
         self._figure_files = FigureFiles(bench.settings.state)
         self._retention = Retention(bench.settings, jobs, uploads, self._figure_files)
@@ -171,6 +175,7 @@ class Evaluator:
     async def _see_through(self, job: Job, let_go: asyncio.Event) -> None:
         """Bring one evaluation to its end, or give it back when this process is told to stop."""
         began = time.monotonic()
+        self._telling.begun(job)
         work = asyncio.create_task(self._report(job, let_go))
         stop = asyncio.create_task(self.stopping.wait())
         await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -178,13 +183,12 @@ class Evaluator:
         if not work.done():
             await self._give_back(job, work)
             return
-        status = await self._end(job, work)
+        end = await self._end(job, work)
         if await self._insist(self._jobs.is_open, job.id):
             log.warning("evaluation %s is another evaluator's by now", job.id)
             return
         self._uploads.discard(job.id)
-        self._instruments.evaluations.labels(status).inc()
-        self._instruments.evaluation_seconds.observe(time.monotonic() - began)
+        self._telling.ended(job, end, time.monotonic() - began)
 
     async def _give_back(self, job: Job, work: "asyncio.Task[Outcome]") -> None:
         """Queue an evaluation again, before waiting for a step that may outlast the time that is left to stop in."""
@@ -195,12 +199,13 @@ class Evaluator:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
 
-    async def _end(self, job: Job, work: "asyncio.Task[Outcome]") -> str:
-        """Write down how the work on a job ended; its status. Raises DatabaseUnavailable: then its lease runs out."""
+    async def _end(self, job: Job, work: "asyncio.Task[Outcome]") -> End:
+        """Write down how the work on a job ended. Raises DatabaseUnavailable: then its lease runs out."""
         try:
-            ended = await self._insist(self._finish, job, work.result())
+            outcome = work.result()
+            ended = await self._insist(self._finish, job, outcome)
         except ClaimLost:
-            return "cancelled"
+            return End("cancelled")
         except DatabaseUnavailable:
             raise
         except Exception as error:
@@ -209,8 +214,8 @@ class Evaluator:
                 log.exception("evaluation %s failed", job.id)
                 told = ServiceError("The failure has been logged under the evaluation's id.")
             failed = await self._insist(self._jobs.fail, job, self._owner, told.problem())
-            return "failed" if failed else "cancelled"
-        return "finished" if ended else "cancelled"
+            return End("failed" if failed else "cancelled", error=told)
+        return End("finished", outcome.document) if ended else End("cancelled")
 
     def _finish(self, job: Job, outcome: Outcome) -> bool:
         return self._jobs.finish(job, self._owner, outcome.document, publish=outcome.publish)
@@ -249,18 +254,17 @@ class Evaluator:
         begin = self._keep if job.kind == JobKind.REFERENCE else self._measure
         return await begin(job, on_progress)
 
-    @property
-    def _patient(self) -> Bench:
+    def _patient(self, job: Job) -> Bench:
         """The bench for what has been accepted, which waits for engines."""
-        return replace(self._bench, engine=PatientEngines(self._bench.engine))
+        return replace(self._bench, engine=PatientEngines(self._bench.engine, job.request_id))
 
     async def _measure(self, job: Job, on_progress: Progress) -> Outcome:
         folder = self._uploads.folder(job.id)
         reference = folder / "reference"
         with self._uploads.attempt(job.id) as working_dir:
             report = await evaluate(
-                EvaluationRequest.model_validate(job.request),
-                replace(self._patient, history=self._bench.history.of(job.key)),
+                EvaluationRequest.model_validate(job.asked),
+                replace(self._patient(job), history=self._bench.history.of(job.key)),
                 report_id=job.id,
                 generated=folder / "generated",
                 reference=reference if reference.exists() else None,
@@ -275,8 +279,8 @@ class Evaluator:
     async def _keep(self, job: Job, on_progress: Progress) -> Outcome:
         with self._uploads.attempt(job.id) as working_dir:
             kept = await store_reference(
-                ReferenceRequest.model_validate(job.request),
-                self._patient,
+                ReferenceRequest.model_validate(job.asked),
+                self._patient(job),
                 upload=self._uploads.folder(job.id) / "reference",
                 working_dir=working_dir,
                 on_progress=on_progress,

@@ -7,12 +7,9 @@ async with AsyncLocal() as local:
 from types import TracebackType
 from typing import Self
 
-from service.evaluation.pipeline import Bench
-from service.evaluation.references import References
 from service.local.engine import LazyEngine
 from service.local.evaluations import LocalEvaluations
 from service.local.models import LocalModels
-from service.local.session import Session
 from service.settings import Settings, read_settings
 from service.store import ModelStore
 
@@ -28,9 +25,6 @@ class AsyncLocal(LocalModels, LocalEvaluations):
         self.settings = settings or read_settings()
         self._store = ModelStore.of(self.settings)
         self._engine = LazyEngine(self.settings, self._store)
-        self._session = Session()
-        references = References.of(self.settings)
-        self.bench = Bench(self.settings, self._store, self._engine, references, self._session)
 
     async def __aenter__(self) -> Self:
         return self

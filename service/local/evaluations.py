@@ -1,26 +1,33 @@
-"""What programs ask of evaluations and references in this process: the methods of `client.evaluations`, done here."""
+"""What programs ask of evaluations and references in this process: the methods of `client.evaluations`, done here.
+
+What measures is imported by whoever measures: a program that only classifies waits for none of it.
+"""
 
 import asyncio
 import secrets
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from service.batches import Layout, ValueRange
 from service.client.requests import Options, Progress, evaluation_request, request_of, untold
 from service.client.samples import SampleSet, sample_file
 from service.errors import DeadlineExceeded
-from service.evaluation.figures.data import Figures
-from service.evaluation.pipeline import Bench, evaluate
-from service.evaluation.rendering.html import render_html
-from service.evaluation.report.schema import Report
-from service.evaluation.samples.reading import Samples
-from service.evaluation.store_reference import store_reference
-from service.local.session import Session, now
+from service.local.engine import LazyEngine
 from service.metrics.linear_algebra import one_thread
 from service.notebooks import Listing
 from service.schemas import EvaluationRequest, EvaluationState, Inconclusive, ReferenceRequest, ReferenceSummary
+from service.settings import Settings
+from service.store import ModelStore
+
+if TYPE_CHECKING:
+    from service.evaluation.figures.data import Figures
+    from service.evaluation.pipeline import Bench
+    from service.evaluation.report.schema import Report
+    from service.evaluation.samples.reading import Samples
+    from service.local.session import Session
 
 T = TypeVar("T")
 
@@ -28,8 +35,23 @@ T = TypeVar("T")
 class LocalEvaluations:
     """Samples measured, and the references that they are compared with. Methods raise the service's own errors."""
 
-    bench: Bench
-    _session: Session
+    settings: Settings
+    _store: ModelStore
+    _engine: LazyEngine
+
+    @cached_property
+    def bench(self) -> "Bench":
+        """What every evaluation is made with."""
+        from service.evaluation.pipeline import Bench
+        from service.evaluation.references import References
+
+        return Bench(self.settings, self._store, self._engine, References.of(self.settings), self._session)
+
+    @cached_property
+    def _session(self) -> "Session":
+        from service.local.session import Session
+
+        return Session()
 
     async def evaluate(
         self,
@@ -49,7 +71,7 @@ class LocalEvaluations:
         value_range: ValueRange | None = None,
         wait_s: float | None = None,
         on_progress: Progress = untold,
-    ) -> Report:
+    ) -> "Report":
         """The report on generated samples, compared with a reference: the name of a stored one, or a set of samples.
 
         A reference that is a str is a name, everything else is samples, a Path too. `layout` and `value_range` describe
@@ -57,6 +79,9 @@ class LocalEvaluations:
         1. Raises the error that ended the evaluation, and DeadlineExceeded after `wait_s` seconds, once the step that
         is under way is over.
         """
+        from service.evaluation.figures.data import Figures
+        from service.local.session import now
+
         request = evaluation_request(
             reference_name=reference if isinstance(reference, str) else None,
             metrics=metrics,
@@ -71,7 +96,7 @@ class LocalEvaluations:
         )
         began, figures = now(), Figures()
 
-        def keep(found: Figures) -> None:
+        def keep(found: "Figures") -> None:
             nonlocal figures
             figures = found
 
@@ -93,14 +118,16 @@ class LocalEvaluations:
     async def measure(
         self,
         request: EvaluationRequest,
-        generated: Path | Samples,
-        reference: Path | Samples | None,
+        generated: "Path | Samples",
+        reference: "Path | Samples | None",
         *,
         working_dir: Path,
         on_progress: Progress = untold,
-        on_figures: Callable[[Figures], None] | None = None,
-    ) -> Report:
+        on_figures: "Callable[[Figures], None] | None" = None,
+    ) -> "Report":
         """The report on two sets, files or samples that were read before, as `pipeline.evaluate` makes it."""
+        from service.evaluation.pipeline import evaluate
+
         with one_thread:
             return await evaluate(
                 request,
@@ -117,7 +144,7 @@ class LocalEvaluations:
         """The evaluations made here, newest first."""
         return Listing(self._session.states()[:limit])
 
-    async def evaluation(self, evaluation_id: str) -> Report | EvaluationState:
+    async def evaluation(self, evaluation_id: str) -> "Report | EvaluationState":
         """The report of an evaluation made here. Raises EvaluationNotFound."""
         return self._session.made(evaluation_id)[0]
 
@@ -129,8 +156,10 @@ class LocalEvaluations:
         """Forget an evaluation made here. Raises EvaluationNotFound."""
         self._session.forget(evaluation_id)
 
-    async def page(self, report: Report) -> str:
+    async def page(self, report: "Report") -> str:
         """The report as an HTML page, with plots and samples where it is the last one made here."""
+        from service.evaluation.rendering.html import render_html
+
         return render_html(report, self._session.figures(report))
 
     async def references(self) -> Listing[ReferenceSummary]:
@@ -161,6 +190,8 @@ class LocalEvaluations:
         `features` names the model that looks at images, or that made the features which are given; `seed` chooses the
         rows that are kept. Raises as `evaluate` does, and ReferenceShipped.
         """
+        from service.evaluation.store_reference import store_reference
+
         request = request_of(
             ReferenceRequest,
             name=name,

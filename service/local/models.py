@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from service.batches import Layout, ValueRange
 from service.client.images import Image, Images, image_files, one_image
-from service.client.models import Output
 from service.client.requests import Series, forecast_request, generate_request
-from service.client.results import Drawn, Explained, ExplainedArrays, Generated
+from service.client.results import Drawn, Explained, ExplainedArrays, Generated, Output
 from service.errors import InvalidRequest
 from service.explanations import UnitsReply
 from service.imaging import encode_png

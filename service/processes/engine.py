@@ -8,10 +8,13 @@ from service.processes.lifeline import beat, freeze_garbage, on_terminate, watch
 from service.processes.memory import keep_memory
 from service.runtime.devices import Device
 from service.runtime.engine import Engine
+from service.runtime.improving import FormChoice
 from service.runtime.listener import Listener
+from service.runtime.noting import DeviceVitals, Noting
 from service.settings import Settings
 from service.store import ModelStore
 from service.telemetry.instruments import Instruments
+from service.telemetry.traces import tracer_of
 
 log = logging.getLogger(__name__)
 
@@ -24,16 +27,20 @@ async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pi
     watch_parent(parent_pipe)
     keep_memory()
     store = ModelStore.of(settings)
-    opened = Device(device, threads=settings.engine_threads)
-    engine = Engine(store, opened, instruments=Instruments(), queue_limit=settings.queue_limit)
-    listener = Listener(engine)
+    opened = Device(device, threads=settings.engine_threads, most_threads=settings.most_engine_threads)
+    instruments = Instruments()
+    forms = FormChoice.of(settings)
+    engine = Engine(store, opened, instruments=instruments, queue_limit=settings.queue_limit, forms=forms)
+    tracer = tracer_of(settings, "engine")
+    listener = Listener(engine, over=Noting.of(settings, instruments, device, tracer))
     engine.on_change.append(listener.send_status)
     engine.on_change.append(freeze_garbage)
     terminated = asyncio.Event()
     on_terminate(terminated.set)
     serving = await engine.start()
     await listener.listen(socket)
-    beat(parent_pipe, settings.beat_s, opened.steps.open)
+    vitals = DeviceVitals(instruments.conditions, opened)
+    beat(parent_pipe, settings.beat_s, opened.steps.open, also=vitals.note)
     log.info("listening for work on %s", device)
     waiting = asyncio.create_task(terminated.wait())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
@@ -42,3 +49,5 @@ async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pi
     await engine.stop()
     await asyncio.sleep(0)  # the last answers leave at the end of the turn
     await listener.close()
+    await asyncio.to_thread(tracer.flush)
+    instruments.tally.flush()

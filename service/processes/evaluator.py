@@ -1,6 +1,7 @@
 """The evaluator process: evaluations from the queue, one after the other, through the engines of this service."""
 
 import asyncio
+import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -18,11 +19,17 @@ from service.runtime.pool import EnginePool
 from service.settings import Settings
 from service.store import ModelStore
 from service.telemetry.instruments import Instruments
+from service.telemetry.traces import tracer_of
+from service.telemetry.vitals import Vitals
+
+NICENESS = 5
+"""Somebody waits for an answer of a front, nobody for the last tenth of a second of an evaluation."""
 
 
 async def run_evaluator(settings: Settings, *, sockets: Sequence[Path], control: Path, parent_pipe: int) -> None:
     """Evaluate until the supervisor ends it."""
     watch_parent(parent_pipe)
+    os.nice(NICENESS)
     engines = EnginePool(sockets)
     supervisor = EnginePool([control])
     store = ModelStore.of(settings)
@@ -32,17 +39,16 @@ async def run_evaluator(settings: Settings, *, sockets: Sequence[Path], control:
     await engines.start()
     await supervisor.start()
     listening = asyncio.create_task(listen(jobs.database, jobs.changes))
-    evaluator = Evaluator(
-        Bench(settings, store, engines, References.of(settings), JobHistory(jobs)),
-        jobs,
-        Uploads(settings.state),
-        Instruments(),
-    )
+    instruments = Instruments()
+    bench = Bench(settings, store, engines, References.of(settings), JobHistory(jobs))
+    tracer = tracer_of(settings, "evaluator")
+    evaluator = Evaluator(bench, jobs, Uploads(settings.state), instruments, tracer)
     on_terminate(evaluator.stopping.set)
     freeze_garbage()
-    beat(parent_pipe, settings.beat_s)
+    beat(parent_pipe, settings.beat_s, also=Vitals(instruments.conditions, "evaluator").note)
     await evaluator.run()
     listening.cancel()
     await asyncio.gather(listening, return_exceptions=True)
     await supervisor.stop()
     await engines.stop()
+    await asyncio.to_thread(tracer.flush)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -28,6 +29,8 @@ from service.runtime.pool import EnginePool
 from service.settings import Settings
 from service.store import ModelStore
 from service.telemetry.logs import quieten
+from service.telemetry.traces import tracer_of
+from service.telemetry.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +38,9 @@ FAREWELL_S = 1.0
 """How long connections that ask nothing stay open when the service ends: whoever asks meanwhile is answered."""
 LOOK_S = 0.02
 TICK_S = 1.0
+SWITCH_S = 0.0005
+"""For which a thread may hold the interpreter while another wants it: so long the event loop waits for each that works
+beside it, on uploads or the database; by default it is ten times as long."""
 LAST_WORDS_S = 2.0
 LAST_WORDS_SHARE = 0.25
 """Of the drain's time, what is kept for answering those who will get no other answer; the less of the two."""
@@ -131,6 +137,7 @@ async def run_front(
 ) -> None:
     """Serve until the supervisor ends it, then refuse new work, finish what is open, and return."""
     watch_parent(parent_pipe)
+    sys.setswitchinterval(SWITCH_S)
     share_heap()
     store = ModelStore.of(settings)
     engines = EnginePool(sockets)
@@ -151,6 +158,7 @@ async def run_front(
     listening_for_changes = asyncio.create_task(listen(state.jobs.database, state.jobs.changes))
     engines.on_status = partial(forget_replaced, store, engines)
     app = create_app(state)
+    app.gate.noting.trace(tracer_of(settings, "front"))
     app.gate.memory.on_much_returned = MemoryReturn().soon
     quieten("asyncio", "uvicorn.error", connections.__name__)
     server = Server.of(app, descriptors=raise_descriptor_limit())
@@ -158,7 +166,8 @@ async def run_front(
     on_terminate(lambda: drains.append(asyncio.create_task(_drain(app.gate, server, engines, settings))))
     app.openapi()
     freeze_garbage()
-    beat(parent_pipe, settings.beat_s)
+    vitals = Vitals(state.instruments.conditions, "front", helpers=state.readers.processes)
+    beat(parent_pipe, settings.beat_s, also=vitals.note)
     with listening:
         await server.serve([listening])
     listening_for_changes.cancel()
@@ -166,6 +175,8 @@ async def run_front(
     await state.readers.stop()
     await engines.stop()
     await supervisor.stop()
+    await asyncio.to_thread(app.gate.noting.tracer.flush)
+    state.instruments.tally.flush()
 
 
 async def _drain(gate: Gate, server: Server, engines: EnginePool, settings: Settings) -> None:

@@ -43,14 +43,24 @@ def watch_parent(pipe: int) -> None:
     asyncio.get_running_loop().add_reader(pipe, os._exit, 1)
 
 
-def beat(pipe: int, every_s: float, steps: Callable[[], Sequence[object]] = tuple) -> None:
-    """Tell the parent, now and every so often, that this event loop turns, and what the device's threads are at."""
+def beat(
+    pipe: int,
+    every_s: float,
+    steps: Callable[[], Sequence[object]] = tuple,
+    *,
+    also: Callable[[], object] = lambda: None,
+) -> None:
+    """Tell the parent, now and every so often, that this event loop turns, and what the device's threads are at.
+
+    `also` is called each time.
+    """
     loop = asyncio.get_running_loop()
 
     def tell() -> None:
         # A parent that does not read misses beats; one that is gone is noticed by `watch_parent`.
         with contextlib.suppress(OSError):
             os.write(pipe, orjson.dumps(steps()) + b"\n")
+        also()
         loop.call_later(every_s, tell)
 
     tell()

@@ -10,13 +10,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from service.errors import ConfigurationError, ModelNotFound, ServiceError, WrongTask
-from service.machine import cores, memory_bytes
+from service.machine import cores, memory_bytes, progress
 from service.processes.child import Child
 from service.processes.lifeline import EXIT_CONFIGURATION, EXIT_UNAVAILABLE
 from service.processes.migration import Migration
+from service.processes.systemd import Systemd
 from service.processes.watching import Watch
 from service.runtime.calls import LoadedModel
 from service.runtime.link import ConnectionLost, Link
@@ -26,6 +28,7 @@ from service.runtime.work import Work
 from service.settings import Settings
 from service.store import ModelStore
 from service.telemetry.instruments import Instruments, forget_process
+from service.telemetry.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
@@ -119,10 +122,14 @@ class Supervisor:
         self._runtime_dir = runtime_dir
         self._metrics_dir = metrics_dir
         self.instruments = Instruments()
+        self._vitals = Vitals(self.instruments.conditions, "supervisor")
+        self._systemd = Systemd()
+        self._serves = False
         self._stopping = asyncio.Event()
         self._broken: str | None = None
         self._watch: Watch[Child] = Watch(settings)
-        self.instruments.begin_at_zero(self.instruments.restarts, "front", "engine", "evaluator")
+        for counter in (self.instruments.restarts, self.instruments.conditions.heartbeats_missed):
+            self.instruments.begin_at_zero(counter, "front", "engine", "evaluator")
         devices = engine_devices(settings.devices)
         sockets = [runtime_dir / f"device-{index}.sock" for index in range(len(devices))]
         self._engines = [
@@ -137,7 +144,7 @@ class Supervisor:
         self._pool = EnginePool(sockets, on_connect=self._converge)
         self._check_state()
         self._models = WantedModels(self._check_wanted(), self._pool)
-        self._control = Listener(self._models)
+        self._control = Listener(self._models, beats=False)
         self._migration = Migration(settings)
         self._migration.try_once()
 
@@ -168,8 +175,6 @@ class Supervisor:
             loop.add_signal_handler(number, self._stopping.set)
         await self._control.listen(self._runtime_dir / "supervisor.sock")
         await self._pool.start()
-        host, port, *_ = self._listening.getsockname()
-        log.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
         log.info("%d cores and %.1f GiB of memory are there for it", cores(), memory_bytes() / (1 << 30))
         for child in (*self._engines, *self._evaluators, *self._fronts):
             child.keeper = asyncio.create_task(self._keep(child))
@@ -178,6 +183,7 @@ class Supervisor:
         await self._stopping.wait()
         migrating.cancel()
         log.info("stopping: no new work, what is queued finishes")
+        self._systemd.stopping()
         self._listening.close()  # the fronts hold it for as long as they take connections
         patience = self._settings.drain_delay_s + self._settings.drain_timeout_s
         await self._end(self._fronts, patience)
@@ -245,9 +251,11 @@ class Supervisor:
             log.exception("the %s could not be started", child.role)
             return None
         assert child.process is not None
-        evaluates = child.role == "evaluator"
-        settings = self._settings
-        self._watch.begin(child, settings.evaluator_beat_limit_s if evaluates else settings.beat_limit_s)
+        if child.role == "evaluator":
+            computes = partial(progress, child.process.pid)
+            self._watch.begin(child, self._settings.evaluator_beat_limit_s, computes)
+        else:
+            self._watch.begin(child, self._settings.beat_limit_s)
         if child.ending:
             child.end()  # it was asked to go while it was being started
         self._count(child.role)
@@ -267,11 +275,25 @@ class Supervisor:
             if not child.beats:
                 child.beats = child.lived = True
                 self._count(child.role)
+                if child.role == "front" and not self._serves:
+                    self._tell_that_it_serves()
+
+    def _tell_that_it_serves(self) -> None:
+        """Say so, now that the first front answers."""
+        self._serves = True
+        host, port, *_ = self._listening.getsockname()
+        url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        log.info("serving on %s", url)
+        self._systemd.serving(url, self._settings)
 
     async def _end_what_hangs(self) -> None:
         """Kill every child that misses a sign; its keeper starts it again."""
         while True:
+            self._vitals.note()
+            self._systemd.alive()
             await asyncio.sleep(self._settings.beat_s)
+            for child in self._watch.late():
+                self.instruments.conditions.heartbeats_missed.labels(child.role).inc()
             for child, reason in self._watch.overdue():
                 log.error("the %s hangs: %s; killing it", child.role, reason)
                 self._watch.forget(child)

@@ -1,6 +1,9 @@
 """One device and the thread that feeds it: weights onto it, batches through it."""
 
+import contextlib
 import os
+import sys
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +14,8 @@ from torch import nn
 
 from service.errors import ConfigurationError, DeviceUnavailable, ServiceError, UntrustedWeights
 from service.files import file_sha256
-from service.machine import cores
+from service.forms.form import Form, Place
+from service.machine import cores, memory_bytes
 from service.nets.folding import fold
 from service.nets.pauses import pausing_between_layers
 from service.nets.registry import open_net
@@ -21,9 +25,14 @@ from service.runtime.queues import Batch
 from service.runtime.steps import Steps
 from service.store import Model
 from service.tasks.registry import task_of
+from service.telemetry.vitals import resident_bytes
 
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "_STATUS_ALLOC_FAILED")
 """How a CPU's allocator, and CUDA's libraries, say so in errors of no class of their own."""
+HEAVY_MACS = 20_000_000
+"""From so many multiplications an image on, two cores are faster than one by more than they cost."""
+LAST = 10
+"""How nice a thread is that loads a model."""
 WEIGHT_OF_THE_LAST = 0.1
 """How much the last forward pass of its kind counts in what such a pass usually takes."""
 
@@ -39,23 +48,58 @@ def available_devices(wanted: str) -> list[str]:
 class Device:
     """A torch device, used from one thread, which has `threads` of the processor's cores to itself.
 
-    Making one sets torch to compute exactly, for all of the process. Raises ConfigurationError for a device that can
-    never be here, DeviceUnavailable for one that cannot be opened now.
+    Batches that need not be exact may be given up to `most_threads`. Making one sets torch to compute exactly, for all
+    of the process. Raises ConfigurationError for a device that can never be here, DeviceUnavailable for one that cannot
+    be opened now.
     """
 
-    def __init__(self, name: str, *, threads: int = 0) -> None:
+    def __init__(self, name: str, *, threads: int = 0, most_threads: int = 0) -> None:
         self._device = _open(name)
         self.name = name
         self.steps = Steps()
-        self._usual_s: dict[tuple[str, str, int], float] = {}
+        self._usual_s: dict[tuple[str, str], dict[int, float]] = {}
+        """What batches of a model and a verb take, by their size."""
+        self._threads = threads or cores()
+        self._most_threads = max(self._threads, most_threads)
+        self._given: dict[str, int] = {}
+        """Threads for what is not exact, of the models for which that has been measured."""
         self.thread = ThreadPoolExecutor(1, thread_name_prefix=f"device-{name}")
-        self.thread.submit(torch.set_num_threads, threads or cores()).result()
+        self.thread.submit(torch.set_num_threads, self._threads).result()
+        self.loader = ThreadPoolExecutor(1, thread_name_prefix=f"loader-{name}", initializer=_go_last)
         compute_exactly()
+
+    @property
+    def pads(self) -> bool:
+        """Whether batches are of few sizes, for which it prepares itself; a CPU takes any."""
+        return self._device.type != "cpu"
+
+    @property
+    def choices(self) -> Sequence[int]:
+        """Numbers of threads between which a net may choose: as few as it has for certain, or all."""
+        most = self._most_threads if self._device.type == "cpu" else self._threads
+        return sorted({self._threads, most})
+
+    def place_of(self, model: Model) -> Place:
+        """Where a model's forms run: on all cores if it is heavy by its card, and no clock, so that engines agree."""
+        heavy = model.card is not None and model.card.macs >= HEAVY_MACS
+        return Place(self.name, self.choices[-1 if heavy else 0])
+
+    def give_threads(self, model: Model, threads: int) -> None:
+        """Use so many threads for batches of a model from now on, unless they have to be exact."""
+        self._given[model.id] = threads
+
+    def time(self, net: nn.Module, model: Model, batch: Batch, threads: int) -> float:
+        """The seconds that a batch takes on so many threads."""
+        self.give_threads(model, threads)
+        began = time.perf_counter()
+        self.forward(net, model, batch)
+        return time.perf_counter() - began
 
     def place(self, model: Model) -> nn.Module:
         """The model's net with its weights, on the device, ready to infer. Raises UntrustedWeights, InvalidManifest."""
         for known in [known for known in self._usual_s if known[0] == model.id]:
             del self._usual_s[known]
+        self._given.pop(model.id, None)
         with self.steps.at(f"loading {model.id}"):
             return self._place(model)
 
@@ -69,33 +113,51 @@ class Device:
             net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return net.to(self._device)
 
-    def forward_pausing(self, net: nn.Module, model: Model, batch: Batch) -> list[Array]:
+    def forward_pausing(self, net: nn.Module | Form, model: Model, batch: Batch) -> list[Array]:
         """As `forward`, with the pauses that its task makes. Raises Stopped."""
-        if task_of(batch.call.verb, batch.call.options).pauses != "between layers":
+        if isinstance(net, Form) or task_of(batch.call.verb, batch.call.options).pauses != "between layers":
             return self.forward(net, model, batch)
+        return self.forward_in_slices(net, model, batch)
+
+    def forward_in_slices(self, net: nn.Module, model: Model, batch: Batch) -> list[Array]:
+        """As `forward`, with a pause before every layer of a net that nobody else uses so. Raises Stopped."""
         with pausing_between_layers(net):
             return self.forward(net, model, batch)
 
-    def forward(self, net: nn.Module, model: Model, batch: Batch) -> list[Array]:
+    def forward(self, net: nn.Module | Form, model: Model, batch: Batch) -> list[Array]:
         """The results of a batch, padding removed; the items along axis 0. Raises ValueError for too few or many."""
         call, began = batch.call, time.monotonic()
-        kind = (model.id, call.verb, batch.size)
-        usual_s = self._usual_s.get(kind)
-        with self.steps.at(f"{call.verb} of {model.id}", usual_s):
+        known = self._usual_s.get((model.id, call.verb), {})
+        with self.steps.at(f"{call.verb} of {model.id}", _usual(known, batch.size)):
             results = self._forward(net, model, batch)
         if _takes_as_long_as_ever(call.verb):
             took_s = time.monotonic() - began
-            self._usual_s[kind] = took_s if usual_s is None else usual_s + (took_s - usual_s) * WEIGHT_OF_THE_LAST
+            usual_s = known.get(batch.size, took_s)
+            known[batch.size] = usual_s + (took_s - usual_s) * WEIGHT_OF_THE_LAST
+            self._usual_s[model.id, call.verb] = known
         return results
 
-    def _forward(self, net: nn.Module, model: Model, batch: Batch) -> list[Array]:
+    def _forward(self, net: nn.Module | Form, model: Model, batch: Batch) -> list[Array]:
         task = task_of(batch.call.verb, batch.call.options)
+        torch.set_num_threads(self._threads_for(net, model, batch))
         with torch.inference_mode():
             tensors = [torch.from_numpy(array).to(self._device) for array in gather(batch)]
-            outputs = task.forward(net, tensors, model.manifest)
+            outputs = [net.logits(tensors[0])] if isinstance(net, Form) else task.forward(net, tensors, model.manifest)
             if any(len(output) != batch.size for output in outputs):
                 raise ValueError(f"{[len(output) for output in outputs]} results for {batch.size} rows")
             return [output.cpu().numpy()[: batch.rows] for output in outputs]
+
+    def memory_bytes(self) -> dict[str, int]:
+        """What is in use of the device's memory, by whomever, and what there is; of a CPU, by this process alone."""
+        if self._device.type == "cuda":
+            free, total = torch.cuda.mem_get_info(self._device)
+            return {"used": total - free, "total": total}
+        return {"used": resident_bytes(os.getpid()), "total": memory_bytes()}
+
+    def _threads_for(self, net: nn.Module | Form, model: Model, batch: Batch) -> int:
+        if isinstance(net, Form):
+            return self.place_of(model).threads
+        return self._threads if batch.exact else self._given.get(model.id, self._threads)
 
     def refusal(self, error: Exception, model: Model) -> ServiceError:
         """Why a model could not be loaded here, as callers may know it."""
@@ -121,7 +183,8 @@ class Device:
         return self._device.type == "cuda" and isinstance(error, torch.AcceleratorError)
 
     def close(self) -> None:
-        """End the device's thread."""
+        """End the device's threads."""
+        self.loader.shutdown(wait=True, cancel_futures=True)
         self.thread.shutdown(wait=True, cancel_futures=True)
 
 
@@ -140,6 +203,22 @@ def _open(name: str) -> torch.device:
     return device
 
 
+def _go_last() -> None:
+    """Let all other threads of this machine go before this one, and need no more than one core."""
+    torch.set_num_threads(1)
+    if sys.platform == "linux":  # which knows the priority of a single thread
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LAST)
+
+
+def _usual(known_s: dict[int, float], size: int) -> float | None:
+    """What a batch of this size usually takes, or at most, by what others took; None where none of them is known."""
+    if size in known_s or not known_s:
+        return known_s.get(size)
+    largest = max(known_s)
+    return known_s[largest] * max(1.0, size / largest)
+
+
 def _takes_as_long_as_ever(verb: str) -> bool:
     """Whether what one batch of a verb took says how long the next of that size will; else options and lengths do."""
     task = task_of(verb)
@@ -148,14 +227,7 @@ def _takes_as_long_as_ever(verb: str) -> bool:
 
 def gather(batch: Batch) -> Sequence[Array]:
     """The rows of all shares in one array each, zeros after them up to the batch's size."""
-    shares = [share.arrays() for share in batch.shares]
-    gathered = []
-    for parts in zip(*shares, strict=True):
-        whole = np.empty((batch.size, *parts[0].shape[1:]), parts[0].dtype)
-        at = 0
-        for part in parts:
-            whole[at : at + len(part)] = part
-            at += len(part)
-        whole[at:] = 0
-        gathered.append(whole)
-    return gathered
+    columns = list(zip(*[share.arrays() for share in batch.shares], strict=True))
+    if missing := batch.size - batch.rows:
+        columns = [(*parts, np.zeros((missing, *parts[0].shape[1:]), parts[0].dtype)) for parts in columns]
+    return [np.concatenate(parts) for parts in columns]

@@ -3,8 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 from torch import nn
@@ -17,11 +16,16 @@ from service.errors import (
     Overloaded,
     ServiceError,
 )
+from service.forms.form import Form
 from service.nets.pauses import Stopped
 from service.runtime.calls import Array, Lane, LoadedModel
 from service.runtime.devices import Device
+from service.runtime.forms import Forms
+from service.runtime.improving import FormChoice
+from service.runtime.loading import Loading, halve
 from service.runtime.queues import LATE, Batch, ModelQueue
-from service.runtime.rows import check_rows, warm_batches
+from service.runtime.residents import Resident, Telling
+from service.runtime.rows import check_rows
 from service.runtime.turns import TURN, Turns
 from service.runtime.work import Work
 from service.store import Model, ModelStore
@@ -38,36 +42,26 @@ LINGER_LEAST_S = 0.001
 """Waits shorter than a timer's grain are not worth their wake-up."""
 
 
-@dataclass(eq=False)
-class Resident:
-    """A model in an engine: its queue from the moment it is wanted, its net once it is loaded."""
-
-    model: Model
-    queue: ModelQueue
-    net: nn.Module | None = None
-    loading: "asyncio.Task[None] | None" = None
-    leaving: bool = False
-    left: asyncio.Event = field(default_factory=asyncio.Event)
-    mean_forward_s: float = 0.0
-    last_rows: int = 0
-
-
 class Engine:
     """Takes submissions, answers each exactly once. All state is touched on the event loop only."""
 
-    def __init__(self, store: ModelStore, device: Device, *, instruments: Instruments, queue_limit: int = 1024) -> None:
+    def __init__(
+        self, store: ModelStore, device: Device, *, instruments: Instruments, queue_limit: int = 1024,
+        forms: FormChoice | None = None,
+    ) -> None:  # fmt: skip
         self._store = store
         self._device = device
-        self._instruments = instruments
+        self._telling = Telling(instruments, device.name)
         self._queue_limit = queue_limit
-        instruments.begin_at_zero(instruments.rejected, "queue_full")
         self._residents: dict[str, Resident] = {}
         self._arrived = asyncio.Event()
         self._turns = Turns(device.thread)
+        self._forms = Forms(forms, device, self._turns, self.rows_waiting, self._changed)
         self._in_a_row = 0
         self._long: asyncio.Task[None] | None = None
         self._long_lanes = (Lane.LONG, Lane.BULK)
         self._under_way = 0
+        self._finished: tuple[Batch, list[Array]] | None = None
         self._stopping = False
         self._lost: BaseException | None = None
         self._loop_task: asyncio.Task[None] | None = None
@@ -87,16 +81,15 @@ class Engine:
         loading = [resident.loading for resident in self._residents.values() if resident.loading is not None]
         for task in loading:
             task.cancel()
-        await asyncio.gather(*loading, return_exceptions=True)
+        await asyncio.gather(*loading, self._forms.stop(), return_exceptions=True)
         self._device.close()
 
     def models(self) -> Mapping[str, LoadedModel]:
-        """The models held, and whether each is loaded."""
+        """The models held, whether each is loaded, and its form."""
+        states = {name: "loading" if held.net is None else "ready" for name, held in self._residents.items()}
         return {
-            model_id: LoadedModel(
-                resident.model.version, "ready" if resident.net is not None else "loading", self._device.name
-            )
-            for model_id, resident in self._residents.items()
+            name: LoadedModel(held.model.version, states[name], self._device.name, self._forms.name_of(name))
+            for name, held in self._residents.items()
         }
 
     def rows_waiting(self) -> int:
@@ -136,8 +129,10 @@ class Engine:
             if work.lane is Lane.INTERACTIVE and task_of(work.call.verb, work.call.options).pauses != "never":
                 work.lane = Lane.LONG
             if not resident.queue.has_room(work):
-                self._instruments.rejected.labels("queue_full").inc()
-                raise Overloaded(f"{len(resident.queue)} rows already wait for {work.call.model}.")
+                self._telling.refused()
+                raise Overloaded(f"{len(resident.queue)} rows already wait for {work.call.model}.").again_in(
+                    resident.queue.room_in_s(work.lane)
+                )
         except ServiceError as error:
             work.finish(error)
             return
@@ -151,7 +146,7 @@ class Engine:
         """Take a submission out: nobody waits for it any more."""
         if not work.over:
             work.close()
-            self._instruments.cancelled.labels(work.call.model).inc()
+            self._telling.cancelled(work.call.model)
             self._discard(work)
 
     def _expire(self, work: Work) -> None:
@@ -162,14 +157,16 @@ class Engine:
     def _discard(self, work: Work) -> None:
         if (resident := self._residents.get(work.call.model)) is not None:
             resident.queue.discard(work)
-            self._observe_waiting(resident)
+            self._telling.waiting(resident)
 
     def _resident(self, model_id: str) -> Resident:
         resident = self._residents.get(model_id)
         if resident is None:
             model = self._store.get(model_id)
             serving, _ = model.manifest.serving, model.version
-            queue = ModelQueue(max_batch=serving.max_batch, block=serving.block, limit=self._queue_limit)
+            queue = ModelQueue(
+                max_batch=serving.max_batch, block=serving.block, limit=self._queue_limit, padded=self._device.pads
+            )
             resident = self._residents[model_id] = Resident(model, queue)
             resident.loading = asyncio.create_task(self._load(resident), name=f"load-{model_id}")
             resident.loading.add_done_callback(_retrieve)
@@ -180,9 +177,8 @@ class Engine:
         model_id = resident.model.id
         began = time.monotonic()
         try:
-            net = await asyncio.to_thread(self._device.place, resident.model)
-            for batch in warm_batches(resident.model):
-                await self._warm(resident, net, batch)
+            net = await Loading(self._device, self._turns, resident.model, resident.queue).run()
+            await self._forms.recall(resident.model, net)
         except Exception as error:
             if self._device.is_lost(error):
                 self._lost = error  # who waits is tried once more, when this process is another
@@ -199,41 +195,27 @@ class Engine:
             raise failure from error
         resident.net = net
         resident.loading = None
-        for counter in (self._instruments.model_failures, self._instruments.cancelled):
-            self._instruments.begin_at_zero(counter, model_id)
-        self._instruments.model_loaded.labels(model_id, resident.model.version, self._device.name).set(1)
+        self._telling.loaded(resident.model, there=True)
         log.info("%s %s is warm on %s after %.2f s", model_id, resident.model.version, self._device.name,
                  time.monotonic() - began)  # fmt: skip
+        self._forms.search(resident.model, net)
         self._changed()
         self._arrived.set()
-
-    async def _warm(self, resident: Resident, net: nn.Module, batch: Batch) -> None:
-        """Forward a batch of zeros; sizes that are too much for the device are not used, unless there is no other."""
-        try:
-            await self._on_device(net, resident.model, batch)
-        except Exception as error:
-            if batch.exact or batch.size == 1 or not self._device.is_out_of_memory(error):
-                raise
-            await self._halve(resident, Lane.INTERACTIVE, batch.size)
-
-    async def _halve(self, resident: Resident, lane: Lane, size: int) -> None:
-        """Make smaller batches of a model from now on."""
-        resident.queue.halve(lane, size)
-        log.warning("%d rows of %s are more than %s has memory for; batches have at most %d from now on",
-                    size, resident.model.id, self._device.name, resident.queue.most[lane])  # fmt: skip
-        await self._turns.short(self._device.relieve)
 
     def _changed(self) -> None:
         for callback in self.on_change:
             callback()
 
     async def _serve(self) -> None:
+        """Keep the device busy: the answers of a batch leave while the next one is computed."""
         while True:
             if self._lost is not None:
+                self._deliver()
                 raise self._lost
             self._remove_leaving()
             choice = self._choose()
             if choice is None:
+                self._deliver()
                 if self._stopping and self._long is None and not self._any_waits():
                     return
                 self._arrived.clear()
@@ -244,7 +226,7 @@ class Engine:
                 await self._linger(resident)
             batch = resident.queue.take(lane)
             if batch is None:
-                self._observe_waiting(resident)
+                self._telling.waiting(resident)
                 continue
             if lane is Lane.INTERACTIVE:
                 self._in_a_row += 1
@@ -253,11 +235,19 @@ class Engine:
                 self._begin_long(resident, batch, lane)
                 await asyncio.sleep(0)  # so that it comes to the device before what is chosen next
 
+    def _deliver(self) -> None:
+        """Answer the callers of the last batch, if they do not have their answers yet."""
+        finished, self._finished = self._finished, None
+        if finished is not None:
+            batch, results = finished
+            self._under_way -= batch.rows
+            batch.deliver(results)
+
     def _begin_long(self, resident: Resident, batch: Batch, lane: Lane) -> None:
         """Run a batch whose pauses are for what comes meanwhile; one at a time, the lanes in turn."""
         self._in_a_row = 0
         self._long_lanes = (Lane.BULK, Lane.LONG) if lane is Lane.LONG else (Lane.LONG, Lane.BULK)
-        self._long = asyncio.create_task(self._work_on(resident, batch, pausing=True))
+        self._long = asyncio.create_task(self._work_long_on(resident, batch))
         self._long.add_done_callback(self._end_long)
 
     def _end_long(self, ended: "asyncio.Task[None]") -> None:
@@ -283,10 +273,11 @@ class Engine:
     def _remove_leaving(self) -> None:
         for model_id, resident in list(self._residents.items()):
             if resident.leaving and resident.net is not None and not len(resident.queue) and self._long is None:
+                self._deliver()
+                self._forms.forget(model_id)
                 del self._residents[model_id]
                 resident.left.set()
-                labels = (model_id, resident.model.version, self._device.name)
-                self._instruments.model_loaded.labels(*labels).set(0)
+                self._telling.loaded(resident.model, there=False)
                 self._changed()
 
     async def _linger(self, resident: Resident) -> None:
@@ -295,6 +286,7 @@ class Engine:
         wanted = min(resident.last_rows, resident.queue.most[Lane.INTERACTIVE])
         if limit < LINGER_LEAST_S:
             return
+        self._deliver()  # for they are who may come back
         end = time.monotonic() + limit
         queue = resident.queue
         while queue.rows[Lane.INTERACTIVE] < wanted and (left := end - time.monotonic()) > 0:
@@ -304,53 +296,67 @@ class Engine:
             except TimeoutError:
                 return
 
-    async def _work_on(self, resident: Resident, batch: Batch, *, pausing: bool = False) -> None:
+    async def _work_on(self, resident: Resident, batch: Batch) -> None:
+        """Forward a batch of short work; its answers wait until the device has something else to do, or nothing."""
+        self._under_way += batch.rows
+        results = None
+        try:
+            results = await self._run(resident, batch)
+        finally:
+            if results is None:
+                self._under_way -= batch.rows
+            else:
+                self._finished = batch, results
+
+    async def _work_long_on(self, resident: Resident, batch: Batch) -> None:
         self._under_way += batch.rows
         try:
-            await self._run(resident, batch, pausing=pausing)
+            if (results := await self._run(resident, batch, pausing=True)) is not None:
+                batch.deliver(results)
         finally:
             self._under_way -= batch.rows
 
-    async def _run(self, resident: Resident, batch: Batch, *, pausing: bool) -> None:
-        """Forward a batch and answer everybody in it; one bad item fails alone, and what is too much is cut."""
+    async def _run(self, resident: Resident, batch: Batch, *, pausing: bool = False) -> list[Array] | None:
+        """Forward a batch. None where that is over: one bad item fails alone, what is too much is cut and answered."""
         model_id = resident.model.id
         began = time.monotonic()
-        self._observe_queue(resident, batch, began)
+        self._telling.begun(resident, batch, began)
+        assert resident.net is not None
+        net = self._forms.of(batch, resident.net)
+        forwarding = self._on_device(net, resident.model, batch, pausing=pausing)
+        self._deliver()
         try:
-            assert resident.net is not None
-            results = await self._on_device(resident.net, resident.model, batch, pausing=pausing)
+            results = await forwarding
         except Stopped:
-            return
+            return None
         except InvalidRequest as error:
             # Calls that share a batch are equal, and so is what is wrong with them.
             for share in batch.shares:
                 share.work.finish(error)
-            return
+            return None
         except Exception as error:
-            self._instruments.model_failures.labels(model_id).inc()
+            if self._forms.failed(resident.model, net, error):
+                return await self._run(resident, batch, pausing=pausing)
+            self._telling.failed(model_id)
             if self._device.is_lost(error):
                 raise
             await self._run_apart(resident, batch, error, pausing=pausing)
-            return
+            return None
         seconds = time.monotonic() - began
         if task_of(batch.call.verb).warmed and not pausing:
-            resident.mean_forward_s += (seconds - resident.mean_forward_s) * (0.1 if resident.mean_forward_s else 1.0)
-            resident.last_rows = batch.rows
-        self._instruments.forward_seconds.labels(model_id).observe(seconds)
-        at = 0
-        for share in batch.shares:
-            share.deliver([result[at : at + share.rows] for result in results])
-            at += share.rows
+            resident.note(batch, seconds)
+        self._telling.forwarded(model_id, seconds)
+        return results
 
     async def _run_apart(self, resident: Resident, batch: Batch, error: Exception, *, pausing: bool) -> None:
         """After a failure: halves, so that only the bad submission fails, or batches that are not too much at once."""
         too_much = self._device.is_out_of_memory(error)
         parts = batch.between_rows() if too_much else batch.between_submissions()
         if too_much and parts:
-            await self._halve(resident, batch.shares[0].work.lane, batch.size)
+            await halve(self._device, self._turns, resident.model, resident.queue, batch)
         for part in parts:
-            if part.is_wanted():
-                await self._run(resident, part, pausing=pausing)
+            if part.is_wanted() and (results := await self._run(resident, part, pausing=pausing)) is not None:
+                part.deliver(results)
         if parts:
             return
         log.error("%s failed on a batch of %d", resident.model.id, batch.rows, exc_info=error)
@@ -358,26 +364,17 @@ class Engine:
         for share in batch.shares:
             share.work.finish(ModelFailed(f"{resident.model.id} {raised} on this input."))
 
-    async def _on_device(self, net: nn.Module, model: Model, batch: Batch, *, pausing: bool = False) -> list[Array]:
+    def _on_device(
+        self, net: nn.Module | Form, model: Model, batch: Batch, *, pausing: bool = False
+    ) -> Awaitable[list[Array]]:
         if pausing:
-            return await self._turns.long(
-                partial(self._goes_on, batch), self._device.forward_pausing, net, model, batch
-            )
-        return await self._turns.short(self._device.forward, net, model, batch)
+            return self._turns.long(partial(self._goes_on, batch), self._device.forward_pausing, net, model, batch)
+        return self._turns.short(self._device.forward, net, model, batch)
 
     def _goes_on(self, batch: Batch) -> bool:
         """Whether a batch that pauses is wanted still; a pause is progress."""
         self._device.steps.renew()
         return batch.is_wanted()
-
-    def _observe_queue(self, resident: Resident, batch: Batch, began: float) -> None:
-        model_id = resident.model.id
-        self._instruments.batch_rows.labels(model_id).observe(batch.rows)
-        self._instruments.queue_seconds.labels(model_id).observe(began - batch.shares[0].work.arrived)
-        self._observe_waiting(resident)
-
-    def _observe_waiting(self, resident: Resident) -> None:
-        self._instruments.queue_rows.labels(resident.model.id, self._device.name).set(len(resident.queue))
 
 
 def _retrieve(task: "asyncio.Task[None]") -> None:

@@ -3,21 +3,22 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from service.errors import DeadlineExceeded
 from service.runtime.calls import Array, Call, Lane
+from service.runtime.pace import Pace
 from service.runtime.work import Work
 from service.tasks.registry import task_of
 
 LATE = "The deadline passed before there was an answer."
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(NamedTuple):
     """The rows `start` to `stop` of one submission, in one batch."""
 
     work: Work
@@ -29,35 +30,62 @@ class Share:
         """How many rows the share has."""
         return self.stop - self.start
 
-    def arrays(self) -> list[Array]:
+    def arrays(self) -> Sequence[Array]:
         """The rows themselves."""
-        return [array[self.start : self.stop] for array in self.work.arrays]
+        work, start, stop = self
+        return work.arrays if stop - start == work.rows else [array[start:stop] for array in work.arrays]
 
     def deliver(self, results: list[Array]) -> None:
         """Give the submission the results of these rows; answer it when all of its own are there."""
         work = self.work
         if work.over:
             return
+        if self.start == 0 and self.stop == work.rows:
+            work.finish(results)
+            return
         work.pieces.append(results)
         if self.stop == work.rows:
-            several = len(work.pieces) > 1
-            work.finish([np.concatenate(parts) for parts in zip(*work.pieces, strict=True)] if several else results)
+            work.finish([np.concatenate(parts) for parts in zip(*work.pieces, strict=True)])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Batch:
-    """Rows that go through one forward pass: the same call, padded to `size`."""
+    """Rows that go through one forward pass: the same call, padded to `size` where that is more."""
 
     call: Call
     shares: list[Share]
     size: int
     exact: bool = False
     """Whether it is a block of the one size in which such work is always forwarded, and cannot be cut."""
+    padded: bool = False
+    """Whether its parts have to be of sizes that are warm."""
+    rows: int = field(init=False)
+    """How many rows it has, padding excluded."""
+
+    def __post_init__(self) -> None:
+        self.rows = sum([stop - start for _, start, stop in self.shares])
 
     @property
-    def rows(self) -> int:
-        """How many rows the batch has, padding excluded."""
-        return sum(share.rows for share in self.shares)
+    def lane(self) -> Lane:
+        """The lane that it came from."""
+        return self.shares[0].work.lane
+
+    def begin(self, now: float) -> list[float]:
+        """It goes to the device: the seconds that each submission has waited for that, told once of those in parts."""
+        waited = []
+        for work, start, _ in self.shares:
+            if start == 0 and work.waited_s is None:
+                work.waited_s = now - work.arrived
+                waited.append(work.waited_s)
+        return waited
+
+    def deliver(self, results: list[Array]) -> None:
+        """Give everybody in it the results of their own rows."""
+        at = 0
+        for share in self.shares:
+            to = at + share.stop - share.start
+            share.deliver([result[at:to] for result in results])
+            at = to
 
     def is_wanted(self) -> bool:
         """Whether anybody still waits for some of it."""
@@ -89,21 +117,29 @@ class Batch:
         return self._of(first, second)
 
     def _of(self, *halves: list[Share]) -> list["Batch"]:
-        rows = (sum(share.rows for share in half) for half in halves)
-        sizes = (self.size if self.exact else padded_size(count, self.size) for count in rows)
-        return [Batch(self.call, half, size, self.exact) for half, size in zip(halves, sizes, strict=True) if half]
+        return [self._with(half) for half in halves if half]
+
+    def _with(self, shares: list[Share]) -> "Batch":
+        rows = sum(share.rows for share in shares)
+        size = self.size if self.exact else padded_size(rows, self.size) if self.padded else rows
+        return Batch(self.call, shares, size, self.exact, self.padded)
 
 
 class ModelQueue:
-    """The submissions for one model, interactive ones before bulk, each lane first come, first served."""
+    """The submissions for one model, interactive ones before bulk, each lane first come, first served.
 
-    def __init__(self, *, max_batch: int, block: int, limit: int) -> None:
+    Batches that many share are as large as they are, or, where they are `padded`, of a size that is warm.
+    """
+
+    def __init__(self, *, max_batch: int, block: int, limit: int, padded: bool = False) -> None:
+        self.padded = padded
         self.most = dict.fromkeys(Lane, max_batch)
         """Rows of a batch of each lane, at most; blocks of exact work have a size of their own."""
         self._block = block
         self._limit = limit
         self._lanes: dict[Lane, deque[Work]] = {lane: deque() for lane in Lane}
         self.rows = dict.fromkeys(Lane, 0)
+        self._paces = {lane: Pace() for lane in Lane}
         self.changed = asyncio.Event()
 
     def __len__(self) -> int:
@@ -114,6 +150,10 @@ class ModelQueue:
         waiting = self.rows[work.lane]
         return waiting == 0 or (waiting + work.rows) * task_of(work.call.verb).price <= self._limit
 
+    def room_in_s(self, lane: Lane) -> float:
+        """When all that waits in a full lane will have left it, as it goes now."""
+        return self._paces[lane].wait_s(self.rows[lane])
+
     def put(self, work: Work) -> None:
         """Append a submission to its lane."""
         self._lanes[work.lane].append(work)
@@ -122,6 +162,12 @@ class ModelQueue:
 
     def take(self, lane: Lane) -> Batch | None:
         """The next batch of a lane; None when nothing in it is wanted any more."""
+        batch = self._take(lane)
+        if batch is not None:
+            self._paces[lane].leave(batch.rows, self.rows[lane])
+        return batch
+
+    def _take(self, lane: Lane) -> Batch | None:
         waiting = self._lanes[lane]
         self._drop_unwanted(lane)
         if not waiting:
@@ -136,11 +182,13 @@ class ModelQueue:
             return Batch(call, [share], share.rows)
         shares: list[Share] = []
         room = most
-        while room and waiting and waiting[0].call == call:
-            shares.append(self._share(lane, room))
-            room -= shares[-1].rows
-            self._drop_unwanted(lane)
-        return Batch(call, shares, padded_size(most - room, most))
+        while room and waiting and (waiting[0].call is call or waiting[0].call == call):
+            shares.append(share := self._share(lane, room))
+            room -= share.stop - share.start
+            if waiting and (waiting[0].over or waiting[0].deadline is not None):
+                self._drop_unwanted(lane)
+        rows = most - room
+        return Batch(call, shares, padded_size(rows, most) if self.padded else rows, padded=self.padded)
 
     def halve(self, lane: Lane, size: int) -> None:
         """A lane's batches of this size are too large: make none of more than half of it, in a size that is warm."""
@@ -154,13 +202,15 @@ class ModelQueue:
             self.rows[work.lane] -= work.rows - work.taken
 
     def _share(self, lane: Lane, room: int) -> Share:
-        work = self._lanes[lane][0]
-        share = Share(work, work.taken, min(work.taken + room, work.rows))
-        work.taken = share.stop
-        self.rows[lane] -= share.rows
-        if work.taken == work.rows:
-            self._lanes[lane].popleft()
-        return share
+        waiting = self._lanes[lane]
+        work = waiting[0]
+        start, rows = work.taken, work.rows
+        stop = rows if rows - start <= room else start + room
+        work.taken = stop
+        self.rows[lane] -= stop - start
+        if stop == rows:
+            waiting.popleft()
+        return Share(work, start, stop)
 
     def _drop_unwanted(self, lane: Lane) -> None:
         """Take out what failed already or comes too late, until the head of the lane is wanted."""

@@ -1,4 +1,4 @@
-"""What rows a model takes: what they look like for each verb, and batches of zeros that warm it."""
+"""What rows a model takes: what they look like for each verb, and batches of zeros by which it is tried."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -9,10 +9,10 @@ import numpy as np
 
 from service.errors import ModelNotFound, ServiceError, WrongTask
 from service.runtime.calls import Call, Lane
-from service.runtime.queues import Batch, Share, warm_sizes
+from service.runtime.queues import Batch, Share
 from service.runtime.work import Work
 from service.store import Model
-from service.tasks.registry import TASKS, task_of
+from service.tasks.registry import task_of
 
 RowSpec = tuple[tuple[int, ...], "np.dtype[Any]"]
 
@@ -22,6 +22,10 @@ def check_rows(work: Work, model: Model) -> None:
     if work.call.version not in (None, model.version):
         raise ModelNotFound(f"{model.id} is here in version {model.version}, not {work.call.version}.")
     expected = _row_specs(model, work.call.verb)
+    if len(work.arrays) == 1 and len(expected) == 1:  # as most are, and hundreds of them in a batch
+        [array], [(shape, dtype)] = work.arrays, expected
+        if array.shape == (work.rows, *shape) and array.dtype == dtype and work.rows:
+            return
     found = [(array.shape[1:], array.dtype) for array in work.arrays]
     fits = _same_axes if task_of(work.call.verb).any_length else eq
     if not fits(found, expected) or work.rows == 0 or any(len(array) != work.rows for array in work.arrays):
@@ -42,16 +46,9 @@ def _row_specs(model: Model, verb: str) -> list[RowSpec]:
     return [(shape[1:], np.dtype(dtype)) for shape, dtype in task.example(model.manifest, 1)]
 
 
-def warm_batches(model: Model) -> list[Batch]:
-    """A batch of zeros for every verb that the model serves and every size that it will meet."""
-    batches = []
-    for verb, task in TASKS.items():
-        if not (task.warmed and task.serves(model.manifest)):
-            continue
-        serving = model.manifest.serving
-        sizes = {serving.block} if task.exact else {*warm_sizes(serving.max_batch), serving.block}
-        for size in sorted(sizes):
-            arrays = [np.zeros(shape, dtype) for shape, dtype in task.example(model.manifest, size)]
-            work = Work(Call(model.id, verb), arrays, size, Lane.BULK, None, "", lambda _: None)
-            batches.append(Batch(work.call, [Share(work, 0, size)], size, task.exact))
-    return batches
+def zeros(model: Model, verb: str, size: int, *, padded: bool = False) -> Batch:
+    """A batch of zeros by which a verb of a model is tried."""
+    task = task_of(verb)
+    arrays = [np.zeros(shape, dtype) for shape, dtype in task.example(model.manifest, size)]
+    work = Work(Call(model.id, verb), arrays, size, Lane.INTERACTIVE, None, "", lambda _: None)
+    return Batch(work.call, [Share(work, 0, size)], size, task.exact, padded)

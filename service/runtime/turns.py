@@ -24,27 +24,29 @@ class Turns:
     def __init__(self, thread: Executor) -> None:
         self._thread = thread
         self._waiting: deque[Callable[[], None]] = deque()
-        self._long = False
+        self._long = 0
+        """How many long functions run, or wait for each other."""
 
-    async def short(self, function: Callable[..., Result], *args: Any) -> Result:
-        """The function's result, as soon as the thread is free or long work pauses."""
+    def short(self, function: Callable[..., Result], *args: Any) -> "asyncio.Future[Result]":
+        """Have the function run as soon as the thread is free or long work pauses; its result."""
         loop = asyncio.get_running_loop()
-        if not self._long:
-            return await loop.run_in_executor(self._thread, function, *args)
         answer: asyncio.Future[Result] = loop.create_future()
+        if not self._long:
+            self._thread.submit(_run, function, args, answer, loop)
+            return answer
         self._waiting.append(partial(_run, function, args, answer, loop))
         self._thread.submit(self._run_waiting)  # in case that the long work ends before it pauses again
-        return await answer
+        return answer
 
     async def long(self, wanted: Callable[[], bool], function: Callable[..., Result], *args: Any) -> Result:
         """The result of a function that pauses. Raises Stopped at the first pause at which it is not wanted."""
-        self._long = True
+        self._long += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(
                 self._thread, partial(self._run_long, wanted, function, *args)
             )
         finally:
-            self._long = False
+            self._long -= 1
 
     def _run_long(self, wanted: Callable[[], bool], function: Callable[..., Result], *args: Any) -> Result:
         with pausing(partial(self._let_others, wanted)):
@@ -67,16 +69,18 @@ def _run(
     answer: "asyncio.Future[Result]",
     loop: asyncio.AbstractEventLoop,
 ) -> None:
-    """Run a function on the device's thread and answer on the loop."""
+    """Run a function on the device's thread and answer on the loop, unless nobody waits for it any more."""
+    if answer.cancelled():
+        return
     try:
         result = function(*args)
-    except Exception as error:  # noqa: BLE001 - it is raised where the answer is awaited
+    except BaseException as error:  # noqa: BLE001 - it is raised where the answer is awaited
         loop.call_soon_threadsafe(_settle, answer, None, error)
     else:
         loop.call_soon_threadsafe(_settle, answer, result, None)
 
 
-def _settle(answer: "asyncio.Future[Any]", result: Any, error: Exception | None) -> None:
+def _settle(answer: "asyncio.Future[Any]", result: Any, error: BaseException | None) -> None:
     if answer.done():
         return
     if error is None:

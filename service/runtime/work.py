@@ -23,6 +23,8 @@ class Work:
     request_id: str
     answer: Answer
     arrived: float = field(default_factory=time.monotonic)
+    waited_s: float | None = None
+    """From its arrival until the first of its rows went to the device, once they have."""
     taken: int = 0
     pieces: list[list[Array]] = field(default_factory=list)
     over: bool = False

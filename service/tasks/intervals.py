@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 Values = NDArray[np.float64]
 
@@ -25,6 +24,8 @@ def half_widths(errors: Values, starts: Values, horizon: int, level: float, *, l
     worth fewer, and the fewer, the wider: by Student's quantile of that few over that of so many. Those that go on from
     the same values, less than a `lag` apart, are worth one. Steps beyond the measured ones go on with √time.
     """
+    from scipy.special import stdtrit  # here, because every front and the command line would load all of scipy for it
+
     count, leads, _ = errors.shape
     if count == 0 or leads == 0:
         return Widths(None, ("the history is too short to measure how far forecasts of it are off: no interval",))

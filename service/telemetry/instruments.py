@@ -1,9 +1,10 @@
 """Every Prometheus instrument of the service; each has a panel on the dashboard.
 
-All processes write to one directory (prometheus-client's multiprocess mode), so a scrape of any front answers for all.
+All processes write to one directory (prometheus-client's multiprocess mode), so a scrape of any front answers for all:
+for itself as of now, for others as of a tenth of a second ago.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from prometheus_client import (
@@ -15,9 +16,14 @@ from prometheus_client import (
     generate_latest,
     multiprocess,
 )
+from prometheus_client.registry import Collector
+
+from service.telemetry.conditions import SECONDS as EVALUATION_SECONDS
+from service.telemetry.conditions import Conditions
+from service.telemetry.tally import TalliedCounter, TalliedGauge, TalliedHistogram, Tally
 
 EXPOSITION_TYPE = CONTENT_TYPE_LATEST
-SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60, 120, 300)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
@@ -26,54 +32,67 @@ class Instruments:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        r = self.registry
-        self.requests = Counter("chapterhouse_requests", "HTTP requests answered.", ["endpoint", "code"], registry=r)
-        self.request_seconds = Histogram(
+        self.tally = Tally()
+        r, tally = self.registry, self.tally
+        self.requests = TalliedCounter(
+            "chapterhouse_requests", "HTTP requests answered.", ["endpoint", "code"], registry=r, tally=tally
+        )
+        self.request_seconds = TalliedHistogram(
             "chapterhouse_request_seconds",
             "From the first byte of a request to the last of its answer.",
             ["endpoint"],
             buckets=SECONDS,
             registry=r,
+            tally=tally,
         )
-        self.open_requests = Gauge(
+        self.open_requests = TalliedGauge(
             "chapterhouse_open_requests",
             "HTTP requests that wait for their answer.",
             registry=r,
+            tally=tally,
             multiprocess_mode="livesum",
         )
-        self.rejected = Counter(
-            "chapterhouse_rejected", "Work refused before it began or given up, by reason.", ["reason"], registry=r
+        self.rejected = TalliedCounter(
+            "chapterhouse_rejected",
+            "Work refused before it began or given up, by reason.",
+            ["reason"],
+            registry=r,
+            tally=tally,
         )
-        self.cancelled = Counter(
-            "chapterhouse_cancelled", "Work dropped because its caller hung up.", ["model"], registry=r
+        self.cancelled = TalliedCounter(
+            "chapterhouse_cancelled", "Work dropped because its caller hung up.", ["model"], registry=r, tally=tally
         )
-        self.queue_rows = Gauge(
+        self.queue_rows = TalliedGauge(
             "chapterhouse_queue_rows",
             "Rows that wait for a model.",
             ["model", "device"],
             registry=r,
+            tally=tally,
             multiprocess_mode="livesum",
         )
-        self.queue_seconds = Histogram(
+        self.queue_seconds = TalliedHistogram(
             "chapterhouse_queue_seconds",
             "From arrival in an engine to the start of the forward pass.",
             ["model"],
             buckets=SECONDS,
             registry=r,
+            tally=tally,
         )
-        self.forward_seconds = Histogram(
+        self.forward_seconds = TalliedHistogram(
             "chapterhouse_forward_seconds",
             "One forward pass of a batch.",
             ["model"],
             buckets=SECONDS,
             registry=r,
+            tally=tally,
         )
-        self.batch_rows = Histogram(
+        self.batch_rows = TalliedHistogram(
             "chapterhouse_batch_rows",
             "Rows of a batch, padding excluded.",
             ["model"],
             buckets=ROWS,
             registry=r,
+            tally=tally,
         )
         self.model_failures = Counter(
             "chapterhouse_model_failures", "Forward passes that raised.", ["model"], registry=r
@@ -94,7 +113,7 @@ class Instruments:
         self.evaluation_seconds = Histogram(
             "chapterhouse_evaluation_seconds",
             "From an evaluation's start to its report.",
-            buckets=(0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800),
+            buckets=EVALUATION_SECONDS,
             registry=r,
         )
         self.evaluations_waiting = Gauge(
@@ -136,21 +155,47 @@ class Instruments:
             registry=r,
         )
 
+        self.conditions = Conditions(r, tally)
+
     def begin_at_zero(self, counter: Counter, *values: str) -> None:
         """Let a counter's series exist before anything happened: a first event would be no increase otherwise."""
         for value in values:
             counter.labels(value)
 
-    def exposition(self, directory: Path | None, names: Sequence[str] | None = None) -> bytes:
+    def exposition(
+        self, directory: Path | None, names: Sequence[str] | None = None, beside: Collector | None = None
+    ) -> bytes:
         """The text that Prometheus scrapes: of all processes that share `directory`, or of this one.
 
-        With `names`, only the samples that are called so.
+        With `names`, only the samples that are called so; what is `beside` comes from another collector.
         """
-        registry = self.registry
-        if directory is not None:
-            registry = CollectorRegistry(support_collectors_without_names=True)
-            multiprocess.MultiProcessCollector(registry, path=str(directory))  # type: ignore[no-untyped-call]
+        registry = self._shared(directory)
+        if beside is not None:
+            registry = _together(registry, beside)
         return generate_latest(registry.restricted_registry(names) if names else registry)
+
+    def samples(self, directory: Path | None, names: Collection[str]) -> Iterator[tuple[str, dict[str, str], float]]:
+        """Name, labels and value of each sample that is called so."""
+        for metric in self._shared(directory).collect():
+            for sample in metric.samples:
+                if sample.name in names:
+                    yield sample.name, sample.labels, sample.value
+
+    def _shared(self, directory: Path | None) -> CollectorRegistry:
+        """The instruments of all processes that share `directory`, or of this one."""
+        self.tally.flush()
+        if directory is None:
+            return self.registry
+        registry = CollectorRegistry(support_collectors_without_names=True)
+        multiprocess.MultiProcessCollector(registry, path=str(directory))  # type: ignore[no-untyped-call]
+        return registry
+
+
+def _together(*collectors: Collector) -> CollectorRegistry:
+    together = CollectorRegistry(support_collectors_without_names=True)
+    for collector in collectors:
+        together.register(collector)
+    return together
 
 
 def forget_process(pid: int, directory: Path) -> None:

@@ -1,7 +1,9 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 from cli.conftest import Run
@@ -9,8 +11,19 @@ from typer.testing import CliRunner
 
 from service import __version__
 from service.cli import app
+from service.cli.commands import COMMANDS, load
+from service.imaging import encode_png
 
-HEAVY = ("fastapi", "httpx", "numpy", "PIL", "rich", "sqlalchemy", "torch", "uvicorn")
+HEAVY = ("asyncio", "fastapi", "httpx", "numpy", "PIL", "pydantic", "rich", "sqlalchemy", "torch", "uvicorn")
+WHAT_EVALUATES_OR_SERVES = (
+    "fastapi",
+    "httpx",
+    "scipy",
+    "service.evaluation",
+    "service.training",
+    "sqlalchemy",
+    "uvicorn",
+)
 
 
 def test_the_commands_are_those_of_the_readme() -> None:
@@ -24,6 +37,32 @@ def test_help_loads_nothing_heavy() -> None:
     words = f"import sys, service.cli; print([name for name in {HEAVY} if name in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True).stdout
     assert loaded == "[]\n"
+
+
+def test_the_page_of_help_loads_no_command() -> None:
+    words = (
+        "import sys; from service.cli import app; app(['--help'], standalone_mode=False);"
+        " print(sorted(name for name in sys.modules if name.startswith('service.')))"
+    )
+    said = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True).stdout
+    assert said.splitlines()[-1] == "['service.cli', 'service.cli.commands']"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_says_of_a_command_what_the_command_says_of_itself(name: str) -> None:
+    assert load(name).help.split("\n\n")[0].replace("\n", " ") == COMMANDS[name].what
+
+
+def test_classifying_loads_nothing_that_evaluates_or_serves(tmp_path: Path) -> None:
+    image = tmp_path / "image.png"
+    image.write_bytes(encode_png(np.zeros((28, 28, 1), np.uint8)))
+    words = (
+        "import sys; from service.cli import app;"
+        f" app(['classify', {str(image)!r}], standalone_mode=False);"
+        f" print([name for name in {WHAT_EVALUATES_OR_SERVES} if name in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True).stdout
+    assert said.splitlines()[-1] == "[]"
 
 
 def test_the_version_is_the_packages() -> None:

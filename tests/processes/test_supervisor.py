@@ -1,11 +1,13 @@
 import asyncio
 import io
+import os
 import re
 import signal
 import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -68,6 +70,16 @@ def test_a_running_supervisor_holds_nothing_of_its_childrens_work(service: Servi
 
 
 @pytest.mark.slow
+def test_evaluators_step_back_for_fronts_and_engines(service: Service) -> None:
+    nice = {
+        role: {os.getpriority(os.PRIO_PROCESS, pid) for pid in service.children(role)}
+        for role in ("front", "engine", "evaluator")
+    }
+    assert nice["front"] == nice["engine"]
+    assert min(nice["evaluator"]) > max(nice["front"])
+
+
+@pytest.mark.slow
 def test_metrics_of_one_front_count_for_all_processes(service: Service) -> None:
     def told() -> str:
         return httpx.get(f"{service.url}/metrics", timeout=PATIENCE_S).text
@@ -75,8 +87,13 @@ def test_metrics_of_one_front_count_for_all_processes(service: Service) -> None:
     answered = 'chapterhouse_requests_total{code="200",endpoint="/classify"}'
     rows = 'chapterhouse_batch_rows_sum{model="lenet5-none"}'
     before = told()
+
+    def came(counted: str) -> bool:
+        return sum_of(told(), counted) - sum_of(before, counted) == 30
+
     assert {classify(service.url).status_code for _ in range(30)} == {200}
-    until(lambda: sum_of(told(), answered) - sum_of(before, answered) == 30)  # an answer is counted once it is sent
+    for counted in (answered, rows):  # a tenth of a second after it was sent, at most
+        until(partial(came, counted))
     for text in (told() for _ in range(4)):
         assert sum_of(text, answered) - sum_of(before, answered) == 30
         assert sum_of(text, rows) - sum_of(before, rows) == 30

@@ -23,8 +23,8 @@ def work_of(
     return Work(call, [np.arange(rows)], rows, lane, deadline, "", answers.append), answers
 
 
-def queue_of(*works: Work, max_batch: int = 8, block: int = 4, limit: int = 16) -> ModelQueue:
-    queue = ModelQueue(max_batch=max_batch, block=block, limit=limit)
+def queue_of(*works: Work, max_batch: int = 8, block: int = 4, limit: int = 16, padded: bool = False) -> ModelQueue:
+    queue = ModelQueue(max_batch=max_batch, block=block, limit=limit, padded=padded)
     for work in works:
         queue.put(work)
     return queue
@@ -39,8 +39,13 @@ def test_equal_calls_share_a_batch_in_the_order_they_came() -> None:
     works = [work_of(rows)[0] for rows in (1, 2, 3)]
     batch = queue_of(*works).take(Lane.INTERACTIVE)
     assert shares_of(batch, works) == [(0, 0, 1), (1, 0, 2), (2, 0, 3)]
+
+
+@pytest.mark.parametrize(("padded", "size"), [(False, 6), (True, 8)])
+def test_a_batch_is_as_large_as_it_is_unless_sizes_have_to_be_warm(*, padded: bool, size: int) -> None:
+    batch = queue_of(*(work_of(rows)[0] for rows in (1, 2, 3)), padded=padded).take(Lane.INTERACTIVE)
     assert batch is not None
-    assert (batch.rows, batch.size) == (6, 8)
+    assert (batch.rows, batch.size) == (6, size)
 
 
 def test_a_submission_larger_than_a_batch_goes_through_several() -> None:
@@ -153,10 +158,10 @@ def test_a_queue_is_as_long_as_both_its_lanes() -> None:
     assert len(queue_of(work_of(2)[0], work_of(3, lane=Lane.BULK)[0])) == 5
 
 
-@given(rows=st.lists(st.integers(1, 9), min_size=1, max_size=9), gone=st.sets(st.integers(0, 8)))
-def test_halves_between_submissions_hold_all_that_is_wanted(rows: list[int], gone: set[int]) -> None:
+@given(rows=st.lists(st.integers(1, 9), min_size=1, max_size=9), gone=st.sets(st.integers(0, 8)), padded=st.booleans())
+def test_halves_between_submissions_hold_all_that_is_wanted(rows: list[int], gone: set[int], *, padded: bool) -> None:
     works = [work_of(count)[0] for count in rows]
-    batch = queue_of(*works, max_batch=100, limit=100).take(Lane.INTERACTIVE)
+    batch = queue_of(*works, max_batch=100, limit=100, padded=padded).take(Lane.INTERACTIVE)
     assert batch is not None
     wanted = [place for place in range(len(works)) if place not in gone]
     for place in gone & set(range(len(works))):
@@ -169,7 +174,7 @@ def test_halves_between_submissions_hold_all_that_is_wanted(rows: list[int], gon
     assert [works.index(share.work) for half in halves for share in half.shares] == wanted
     counts = [len(half.shares) for half in halves]
     assert max(counts, default=0) - min(counts, default=0) <= 1
-    assert all(half.size == padded_size(half.rows, 100) for half in halves)
+    assert all(half.size == (padded_size(half.rows, 100) if padded else half.rows) for half in halves)
 
 
 @given(rows=st.lists(st.integers(1, 9), min_size=1, max_size=9))

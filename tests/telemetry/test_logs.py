@@ -1,6 +1,52 @@
+import json
 import logging
 
-from service.telemetry.logs import NowAndThen
+import pytest
+
+from service.telemetry.logs import Allowance, AsJson, Discreet, NowAndThen, plain, told
+
+
+def record(text: str, *arguments: object, **fields: object) -> logging.LogRecord:
+    made = logging.LogRecord("service.api", logging.WARNING, "", 0, text, arguments, None)
+    vars(made).update(told(**fields))
+    return made
+
+
+def test_a_line_of_text_has_what_belongs_to_it_behind_its_sentence() -> None:
+    line = Discreet("%(levelname)s %(message)s").format(record("%s failed", "POST", status=500, error="a b", left=None))
+    assert line == 'WARNING POST failed status=500 error="a b"'
+
+
+def test_a_line_of_json_is_one_object_with_the_same() -> None:
+    line = AsJson("front").format(record("%s failed", "POST", status=500, request="r1"))
+    assert "\n" not in line
+    told_of = json.loads(line)
+    assert (told_of["level"], told_of["role"], told_of["message"]) == ("warning", "front", "POST failed")
+    assert (told_of["status"], told_of["request"]) == (500, "r1")
+    assert told_of["time"].endswith("Z")
+
+
+@pytest.mark.parametrize("form", [AsJson("front"), Discreet("%(message)s")])
+def test_no_form_of_a_line_tells_a_password(form: logging.Formatter) -> None:
+    made = record("cannot reach postgresql://me:secret@host/house", place="here")
+    made.exc_info = (ValueError, ValueError("postgresql://me:secret@host/house"), None)
+    line = form.format(made)
+    assert "secret" not in line
+    assert "ValueError" in line
+
+
+def test_what_a_caller_wrote_stays_on_its_line() -> None:
+    assert plain("a\nb\x1b[31m" + 300 * "c") == "a\\nb\\x1b[31m" + 192 * "c"
+
+
+def test_so_many_lines_are_written_at_once_and_then_so_many_a_second() -> None:
+    now = [0.0]
+    allowance = Allowance(2, 1, clock=lambda: now[0])
+    assert [allowance.take() for _ in range(4)] == [0, 0, None, None]
+    now[0] = 1.0
+    assert [allowance.take() for _ in range(2)] == [2, None]  # the two that were kept back are told
+    now[0] = 100.0
+    assert [allowance.take() for _ in range(3)] == [1, 0, None]
 
 
 def test_a_line_is_repeated_once_a_minute_with_how_often_it_was_kept_back() -> None:
@@ -8,9 +54,9 @@ def test_a_line_is_repeated_once_a_minute_with_how_often_it_was_kept_back() -> N
     quiet = NowAndThen(clock=lambda: next(moments))
     written = []
     for number in range(6):
-        record = logging.LogRecord("a", logging.WARNING, "", 0, "caller %d", (number,), None)
-        if quiet.filter(record):
-            written.append(record.getMessage())
+        made = record("caller %d", number)
+        if quiet.filter(made):
+            written.append(made.getMessage())
     assert written == [
         "caller 0",
         "caller 3 (and 2 times more since this was last said)",

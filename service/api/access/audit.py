@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 from service.api.access.callers import Caller
+from service.telemetry.logs import plain
 
 log = logging.getLogger(__name__)
 log.setLevel(logging.INFO)  # these lines are wanted however little else is logged
@@ -13,7 +14,6 @@ REFUSED = (401, 403, 429, 503)
 """What is answered before anything has been done."""
 REFUSALS_EVERY_S = 60.0
 """Whoever is refused again and again does not fill the log."""
-LONGEST = 200
 
 
 class Audit:
@@ -27,7 +27,7 @@ class Audit:
     def note(self, method: str, path: str, caller: Caller, status: int, request_id: str) -> None:
         """Tell of one write."""
         who = caller.name if caller.is_known else "anybody"
-        words = (method, _plain(path), who, _plain(caller.address), status, _plain(request_id))
+        words = (method, plain(path), who, plain(caller.address), status, plain(request_id))
         if status not in REFUSED:
             log.info("%s %s by %s from %s: %d, request %s", *words)
             return
@@ -37,8 +37,3 @@ class Audit:
                 "%s %s by %s from %s: %d, request %s; %d refused since the last such line", *words, self._untold
             )
             self._told_at, self._untold = self._clock(), 0
-
-
-def _plain(text: str) -> str:
-    """What a caller wrote, on one line and in printable characters."""
-    return ascii(text[:LONGEST])[1:-1]

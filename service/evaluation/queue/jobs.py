@@ -23,6 +23,8 @@ LEASE_S = 15.0
 """A claim that is not renewed for this long is another evaluator's to take."""
 ATTEMPTS_LIMIT = 3
 
+REQUEST_ID = "request_id"
+"""Under this a row's request holds the id of the HTTP request that brought it."""
 _COLUMNS = EVALUATIONS.c
 _OVER = ("finished", "failed", "cancelled")
 _OPEN = ("queued", "running")
@@ -55,6 +57,16 @@ class Job:
     """Who sent it, as the limits count clients."""
     key: str | None = None
     """The name of the key that asked for it; None for callers without one."""
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What was asked, without the id under which it was."""
+        return {name: value for name, value in self.request.items() if name != REQUEST_ID}
+
+    @property
+    def request_id(self) -> str:
+        """The id of the HTTP request that brought it; empty for one of an earlier version."""
+        return str(self.request.get(REQUEST_ID, ""))
 
     @property
     def is_over(self) -> bool:

@@ -1,0 +1,149 @@
+"""What is noted of a request when it is over: a line in the log where it failed, was slow, or every one is wanted.
+
+Whoever asks cannot fill the log: of requests that fail some lines are written at once, and then so many a second.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from starlette.types import Scope
+
+from service.api.access.callers import Caller, caller_of
+from service.api.access.proxies import Place
+from service.errors import Draining, Overloaded, ServiceError
+from service.settings import Settings
+from service.telemetry.advice import advice_on
+from service.telemetry.conditions import Conditions
+from service.telemetry.logs import Allowance, plain, told
+from service.telemetry.traces import NoTracer, Tracer
+
+log = logging.getLogger(__name__)
+log.setLevel(logging.INFO)  # these lines are wanted however little else is logged
+
+FAILED = 400
+OURS = 500
+"""From this status on it is the service that failed."""
+REFUSED = frozenset({401, 403, 413, 429, 503})
+WAITED_FOR = frozenset({"/evaluate", "/evaluations/{evaluation_id}/events"})
+"""What answers late because its caller waits for an evaluation is not slow."""
+AT_ONCE, A_SECOND = 50.0, 10.0
+CLIENTS = ("key", "local", "anybody")
+"""The classes of callers: with a key, with this machine's own token, with neither."""
+REFUSAL = "refusal"
+"""Where a request's state holds the error that answered it."""
+
+
+@dataclass(slots=True)
+class Answered:
+    """One request that is over; times are seconds from its first byte."""
+
+    method: str
+    route: str
+    place: Place
+    status: int
+    sent_bytes: int
+    whole_s: float
+    received_s: float | None
+    """When it had come whole, if it brought a body."""
+    begun_s: float | None
+    """When its answer began."""
+    headers: Iterable[tuple[bytes, bytes]]
+    """The answer's."""
+
+
+class Noting:
+    """What one front notes."""
+
+    def __init__(self, settings: Settings, conditions: Conditions) -> None:
+        self._conditions = conditions
+        for reason, client in product((Overloaded, Draining), CLIENTS):
+            conditions.refusals.labels(reason.__name__, client)  # so that the first one is an increase
+        self._allowance = Allowance(AT_ONCE, A_SECOND)
+        self.every = settings.log_requests == "all"
+        self.slow_s = settings.slow_request_s or float("inf")
+        self.tracer: Tracer = NoTracer()
+        self._wants_all = self.every
+
+    def trace(self, tracer: Tracer) -> None:
+        """Give this tracer every request from now on."""
+        self.tracer = tracer
+        self._wants_all = self.every or not isinstance(tracer, NoTracer)
+
+    def is_worth_it(self, status: int, seconds: float) -> bool:
+        """Whether there is something to note; all that most requests cost."""
+        return status >= FAILED or seconds > self.slow_s or self._wants_all
+
+    def note(self, scope: Scope, answered: Answered) -> None:
+        """Write a line, unless it would be one too many, and count a refusal."""
+        error: ServiceError | None = scope["state"].get(REFUSAL)
+        caller = caller_of(scope)
+        if answered.status in REFUSED and error is not None:
+            self._conditions.refusals.labels(type(error).__name__, _class_of(caller)).inc()
+        fields = _fields(scope, answered)
+        name = f"{answered.method} {answered.route}"
+        self.tracer.request(scope["state"]["request_id"], name, answered.whole_s, **fields)
+        failed = answered.status >= FAILED
+        is_slow = answered.whole_s > self.slow_s and answered.route not in WAITED_FOR
+        if not (failed or is_slow or self.every):
+            return
+        kept_back = 0 if self.every else self._allowance.take()
+        if kept_back is None:
+            return
+        word = "failed" if failed else "was slow" if is_slow else "answered"
+        level = logging.WARNING if answered.status >= OURS or (is_slow and not failed) else logging.INFO
+        log.log(
+            level,
+            "%s %s %s",
+            answered.method,
+            answered.route,
+            word,
+            extra=told(
+                **fields,
+                key=caller.key,
+                caller=None if caller.key else caller.name,
+                error=error and plain(f"{type(error).__name__}: {error.detail}"),
+                advice=error and advice_on(error),
+                lines_left_out=kept_back or None,
+            ),
+        )
+
+
+def _class_of(caller: Caller) -> str:
+    bearer, local, others = CLIENTS
+    return bearer if caller.key is not None else local if caller.is_known else others
+
+
+def _fields(scope: Scope, answered: Answered) -> dict[str, Any]:
+    received, begun = answered.received_s, answered.begun_s
+    given = dict(scope["headers"])
+    return {
+        "request": plain(scope["state"]["request_id"]),
+        "status": answered.status,
+        "model": _model(answered.headers),
+        "bytes_in": _whole(given.get(b"content-length")),
+        "bytes_out": answered.sent_bytes,
+        "ms": _ms(answered.whole_s),
+        "receive_ms": None if received is None else _ms(received),
+        "answer_ms": None if begun is None else _ms(begun - (received or 0.0)),
+        "send_ms": None if begun is None else _ms(answered.whole_s - begun),
+    }
+
+
+def _model(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    return next((value.decode("latin-1") for name, value in headers if name == b"x-model"), None)
+
+
+def _whole(value: bytes | None) -> int | None:
+    return int(value) if value is not None and value.isdigit() else None
+
+
+def _ms(seconds: float) -> float:
+    return round(1000 * max(0.0, seconds), 1)
+
+
+def refuse(scope: Mapping[str, Any], error: ServiceError) -> None:
+    """Remember the error that answers a request, for its line."""
+    scope["state"][REFUSAL] = error

@@ -1,0 +1,75 @@
+"""An answer on its way out: what belongs to every one of them is added, and what is noted of it is kept."""
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from fastapi import Response
+from starlette.types import Message, Send
+
+from service.api.access import pages
+from service.api.access.proxies import Place, RawHeaders
+from service.api.noting import Answered
+
+
+class Outgoing:
+    """Adds to every answer its request's id and what browsers are to know, and notes the status."""
+
+    def __init__(self, send: Send, request_id: bytes, place: Place, *, closing: bool) -> None:
+        self._send = send
+        self._place = place
+        self._headers = [(b"x-request-id", request_id), *pages.ALWAYS]
+        if closing:
+            self._headers.append((b"connection", b"close"))
+        self.status = 500
+        self._begun_at: float | None = None
+        self._sent = 0
+        self._told: RawHeaders = []
+
+    def told(self, method: str, route: str, began: float, seconds: float, whole_at: float | None) -> Answered:
+        """What is noted of it, once it is over."""
+        return Answered(
+            method,
+            route,
+            self._place,
+            self.status,
+            self._sent,
+            seconds,
+            None if whole_at is None else whole_at - began,
+            None if self._begun_at is None else self._begun_at - began,
+            self._told,
+        )
+
+    def add(self, headers: RawHeaders) -> None:
+        """Let the answer have these headers, too."""
+        self._headers += headers
+
+    async def send(self, message: Message) -> None:
+        """Send a part of it."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self._begun_at = time.perf_counter()
+            message = {**message, "headers": self._completed(message.get("headers", ()))}
+        else:
+            self._sent += len(message.get("body", b""))
+        await self._send(message)
+
+    async def send_whole(self, response: Response) -> None:
+        """Send all of it."""
+        self.status = response.status_code
+        self._begun_at = time.perf_counter()
+        self._sent = len(response.body)
+        headers = self._completed(response.raw_headers)
+        start: dict[str, Any] = {"type": "http.response.start", "status": response.status_code, "headers": headers}
+        await self._send(start)
+        await self._send({"type": "http.response.body", "body": response.body})
+
+    def _completed(self, headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
+        told = [*headers, *self._headers]
+        for name, value in headers:
+            if name == b"content-type" and (further := pages.headers_for(self._place.path, value)):
+                told += [header for header in further if header[0] not in {given for given, _ in told}]
+            elif name == b"location":
+                told[told.index((name, value))] = (name, self._place.outside(value))
+        self._told = told
+        return told

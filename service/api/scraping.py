@@ -1,0 +1,116 @@
+"""What a front reads when it is scraped: readiness, models, the queue of evaluations, their latest scores, the disk.
+
+What cannot be read is left out of the answer, and the rest of it comes all the same and in time.
+"""
+
+import asyncio
+import logging
+import os
+import platform
+import shutil
+import time
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from service import __version__
+from service.api.state import State
+from service.errors import DatabaseUnavailable, ServiceError
+from service.evaluation.queue.standing import Standing
+from service.telemetry.readings import Readings
+
+log = logging.getLogger(__name__)
+
+DATABASE_S = 1.0
+"""How long the database may take before a scrape goes on without it."""
+DISK_EVERY_S = 15.0
+PARTS = ("uploads", "reports", "references", "models")
+"""The folders of the state directory whose sizes are told; the database's files are a part of their own."""
+
+
+class Scraping:
+    """The readings of one front."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._standing = Standing(state.jobs)
+        self._disk: dict[str, int] = {}
+        self._looked = -DISK_EVERY_S
+
+    async def read(self, *, draining: bool) -> Readings:
+        """How things stand now."""
+        readings = Readings()
+        readings.add("chapterhouse_build_info", 1, *_versions())
+        self._read_models(readings, draining=draining)
+        try:
+            async with asyncio.timeout(DATABASE_S):
+                await self._read_evaluations(readings)
+        except (DatabaseUnavailable, TimeoutError):
+            pass  # chapterhouse_database_answers says so
+        await self._read_disk(readings)
+        return readings
+
+    def _read_models(self, readings: Readings, *, draining: bool) -> None:
+        state = self._state
+        held = {name: loaded for name, loaded in state.engines.models().items() if loaded.state == "ready"}
+        readings.add("chapterhouse_ready", not draining and held.keys() >= set(state.settings.wanted_models))
+        for name, loaded in held.items():
+            try:
+                manifest = state.store.get(name).manifest
+            except ServiceError:
+                continue  # its files were removed while it is loaded
+            words = (name, loaded.version, manifest.task, manifest.net, manifest.dataset)
+            readings.add("chapterhouse_model_info", 1, *words)
+
+    async def _read_evaluations(self, readings: Readings) -> None:
+        for status, crowd in (await self._state.database.ask(self._standing.crowds)).items():
+            readings.add("chapterhouse_evaluations_open", crowd.count, status)
+            readings.add("chapterhouse_evaluation_oldest_seconds", crowd.oldest_s, status)
+        for place, scores in enumerate(await self._state.database.ask(self._standing.scores), start=1):
+            for metric, value in scores.values.items():
+                readings.add("chapterhouse_evaluation_score", value, f"{place:02d}", metric, scores.reference)
+
+    async def _read_disk(self, readings: Readings) -> None:
+        state_dir = self._state.settings.state
+        if time.monotonic() - self._looked > DISK_EVERY_S:
+            self._looked = time.monotonic()
+            self._disk = await asyncio.to_thread(_sizes, state_dir)
+        for part, size in self._disk.items():
+            readings.add("chapterhouse_disk_used_bytes", size, part)
+        try:
+            usage = shutil.disk_usage(state_dir)
+        except OSError:
+            return
+        readings.add("chapterhouse_disk_free_bytes", usage.free)
+        readings.add("chapterhouse_disk_size_bytes", usage.total)
+
+
+def _sizes(state_dir: Path) -> dict[str, int]:
+    sizes = {part: _size_of(state_dir / part) for part in PARTS}
+    sizes["database"] = sum(path.stat().st_size for path in state_dir.glob("chapterhouse.db*"))
+    return sizes
+
+
+def _size_of(folder: Path) -> int:
+    """The bytes of all files below a folder; those that go meanwhile count for nothing."""
+    total = 0
+    for where, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += (Path(where) / name).lstat().st_size
+            except OSError:
+                continue
+    return total
+
+
+@lru_cache
+def _versions() -> tuple[str, str, str, str]:
+    return __version__, platform.python_version(), _version("torch"), _version("numpy")
+
+
+def _version(package: str) -> str:
+    """What is installed, without loading it."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,126 @@
+"""What `chapterhouse serve --check` says: what would run here, and what would keep it from that. It starts nothing."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from service.addresses import is_loopback
+from service.errors import ConfigurationError, DatabaseUnavailable, ServiceError
+from service.evaluation.queue.database import Database
+from service.evaluation.queue.keys import Keys
+from service.evaluation.upkeep.check import findings
+from service.machine import cores, memory_bytes
+from service.processes.supervisor import bind, engine_devices
+from service.settings import Settings, doubts_about_environment
+from service.store import ModelStore
+from service.telemetry.traces import missing_package
+
+GIBIBYTE = 1 << 30
+LITTLE_DISK_SHARE = 0.05
+BUSY_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A sentence, and whether the service could not start for it."""
+
+    words: str
+    prevents: bool
+
+
+def plan_of(settings: Settings) -> Iterator[str]:
+    """What would run, a line each."""
+    devices = engine_devices(settings.devices)
+    database = Database.of(settings).name if settings.database_url else str(settings.database)
+    yield f"address      http://{settings.host}:{settings.port}{settings.root_path}"
+    yield f"machine      {cores()} cores, {memory_bytes() / GIBIBYTE:.1f} GiB of memory"
+    yield f"fronts       {settings.fronts}, with {settings.readers} readers each when they are needed"
+    yield f"engines      {len(devices)}: {', '.join(devices)}; {settings.engine_threads} threads on a CPU"
+    yield f"evaluators   {settings.evaluators}"
+    yield f"models       {', '.join(settings.wanted_models)} at once, others when they are asked for"
+    yield f"store        {settings.shipped_models_dir}, and {settings.added_models_dir} before it"
+    yield f"state        {settings.state}"
+    yield f"database     {database}"
+    yield f"logs         {settings.log_level} and above as {settings.log_format}; a line for {_requests(settings)}"
+    yield f"traces       {settings.traces_url or 'none'}"
+
+
+def _requests(settings: Settings) -> str:
+    if settings.log_requests == "all":
+        return "every request"
+    slow = f" or took more than {settings.slow_request_s:g} s" if settings.slow_request_s else ""
+    return f"requests that failed{slow}"
+
+
+def check(settings: Settings) -> Iterator[Finding]:
+    """What is wrong, and what is doubtful."""
+    for doubt in doubts_about_environment():
+        yield Finding(doubt, prevents=False)
+    yield from _check_port(settings)
+    yield from _check_state(settings)
+    yield from _check_store(settings)
+    yield from _check_database(settings)
+    if settings.traces_url and (missing := missing_package()):
+        yield Finding(missing, prevents=True)
+
+
+def _check_port(settings: Settings) -> Iterator[Finding]:
+    try:
+        bind(settings).close()
+    except ConfigurationError as error:
+        yield Finding(str(error), prevents=True)
+
+
+def _check_state(settings: Settings) -> Iterator[Finding]:
+    state = settings.state
+    there = next(folder for folder in (state, *state.parents) if folder.exists())
+    try:
+        probe = there / ".chapterhouse-check"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        yield Finding(f"CHAPTERHOUSE_STATE_DIR: cannot write into {there}: {error.strerror}.", prevents=True)
+        return
+    usage = shutil.disk_usage(there)
+    if usage.free < LITTLE_DISK_SHARE * usage.total:
+        free = f"{usage.free / GIBIBYTE:.1f} GiB of {usage.total / GIBIBYTE:.1f}"
+        yield Finding(f"CHAPTERHOUSE_STATE_DIR: only {free} are free where {state} lies.", prevents=False)
+
+
+def _check_store(settings: Settings) -> Iterator[Finding]:
+    store = ModelStore.of(settings)
+    preloaded = (("preload", model_id, None) for model_id in settings.preload)
+    for setting, model_id, task in (*settings.default_models, *preloaded):
+        try:
+            model = store.get(model_id, task=task)
+        except ServiceError as error:
+            yield Finding(f"CHAPTERHOUSE_{setting.upper()}: {error.detail}", prevents=True)
+            continue
+        if not model.weights.is_file():
+            yield Finding(f"{model_id} has no weights at {model.weights}.", prevents=False)
+    for model_id in store.ids():
+        try:
+            store.get(model_id)
+        except ServiceError as error:
+            yield Finding(f"{model_id} cannot be used: {error.detail}", prevents=False)
+
+
+def _check_database(settings: Settings) -> Iterator[Finding]:
+    if settings.state.is_dir():
+        with suppress(ConfigurationError):
+            for words in findings(settings):
+                yield Finding(words, prevents=False)
+    if settings.database_url or settings.database.is_file():
+        try:
+            database = Database.of(settings, busy_s=BUSY_S)
+            keys = Keys(database).all()
+        except (ConfigurationError, DatabaseUnavailable) as error:
+            yield Finding(str(error), prevents=isinstance(error, ConfigurationError))
+            return
+    else:
+        keys = []
+    if not keys and not is_loopback(settings.host):
+        yield Finding(
+            f"OPEN TO EVERYBODY: {settings.host} is not this machine's own, and there are no keys.", prevents=False
+        )

@@ -1,0 +1,127 @@
+"""The line of a request in the log: when there is one, what it holds, and what it never holds."""
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from api.asking import connect
+from doubles import FakeEngine, echoed, images
+
+from service.api import noting
+from service.api.gate import Application
+from service.errors import EngineUnavailable, LimitReached, Overloaded
+from service.imaging import encode_png
+from service.telemetry.logs import AsJson
+
+MakeApp = Callable[..., Application]
+PNG = {"content-type": "image/png"}
+PICTURE = encode_png(images(1)[0])
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[dict[str, Any]]]:
+    """What has been noted, as JSON would have it."""
+
+    def read() -> list[dict[str, Any]]:
+        form = AsJson("front")
+        return [json.loads(form.format(record)) for record in caplog.records if record.name == noting.__name__]
+
+    return read
+
+
+Lines = Callable[[], list[dict[str, Any]]]
+
+
+async def classify(app: Application, **headers: str) -> httpx.Response:
+    async with connect(app) as client:
+        return await client.post("/classify?model=echo", content=PICTURE, headers={**PNG, **headers})
+
+
+async def test_what_is_answered_well_and_soon_has_no_line(make_app: MakeApp, lines: Lines) -> None:
+    assert (await classify(make_app(FakeEngine([echoed(1)]), slow_request_s=60.0))).status_code == 200
+    assert lines() == []
+
+
+async def test_every_request_has_a_line_where_that_is_wanted(make_app: MakeApp, lines: Lines) -> None:
+    app = make_app(FakeEngine([echoed(1)]), log_requests="all", slow_request_s=60.0)
+    reply = await classify(app, **{"x-request-id": "build-4711"})
+    [line] = lines()
+    assert line["message"] == "POST /classify answered"
+    assert (line["request"], line["status"], line["model"]) == ("build-4711", 200, "echo")
+    assert (line["bytes_in"], line["bytes_out"]) == (len(PICTURE), len(reply.content))
+    assert line["ms"] >= line["receive_ms"] + line["answer_ms"] + line["send_ms"] - 0.3
+    assert line["caller"] == "127.0.0.1"
+    assert "error" not in line
+
+
+async def test_a_streamed_answer_is_counted_to_its_last_byte(make_app: MakeApp, lines: Lines) -> None:
+    app = make_app(FakeEngine([echoed(1)]), log_requests="all")
+    async with connect(app) as client:
+        reply = await client.get("/openapi.json")
+    [line] = lines()
+    assert (line["message"], line["bytes_out"]) == ("GET /openapi.json answered", len(reply.content))
+
+
+async def test_a_slow_request_is_told_and_one_that_waits_for_an_evaluation_is_not_slow(
+    make_app: MakeApp, lines: Lines
+) -> None:
+    app = make_app(FakeEngine([echoed(1)]), slow_request_s=1e-9)
+    await classify(app)
+    [line] = lines()
+    assert (line["message"], line["level"]) == ("POST /classify was slow", "warning")
+    assert {"/evaluate"} < noting.WAITED_FOR
+
+
+async def test_a_failure_of_the_service_says_what_an_operator_can_do(make_app: MakeApp, lines: Lines) -> None:
+    await classify(make_app(FakeEngine(EngineUnavailable("No engine answers."))))
+    [line] = lines()
+    assert (line["message"], line["level"], line["status"]) == ("POST /classify failed", "warning", 503)
+    assert line["error"] == "EngineUnavailable: No engine answers."
+    assert "supervisor" in line["advice"]
+
+
+async def test_what_a_route_of_the_framework_refuses_has_its_error_too(make_app: MakeApp, lines: Lines) -> None:
+    async with connect(make_app(FakeEngine())) as client:
+        await client.post("/generate", json={"count": 0})
+    [line] = lines()
+    assert (line["message"], line["level"], line["status"]) == ("POST /generate failed", "info", 422)
+    assert line["error"].startswith("InvalidRequest: count")
+    assert "advice" not in line
+
+
+async def test_nothing_secret_and_nothing_of_several_lines_is_told(make_app: MakeApp, lines: Lines) -> None:
+    app = make_app(FakeEngine([echoed(1)]), log_requests="all")
+    headers = {"authorization": "Bearer swordfish", "x-request-id": "a\x1b[31mb", "cookie": "swordfish"}
+    async with connect(app) as client:
+        await client.post("/classify?model=echo&token=swordfish", content=PICTURE, headers={**PNG, **headers})
+        await client.get("/models/swordfish", headers=headers)
+    told = json.dumps([line for line in lines() if line["status"] != 404])
+    assert "swordfish" not in told.replace("has no parameter token", "")
+    assert "\\\\x1b[31m" in told
+
+
+async def test_whoever_fails_again_and_again_does_not_fill_the_log(make_app: MakeApp, lines: Lines) -> None:
+    app = make_app(FakeEngine())
+    async with connect(app) as client:
+        for _ in range(70):
+            await client.post("/classify?model=echo", content=b"none", headers=PNG)
+    assert noting.AT_ONCE <= len(lines()) < 70
+
+
+@pytest.mark.parametrize("kind", [Overloaded, LimitReached])
+async def test_a_refusal_is_counted_by_its_reason_and_the_class_of_who_was_refused(
+    make_app: MakeApp, kind: type[Overloaded]
+) -> None:
+    app = make_app(FakeEngine(kind("No more.")))
+    await classify(app)
+    await classify(app, authorization="Bearer this-machine")
+    counted = app.gate.instruments.registry.get_sample_value
+    for client in ("anybody", "local"):
+        assert counted("chapterhouse_refusals_total", {"reason": kind.__name__, "client": client}) == 1
+
+
+def test_lines_are_written_however_little_else_is_logged() -> None:
+    assert noting.log.isEnabledFor(logging.INFO)

@@ -1,0 +1,80 @@
+import socket
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from service.cli import app
+from service.processes.checking import check, plan_of
+from service.settings import Settings
+
+
+@pytest.fixture
+def settings(service_settings: Settings) -> Settings:
+    return service_settings.model_copy(update={"port": 0, "default_forecaster": "murmur"})
+
+
+def prevents(settings: Settings) -> list[str]:
+    return [finding.words for finding in check(settings) if finding.prevents]
+
+
+def test_what_would_run_is_said_a_line_each(settings: Settings) -> None:
+    plan = dict(line.split(maxsplit=1) for line in plan_of(settings.model_copy(update={"fronts": 3})))
+    assert plan["fronts"].startswith("3, ")
+    assert plan["engines"].startswith("1: cpu")
+    assert plan["state"] == str(settings.state)
+    assert plan["traces"] == "none"
+
+
+def test_a_port_that_is_taken_is_found(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert any(
+            f"Cannot listen on 127.0.0.1:{port}" in words
+            for words in prevents(settings.model_copy(update={"port": port}))
+        )
+
+
+def test_a_default_model_that_is_not_there_is_found(settings: Settings) -> None:
+    found = prevents(settings.model_copy(update={"default_classifier": "nothing"}))
+    assert any(words.startswith("CHAPTERHOUSE_DEFAULT_CLASSIFIER:") for words in found)
+
+
+def test_a_state_directory_that_is_a_file_is_found(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    found = prevents(settings.model_copy(update={"state_dir": tmp_path / "file" / "state"}))
+    assert any(words.startswith("CHAPTERHOUSE_STATE_DIR: cannot write") for words in found)
+
+
+def test_a_damaged_database_is_told_with_the_way_out(settings: Settings) -> None:
+    settings.state.mkdir(parents=True, exist_ok=True)
+    settings.database.write_bytes(b"no database at all" * 1000)
+    words = " ".join(finding.words for finding in check(settings))
+    assert "chapterhouse state restore" in words
+
+
+def test_a_service_open_to_everybody_is_a_doubt(settings: Settings) -> None:
+    doubts = [finding for finding in check(settings.model_copy(update={"host": "0.0.0.0"})) if not finding.prevents]
+    assert any(finding.words.startswith("OPEN TO EVERYBODY") for finding in doubts)
+
+
+def test_nothing_is_started_and_nothing_written(settings: Settings, tmp_path: Path) -> None:
+    fresh = tmp_path / "fresh"
+    list(check(settings.model_copy(update={"state_dir": fresh})))
+    assert not fresh.exists()
+    assert not list(tmp_path.glob(".chapterhouse-check"))
+
+
+def test_the_command_prints_both_and_says_whether_it_would_start(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("models_dir", "state_dir", "default_classifier", "default_generator", "default_forecaster"):
+        monkeypatch.setenv(f"CHAPTERHOUSE_{name.upper()}", str(getattr(settings, name)))
+    well = CliRunner().invoke(app, ["serve", "--check", "--port", "0"])
+    assert well.exit_code == 0, well.output
+    assert "fronts" in well.stdout
+    assert well.stdout.endswith("The service would start.\n")
+    monkeypatch.setenv("CHAPTERHOUSE_DEFAULT_GENERATOR", "nothing")
+    ill = CliRunner().invoke(app, ["serve", "--check", "--port", "0"])
+    assert ill.exit_code == 2
+    assert "WRONG" in ill.stdout
