@@ -29,6 +29,8 @@ OURS = 500
 REFUSED = frozenset({401, 403, 413, 429, 503})
 WAITED_FOR = frozenset({"/evaluate", "/evaluations/{evaluation_id}/events"})
 """What answers late because its caller waits for an evaluation is not slow."""
+PROBE = "/health/ready"
+"""What orchestrators ask again and again: a no is its answer, and no failure."""
 AT_ONCE, A_SECOND = 50.0, 10.0
 CLIENTS = ("key", "local", "anybody")
 """The classes of callers: with a key, with this machine's own token, with neither."""
@@ -85,7 +87,7 @@ class Noting:
         fields = _fields(scope, answered)
         name = f"{answered.method} {answered.route}"
         self.tracer.request(scope["state"]["request_id"], name, answered.whole_s, **fields)
-        failed = answered.status >= FAILED
+        failed = answered.status >= FAILED and answered.route != PROBE
         is_slow = answered.whole_s > self.slow_s and answered.route not in WAITED_FOR
         if not (failed or is_slow or self.every):
             return

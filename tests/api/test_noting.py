@@ -111,6 +111,14 @@ async def test_whoever_fails_again_and_again_does_not_fill_the_log(make_app: Mak
     assert noting.AT_ONCE <= len(lines()) < 70
 
 
+async def test_an_orchestrator_that_asks_whether_it_is_ready_fills_nothing_either(
+    make_app: MakeApp, lines: Lines
+) -> None:
+    async with connect(make_app(FakeEngine())) as client:
+        assert (await client.get("/health/ready")).status_code == 503
+    assert lines() == []
+
+
 @pytest.mark.parametrize("kind", [Overloaded, LimitReached])
 async def test_a_refusal_is_counted_by_its_reason_and_the_class_of_who_was_refused(
     make_app: MakeApp, kind: type[Overloaded]
