@@ -28,6 +28,9 @@ from service.api.openapi import TAGS, refusals
 from service.api.problems import install_handlers
 from service.api.scraping import Scraping
 from service.api.state import State
+from service.api.v2 import infer as v2_infer
+from service.api.v2 import models as v2_models
+from service.api.v2 import repository as v2_repository
 from service.errors import InvalidRequest
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -41,6 +44,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     models.router,
     recordings.router,
     units.router,
+    v2_models.router,
+    v2_infer.router,
+    v2_repository.router,
     health.router,
     documentation.router,
 )

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated
+from typing import Annotated, Self
 
 from fastapi import Depends, Request
 
@@ -19,6 +19,13 @@ class Deadline:
         self.at = deadline_of(header)
         """In seconds of `time.monotonic`; None where the caller waits for ever."""
         self._timeout = asyncio.timeout(None)
+
+    @classmethod
+    def until(cls, moment: float | None) -> Self:
+        """The deadline at a moment of `time.monotonic`; none where that is None."""
+        deadline = cls(None)
+        deadline.at = moment
+        return deadline
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:

@@ -72,7 +72,59 @@ _STRONG: dict[str, Any] = {
     "projection": [[[-0.21], [1.3]]],
 }
 
-SCHEMAS: dict[str, dict[str, Any]] = {
+_COUNTED: dict[str, int] = {"count": 64, "ns": 1250000}
+
+SCHEMAS: dict[str, Any] = {
+    "ChangeRequest": {"parameters": {"unload_dependents": False}},
+    "IndexRequest": {"ready": True},
+    "InferBody": {
+        "id": "42",
+        "inputs": [
+            {"name": "seed", "shape": [1], "datatype": "INT64", "data": [7]},
+            {"name": "count", "shape": [1], "datatype": "INT64", "data": [2]},
+        ],
+        "outputs": [{"name": "points", "parameters": {"binary_data": False}}],
+    },
+    "InferReply": {
+        "model_name": "gan-ring",
+        "model_version": _VERSIONS["gan-ring"],
+        "id": "42",
+        "outputs": [{"name": "points", "datatype": "FP32", "shape": [2, 2], "data": [0.998, 0.011, -0.703, 0.712]}],
+    },
+    "ModelConfiguration": {
+        "name": "gan-ring",
+        "platform": "pytorch_safetensors",
+        "backend": "pytorch",
+        "max_batch_size": 0,
+        "input": [{"name": "seed", "data_type": "TYPE_INT64", "dims": [1], "optional": True}],
+        "output": [{"name": "points", "data_type": "TYPE_FP32", "dims": [-1, 2]}],
+    },
+    "ModelIndex": [{"name": "gan-ring", "version": _VERSIONS["gan-ring"], "state": "READY", "reason": ""}],
+    "ModelMetadata": {
+        "name": "gan-ring",
+        "versions": [_VERSIONS["gan-ring"]],
+        "platform": "pytorch_safetensors",
+        "inputs": [{"name": "seed", "datatype": "INT64", "shape": [1]}],
+        "outputs": [{"name": "points", "datatype": "FP32", "shape": [-1, 2]}],
+    },
+    "ModelReady": {"name": "gan-ring", "ready": True},
+    "ServerLive": {"live": True},
+    "ServerMetadata": {"name": "chapterhouse", "version": "0.1.0", "extensions": ["binary_tensor_data"]},
+    "ServerReady": {"ready": True},
+    "Statistics": {
+        "model_stats": [
+            {
+                "name": "gan-ring",
+                "version": _VERSIONS["gan-ring"],
+                "last_inference": 0,
+                "inference_count": 64,
+                "execution_count": 1,
+                "inference_stats": {"success": _COUNTED, "queue": _COUNTED, "compute_infer": _COUNTED},
+                "batch_stats": [],
+                "memory_usage": [],
+            }
+        ]
+    },
     "Classification": {
         "model": "lenet5-mnist",
         "version": _VERSIONS["lenet5-mnist"],

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from service.api.access.needs import need_of
+from service.api.dialects import own_components, speaks_v2, told_as_v2
 from service.api.examples import FORMS, SCHEMAS, TEXTS
 from service.api.problems import PROBLEM_TYPE
 from service.errors import (
@@ -32,6 +33,10 @@ BINARY: Document = {"schema": {"type": "string", "format": "binary"}}
 TEXT: Document = {"schema": {"type": "string"}}
 TAGS = [
     {"name": "models", "description": "What the networks do, and which of them there are."},
+    {
+        "name": "inference",
+        "description": "The same networks in the Open Inference Protocol, for clients that speak it.",
+    },
     {"name": "evaluation", "description": "How good generated samples are, and what they are compared with."},
     {"name": "operations", "description": "What orchestrators and Prometheus ask."},
 ]
@@ -59,6 +64,10 @@ ANSWER_HEADERS: Document = {
     "WWW-Authenticate": {"description": "How to send a key.", "schema": {"type": "string"}},
     "X-Count": {"description": "How many samples there are.", "schema": {"type": "integer", "minimum": 1}},
     "X-Model": {"description": "The model that answered.", "schema": {"type": "string"}},
+    "X-Model-Form": {
+        "description": "The form in which the classifier computed it: `plain`, or a faster one that its card allows.",
+        "schema": {"type": "string"},
+    },
     "X-Model-Version": {
         "description": "The first digits of its weights' sha256.",
         "schema": {"type": "string"},
@@ -144,10 +153,12 @@ def completed(document: Document) -> Document:
         _add_refusals(operation["responses"], method)
         _add_security(operation, method.upper(), path)
         _add_examples(operation)
+        answers = told_as_v2(operation["responses"]) if speaks_v2(path) else operation["responses"]
         operation["responses"] = {
             status: {**answer, "headers": {**answer.get("headers", {}), **headers("X-Request-Id")}}
-            for status, answer in sorted(operation["responses"].items())
+            for status, answer in sorted(answers.items())
         }
+    document["components"]["schemas"] |= own_components()
     kinds = {name: kind for name, kind in error_types().items() if kind.__module__ == ServiceError.__module__}
     document["components"] |= {
         "examples": {name: {"summary": kind.title, "value": _shown(kind)} for name, kind in kinds.items()},

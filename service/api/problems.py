@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from service.api.dialects import JSON, own_path, speaks_v2, v2_document, v2_status
 from service.api.noting import refuse
 from service.errors import InvalidRequest, KeyNeeded, ServiceError
 
@@ -21,11 +22,13 @@ PROBLEM_TYPE = "application/problem+json"
 CHALLENGE = 'Bearer realm="chapterhouse"'
 
 
-def problem_response(error: ServiceError) -> Response:
-    """The HTTP answer for an error."""
+def problem_response(error: ServiceError, path: str = "") -> Response:
+    """The HTTP answer for an error, in the form of those who ask for this path."""
     headers = {} if error.retry_after_s is None else {"retry-after": str(math.ceil(error.retry_after_s))}
     if isinstance(error, KeyNeeded):
         headers["www-authenticate"] = CHALLENGE
+    if speaks_v2(path):
+        return Response(orjson.dumps(v2_document(error)), v2_status(int(error.status)), headers, JSON)
     return Response(orjson.dumps(error.problem()), int(error.status), headers, PROBLEM_TYPE)
 
 
@@ -51,17 +54,19 @@ def install_handlers(app: FastAPI) -> None:
     @app.exception_handler(ServiceError)
     async def service_error(request: Request, error: ServiceError) -> Response:
         refuse(request.scope, error)
-        return problem_response(error)
+        return problem_response(error, own_path(request.scope))
 
     @app.exception_handler(RequestValidationError)
     async def invalid_request(request: Request, error: RequestValidationError) -> Response:
         problem = validation_problem(list(error.errors()))
         refuse(request.scope, problem)
-        return problem_response(problem)
+        return problem_response(problem, own_path(request.scope))
 
     @app.exception_handler(HTTPException)
-    async def http_error(_request: Request, error: HTTPException) -> Response:
+    async def http_error(request: Request, error: HTTPException) -> Response:
         status = HTTPStatus(error.status_code)
+        if speaks_v2(own_path(request.scope)):
+            return Response(orjson.dumps({"error": str(error.detail)}), int(status), error.headers, JSON)
         document = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": str(error.detail)}
         return Response(orjson.dumps(document), int(status), error.headers, PROBLEM_TYPE)
 
@@ -69,4 +74,4 @@ def install_handlers(app: FastAPI) -> None:
     async def failure(request: Request, _error: Exception) -> Response:
         problem = ServiceError("The failure has been logged under this request's X-Request-Id.")
         refuse(request.scope, problem)
-        return problem_response(problem)
+        return problem_response(problem, own_path(request.scope))

@@ -13,7 +13,7 @@ import numpy as np
 
 from service.errors import InvalidRequest, Overloaded, UnreadableImage
 from service.imaging import claimed_pixels
-from service.operations.documents import read_document
+from service.operations.reading import READERS, DocumentKind
 from service.runtime.frames import Frame, FrameReader, MessageType, encode, error_of_meta
 from service.settings import Settings
 from service.store import ImageInput
@@ -76,11 +76,11 @@ class Readers:
             left -= pixels if pixels <= left else 0
         return found
 
-    async def document(self, data: bytes) -> Any:
-        """The JSON of a body, as `read_document` reads it. Raises InvalidRequest, Overloaded."""
+    async def document(self, data: bytes, kind: DocumentKind = "document") -> Any:
+        """The JSON of a body, as the reader of its kind reads it. Raises InvalidRequest, Overloaded."""
         if len(data) <= QUICK_DOCUMENT_BYTES:
-            return read_document(data)
-        frame = await self._ask({"what": "document"}, data, InvalidRequest)
+            return READERS[kind](data)
+        frame = await self._ask({"what": kind}, data, InvalidRequest)
         document = frame.meta["document"]
         for way, array in zip(frame.meta["places"], frame.arrays, strict=True):
             if not way:

@@ -21,10 +21,19 @@ def read_document(data: bytes) -> Any:
     A `null` among numbers becomes NaN. Raises InvalidRequest for what is no JSON, for more members than are read, and
     for what lies deeper in it.
     """
+    return bounded(parsed(data))
+
+
+def parsed(data: bytes | memoryview) -> Any:
+    """The JSON of a body as it is. Raises InvalidRequest."""
     try:
-        document = orjson.loads(data)
+        return orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(f"The body is not JSON: {error}.") from error
+
+
+def bounded(document: Any) -> Any:
+    """A document whose long lists of numbers are arrays. Raises InvalidRequest for more members than are read."""
     return _Reader().read(document)
 
 

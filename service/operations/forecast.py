@@ -154,9 +154,13 @@ class ForecastDocument:
         half = self._widths.half
         return None if half is None else (self._choice or Choice()).ends(self.values, half[: len(self.values)])
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What there is to know of the whole forecast, once all of its steps are there."""
+        return (*self._warnings, *self._divergence(self.values))
+
     def finish(self) -> bytes:
         """The document's end: the interval and the warnings."""
-        self._look_for_divergence(self.values)
         interval = b"null"
         if self.ends is not None:
             low, high = map(self._rows, self.ends)
@@ -164,7 +168,7 @@ class ForecastDocument:
         told = {
             "choice": None if self._choice is None else self._choice.words(),
             "held_out": self._held_out,
-            "warnings": self._warnings,
+            "warnings": self.warnings,
         }
         return b'],"interval":%s,%s' % (interval, orjson.dumps(told, option=orjson.OPT_SERIALIZE_NUMPY)[1:])
 
@@ -204,18 +208,17 @@ class ForecastDocument:
                 f" (mean absolute error {_told(naive[best])} against {_told(own)})"
             )
 
-    def _look_for_divergence(self, values: Values) -> None:
+    def _divergence(self, values: Values) -> tuple[str, ...]:
         if self._question.model.series.memorised is not None:
-            return  # it knows its series by heart, and hears only how many steps are over
+            return ()  # it knows its series by heart, and hears only how many steps are over
         past = self._question.history.values
         low, high = past.min(axis=0), past.max(axis=0)
         span = high - low
         gone = ~((values >= low - span) & (values <= high + span))  # NaN counts as gone
-        if gone.any():
-            self._warnings.append(
-                f"from step {_first(gone)} on the forecast is farther from all of the history than that is wide:"
-                " the free run may have diverged"
-            )
+        if not gone.any():
+            return ()
+        words = f"from step {_first(gone)} on the forecast is farther from all of the history than that is wide"
+        return (f"{words}: the free run may have diverged",)
 
 
 def _told(errors: Values) -> str:

@@ -8,6 +8,7 @@ from service.processes.lifeline import beat, freeze_garbage, on_terminate, watch
 from service.processes.memory import keep_memory
 from service.runtime.devices import Device
 from service.runtime.engine import Engine
+from service.runtime.improving import FormChoice
 from service.runtime.listener import Listener
 from service.runtime.noting import DeviceVitals, Noting
 from service.settings import Settings
@@ -28,7 +29,8 @@ async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pi
     store = ModelStore.of(settings)
     opened = Device(device, threads=settings.engine_threads, most_threads=settings.most_engine_threads)
     instruments = Instruments()
-    engine = Engine(store, opened, instruments=instruments, queue_limit=settings.queue_limit)
+    forms = FormChoice.of(settings)
+    engine = Engine(store, opened, instruments=instruments, queue_limit=settings.queue_limit, forms=forms)
     tracer = tracer_of(settings, "engine")
     listener = Listener(engine, over=Noting.of(settings, instruments, device, tracer))
     engine.on_change.append(listener.send_status)

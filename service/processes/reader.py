@@ -9,14 +9,15 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from service.errors import ServiceError, UnreadableImage
-from service.operations.documents import read_document
+from service.operations.reading import READERS
+from service.processes.memory import give_back_memory
 from service.runtime.calls import Array
 from service.runtime.frames import Frame, FrameReader, MessageType, encode, error_to_meta
 from service.store import ImageInput
@@ -27,6 +28,8 @@ NICENESS = 5
 BYTES_A_PIXEL = 32
 """Of an image, with all copies that are made on its way; a palette, alpha and 16 bits included."""
 BESIDE_BYTES = 512 << 20
+LARGE_BYTES = 1 << 20
+"""A frame after which what was freed is given back to the system: nobody waits for that here."""
 _CHUNK_BYTES = 1 << 20
 
 
@@ -39,8 +42,8 @@ def run_reader(limit_pixels: int) -> None:
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
     with contextlib.suppress(BrokenPipeError):
-        for frame in _frames(0):
-            out.write(answer_of(frame))
+        for answer in map(answer_of, _frames(0)):  # nothing holds a frame that has been answered
+            out.write(answer)
             out.flush()
 
 
@@ -51,7 +54,7 @@ def answer_of(frame: Frame) -> bytes:
         if frame.meta["what"] == "image":
             meta, arrays = _image(data, frame.meta)
         else:
-            meta, arrays = _document(data)
+            meta, arrays = _document(data, READERS[frame.meta["what"]])
     except MemoryError:
         error = UnreadableImage("Reading it takes more memory than is given to one request.")
         return encode(MessageType.ERROR, frame.id, error_to_meta(error))
@@ -66,7 +69,7 @@ def _image(data: bytes, meta: dict[str, Any]) -> tuple[dict[str, Any], list[Arra
     return {"notes": prepared.notes}, [prepared.pixels]
 
 
-def _document(data: bytes) -> tuple[dict[str, Any], list[Array]]:
+def _document(data: bytes, read: Callable[[bytes], Any]) -> tuple[dict[str, Any], list[Array]]:
     """A document without its arrays, and the way to the place of each."""
     arrays: list[Array] = []
     places: list[list[str | int]] = []
@@ -82,14 +85,24 @@ def _document(data: bytes) -> tuple[dict[str, Any], list[Array]]:
             return [without(member, [*way, index]) for index, member in enumerate(part)]
         return part
 
-    document = without(read_document(data), [])
+    document = without(read(data), [])
     return {"document": document, "places": places}, arrays
 
 
 def _frames(descriptor: int) -> Iterator[Frame]:
-    frames = FrameReader()
+    frames, fresh = FrameReader(), 0
     while data := os.read(descriptor, _CHUNK_BYTES):
-        yield from frames.feed(data)
+        fresh += len(data)
+        answered = False
+        for frame in frames.feed(data):
+            yield frame
+            answered = True
+            del frame
+        del data
+        if answered and fresh >= LARGE_BYTES:
+            give_back_memory()
+        if answered:
+            fresh = 0
 
 
 def _limit_memory(further_bytes: int) -> None:

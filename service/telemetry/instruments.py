@@ -4,7 +4,7 @@ All processes write to one directory (prometheus-client's multiprocess mode), so
 for itself as of now, for others as of a tenth of a second ago.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from prometheus_client import (
@@ -169,14 +169,26 @@ class Instruments:
 
         With `names`, only the samples that are called so; what is `beside` comes from another collector.
         """
-        self.tally.flush()
-        registry = self.registry
-        if directory is not None:
-            registry = CollectorRegistry(support_collectors_without_names=True)
-            multiprocess.MultiProcessCollector(registry, path=str(directory))  # type: ignore[no-untyped-call]
+        registry = self._shared(directory)
         if beside is not None:
             registry = _together(registry, beside)
         return generate_latest(registry.restricted_registry(names) if names else registry)
+
+    def samples(self, directory: Path | None, names: Collection[str]) -> Iterator[tuple[str, dict[str, str], float]]:
+        """Name, labels and value of each sample that is called so."""
+        for metric in self._shared(directory).collect():
+            for sample in metric.samples:
+                if sample.name in names:
+                    yield sample.name, sample.labels, sample.value
+
+    def _shared(self, directory: Path | None) -> CollectorRegistry:
+        """The instruments of all processes that share `directory`, or of this one."""
+        self.tally.flush()
+        if directory is None:
+            return self.registry
+        registry = CollectorRegistry(support_collectors_without_names=True)
+        multiprocess.MultiProcessCollector(registry, path=str(directory))  # type: ignore[no-untyped-call]
+        return registry
 
 
 def _together(*collectors: Collector) -> CollectorRegistry:

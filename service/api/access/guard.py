@@ -16,7 +16,7 @@ from service.api.access.audit import Audit
 from service.api.access.callers import LOCAL, NOTED, Caller
 from service.api.access.keyring import Keyring
 from service.api.access.limits import Limits
-from service.api.access.needs import INFER, SAFE_METHODS, Need, need_of
+from service.api.access.needs import INDEX, INFER, SAFE_METHODS, Need, need_of
 from service.api.access.proxies import Headers, Place, Proxies
 from service.api.access.sites import Sites
 from service.errors import Forbidden, KeyNeeded
@@ -86,7 +86,7 @@ class Guard:
 
     def note(self, method: str, place: Place, scope: Scope, status: int) -> None:
         """Write a line about every write, however it ended."""
-        if method not in SAFE_METHODS and need_of(method, place.path) is not INFER:
+        if method not in SAFE_METHODS and need_of(method, place.path) not in (INFER, INDEX):
             caller = scope["state"].get(NOTED, place.caller)
             self.audit.note(method, place.path, caller, status, scope["state"]["request_id"])
 

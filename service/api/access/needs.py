@@ -37,6 +37,8 @@ OWN = Need(frozenset({KeyScope.EVALUATE, KeyScope.ADMIN}))
 """The caller's own evaluations, or all of them for an administrator; and what they are compared with."""
 ANY_KEY = Need(frozenset(KeyScope))
 """Whoever may use a model may see what it is."""
+INDEX = Need(frozenset(KeyScope), is_work=True)
+"""The same, asked by POST."""
 ADMIN = Need(frozenset({KeyScope.ADMIN}))
 METRICS = Need(frozenset({KeyScope.ADMIN}), opened_by="open_metrics")
 PAGES = Need(frozenset(KeyScope), opened_by="open_pages")
@@ -61,6 +63,23 @@ NEEDS: dict[str, Need] = {
     "GET /models/{model_id}/units": ANY_KEY,
     "POST /models/{model_id}/load": ADMIN,
     "POST /models/{model_id}/unload": ADMIN,
+    "GET /v2": NOTHING,
+    "GET /v2/health/live": NOTHING,
+    "GET /v2/health/ready": NOTHING,
+    "GET /v2/models/stats": ANY_KEY,
+    "GET /v2/models/{model_name}": ANY_KEY,
+    "GET /v2/models/{model_name}/config": ANY_KEY,
+    "GET /v2/models/{model_name}/ready": ANY_KEY,
+    "GET /v2/models/{model_name}/stats": ANY_KEY,
+    "GET /v2/models/{model_name}/versions/{model_version}": ANY_KEY,
+    "GET /v2/models/{model_name}/versions/{model_version}/config": ANY_KEY,
+    "GET /v2/models/{model_name}/versions/{model_version}/ready": ANY_KEY,
+    "GET /v2/models/{model_name}/versions/{model_version}/stats": ANY_KEY,
+    "POST /v2/models/{model_name}/infer": INFER,
+    "POST /v2/models/{model_name}/versions/{model_version}/infer": INFER,
+    "POST /v2/repository/index": INDEX,
+    "POST /v2/repository/models/{model_name}/load": ADMIN,
+    "POST /v2/repository/models/{model_name}/unload": ADMIN,
     "GET /health/live": NOTHING,
     "GET /health/ready": NOTHING,
     "GET /metrics": METRICS,

@@ -13,10 +13,12 @@ from service.api.access.proxies import Headers, Place, RawHeaders
 from service.errors import Forbidden
 from service.settings import Settings
 
-ALLOWED = b"authorization, content-type, prefer, x-deadline-ms, x-request-id, last-event-id"
+ALLOWED = (
+    b"authorization, content-type, prefer, x-deadline-ms, x-request-id, last-event-id, inference-header-content-length"
+)
 EXPOSED = (
     b"location, retry-after, content-disposition, www-authenticate, "
-    b"x-count, x-model, x-model-version, x-request-id, x-seed"
+    b"x-count, x-model, x-model-form, x-model-version, x-request-id, x-seed, inference-header-content-length"
 )
 PREFLIGHT: RawHeaders = [
     (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, DELETE"),

@@ -8,6 +8,7 @@ import pytest
 from api.access.conftest import Bearing, MakeKey
 from api.asking import LOCAL_TOKEN, assert_problem, connect
 from api.describing import document_of, operations
+from api.v2.speaking import assert_refused
 from doubles import FakeEngine
 
 from service.api.access.needs import ADMIN, NEEDS, need_of
@@ -38,6 +39,23 @@ LET_IN = {
     "GET /models/{model_id}/units": ANY_KEY,
     "POST /models/{model_id}/load": {ADMINISTER},
     "POST /models/{model_id}/unload": {ADMINISTER},
+    "GET /v2": EVERYBODY,
+    "GET /v2/health/live": EVERYBODY,
+    "GET /v2/health/ready": EVERYBODY,
+    "GET /v2/models/stats": ANY_KEY,
+    "GET /v2/models/{model_name}": ANY_KEY,
+    "GET /v2/models/{model_name}/config": ANY_KEY,
+    "GET /v2/models/{model_name}/ready": ANY_KEY,
+    "GET /v2/models/{model_name}/stats": ANY_KEY,
+    "GET /v2/models/{model_name}/versions/{model_version}": ANY_KEY,
+    "GET /v2/models/{model_name}/versions/{model_version}/config": ANY_KEY,
+    "GET /v2/models/{model_name}/versions/{model_version}/ready": ANY_KEY,
+    "GET /v2/models/{model_name}/versions/{model_version}/stats": ANY_KEY,
+    "POST /v2/models/{model_name}/infer": {INFER},
+    "POST /v2/models/{model_name}/versions/{model_version}/infer": {INFER},
+    "POST /v2/repository/index": ANY_KEY,
+    "POST /v2/repository/models/{model_name}/load": {ADMINISTER},
+    "POST /v2/repository/models/{model_name}/unload": {ADMINISTER},
     "GET /health/live": EVERYBODY,
     "GET /health/ready": EVERYBODY,
     "GET /metrics": {ADMINISTER},
@@ -57,6 +75,8 @@ TOKEN_NEEDED = {
     "DELETE /references/{name}",
     "POST /models/{model_id}/load",
     "POST /models/{model_id}/unload",
+    "POST /v2/repository/models/{model_name}/load",
+    "POST /v2/repository/models/{model_name}/unload",
     "POST /nowhere",
 }
 """What needs this machine's token where there are no keys."""
@@ -66,6 +86,11 @@ ROUTES = {
     for route in router.routes
     for method in route.methods - {"HEAD"}  # type: ignore[attr-defined]
 }
+
+
+def assert_told(line: str, reply: httpx.Response, status: int, words: str) -> None:
+    """The answer to this route is an error of this status, in the form of whoever asks there."""
+    (assert_refused if " /v2" in line else assert_problem)(reply, status, words)
 
 
 async def ask(client: httpx.AsyncClient, line: str) -> httpx.Response:
@@ -101,9 +126,9 @@ async def test_a_key_lets_its_owner_do_what_its_scopes_say_and_nothing_else(
             if scope in let_in:
                 assert reply.status_code not in (401, 403), line
             elif scope:
-                assert_problem(reply, 403, f"The key {scope} is for {scope}; this needs ")
+                assert_told(line, reply, 403, f"The key {scope} is for {scope}; this needs ")
             else:
-                assert_problem(reply, 401, "Send a key as `Authorization: Bearer …`")
+                assert_told(line, reply, 401, "Send a key as `Authorization: Bearer …`")
                 assert reply.headers["www-authenticate"] == 'Bearer realm="chapterhouse"'
 
 
@@ -117,7 +142,7 @@ async def test_what_is_no_key_opens_what_no_key_opens(
         for line, let_in in LET_IN.items():
             reply = await ask(client, line)
             if "" not in let_in:
-                assert_problem(reply, 401, "This key is not known, or no longer valid.")
+                assert_told(line, reply, 401, "This key is not known, or no longer valid.")
 
 
 async def test_this_machines_token_opens_everything_although_there_are_keys(
@@ -147,14 +172,14 @@ async def test_without_keys_everybody_is_served_and_changes_nothing_wherever_it_
         for line in LET_IN:
             reply = await ask(client, line)
             if line in TOKEN_NEEDED:
-                assert_problem(reply, 401, "the token that the service has written into its state directory")
+                assert_told(line, reply, 401, "the token that the service has written into its state directory")
             else:
                 assert reply.status_code not in (401, 403), line
         assert engine.commands == []
         client.headers["authorization"] = token
         for line in LET_IN:
             assert (await ask(client, line)).status_code not in (401, 403), line
-    assert engine.commands == [("load", "echo"), ("unload", "echo")]
+    assert engine.commands == [("load", "echo"), ("unload", "echo")] * 2
 
 
 async def test_a_service_without_a_token_of_its_own_is_changed_by_nobody(make_app: MakeApp, bearing: Bearing) -> None:

@@ -1,0 +1,1 @@
+"""What the Open Inference Protocol asks, whatever transport brings it: tensors to tensors, by the task of a model."""
