@@ -63,7 +63,7 @@ class Noting:
         self._conditions = conditions
         for reason, client in product((Overloaded, Draining), CLIENTS):
             conditions.refusals.labels(reason.__name__, client)  # so that the first one is an increase
-        self._allowance = Allowance(AT_ONCE, A_SECOND)
+        self.allowance = Allowance(AT_ONCE, A_SECOND)
         self.every = settings.log_requests == "all"
         self.slow_s = settings.slow_request_s or float("inf")
         self.tracer: Tracer = NoTracer()
@@ -91,7 +91,7 @@ class Noting:
         is_slow = answered.whole_s > self.slow_s and answered.route not in WAITED_FOR
         if not (failed or is_slow or self.every):
             return
-        kept_back = 0 if self.every else self._allowance.take()
+        kept_back = 0 if self.every else self.allowance.take()
         if kept_back is None:
             return
         word = "failed" if failed else "was slow" if is_slow else "answered"
