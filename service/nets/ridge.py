@@ -23,7 +23,7 @@ class RidgeSums:
     def update(self, x: Tensor, y: Tensor) -> Self:
         """Add rows of features (n, F) and of what they should become (n, outputs), some at a time."""
         some = max(1, PAUSE_PRODUCTS // x.shape[1] ** 2)
-        for part, become in zip(x.split(some), y.split(some), strict=True):
+        for part, become in zip(torch.split(x, some), torch.split(y, some), strict=True):
             pause()
             wide = part.double()
             self.gram += _gram(wide)

@@ -16,6 +16,7 @@ from service.errors import (
     Overloaded,
     ServiceError,
 )
+from service.forms.form import Form
 from service.nets.pauses import Stopped
 from service.runtime.calls import Array, Lane, LoadedModel
 from service.runtime.devices import Device
@@ -364,7 +365,7 @@ class Engine:
             share.work.finish(ModelFailed(f"{resident.model.id} {raised} on this input."))
 
     def _on_device(
-        self, net: nn.Module, model: Model, batch: Batch, *, pausing: bool = False
+        self, net: nn.Module | Form, model: Model, batch: Batch, *, pausing: bool = False
     ) -> Awaitable[list[Array]]:
         if pausing:
             return self._turns.long(partial(self._goes_on, batch), self._device.forward_pausing, net, model, batch)
