@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from service.settings import Settings
 
-ROLES = ("front", "engine", "evaluator")
+ROLES = ("front", "engine", "evaluator", "grpc")
 
 
 def main(arguments: list[str]) -> int:
@@ -42,6 +42,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("role", choices=ROLES)
     parser.add_argument("--parent-pipe", type=int, required=True)
     parser.add_argument("--listen-fd", type=int)
+    parser.add_argument("--http-port", type=int)
     parser.add_argument("--control", type=Path)
     parser.add_argument("--sockets", type=Path, nargs="+")
     parser.add_argument("--metrics-dir", type=Path)
@@ -62,6 +63,17 @@ def _role(options: argparse.Namespace, settings: "Settings") -> Coroutine[Any, A
         return run_front(
             settings,
             listen_fd=options.listen_fd,
+            sockets=options.sockets,
+            control=options.control,
+            metrics_dir=options.metrics_dir,
+            parent_pipe=options.parent_pipe,
+        )
+    if options.role == "grpc":
+        from service.processes.grpc import run_grpc
+
+        return run_grpc(
+            settings,
+            http_port=options.http_port,
             sockets=options.sockets,
             control=options.control,
             metrics_dir=options.metrics_dir,
