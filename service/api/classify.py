@@ -166,7 +166,7 @@ class ClassifyPath:
         )
 
     async def _of_json(self, exchange: Exchange, fields: Mapping[str, str], asked: Asked) -> Labelling:
-        """The request of a body of JSON; an unreadable image of a list is an error in its place. Raises ServiceError."""
+        """The request of a body of JSON; in a list an unreadable image is an error in its place."""
         self._find(asked)  # what cannot be answered need not be read
         limit, length = self._settings.body_limit_bytes, exchange.headers.get(b"content-length")
         holding = exchange.scope["state"]["holding"]
