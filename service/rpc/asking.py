@@ -1,6 +1,7 @@
 """A call as a request of the application in this process: with the same guard, limits, deadlines and log."""
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -8,6 +9,8 @@ from urllib.parse import unquote
 from starlette.types import Message
 
 from service.api.gate import Application
+
+log = logging.getLogger(__name__)
 
 KEPT = frozenset({"authorization", "traceparent", "x-deadline-ms", "x-forwarded-for", "x-request-id"})
 """What of a call's metadata is heard as headers."""
@@ -67,7 +70,10 @@ async def ask(app: Application, asked: Asked, peer: str) -> Reply:
             reply.body += message.get("body", b"")
 
     headers = {**asked.headers, **({"content-length": str(len(asked.body))} if asked.body else {})}
-    await app(_scope(asked, headers, peer), receive, send)
+    try:
+        await app(_scope(asked, headers, peer), receive, send)
+    except Exception:  # which has been answered, without its words
+        log.exception("a call failed")
     return reply
 
 
