@@ -61,6 +61,8 @@ def known(service: Asker, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     assert service.ask("PUT", "/references/kept", files={"reference": samples}).status_code == 201
     report = service.ask("POST", "/evaluate", files={"generated": samples, "reference": samples})
     assert report.status_code == 200, report.text
+    for model in ("echo", "doodle"):  # ready is what answers without a 503
+        assert service.ask("POST", f"/models/{model}/load").status_code == 204
     [version] = service.ask("GET", "/v2/models/echo").json()["versions"]
     of_v2 = {"model_name": "echo", "model_version": version}
     return {"model_id": "echo", "name": "kept", "evaluation_id": report.json()["id"], **of_v2}
