@@ -11,7 +11,7 @@ INSTALL_LOCKED := $(INSTALL) --require-hashes --requirement $(LOCKS)/service.txt
 # Tests start a hundred programs: each would compile all its modules anew where a shell forbids to keep them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test check clients notebook browser prometheus traces format bench-peers series deployment mutants fuzz lock audit clean
+.PHONY: run test check clients notebook openvino browser prometheus traces format bench-peers bench-metrics series deployment mutants fuzz lock audit clean
 
 run: .venv/.service ## Serve on http://127.0.0.1:8000; CHAPTERHOUSE_PORT moves it.
 	exec $(BIN)/chapterhouse serve
@@ -32,6 +32,9 @@ clients: .venv/.development .clients/triton/.installed .clients/kserve/.installe
 notebook: .venv/.notebook ## Run docs/python.md as a notebook, in a kernel.
 	$(BIN)/python -m pytest -m notebook
 
+openvino: .venv/.openvino ## Test the forms of classifiers that OpenVINO computes.
+	$(BIN)/python -m pytest -m openvino tests/forms
+
 browser: .venv/.browser ## Open the documentation's pages in Chromium (Debian's chromium).
 	test -x "$$(command -v chromium)" || { echo "make browser: install Debian's chromium first" >&2; exit 1; }
 	$(BIN)/python -m pytest -m browser tests/browser
@@ -49,9 +52,12 @@ format: .venv/.development ## Format, and mend what can be mended.
 	$(BIN)/ruff check --fix .
 
 bench-peers: .venv/.development ## Beside other servers in one run, and where a request's time goes; writes docs/benchmarks.md.
-	$(BIN)/python -m benchmarks.peers.install
-	$(BIN)/python -m benchmarks.peers --write
+	$(BIN)/python -m benchmarks.peers.install $(PEERS)
+	$(BIN)/python -m benchmarks.peers $(addprefix --peers=,$(PEERS)) --write
 	$(BIN)/python -m benchmarks.peers.profile --write now
+
+bench-metrics: .venv/metrics/.ready ## Our scores beside pytorch-fid, torch-fidelity and others: docs/benchmarks-metrics.md.
+	PYTHONPATH=. .venv/metrics/bin/python -m benchmarks.metrics --write
 
 series: .venv/.series ## Forecast five real series beside Holt–Winters, and write docs/series.md.
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/series.py --write
@@ -98,6 +104,13 @@ clean: ## Remove what the other commands made.
 	$(INSTALL_LOCKED) --requirement $(LOCKS)/development.txt
 	touch $@
 
-.venv/.browser .venv/.fuzz .venv/.mutants .venv/.notebook .venv/.series .venv/.supply .venv/.traces: .venv/.%: .venv/.development $(LOCKS)/%.txt
+# The tools in an environment of their own, with the same torch; those that ask for older packages than they need come alone.
+.venv/metrics/.ready: benchmarks/scores/requirements.txt benchmarks/scores/alone.txt $(LOCKS)/torch.txt
+	test -x .venv/metrics/bin/python || $(PYTHON) -m venv .venv/metrics
+	.venv/metrics/bin/python -m pip install --quiet --requirement $(LOCKS)/torch.txt --requirement benchmarks/scores/requirements.txt
+	.venv/metrics/bin/python -m pip install --quiet --no-deps --requirement benchmarks/scores/alone.txt
+	touch $@
+
+.venv/.browser .venv/.fuzz .venv/.mutants .venv/.notebook .venv/.openvino .venv/.series .venv/.supply .venv/.traces: .venv/.%: .venv/.development $(LOCKS)/%.txt
 	$(INSTALL_LOCKED) --requirement $(LOCKS)/development.txt --requirement $(LOCKS)/$*.txt
 	touch $@

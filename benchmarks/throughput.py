@@ -1,6 +1,6 @@
 """Images per second of each classifier through /classify beside torch alone at its best batch size, in one run.
 
-    python -m benchmarks.throughput [--models nin-cifar10 …] [--seconds 4] [--rounds 3]
+    python -m benchmarks.throughput [--models nin-cifar10 …] [--seconds 4] [--rounds 3] [--write]
 
 Both are counted per second of processor time: of torch alone that of its thread, of the service that of supervisor,
 front and engine. So the client's share of the cores is taken out, and whatever else the machine does; so is the
@@ -32,6 +32,7 @@ import torch
 from torch import nn
 
 from benchmarks.load.machine import machine
+from benchmarks.peers.writing import read_record, write_record
 from service.client.sending import Bearer
 from service.imaging import encode_png
 from service.nets.layers import count_macs
@@ -49,6 +50,7 @@ CONNECTIONS = 4
 BOUNDARY = "image-after-image"
 TICKS = os.sysconf("SC_CLK_TCK")
 PATIENCE_S = 300.0
+RULE = "|---" * 7 + "|"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +83,13 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", help="all classifiers that are trained here unless given")
     parser.add_argument("--seconds", type=float, default=4.0, help="of load for each round")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--write", action="store_true", help="the table into docs/benchmarks.md, too")
     options = parser.parse_args()
     torch.set_num_threads(1)
     keep_memory()
-    print(f"{machine()} · torch {torch.__version__} · one thread · images per second of processor time\n")
-    print("| model | MACs | torch alone | at batch | /classify | share | client's share of the cores |")
-    print("|---|---|---|---|---|---|---|")
+    measured = f"{machine()}. torch {torch.__version__}, one thread"
+    lines = ["| model | MACs | torch alone | at batch | /classify | share | client's share of the cores |", RULE]
+    print("\n".join([measured, "", *lines]))
     with tempfile.TemporaryDirectory(prefix="throughput-") as directory:
         models = filled_models(Path(directory) / "models")
         state = Settings(state_dir=Path(directory) / "state")
@@ -97,8 +100,11 @@ def main() -> None:
                     continue
                 load_on(url, model, bearer)
                 rates = compare(model, url, process, seconds=options.seconds, rounds=options.rounds)
-                print(row(model, rates), flush=True)
+                lines.append(row(model, rates))
+                print(lines[-1], flush=True)
                 print(rates.by_batch(), file=sys.stderr, flush=True)
+    if options.write:
+        write_record({**read_record(), "throughput": {"machine": measured, "lines": lines}})
 
 
 def filled_models(folder: Path) -> list[Model]:

@@ -21,7 +21,8 @@ HEAD = f"""# Metrics
 
 What `POST /evaluate` and `chapterhouse evaluate` can measure. Written by `{COMMAND}` from the metrics
 themselves; `chapterhouse metrics list` prints the same, with `--json` for programs. The formula of each, and its paper,
-stand at the top of its file in [service/metrics/](../service/metrics).
+stand at the top of its file in [service/metrics/](../service/metrics); how long they take beside other tools and beside
+their matrix products alone, and what counts as such, in [benchmarks-metrics.md](benchmarks-metrics.md).
 
 *Features* are what an extractor makes of the samples (a request's `features` names it), or your own; *statistics* are
 their mean and covariance; *probabilities* come from an extractor that is a classifier. A sample's *ball* reaches to its

@@ -66,9 +66,14 @@ class ServiceError(Exception):
         self.errors = errors
 
     def again_in(self, seconds: float) -> Self:
-        """The same, with the time after which to ask again."""
+        """The same, with the time after which to ask again this time."""
         self.retry_after_s = seconds
         return self
+
+    @property
+    def measured_retry_after_s(self) -> float | None:
+        """The same where it is of this case, not only of its kind."""
+        return vars(self).get("retry_after_s")
 
     def problem(self) -> dict[str, object]:
         """The error as the members of a problem document (RFC 9457)."""
@@ -78,8 +83,8 @@ class ServiceError(Exception):
             "status": int(self.status),
             "detail": without_secrets(self.detail),
         }
-        if self.retry_after_s is not None:
-            document["retry_after_s"] = round(self.retry_after_s, 3)
+        if (seconds := self.measured_retry_after_s) is not None:
+            document["retry_after_s"] = round(seconds, 3)
         return {**document, "errors": self.errors} if self.errors else document
 
 

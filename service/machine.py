@@ -6,12 +6,14 @@ A container of two cores on a machine of 64 sees 64 where nobody looks: `cpu.max
 
 import math
 import os
+import platform
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 UNLIMITED_BYTES = 1 << 60
 """As much as no machine has: version 1 says such numbers where nothing is limited."""
+ABILITIES = frozenset({"avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8"})
 _MEMORY_FILES = ("memory.max", "memory.limit_in_bytes")
 
 
@@ -27,6 +29,25 @@ def memory_bytes() -> int:
     """Memory that this process and those beside it may take: the machine's, or less where its groups are limited."""
     everything = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return min([everything, *memory_limits(Path("/"))])
+
+
+@cache
+def processor() -> str:
+    """What the processor calls itself, with the widest of its abilities that nets are faster with."""
+    name = next((value for key, value in _cpuinfo() if key == "model name"), platform.machine())
+    return " ".join([name, *sorted(ABILITIES & processor_flags())])
+
+
+@cache
+def processor_flags() -> frozenset[str]:
+    """What the processor says that it can do, in the words of Linux; nothing where nobody says."""
+    return frozenset(next((value.split() for key, value in _cpuinfo() if key in ("flags", "Features")), []))
+
+
+def _cpuinfo() -> Iterator[tuple[str, str]]:
+    for line in _lines(Path("/proc/cpuinfo")):
+        key, _, value = line.partition(":")
+        yield key.strip(), value.strip()
 
 
 def quotas(root: Path) -> Iterator[float]:
@@ -89,3 +110,17 @@ def _lines(file: Path) -> list[str]:
 
 def _words(file: Path) -> list[str]:
     return [word for line in _lines(file) for word in line.split()]
+
+
+def progress(pid: int) -> object:
+    """What changes as long as a process computes or waits for a disk, and stays as it is while it is stopped or idle.
+
+    None where the system does not tell.
+    """
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+    if words[0] == "D":
+        return object()
+    return int(words[11]) + int(words[12])  # utime and stime, of proc(5)

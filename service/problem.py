@@ -23,5 +23,5 @@ class Problem(TypedDict):
     detail: Annotated[str, Field(description="What happened this time.")]
     errors: NotRequired[Annotated[list[FieldProblem], Field(description="Each field that is wrong.")]]
     retry_after_s: NotRequired[
-        Annotated[float, Field(description="After how many seconds to ask again; `Retry-After` says it rounded up.")]
+        Annotated[float, Field(description="Seconds after which to ask again; `Retry-After` is rounded up.")]
     ]

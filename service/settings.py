@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.errors import ConfigurationError
+from service.exactness import FormName, Precision
 from service.machine import cores, memory_bytes
 from service.variables import PREFIX, doubts, is_service_link
 
@@ -90,6 +91,14 @@ class Settings(BaseSettings):
     default_classifier: str = Field("lenet5-mnist", description="The model of `/classify` when none is named.")
     default_generator: str = Field("gan-mnist", description="The model of `/generate` when none is named.")
     default_forecaster: str = Field("esn-mackey-glass", description="The model of `/forecast` when none is named.")
+    form: Literal["auto", FormName] = Field(
+        "auto",
+        description="The form in which classifiers answer: `auto` measures those that cards allow while nobody waits "
+        "and serves the fastest, `plain` keeps each net as it is; or the name of one (docs/forms.md).",
+    )
+    precision: Precision = Field(
+        "bfloat16", description="The least precise form that `auto` takes: `float32` or `bfloat16`."
+    )
     queue_limit: int = Field(
         1024,
         ge=1,
@@ -194,7 +203,10 @@ class Settings(BaseSettings):
         10.0, gt=0, description="A front or an engine that has not beaten for so long is killed and restarted."
     )
     evaluator_beat_limit_s: float = Field(
-        120.0, gt=0, description="The same for evaluators, whose linear algebra may hold everything else of theirs up."
+        120.0,
+        gt=0,
+        description="The same for an evaluator that computes, for its linear algebra may hold everything else of its "
+        "up; one that does not compute has no more time than others.",
     )
     start_limit_s: float = Field(120.0, gt=0, description="Longest time from a process's start to its first beat.")
     forward_limit_s: float = Field(
@@ -277,6 +289,11 @@ class Settings(BaseSettings):
     def twins_dir(self) -> Path:
         """Where the twins of classifiers lie that `calibrate` trains."""
         return self.state / "twins"
+
+    @property
+    def forms_dir(self) -> Path:
+        """Where engines remember how fast the forms of classifiers are on this machine."""
+        return self.state / "forms"
 
     def token_file(self, port: int) -> Path:
         """Where the service that listens on this port has written the token of this machine."""

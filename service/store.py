@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from service.calibration import Calibration
 from service.errors import InvalidManifest, ModelNotFound, WrongTask
+from service.exactness import FormName, FormScore, Precision
 from service.files import file_sha256, write_whole
 from service.settings import Settings
 
@@ -126,6 +127,7 @@ class Serving(_Written):
 
     max_batch: int = Field(64, ge=1, description="Most rows of a batch that interactive requests share.")
     block: int = Field(64, ge=1, description="Rows of the fixed blocks in which exact work is forwarded.")
+    precision: Precision = Field("bfloat16", description="Of the least precise form in which a classifier may answer.")
 
 
 class Source(_Written):
@@ -239,6 +241,7 @@ class Card(_Written):
     calibration: Calibration | None = Field(
         None, description="What makes a classifier's probabilities ones to believe; `chapterhouse calibrate` finds it."
     )
+    forms: dict[FormName, FormScore] = Field({}, description="Of a classifier; `chapterhouse models forms` finds them.")
 
 
 class Model:

@@ -33,6 +33,7 @@ def test_an_error_is_a_problem_document() -> None:
         "status": 429,
         "detail": "12 rows wait",
     }
+    assert Overloaded("12 rows wait").again_in(5.12).problem()["retry_after_s"] == 5.12
     named = [{"field": "seed", "message": "too small"}]
     assert InvalidRequest("seed: too small", errors=named).problem()["errors"] == named
 

@@ -143,6 +143,13 @@ def test_every_query_of_the_dashboard_asks_for_an_instrument_that_exists() -> No
     assert not unknown, f"panels ask for {unknown}, which service/telemetry/instruments.py does not have"
 
 
+def test_the_operators_page_has_every_metric() -> None:
+    page = (ROOT / "docs" / "operating.md").read_text("utf-8")
+    counted = {found._name + ("_total" if isinstance(found, Counter) else "") for found in instruments().values()}
+    rows = set(re.findall(r"^\| `(chapterhouse_\w+)` \|", page, re.MULTILINE))
+    assert rows == counted | FAMILIES.keys(), "the table below ## Metrics in docs/operating.md has other rows"
+
+
 def test_an_instruments_name_ends_in_its_unit() -> None:
     for instrument in instruments().values():
         assert instrument._name.startswith("chapterhouse_")

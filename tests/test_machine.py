@@ -1,12 +1,16 @@
 """Cores and memory are those of the container, under either version of control groups."""
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from waiting import until
 
 from service import machine
-from service.machine import cores, groups, memory_bytes, memory_limits, quotas
+from service.machine import cores, groups, memory_bytes, memory_limits, progress, quotas
 
 V2 = "0::/pods/one\n"
 V2_MOUNT = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
@@ -88,3 +92,16 @@ def test_no_more_cores_are_counted_than_this_process_may_use(monkeypatch: pytest
     finally:
         cores.cache_clear()
     assert 0 < memory_bytes() < machine.UNLIMITED_BYTES
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems tell it otherwise")
+def test_a_process_that_computes_makes_progress_and_one_that_was_stopped_does_not() -> None:
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
+        begun = progress(process.pid)
+        until(lambda: progress(process.pid) != begun)
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+        stopped = progress(process.pid)
+        assert progress(process.pid) == stopped
+        process.kill()
+    assert progress(process.pid) is None

@@ -26,7 +26,8 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [wheel] = root.glob("chapterhouse-*.whl")
     venv.create(root / "empty", with_pip=True)
     commands = root / "empty" / ("Scripts" if os.name == "nt" else "bin")
-    install = [commands / "python", "-m", "pip", "install", "--quiet", "--no-compile", wheel]  # most is never imported
+    quietly = ["--quiet", "--no-compile"]  # most is never imported
+    install: list[str | Path] = [commands / "python", "-m", "pip", "install", *quietly, wheel]
     subprocess.run(install, check=True, capture_output=True)
     return commands
 

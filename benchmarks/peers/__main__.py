@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,20 +22,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.load.machine import machine
+from benchmarks.load.machine import instructions, machine
 from benchmarks.peers.alone import alone
 from benchmarks.peers.bodies import bodies
 from benchmarks.peers.closed import load, write_script
 from benchmarks.peers.page import CONNECTIONS, tables
-from benchmarks.peers.registry import PEERS, ROOT, python_of
+from benchmarks.peers.registry import OURS, PEERS, ROOT, USUAL, chosen, python_of
 from benchmarks.peers.running import DoesNotServe, Server, running
 from benchmarks.peers.writing import read_record, write_record
 from service.machine import cores
 
 MODELS = ("lenet5-mnist", "nin-cifar10")
-USUAL = ("chapterhouse", "mosec", "mosec-decoder", "mosec-engine", "litserve", "fastapi", "raw")
 SHARES = (0.1, 0.3, 0.6)
 WARM_S = 1
+REASON = 300
+"""As much of why a server was not measured as the page holds."""
 VERSION = "import sys, importlib.metadata as m; print(*(m.version(name) for name in sys.argv[1:]))"
 
 
@@ -46,7 +48,7 @@ class Run:
         self._folder = folder
         self._labels: dict[str, list[str]] = {}
         self.record: dict[str, Any] = {
-            "machine": machine(),
+            "machine": f"{machine()}; {instructions()}",
             "versions": {},
             "rounds": options.rounds,
             "seconds": options.seconds,
@@ -75,18 +77,19 @@ class Run:
     def one(self, name: str, model: str, turn: int) -> None:
         """One round of one server; a server that cannot be measured is told, and left out from then on."""
         peer, folder = PEERS[name], self._folder / name / model
-        if name in self.record["absent"] or (not peer.judges and model != self._options.models[0]):
+        if name in self.record["absent"] or (peer.models and model not in peer.models):
             return
         asked, began = bodies(model), time.monotonic()
         try:
             versions = versions_of(name)
             with running(peer, model, folder, asked[0], threads=threads_for(model)) as server:
-                if name == "chapterhouse" and turn == 0:
+                if name in OURS and turn == 0:
                     time.sleep(self._options.settle)
                 self.compare(server, model, asked)
                 self.measure(server, name, folder, asked, last=turn == self._options.rounds - 1)
         except (DoesNotServe, OSError, subprocess.CalledProcessError) as error:
-            self.record["absent"][name] = str(error)
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            self.record["absent"][name] = " … ".join(dict.fromkeys((lines[0], lines[-1])))[:REASON]
             print(f"{name} · {model}: {error}", file=sys.stderr, flush=True)
             return
         self.record["versions"].update(versions)
@@ -142,30 +145,34 @@ def versions_of(name: str) -> dict[str, str]:
 def arguments() -> argparse.Namespace:
     """What the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    listed = {"type": lambda words: words.split(",")}
-    parser.add_argument("--peers", default=list(USUAL), help=f"of {', '.join(PEERS)}", **listed)
-    parser.add_argument("--models", default=list(MODELS), **listed)
+    parser.add_argument("--peers", default=list(USUAL), type=chosen, help=f"all, or some of {', '.join(PEERS)}")
+    parser.add_argument("--models", type=listed, default=list(MODELS))
     parser.add_argument("--seconds", type=float, default=3.0, help="of each reading")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--settle", type=float, default=0.0, help="seconds left to the service before its first round")
+    parser.add_argument("--settle", type=float, default=15.0, help="seconds left to the service to find its forms in")
     parser.add_argument("--open", action=argparse.BooleanOptionalAction, default=True, help="the open loop, too")
     parser.add_argument("--write", action="store_true", help="docs/benchmarks.json and the page")
     options = parser.parse_args()
-    if unknown := set(options.peers) - set(PEERS):
-        parser.error(f"there is no peer called {', '.join(sorted(unknown))}")
     if shutil.which("wrk") is None:
         parser.error("this needs wrk (Debian package `wrk`)")
     return options
 
 
+def listed(words: str) -> list[str]:
+    """Words between commas."""
+    return words.split(",")
+
+
 def main() -> int:
     """Compare, print the tables, and write them where asked."""
     options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # no server is left behind
     with tempfile.TemporaryDirectory(prefix="peers-", ignore_cleanup_errors=True) as directory:
         run = Run(options, Path(directory))
         with suppress(KeyboardInterrupt):
             run.all()
-    record = {**run.record, "profile": read_record().get("profile", {})}
+    kept = {name: found for name, found in read_record().items() if name in ("profile", "throughput")}
+    record = {**run.record, **kept}
     print(tables(record))
     if options.write:
         write_record(record)

@@ -10,7 +10,7 @@ import venv
 from pathlib import Path
 
 from benchmarks.peers.profile import SAMPLER
-from benchmarks.peers.registry import ENVIRONMENTS, PEERS
+from benchmarks.peers.registry import ENVIRONMENTS, PEERS, USUAL, chosen
 
 SHARED = "shared.pth"
 WANTED = {peer.environment: peer.packages for peer in PEERS.values() if peer.environment} | SAMPLER
@@ -36,8 +36,9 @@ def install(name: str) -> None:
 
 
 def main() -> None:
-    """All, or those that are named; one that cannot be installed does not stop the others."""
-    asked = [PEERS[name].environment for name in sys.argv[1:]] + list(SAMPLER) if sys.argv[1:] else list(WANTED)
+    """Those that are named; one that cannot be installed does not stop the others."""
+    names = chosen(sys.argv[1]) if sys.argv[1:] else USUAL
+    asked = [*(PEERS[name].environment for name in names), *SAMPLER]
     for name in dict.fromkeys(filter(None, asked)):
         try:
             install(name)

@@ -17,6 +17,7 @@ import time
 from collections import deque
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -50,8 +51,20 @@ class Caller:
         self._free: deque[socket.socket] = deque()
         self._waiting: dict[socket.socket, tuple[float, bytes]] = {}
         self._ears = selectors.DefaultSelector()
+        self._over, self._given_up = threading.Event(), threading.Event()
+        self._listening = threading.Thread(target=self._listen)
         self.seconds: list[float] = []
         self.failed = 0
+
+    def __enter__(self) -> Self:
+        self._listening.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+        self._ears.close()
+        for line in (*self._free, *self._waiting):
+            line.close()
 
     @property
     def outstanding(self) -> int:
@@ -69,9 +82,16 @@ class Caller:
         self._waiting[line] = (due, b"")
         line.sendall(said)
 
-    def listen(self, until_over: threading.Event) -> None:
+    def end(self) -> None:
+        """Wait for what has been asked, though not for ever."""
+        self._over.set()
+        self._listening.join(PATIENCE_S)
+        self._given_up.set()
+        self._listening.join()
+
+    def _listen(self) -> None:
         """Take answers until all have come after the end."""
-        while not until_over.is_set() or self._waiting:
+        while not self._given_up.is_set() and (self._waiting or not self._over.is_set()):
             for key, _ in self._ears.select(0.1):
                 assert isinstance(key.fileobj, socket.socket)
                 self._hear(key.fileobj)
@@ -108,25 +128,24 @@ def moments(per_s: float, seconds: float, seed: int = 0) -> list[float]:
 
 def call(port: int, asked: list[bytes], per_s: float, seconds: float) -> Opened:
     """Send all of the schedule, and wait for the answers."""
-    caller, over, late = Caller(port), threading.Event(), []
-    listening = threading.Thread(target=caller.listen, args=(over,), daemon=True)
-    listening.start()
-    began = time.perf_counter() + 0.05
-    for number, moment in enumerate(moments(per_s, seconds)):
-        due = began + moment
-        if (ahead := due - time.perf_counter()) > 0:
-            time.sleep(ahead)
-        late.append(max(0.0, time.perf_counter() - due))
-        try:
-            caller.send(asked[number % len(asked)], due)
-        except OSError:
-            caller.failed += 1
-    over.set()
-    listening.join(PATIENCE_S)
+    late = []
+    with Caller(port) as caller:
+        began = time.perf_counter() + 0.05
+        for number, moment in enumerate(moments(per_s, seconds)):
+            due = began + moment
+            if (ahead := due - time.perf_counter()) > 0:
+                time.sleep(ahead)
+            late.append(max(0.0, time.perf_counter() - due))
+            try:
+                caller.send(asked[number % len(asked)], due)
+            except OSError:
+                caller.failed += 1
+        caller.end()
+        answered, failed = len(caller.seconds), caller.failed + caller.outstanding
     times = caller.seconds or [float("nan")]
     p50, p99, p999 = (1000 * float(np.percentile(times, percent)) for percent in (50, 99, 99.9))
     late_ms = 1000 * float(np.percentile(late, 99))
-    return Opened(per_s, len(caller.seconds), caller.failed + caller.outstanding, p50, p99, p999, late_ms)
+    return Opened(per_s, answered, failed, p50, p99, p999, late_ms)
 
 
 def main() -> None:

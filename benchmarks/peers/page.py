@@ -7,6 +7,11 @@ from benchmarks.peers.registry import PEERS
 
 BEGIN, END = "<!-- peers: written by `make bench-peers` -->", "<!-- end of peers -->"
 CONNECTIONS = (1, 16, 64, 256)
+NET = (
+    "`python -m benchmarks.throughput --write` holds every classifier of chapters 4 and 5, asked in forms of many\n"
+    "images, against torch alone at the batch size that suits it best: images per second of processor time,\n"
+    "the client's taken out."
+)
 
 Record = dict[str, Any]
 
@@ -27,6 +32,9 @@ def tables(record: Record) -> str:
         parts += ["### Goals", goals_table(record)]
     for run, found in record.get("profile", {}).items():
         parts += [f"### Where a request's time goes, {run}", f"{found['machine']}.", profile_table(found)]
+    if "throughput" in record:
+        found = record["throughput"]
+        parts += ["### A net's own rate", f"{NET}\n\n{found['machine']}.", "\n".join(found["lines"])]
     return "\n\n".join(part for part in parts if part)
 
 

@@ -8,6 +8,7 @@ while nobody looked.
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -40,6 +41,7 @@ def main() -> None:
     parser.add_argument("--source", type=Path, default=ROOT, help="the checkout whose service it is")
     parser.add_argument("--seconds", type=float, default=6.0)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # no server is left behind
     with tempfile.TemporaryDirectory(prefix="profile-") as directory:
         found = profile(Path(directory), options.source.resolve(), options.seconds)
     print(json.dumps(found, indent=1))

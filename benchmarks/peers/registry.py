@@ -4,6 +4,7 @@ import base64
 import json
 import subprocess
 import sys
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +56,8 @@ class Peer:
     label: Callable[[bytes], str] = label_of
     versions: tuple[str, ...] = field(default=())
     """The packages whose versions say what was measured."""
+    models: tuple[str, ...] = ()
+    """Those that it is asked about; all unless some are named."""
     judges: bool = True
     """Whether it answers with what the net says."""
 
@@ -158,6 +161,14 @@ PEERS: dict[str, Peer] = {
         label=our_label,
         versions=("torch", "numpy", "uvicorn", "httptools", "uvloop"),
     ),
+    "chapterhouse-float32": Peer(
+        "Chapterhouse, float32",
+        lambda place: [str(place.python), "-m", "service", "serve"],
+        path=lambda model: f"/classify?model={model}",
+        variables=lambda place: {**ours(place), "CHAPTERHOUSE_PRECISION": "float32"},
+        label=our_label,
+        models=("nin-cifar10",),
+    ),
     "mosec": mosec("plain", "mosec"),
     "mosec-decoder": mosec("our-decoder", "mosec, our decoder"),
     "mosec-engine": mosec("our-engine-code", "mosec, our engine code"),
@@ -216,9 +227,23 @@ PEERS: dict[str, Peer] = {
     "raw": Peer(
         "a raw ASGI reply, no net",
         lambda place: uvicorn(place, "benchmarks.peers.raw:answer"),
+        models=("lenet5-mnist",),
         judges=False,
     ),
 }
+
+
+OURS = ("chapterhouse", "chapterhouse-float32")
+USUAL = (*OURS, "mosec", "mosec-decoder", "mosec-engine", "litserve", "fastapi", "raw")
+"""Who is compared unless somebody says otherwise: all of them take half an hour."""
+
+
+def chosen(words: str) -> list[str]:
+    """Names between commas, or `all`. Raises ArgumentTypeError for one that nobody has."""
+    names = list(PEERS) if words == "all" else words.split(",")
+    if unknown := set(names) - set(PEERS):
+        raise ArgumentTypeError(f"there is no peer called {', '.join(sorted(unknown))}")
+    return names
 
 
 def python_of(peer: Peer) -> Path:

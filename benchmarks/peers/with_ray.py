@@ -5,6 +5,7 @@ python -m benchmarks.peers.with_ray PORT
 
 import asyncio
 import sys
+from typing import Any
 
 import ray
 from ray import serve
@@ -38,7 +39,8 @@ async def main() -> None:
     """Serve on /."""
     ray.init(include_dashboard=False, object_store_memory=STORE_BYTES, log_to_driver=False)
     serve.start(http_options={"host": "127.0.0.1", "port": int(sys.argv[1])})
-    serve.run(Served.bind())
+    deployment: Any = Served
+    serve.run(deployment.bind())
     await asyncio.Event().wait()
 
 

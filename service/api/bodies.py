@@ -50,21 +50,34 @@ async def chunks(receive: Receive, *, limit: int, content_length: bytes | None) 
     read = 0
     more = True
     while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise CallerGone
-        chunk = message.get("body", b"")
-        more = message.get("more_body", False)
+        chunk, more = await _piece(receive, limit, read)
         read += len(chunk)
-        if read > limit:
-            raise BodyTooLarge(f"The body is larger than {limit:,} bytes, the most that is read.")
         yield chunk
 
 
 async def read_body(receive: Receive, *, limit: int, content_length: bytes | None) -> bytes:
     """A whole body. Raises BodyTooLarge, CallerGone."""
-    pieces = [chunk async for chunk in chunks(receive, limit=limit, content_length=content_length)]
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    declared_length(content_length, limit)
+    first, more = await _piece(receive, limit, 0)
+    if not more:  # as nearly all come
+        return first
+    pieces, read = [first], len(first)
+    while more:
+        chunk, more = await _piece(receive, limit, read)
+        pieces.append(chunk)
+        read += len(chunk)
+    return b"".join(pieces)
+
+
+async def _piece(receive: Receive, limit: int, read: int) -> tuple[bytes, bool]:
+    """The next piece of a body of which so much has been read, and whether more follows."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise CallerGone
+    chunk: bytes = message.get("body", b"")
+    if read + len(chunk) > limit:
+        raise BodyTooLarge(f"The body is larger than {limit:,} bytes, the most that is read.")
+    return chunk, message.get("more_body", False)
 
 
 async def weigh_document(holding: Holding, data: bytes) -> None:

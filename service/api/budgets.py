@@ -1,9 +1,45 @@
 """What a front has to give (connections, requests, memory), and how much of it one client may hold."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 MUCH = 4 << 20
+WINDOW_S, ENOUGH_S = 1.0, 0.25
+"""Over how long it is counted what comes back, and how much of that time says how fast it does."""
+LEAST_S, MOST_S = 0.1, 600.0
+"""Sooner nobody needs to come again, and nobody is sent away for longer."""
+
+
+class Returns:
+    """How fast a budget comes back."""
+
+    __slots__ = ("_began", "_clock", "_count", "_per_s")
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began = clock()
+        self._count = 0
+        self._per_s = 0.0
+        """In the last time that has been counted; 0 where there is none."""
+
+    def note(self, amount: int) -> None:
+        """So much came back now."""
+        if self._clock() - self._began > WINDOW_S:
+            self._begin_anew()
+        self._count += amount
+
+    def _begin_anew(self) -> None:
+        now = self._clock()
+        passed_s = now - self._began
+        self._per_s = self._count / passed_s if passed_s < 2 * WINDOW_S else 0.0  # else it stood still for want of work
+        self._began, self._count = now, 0
+
+    def wait_s(self, amount: int) -> float:
+        """When so much will have come back, as it does now."""
+        passed_s = self._clock() - self._began
+        per_s = self._count / passed_s if self._count and (passed_s > ENOUGH_S or not self._per_s) else self._per_s
+        return min(max(LEAST_S, amount / per_s), MOST_S) if per_s else LEAST_S
 
 
 @dataclass(eq=False, slots=True)
@@ -21,6 +57,8 @@ class Budget:
     """What each client holds, of those that hold anything."""
     on_much_returned: Callable[[], object] | None = None
     """Told whenever so much as `MUCH` has come back."""
+    returns: Returns | None = None
+    """Told of all that comes back, where anybody wants to know how fast that is."""
     _most: int = 0
     """The most that was taken since somebody was told."""
 
@@ -44,6 +82,8 @@ class Budget:
     def give_back(self, client: str, amount: int = 1) -> None:
         """Take back what a client held."""
         self.taken -= amount
+        if self.returns is not None:
+            self.returns.note(amount)
         left = self.held[client] - amount
         if left:
             self.held[client] = left

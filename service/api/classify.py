@@ -12,9 +12,9 @@ from service.api.bodies import IMAGE_BODY, IMAGE_BODY_TYPES, Part, Sink, boundar
 from service.api.deadlines import Deadline
 from service.api.gate import Exchange, Watch
 from service.api.images import JSON_KIND, OPTIONS, described, read_json
-from service.api.models import headers_of
+from service.api.models import form_header, headers_of
 from service.api.negotiation import JSON, choose
-from service.api.openapi import BINARY, OF_MODEL, refusals
+from service.api.openapi import BINARY, OF_MODEL, headers, refusals
 from service.api.pictures import Picture
 from service.api.queries import read_query
 from service.api.routes import Endpoint
@@ -54,7 +54,7 @@ BODIES = {**IMAGE_BODY, "multipart/form-data": FORM, JSON: described(OPTIONS, se
 CLASSIFICATION: dict[str, Any] = {
     "model": Classification,
     "description": "Labels, likeliest first; an unreadable image of a form has an `error` in its place.",
-    "headers": OF_MODEL,
+    "headers": {**OF_MODEL, **headers("X-Model-Form")},
 }
 
 
@@ -129,9 +129,10 @@ class ClassifyPath:
         """Answer one request. Raises ServiceError."""
         query = parse_query(exchange.scope["query_string"])
         choose(exchange.headers.get(b"accept", b"").decode("latin-1"), (JSON,))
-        deadline = Deadline(exchange.headers.get(b"x-deadline-ms"))
-        if deadline.at is None:
+        given = exchange.headers.get(b"x-deadline-ms")
+        if given is None:
             return await self._answer(exchange, query, None)
+        deadline = Deadline(given)
         async with deadline.kept():
             return await self._answer(exchange, query, deadline.at)
 
@@ -140,7 +141,8 @@ class ClassifyPath:
         model = labelling.model
         with Watch(exchange.receive):
             answer = await labelling.ask(self._engine, deadline=deadline, request_id=exchange.request_id)
-        return Response(orjson.dumps(answer), media_type=JSON, headers=headers_of(model))
+        told = headers_of(model) | form_header(self._engine, model)
+        return Response(orjson.dumps(answer), media_type=JSON, headers=told)
 
     async def _understand(self, exchange: Exchange, fields: Mapping[str, str], asked: Asked) -> Labelling:
         """The request that a body makes, raw or as a form. Raises ServiceError."""

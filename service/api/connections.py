@@ -9,6 +9,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from service.api.access.callers import caller_at
 from service.api.budgets import Budget
 from service.api.gate import Gate, new_request_id
+from service.api.intake import Intake
 from service.api.problems import problem_response
 from service.errors import ServiceError
 
@@ -53,6 +54,7 @@ class Connections:
             log.warning("at most %d connections are held: the system gives %d descriptors", limit, descriptors)
         self.open = Budget(limit, settings.client_share)
         self.memory = gate.memory
+        self.intake = Intake()
         self.farewells = 0
         self.head_limit = settings.header_limit_bytes
         self.write_s = settings.write_timeout_s

@@ -21,7 +21,7 @@ from starlette.types import Message, Receive, Scope, Send
 from service.api.access.callers import caller_of
 from service.api.access.guard import Guard
 from service.api.access.needs import SAFE_METHODS
-from service.api.budgets import Budget
+from service.api.budgets import Budget, Returns
 from service.api.noting import Noting, refuse
 from service.api.openapi import completed
 from service.api.outgoing import Outgoing
@@ -183,7 +183,8 @@ class Gate:
 
     def __post_init__(self) -> None:
         settings = self.settings
-        self.requests = Budget(settings.queue_limit, settings.client_share)
+        self._answered = Returns()
+        self.requests = Budget(settings.queue_limit, settings.client_share, returns=self._answered)
         """Those among them that bring work and have come whole, which are limited."""
         self.memory = Budget(settings.memory_limit_bytes, settings.client_share)
         """Of what callers send, and of answers that they do not take."""
@@ -235,9 +236,8 @@ class Gate:
     def _full(self, client: str) -> Overloaded:
         self.instruments.rejected.labels("front_full").inc()
         taken, held = self.requests.taken, self.requests.held.get(client, 0)
-        if taken >= self.requests.limit:
-            return Overloaded(f"{taken} requests are open here.")
-        return Overloaded(f"{taken} requests are open here, {held} of them yours; the other places are for others.")
+        whose = f", {held} of them yours; the other places are for others" if taken < self.requests.limit else ""
+        return Overloaded(f"{taken} requests are open here{whose}.").again_in(self._answered.wait_s(taken))
 
     @contextmanager
     def at_work(self, scope: Scope) -> Iterator[None]:

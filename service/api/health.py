@@ -8,6 +8,7 @@ from service.api.openapi import TEXT, refusals
 from service.api.routes import Endpoint
 from service.api.state import StateDep
 from service.errors import Draining, NotReady
+from service.runtime.calls import SILENT
 from service.schemas import Liveness, Readiness
 from service.telemetry.instruments import EXPOSITION_TYPE
 
@@ -37,6 +38,8 @@ async def ready(request: Request, state: StateDep) -> Readiness:
         raise Draining("This instance is shutting down.")
     held = state.engines.models()
     missing = [name for name in state.settings.wanted_models if name not in held or held[name].state != "ready"]
+    if any(loaded.state == SILENT for loaded in held.values()) and missing:
+        raise NotReady("The engine does not answer. Unless it does so soon, it is restarted.")
     if missing:
         raise NotReady(f"Not warm yet: {', '.join(missing)}.")
     warm = sorted(name for name, loaded in held.items() if loaded.state == "ready")

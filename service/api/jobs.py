@@ -17,7 +17,6 @@ from pydantic import BaseModel
 from service.api.access.callers import caller_of
 from service.api.access.ownership import key_of
 from service.api.bodies import Part, Sink, boundary_of, chunks, declared_length, read_form
-from service.api.budgets import Budget
 from service.api.deadlines import deadline_within
 from service.api.gate import Holding
 from service.api.state import State
@@ -76,15 +75,15 @@ async def accept(request: Request, state: State, check: Check, *, files: Collect
     job_id, client, limits = secrets.token_hex(8), client_of(request), Limits.of(state.settings)
     declared = declared_length(_length_of(request), state.settings.upload_limit_bytes)
     await _counted(state, state.database.ask(state.jobs.check_room, client, limits))
-    await asyncio.to_thread(_check_room, state, client, declared)
+    await state.upload_room.check(client, declared)
     try:
         folder = state.uploads.begin(job_id, owner=client)
         asked = await check(await _receive(request, state, folder, files))
         deadline_within(request).lift()
-        await asyncio.to_thread(_check_room, state, client)
-        await in_thread(lambda _: state.uploads.commit(job_id))
-        sent = {"client": client, "upload_bytes": await asyncio.to_thread(state.uploads.size_of, job_id)}
-        sent["key"] = key_of(request)
+        if not declared:
+            await state.upload_room.check(client, afresh=True)
+        size = await in_thread(lambda _: state.uploads.commit(job_id))
+        sent = {"client": client, "upload_bytes": size, "key": key_of(request)}
         document = {**asked.model_dump(mode="json"), REQUEST_ID: request.scope["state"]["request_id"]}
         await _counted(state, state.database.change(state.jobs.accept, job_id, document, kind, **sent, limits=limits))
     except BaseException as error:
@@ -128,17 +127,6 @@ async def _counted(state: State, asked: Awaitable[None]) -> None:
         raise
 
 
-def _check_room(state: State, client: str, more: int = 0) -> None:
-    """Whether the disk has room for what a client has sent, and for so much more. Raises Overloaded."""
-    limit, used = state.settings.uploads_disk_bytes, state.uploads.used_bytes()
-    disk = Budget(limit, state.settings.client_share)
-    if not disk.bears(held=used[client] + more, taken=used.total() + more):
-        raise Overloaded(
-            f"Uploads that wait or are worked on may take {limit:,} bytes of disk, and each client's a part of that; "
-            "this one is too much."
-        )
-
-
 async def _receive(request: Request, state: State, folder: Path, files: Collection[str]) -> Form:
     """Write the form's files into `folder`. Raises InvalidRequest, BodyTooLarge."""
     fields: dict[str, Field] = {}
@@ -172,7 +160,7 @@ async def _pieces(request: Request, state: State) -> AsyncIterator[bytes]:
         unchecked += len(piece)
         if unchecked >= CHECK_EVERY_BYTES:
             unchecked = 0
-            await asyncio.to_thread(_check_room, state, holding.client)
+            await state.upload_room.check(holding.client, afresh=True)
 
 
 def missing_file(name: str, what: str) -> InvalidRequest:

@@ -14,7 +14,9 @@ from service.errors import (
     PackageMissing,
     UntrustedWeights,
 )
+from service.exactness import PLAIN
 from service.operations.models import describe_model, describe_models
+from service.runtime.calls import EngineStatus
 from service.schemas import ModelDetail, ModelList
 from service.store import Model
 
@@ -27,6 +29,12 @@ ModelId = Annotated[str, Path(description="A model of the store, as `GET /models
 def headers_of(model: Model) -> dict[str, str]:
     """The headers of an answer that say which model gave it."""
     return {"x-model": model.id, "x-model-version": model.version}
+
+
+def form_header(engines: EngineStatus, model: Model) -> dict[str, str]:
+    """The header of labels that says in which form they were computed; the same until engines tell something new."""
+    held = engines.models().get(model.id)
+    return {"x-model-form": PLAIN if held is None else held.form}
 
 
 @router.get("", summary="List the models", response_description="Every model of the store.")

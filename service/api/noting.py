@@ -6,13 +6,14 @@ Whoever asks cannot fill the log: of requests that fail some lines are written a
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from starlette.types import Scope
 
-from service.api.access.callers import caller_of
+from service.api.access.callers import Caller, caller_of
 from service.api.access.proxies import Place
-from service.errors import ServiceError
+from service.errors import Draining, Overloaded, ServiceError
 from service.settings import Settings
 from service.telemetry.advice import advice_on
 from service.telemetry.conditions import Conditions
@@ -29,6 +30,8 @@ REFUSED = frozenset({401, 403, 413, 429, 503})
 WAITED_FOR = frozenset({"/evaluate", "/evaluations/{evaluation_id}/events"})
 """What answers late because its caller waits for an evaluation is not slow."""
 AT_ONCE, A_SECOND = 50.0, 10.0
+CLIENTS = ("key", "local", "anybody")
+"""The classes of callers: with a key, with this machine's own token, with neither."""
 REFUSAL = "refusal"
 """Where a request's state holds the error that answered it."""
 
@@ -56,6 +59,8 @@ class Noting:
 
     def __init__(self, settings: Settings, conditions: Conditions) -> None:
         self._conditions = conditions
+        for reason, client in product((Overloaded, Draining), CLIENTS):
+            conditions.refusals.labels(reason.__name__, client)  # so that the first one is an increase
         self._allowance = Allowance(AT_ONCE, A_SECOND)
         self.every = settings.log_requests == "all"
         self.slow_s = settings.slow_request_s or float("inf")
@@ -76,8 +81,7 @@ class Noting:
         error: ServiceError | None = scope["state"].get(REFUSAL)
         caller = caller_of(scope)
         if answered.status in REFUSED and error is not None:
-            kind = "key" if caller.key is not None else "local" if caller.is_known else "anybody"
-            self._conditions.refusals.labels(type(error).__name__, kind).inc()
+            self._conditions.refusals.labels(type(error).__name__, _class_of(caller)).inc()
         fields = _fields(scope, answered)
         name = f"{answered.method} {answered.route}"
         self.tracer.request(scope["state"]["request_id"], name, answered.whole_s, **fields)
@@ -105,6 +109,11 @@ class Noting:
                 lines_left_out=kept_back or None,
             ),
         )
+
+
+def _class_of(caller: Caller) -> str:
+    bearer, local, others = CLIENTS
+    return bearer if caller.key is not None else local if caller.is_known else others
 
 
 def _fields(scope: Scope, answered: Answered) -> dict[str, Any]:

@@ -64,6 +64,10 @@ ANSWER_HEADERS: Document = {
     "WWW-Authenticate": {"description": "How to send a key.", "schema": {"type": "string"}},
     "X-Count": {"description": "How many samples there are.", "schema": {"type": "integer", "minimum": 1}},
     "X-Model": {"description": "The model that answered.", "schema": {"type": "string"}},
+    "X-Model-Form": {
+        "description": "The form in which the classifier computed it: `plain`, or a faster one that its card allows.",
+        "schema": {"type": "string"},
+    },
     "X-Model-Version": {
         "description": "The first digits of its weights' sha256.",
         "schema": {"type": "string"},

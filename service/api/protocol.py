@@ -20,7 +20,8 @@ from service.api.connections import (
     Phase,
     last_answer,
 )
-from service.api.cycles import abandon, unchunked
+from service.api.cycles import abandon, run
+from service.api.intake import Flow
 from service.errors import (
     HeadersTooLarge,
     MalformedRequest,
@@ -61,6 +62,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or tell the client that there are too many."""
         super().connection_made(transport)
+        self.flow = Flow(transport)
         self._client = self._all.client_at(self.client)
         self._since = self.loop.time()
         self._set_timer(self._since + self._all.tick_s)
@@ -98,6 +100,8 @@ class Connection(HttpToolsProtocol):
         else:
             self._parse(data)
         self._settle()
+        if self._phase in (Phase.BODY, Phase.REST):
+            self._all.intake.took(self.flow, len(data))
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Keep the connection open as long as a whole request waits for its answer."""
@@ -224,9 +228,7 @@ class Connection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
-        if cycle.scope["http_version"] == "1.0":
-            app = unchunked(cycle, app)
-        task = self.loop.create_task(cycle.run_asgi(app))
+        task = self.loop.create_task(run(cycle, app, self.pipeline))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
 

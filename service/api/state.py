@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 
 from service.api.access.guard import Guard
 from service.api.database import BUSY_S, DatabaseThreads
+from service.api.disk import UploadRoom
 from service.api.readers import Readers
 from service.api.streams import EventStreams
 from service.api.watching import Watcher
@@ -34,6 +35,7 @@ class State:
     instruments: Instruments
     jobs: Jobs
     uploads: Uploads
+    upload_room: UploadRoom
     references: References
     figure_files: FigureFiles
     guard: Guard
@@ -61,6 +63,7 @@ class State:
         """
         instruments, jobs = Instruments(), Jobs.of(settings, busy_s=BUSY_S)
         instruments.begin_at_zero(instruments.rejected, "evaluations_full")
+        uploads = Uploads(settings.state)
         database = DatabaseThreads(jobs.probe, instruments.database_answers.set)
         return cls(
             settings,
@@ -69,7 +72,8 @@ class State:
             control,
             instruments,
             jobs,
-            Uploads(settings.state),
+            uploads,
+            UploadRoom(uploads, settings),
             References.of(settings),
             FigureFiles(settings.state),
             Guard.of(settings, local_token=local_token, limits_dir=limits_dir),

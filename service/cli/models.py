@@ -7,6 +7,7 @@ import typer
 
 from service.cli.calibrate import summary
 from service.cli.fetch import fetch
+from service.cli.forms import measure_forms
 from service.cli.nets import print_layers, show_nets
 from service.cli.reporting import EXIT_FAILED, JSONOption, fail_clearly, print_json, print_table, say
 from service.cli.units import find_units
@@ -25,6 +26,7 @@ app = typer.Typer(help="The models of the store.", no_args_is_help=True)
 app.command("nets")(show_nets)
 app.command("fetch")(fetch)
 app.command("units")(find_units)
+app.command("forms")(measure_forms)
 
 
 @app.command("list")

@@ -38,8 +38,10 @@ def error_of(reply: httpx.Response) -> ServiceError:
     except (ValueError, TypeError):
         problem = {"title": said, "status": reply.status_code}
     error = error_from(problem)
+    error.retry_after_s = told = retry_after_of(reply)
     exact = problem.get("retry_after_s")
-    error.retry_after_s = float(exact) if isinstance(exact, int | float) else retry_after_of(reply)
+    if isinstance(exact, int | float) and told is not None and told - 1 < exact <= told:
+        error.retry_after_s = exact  # the header is the same, rounded up
     return error
 
 

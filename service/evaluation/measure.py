@@ -1,5 +1,6 @@
 """From two sides to the entries of a report: scores, what they are worth, warnings, seconds."""
 
+import logging
 import math
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -19,6 +20,8 @@ from service.metrics.metric import Metric, Score, Side, interval_of
 from service.metrics.registry import DEFAULT_METRICS, build_metric
 from service.metrics.samples import softmax
 from service.metrics.uncertainty import LEVEL, Interval
+
+log = logging.getLogger(__name__)
 
 THREADS = min(8, 2 * cores())
 """Metrics at once. Linear algebra lets go of the interpreter's lock, but each takes some memory; more than there are
@@ -86,6 +89,9 @@ def measure(
             left_out[name] = _unless_optional(InvalidSamples(f"{name} needs {lack}."), name, optional)
     wanted = {name: metric for name, metric in metrics.items() if name not in left_out}
     share(reference, generated, wanted.values())
+    for metric in wanted.values():
+        if advice := metric.advice(reference, generated):
+            log.warning(advice)  # now, since this is what somebody will wait for
 
     def one(name: str) -> _Measured | InvalidSamples:
         stop.check()

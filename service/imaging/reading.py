@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pyspng
 from PIL import Image, UnidentifiedImageError
 from PIL import __version__ as pillow_version
 from PIL.ImageFile import ImageFile
+from pyspng._pyspng_c import SPNG_FMT_AUTO
+from pyspng._pyspng_c import spng_decode_image_bytes as decode_png
 
 from service.errors import UnreadableImage
 from service.imaging import jpeg, png
@@ -140,10 +141,10 @@ def _read_png(data: bytes, limit_pixels: int) -> Picture:
     if not layout.is_plain:
         return _read_any(data, limit_pixels, behind=layout.rest_bytes, depth=layout.depth)
     try:
-        pixels: Pixels = pyspng.load(data)
+        pixels: Pixels = decode_png(data, SPNG_FMT_AUTO)
     except (RuntimeError, ValueError) as error:
         raise UnreadableImage(f"The PNG is damaged: {str(error).rpartition(': ')[2]}.") from error
-    return Picture(pixels if pixels.ndim == 3 else pixels[:, :, None], (REST,) if layout.rest_bytes else ())
+    return Picture(pixels, (REST,) if layout.rest_bytes else ())
 
 
 def _read_jpeg(data: bytes, limit_pixels: int) -> Picture:

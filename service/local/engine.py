@@ -22,8 +22,9 @@ class _Opened(NamedTuple):
 class LazyEngine:
     """EngineClient, EngineControl and EngineStatus over the first device that a server would take.
 
-    It has as many threads as a server's, so that both give the same bits. Nothing is loaded before the first work, not
-    even torch. It belongs to the event loop that asks it first.
+    It has as many threads as a server's, so that both give the same bits; but for labels, for which a server may have a
+    faster form. Nothing is loaded before the first work, not even torch. It belongs to the event loop that asks it
+    first.
     """
 
     def __init__(self, settings: Settings, store: ModelStore) -> None:

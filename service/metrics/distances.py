@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from service.metrics.samples import Real, Rows, take
 
-TILE_ROWS = 384
+TILE_ROWS = 768
 PAIR_NUMBERS = 1 << 16  # numbers of pairs that are computed exactly at once: what a core's own cache holds
 HASHED_ROWS = 64
 CLOSE = 1e-4  # share of ‖a‖² + ‖b‖² below which a squared distance has lost too many digits
 
 Index = NDArray[np.intp]
+Floats = NDArray[np.floating]
+FloatType = type[np.float32] | type[np.float64]
 
 
 class Room:

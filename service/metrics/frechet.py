@@ -23,6 +23,7 @@ PROBES = 4  # directions along which that is seen
 ROUNDING = 4.0  # ulps of the traces by which their difference may be wrong
 NEGLIGIBLE = 1e-6  # share of the other directions that this may be before anybody has to be told
 SEEN = 1e-2  # share of the distance
+CHEAP = 256  # samples of the smaller side up to which singular values cost next to nothing
 TRUSTED = 1e-10  # share of tr Σx + tr Σy that rounding may move the fast path before the exact one is taken
 
 
@@ -148,8 +149,35 @@ def _singular_values(
     rx, ry = root_of(real), root_of(generated)
     A: Real = rx @ ry.T
     A /= np.sqrt(x) * np.sqrt(y)
+    product = Rooted(rx, ry, A)
+    if isinstance(real, FewSamples) and isinstance(generated, FewSamples) and min(A.shape) > CHEAP:
+        found = _by_eigenvalues(A)
+        if found is not None:
+            return found[0], product, found[1]
     σ = np.linalg.svd(A, compute_uv=False).astype(np.float64, copy=False)
-    return σ, Rooted(rx, ry, A), ROUNDING * EPS
+    return σ, product, ROUNDING * EPS
+
+
+def _by_eigenvalues(A: Real) -> tuple[Real, float] | None:
+    """The singular values of X Yᵀ of centred samples, from the eigenvalues of A Aᵀ: they cost half.
+
+    The rows of centred samples add up to nothing, so A has a value that is 0, of which a root would be noise. A
+    reflection that brings the sum of all rows into the first one takes it away (Householder 1958). None where the
+    others do not keep their digits.
+    """
+    n, m = A.shape
+    B = A[1:] + A[0] / (np.sqrt(n) - 1)
+    B = B[:, 1:] + B[:, :1] / (np.sqrt(m) - 1)
+    λ = np.linalg.eigvalsh(B @ B.T if n <= m else B.T @ B)
+    return _roots(λ)
+
+
+def _roots(λ: Real) -> tuple[Real, float] | None:
+    """The roots of eigenvalues, and by how much their sum may be wrong; None where rounding decides too much of it."""
+    if λ[0] <= λ[-1] * len(λ) * EPS:
+        return None
+    noise = EPS * λ[-1] * float((0.5 / np.sqrt(λ)).sum())  # each λ is known to eps · λmax
+    return (np.sqrt(λ), max(noise, ROUNDING * EPS)) if noise <= TRUSTED else None
 
 
 def _by_cholesky(sx: Real, sy: Real) -> tuple[Real, FullRank, float] | None:
@@ -163,10 +191,8 @@ def _by_cholesky(sx: Real, sy: Real) -> tuple[Real, FullRank, float] | None:
     M, _ = dsygst(sy, L, itype=2, lower=1)  # Lᵀ Σy L in the time of half a matrix product
     λ = np.linalg.eigvalsh(M)
     product = FullRank(L, M)
-    if λ[0] > λ[-1] * len(λ) * EPS:
-        noise = EPS * λ[-1] * float((0.5 / np.sqrt(λ)).sum())  # each λ is known to eps · λmax
-        if noise <= TRUSTED:
-            return np.sqrt(λ), product, max(noise, ROUNDING * EPS)
+    if found := _roots(λ):
+        return found[0], product, found[1]
     other, failed = dpotrf(sy, lower=1)
     if failed:
         return None

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.metrics.kernels import Discrepancy, Sums
+from service.metrics.kernel_sums import Discrepancy, Sums
 from service.metrics.samples import Real
 from service.metrics.uncertainty import QUANTILE, Interval, Variances, tail_of
 

@@ -4,7 +4,9 @@ from abc import abstractmethod
 from collections.abc import Iterable
 
 from service.errors import InvalidSamples
-from service.metrics.kernels import Discrepancy, Kernel, discrepancies
+from service.metrics.kernel_precision import discrepancies
+from service.metrics.kernel_sums import Discrepancy
+from service.metrics.kernels import Kernel
 from service.metrics.metric import Metric, Side, lacks_features
 
 

@@ -203,6 +203,10 @@ class Metric(BaseModel):
         The seed moves nothing but p-values.
         """
 
+    def advice(self, real: Side, generated: Side) -> str | None:  # noqa: ARG002
+        """What somebody has to know before it is computed: that it takes long, and what would not."""
+        return None
+
     falls: ClassVar[bool] = False
     """Whether the score of real samples falls to 0 as 1/n with the number of samples."""
 

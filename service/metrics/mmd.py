@@ -17,7 +17,9 @@ from service.errors import InvalidSamples
 from service.metrics.distances import TILE_ROWS, centre_of, norms_of, squared_distances, tiles
 from service.metrics.kernel_interval import kernel_interval
 from service.metrics.kernel_metric import KernelMetric, sums_of
-from service.metrics.kernels import Gaussian, Kernel, Polynomial, RationalQuadratic, discrepancy, matrix
+from service.metrics.kernel_precision import discrepancy
+from service.metrics.kernel_sums import matrix
+from service.metrics.kernels import Gaussian, Kernel, Polynomial, RationalQuadratic
 from service.metrics.metric import NOT_ASKED, About, Detail, Score, Side
 from service.metrics.samples import Real, Rows, check_features, check_pair
 from service.metrics.uncertainty import EXPECTATION, POPULATION, permutation_p_value

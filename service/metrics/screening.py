@@ -11,11 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.metrics import distances
-from service.metrics.distances import Index, Room, centre_of, exact_squares, norms_of, squared_distances, tiles
+from service.metrics.distances import (
+    Floats,
+    FloatType,
+    Index,
+    Room,
+    centre_of,
+    exact_squares,
+    norms_of,
+    squared_distances,
+    tiles,
+)
 from service.metrics.samples import Real, Rows
-
-Floats = NDArray[np.floating]
-FloatType = type[np.float32] | type[np.float64]
 
 FAR = 300  # roundings of single precision that a distance to a neighbour has to have
 PROBES = 16  # rows of a set whose neighbours tell how far that is
@@ -33,11 +40,11 @@ class Screen:
     norms: Floats
     """(p,): ‖row‖² once moved and scaled."""
 
-    def tile(self, first: int) -> Floats:
-        """The moved and scaled rows from this one on, as many as a tile has."""
+    def tile(self, first: int, room: Room) -> Floats:
+        """The moved and scaled rows from this one on, as many as a tile has, in the room's one place."""
         rows = self.rows[first : first + distances.TILE_ROWS]
         if self.scale == 1 and rows.dtype == self.kind:
-            plain: Floats = rows - self.centre.astype(self.kind)
+            plain: Floats = np.subtract(rows, self.centre.astype(self.kind), out=room.of(rows.shape, self.kind))
             return plain
         tile = rows.astype(np.float64)
         tile -= self.centre
@@ -122,24 +129,24 @@ class Screens:
 
     def across(self) -> Iterator[Tile]:
         """All pairs of the two sets; each tile lies where the one before lay."""
-        room = Room()
+        room, of_x, of_y = Room(), Room(), Room()
         for i in self.x.starts():
-            a = self.x.tile(i)
+            a = self.x.tile(i, of_x)
             for j in self.y.starts():
-                yield self._tile(i, j, a, self.y.tile(j), room)
+                yield self._tile(i, j, a, self.y.tile(j, of_y), room)
 
     def among(self) -> Iterator[Tile]:
         """All pairs of one set, once each, those within blocks of rows first; a row is infinitely far from itself."""
-        room = Room()
+        room, first, second = Room(), Room(), Room()
         for i in self.x.starts():
-            a = self.x.tile(i)
+            a = self.x.tile(i, first)
             tile = self._tile(i, i, a, a, room)  # numpy multiplies a matrix with itself in half the time
             np.fill_diagonal(tile.squares, np.inf)
             yield tile
         for i in self.x.starts():
-            a = self.x.tile(i)
+            a = self.x.tile(i, first)
             for j in self.x.starts(i + distances.TILE_ROWS):
-                yield self._tile(i, j, a, self.x.tile(j), room)
+                yield self._tile(i, j, a, self.x.tile(j, second), room)
 
     def exact(self, pairs: Pairs) -> Real:
         """The pairs' squared distances, scaled like the others."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from scipy.linalg.blas import dsyrk
 
 from service.errors import InvalidSamples
 from service.metrics.samples import BLOCK_ROWS, Real, Rows, check_covariance, check_dimensions, check_features
@@ -25,31 +26,52 @@ class Statistics:
         return cls(mu, (sigma + sigma.T) / 2, count)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Sums:
-    """Rows seen, their mean (d,) and their scatter Σ (x − mean)(x − mean)ᵀ (d, d)."""
+    """Rows seen, their mean (d,) and their scatter Σ (x − mean)(x − mean)ᵀ (d, d), of which the lower half counts.
 
-    rows: int
-    mean: Real
-    scatter: Real
+    The scatter grows in its place: a chunk is added by the one product that it takes.
+    """
 
-    def add(self, rows: Real) -> "Sums":
-        """These sums and one chunk of rows (k, d)."""
-        if not len(rows):
-            return self
-        mean, total = rows.mean(axis=0), self.rows + len(rows)
+    def __init__(self, dimensions: int) -> None:
+        self.rows = 0
+        self.mean: Real = np.zeros(dimensions)
+        self.scatter: Real = np.zeros((dimensions, dimensions), order="F")
+
+    def copy(self) -> "Sums":
+        """The same sums, which go their own way."""
+        other = Sums(0)
+        other.rows, other.mean, other.scatter = self.rows, self.mean, self.scatter.copy(order="F")
+        return other
+
+    def add(self, chunk: Real, count: int) -> None:
+        """Take the first `count` rows of a chunk (more than `count`, d), which is overwritten."""
+        if not count:
+            return
+        rows, total = chunk[:count], self.rows + count
+        mean = np.add.reduce(rows, axis=0) / count
+        rows -= mean
         step = mean - self.mean
         # the step between the means as one more row: one product gives the chunk's scatter and the merge's correction
-        centred = np.vstack([rows - mean, np.sqrt(self.rows * len(rows) / total) * step])
-        return Sums(total, self.mean + step * (len(rows) / total), self.scatter + centred.T @ centred)
+        np.multiply(step, np.sqrt(self.rows * count / total), out=chunk[count])
+        self.scatter = dsyrk(1.0, chunk[: count + 1].T, beta=1.0, c=self.scatter, lower=1, overwrite_c=1)
+        self.mean, self.rows = self.mean + step * (count / total), total
 
-    def join(self, other: "Sums") -> "Sums":
-        """These sums and others."""
+    def join(self, other: "Sums") -> None:
+        """Take the rows of others."""
         if not other.rows:
-            return self
+            return
         total, step = self.rows + other.rows, other.mean - self.mean
-        scatter = self.scatter + other.scatter + (self.rows * other.rows / total) * np.outer(step, step)
-        return Sums(total, self.mean + step * (other.rows / total), scatter)
+        self.scatter += other.scatter
+        self.scatter += (self.rows * other.rows / total) * np.outer(step, step)
+        self.mean, self.rows = self.mean + step * (other.rows / total), total
+
+    @property
+    def covariance(self) -> Real:
+        """The scatter divided by n − 1, both halves of it."""
+        covariance = np.tril(self.scatter)
+        covariance /= self.rows - 1
+        covariance += np.tril(covariance, -1).T
+        return covariance
 
 
 class Moments:
@@ -62,14 +84,16 @@ class Moments:
 
     def __init__(self, dimensions: int, *, whose: str = "given") -> None:
         self._whose = whose
-        self._sums = Sums(0, np.zeros(dimensions), np.zeros((dimensions, dimensions)))
-        self._waiting = np.empty((BLOCK_ROWS, dimensions))
+        self._sums = Sums(dimensions)
+        self._waiting = np.empty((BLOCK_ROWS + 1, dimensions))  # a chunk, and room for the step that goes with it
         self._waiting_rows = 0
 
     @property
     def sums(self) -> Sums:
         """The sums over all rows so far."""
-        return self._sums.add(self._waiting[: self._waiting_rows])
+        sums = self._sums.copy()
+        sums.add(self._waiting[: self._waiting_rows + 1].copy(), self._waiting_rows)
+        return sums
 
     def update(self, rows: Rows) -> Self:
         """Add rows (n, d). Raises InvalidSamples where they are not finite or of another dimension."""
@@ -81,13 +105,17 @@ class Moments:
             self._waiting_rows += len(taken)
             rows = rows[len(taken) :]
             if self._waiting_rows == BLOCK_ROWS:
-                self._sums, self._waiting_rows = self.sums, 0
+                self._sums.add(self._waiting, BLOCK_ROWS)
+                self._waiting_rows = 0
         return self
 
     def merge(self, other: "Moments") -> Self:
         """Add the rows of another stream after the own ones: equal to one stream to rounding."""
-        check_dimensions(self._waiting.shape[1], len(other.sums.mean))
-        self._sums, self._waiting_rows = self.sums.join(other.sums), 0
+        others = other.sums
+        check_dimensions(self._waiting.shape[1], len(others.mean))
+        self._sums.add(self._waiting, self._waiting_rows)
+        self._waiting_rows = 0
+        self._sums.join(others)
         return self
 
     def compute(self) -> Statistics:
@@ -95,7 +123,7 @@ class Moments:
         sums = self.sums
         if sums.rows < 2:
             raise InvalidSamples(f"The {self._whose} set has {sums.rows} sample(s); at least 2 are needed.")
-        return Statistics(sums.mean, sums.scatter / (sums.rows - 1), sums.rows)
+        return Statistics(sums.mean, sums.covariance, sums.rows)
 
 
 def statistics_of(features: Rows, whose: str = "given") -> Statistics:

@@ -5,10 +5,12 @@ from torch import Tensor, nn
 
 from service.errors import InvalidManifest
 
+A, S = 1.7159, 2 / 3
+
 
 def squash(a: Tensor) -> Tensor:
-    """f(a) = A·tanh(S·a), A = 1.7159, S = 2/3, so that f(±1) = ±1 (LeCun et al. 1998, appendix A)."""
-    return 1.7159 * torch.tanh(2 / 3 * a)
+    """f(a) = A·tanh(S·a), so that f(±1) = ±1 (LeCun et al. 1998, appendix A)."""
+    return A * torch.tanh(S * a)
 
 
 class Squash(nn.Module):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from service.nets.differencing import Differencing
-from service.nets.pauses import pause
+from service.nets.pauses import PAUSE_STEPS, pause
 from service.nets.reservoir import Reservoir
 from service.nets.ridge import RidgeRows, RidgeSums
 
@@ -19,8 +19,8 @@ PENALTIES_OF_CHANGES = (1e-5, 1e-3, 1e-1, 1.0, math.inf)
 what is expected of each step is the mean, whatever is remembered."""
 CHOOSING_STEPS, CHOOSING_SEASONS = 400, 5
 """What is forecast, values or changes, is chosen by so many steps or seasons, the last ones, if there are more."""
-FREE_PAUSE_STEPS = 4
-"""Steps of free runs between two pauses: many run side by side, each with a readout of its own."""
+PAUSE_PRODUCTS = 1 << 20
+"""Products between two pauses of free runs: many run side by side, each with a readout of its own."""
 JUDGING_STARTS, JUDGING_STEPS = 8, 200
 """Free runs by which one of these is chosen."""
 REFITS = 10
@@ -126,8 +126,9 @@ class EchoState(nn.Module):
         y = memory[:, net.units : net.units + self.channels].T
         a, move = net.activation(rows)
         heard = memory.new_empty(steps, self.channels, rows)
+        unbroken = min(PAUSE_STEPS, max(1, PAUSE_PRODUCTS // (rows * (self.channels * net.size + net.entries))))
         for t in range(steps):
-            if t % FREE_PAUSE_STEPS == 0:
+            if t % unbroken == 0:
                 pause()
             v[:fed] = y[:fed]
             v[fed:] = u[:, t].T
@@ -232,12 +233,14 @@ class EchoState(nn.Module):
 
     def _for_series(self, channels: int, inputs: int, differencing: Differencing) -> "EchoState":
         """The same reservoir for other series, its readout still to be fitted."""
+        pause()
         net = EchoState(channels=channels, inputs=inputs, feedback=self.feedback, **self._drawn)
         net.differencing = differencing
         return net.requires_grad_(requires_grad=False).to(self.mean.device)
 
     def met(self, series: Tensor) -> Tensor:
         """v: the values a step before, beside the inputs of the step itself."""
+        pause()
         normalised = (series.double() - self.mean) / self.deviation
         fed = normalised[..., : self.channels * self.feedback]
         before = torch.cat([torch.zeros_like(fed[:, :1]), fed[:, :-1]], dim=1)

@@ -1,10 +1,33 @@
 """How weights are drawn before training, as the papers say and as is done today."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from service.errors import InvalidManifest
 
 LAYERS = (nn.Conv2d, nn.Linear)
+DRAWS = frozenset({"normal_", "uniform_", "kaiming_normal_", "kaiming_uniform_", "xavier_normal_", "xavier_uniform_"})
+"""Functions that fill a tensor which is there already."""
+
+
+class Undrawn(TorchFunctionMode):
+    """While it is entered, weights are left as memory has them: for nets whose weights are read from a file next."""
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Leave the tensor alone, or do anything else as ever."""
+        kwargs = kwargs or {}
+        if getattr(function, "__name__", "") in DRAWS:
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **kwargs)
 
 
 def initialise_normal(net: nn.Module, std: float, *, bias: float = 0.0) -> None:

@@ -1,12 +1,13 @@
 """LeNet-5: LeCun, Bottou, Bengio, Haffner, Gradient-based learning applied to document recognition, Proc. IEEE 1998."""
 
 import math
+from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d
 
-from service.nets.activations import Squash
+from service.nets.activations import A, S, Squash
 
 C3_INPUTS = (
     (0, 1, 2),
@@ -49,6 +50,13 @@ def _draw(weight: Tensor, fan_in: int) -> Tensor:
     return nn.init.uniform_(weight, -2.4 / fan_in, 2.4 / fan_in)
 
 
+def _convolution(weight: Tensor, bias: Tensor, *, stride: int = 1, groups: int = 1) -> nn.Conv2d:
+    outputs, inputs, *kernel = weight.shape
+    made = nn.Conv2d(inputs * groups, outputs, kernel[0], stride, groups=groups)
+    made.weight, made.bias = nn.Parameter(weight.detach().clone()), nn.Parameter(bias.detach().flatten().clone())
+    return made
+
+
 class SubSampling(nn.Module):
     """coefficient · (sum of 2×2) + bias, both trainable, one pair a map: (n, C, H, W) → (n, C, H/2, W/2)."""
 
@@ -63,6 +71,11 @@ class SubSampling(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Sum, scale, shift."""
         return self.coefficient * avg_pool2d(x, 2, divisor_override=1) + self.bias
+
+    def as_convolution(self) -> nn.Conv2d:
+        """The same in one step: a kernel of equal numbers a map."""
+        channels = len(self.coefficient)
+        return _convolution(self.coefficient[:, None].expand(channels, 1, 2, 2), self.bias, stride=2, groups=channels)
 
 
 class SparseConv2d(nn.Module):
@@ -91,6 +104,10 @@ class SparseConv2d(nn.Module):
         """Convolve."""
         return conv2d(x, self.weight, self.bias)
 
+    def as_convolution(self) -> nn.Conv2d:
+        """The same with its dense kernels laid out for good."""
+        return _convolution(self.weight, self.bias)
+
     def count_macs(self, output: Tensor) -> int:
         """Multiplications of the connections there are, for one item."""
         return self.kernels.numel() * output.shape[-2] * output.shape[-1]
@@ -112,6 +129,21 @@ class RadialBasis(nn.Module):
     def count_macs(self, output: Tensor) -> int:  # noqa: ARG002 - one square for each number of the codes
         """One square for each number of the codes."""
         return self.codes.numel()
+
+
+class Nearness(nn.Module):
+    """−Σ_j (A·x_j − w_ij)² = 2A Σ_j x_j w_ij − A² Σ_j x_j² − Σ_j w_ij² for x (n, 84), as one matrix product."""
+
+    def __init__(self, codes: Tensor) -> None:
+        super().__init__()
+        self.codes = nn.Linear(codes.shape[1], len(codes))
+        self.codes.weight = nn.Parameter(2 * A * codes)
+        self.codes.bias = nn.Parameter(-codes.square().sum(dim=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Minus the squared distances, (n, classes)."""
+        nearness: Tensor = self.codes(x) - A**2 * (x * x).sum(dim=1, keepdim=True)
+        return nearness
 
 
 def digit_codes() -> Tensor:
@@ -161,3 +193,16 @@ class LeNet5(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Minus the squared distances of (n, 1, 32, 32) images to the ten codes, (n, 10)."""
         return self.head(self.features(x))
+
+    def for_inference(self) -> nn.Sequential:
+        """The same answers but for rounding, with the constants of A·tanh(S·a) in the weights of the layers around."""
+        S2, C3, S4 = (layer.as_convolution() for layer in (self.S2, self.C3, self.S4))
+        steps: list[nn.Module] = []
+        for place, layer in enumerate(map(deepcopy, (self.C1, S2, C3, S4, self.C5, nn.Flatten(1), self.F6))):
+            steps.append(layer)
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                assert layer.bias is not None
+                layer.weight = nn.Parameter(layer.weight.detach() * (S * A if place else S))
+                layer.bias = nn.Parameter(layer.bias.detach() * S)
+                steps.append(nn.Tanh())
+        return nn.Sequential(*steps, Nearness(self.output.codes))

@@ -17,6 +17,7 @@ from service.nets.googlenet import GoogLeNet
 from service.nets.googlenet_bn import GoogLeNetBN
 from service.nets.graph import Graph
 from service.nets.inception_fid import InceptionFID
+from service.nets.initialisation import Undrawn
 from service.nets.lenet5 import LeNet5
 from service.nets.minibatch import DCGAN32MinibatchDiscriminator
 from service.nets.mlp import MLP
@@ -92,7 +93,8 @@ def open_net(name: str, options: Mapping[str, Any], weights: Path) -> nn.Module:
     if (name == GRAPH) != (weights.suffix == ".onnx"):
         raise InvalidManifest(f"{weights} cannot be the weights of {name}: ONNX files and net = {GRAPH!r} go together.")
     try:
-        net = Graph(weights, **options) if name == GRAPH else build_net(name, options)
+        with Undrawn():
+            net = Graph(weights, **options) if name == GRAPH else build_net(name, options)
     except TypeError as error:
         raise InvalidManifest(f"{name}: {error}") from error
     if name != GRAPH:

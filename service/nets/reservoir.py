@@ -83,6 +83,7 @@ class Reservoir(nn.Module):
         tape[:, self.units] = 1
         tape[:-1, self.units + 1 :] = v.permute(1, 2, 0)
         tape[0, : self.units] = 0 if x is None else x.T
+        pause()
         if rows == 1 and tape.device.type == "cpu":
             self._walk_alone(tape[..., 0])
         else:

@@ -8,6 +8,9 @@ from torch import Tensor
 
 from service.nets.pauses import pause
 
+PAUSE_PRODUCTS = 1 << 27
+"""Products of features between two pauses."""
+
 
 class RidgeSums:
     """X Xᵀ and Y Xᵀ of everything seen so far, in float64. Sums of parts, merged, are those of the whole."""
@@ -18,11 +21,13 @@ class RidgeSums:
         self.count = 0
 
     def update(self, x: Tensor, y: Tensor) -> Self:
-        """Add rows of features (n, F) and of what they should become (n, outputs)."""
-        pause()
-        wide = x.double()
-        self.gram += _gram(wide)
-        self.cross += y.double().T @ wide
+        """Add rows of features (n, F) and of what they should become (n, outputs), some at a time."""
+        some = max(1, PAUSE_PRODUCTS // x.shape[1] ** 2)
+        for part, become in zip(torch.split(x, some), torch.split(y, some), strict=True):
+            pause()
+            wide = part.double()
+            self.gram += _gram(wide)
+            self.cross += become.double().T @ wide
         self.count += len(x)
         return self
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -94,7 +95,7 @@ class Labelling:
         self, engine: EngineClient, images: list[Pixels], deadline: float | None, request_id: str
     ) -> Logits:
         """Logits (n, classes) of the images, which go in parts of the model's largest batch."""
-        call = Call(self.model.id, "classify")
+        call = _call_of(self.model.id)
         most = self.model.manifest.serving.max_batch
         if len(images) <= most:  # nearly always: no task is made for it
             rows = images[0] if len(images) == 1 else np.concatenate(images)
@@ -102,6 +103,11 @@ class Labelling:
         parts = ([np.concatenate(images[start : start + most])] for start in range(0, len(images), most))
         async with aclosing(submit_parts(engine, call, parts, deadline=deadline, request_id=request_id)) as answers:
             return np.concatenate([logits async for [logits] in answers])
+
+
+@lru_cache(maxsize=256)
+def _call_of(model_id: str) -> Call:
+    return Call(model_id, "classify")
 
 
 def _noted(prediction: dict[str, Any], image: Prepared) -> dict[str, Any]:

@@ -8,13 +8,13 @@ from service.processes.lifeline import beat, freeze_garbage, on_terminate, watch
 from service.processes.memory import keep_memory
 from service.runtime.devices import Device
 from service.runtime.engine import Engine
+from service.runtime.improving import FormChoice
 from service.runtime.listener import Listener
-from service.runtime.noting import Noting
+from service.runtime.noting import DeviceVitals, Noting
 from service.settings import Settings
 from service.store import ModelStore
 from service.telemetry.instruments import Instruments
 from service.telemetry.traces import tracer_of
-from service.telemetry.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,8 @@ async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pi
     store = ModelStore.of(settings)
     opened = Device(device, threads=settings.engine_threads, most_threads=settings.most_engine_threads)
     instruments = Instruments()
-    engine = Engine(store, opened, instruments=instruments, queue_limit=settings.queue_limit)
+    forms = FormChoice.of(settings)
+    engine = Engine(store, opened, instruments=instruments, queue_limit=settings.queue_limit, forms=forms)
     tracer = tracer_of(settings, "engine")
     listener = Listener(engine, over=Noting.of(settings, instruments, device, tracer))
     engine.on_change.append(listener.send_status)
@@ -38,14 +39,8 @@ async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pi
     on_terminate(terminated.set)
     serving = await engine.start()
     await listener.listen(socket)
-    vitals = Vitals(instruments.conditions, "engine")
-
-    def note() -> None:
-        vitals.note()
-        for kind, size in opened.memory_bytes().items():
-            instruments.conditions.device_memory_bytes.labels(device, kind).set(size)
-
-    beat(parent_pipe, settings.beat_s, opened.steps.open, also=note)
+    vitals = DeviceVitals(instruments.conditions, opened)
+    beat(parent_pipe, settings.beat_s, opened.steps.open, also=vitals.note)
     log.info("listening for work on %s", device)
     waiting = asyncio.create_task(terminated.wait())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)

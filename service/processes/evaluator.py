@@ -1,6 +1,7 @@
 """The evaluator process: evaluations from the queue, one after the other, through the engines of this service."""
 
 import asyncio
+import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -21,10 +22,14 @@ from service.telemetry.instruments import Instruments
 from service.telemetry.traces import tracer_of
 from service.telemetry.vitals import Vitals
 
+NICENESS = 5
+"""Somebody waits for an answer of a front, nobody for the last tenth of a second of an evaluation."""
+
 
 async def run_evaluator(settings: Settings, *, sockets: Sequence[Path], control: Path, parent_pipe: int) -> None:
     """Evaluate until the supervisor ends it."""
     watch_parent(parent_pipe)
+    os.nice(NICENESS)
     engines = EnginePool(sockets)
     supervisor = EnginePool([control])
     store = ModelStore.of(settings)

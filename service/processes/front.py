@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -37,6 +38,9 @@ FAREWELL_S = 1.0
 """How long connections that ask nothing stay open when the service ends: whoever asks meanwhile is answered."""
 LOOK_S = 0.02
 TICK_S = 1.0
+SWITCH_S = 0.0005
+"""For which a thread may hold the interpreter while another wants it: so long the event loop waits for each that works
+beside it, on uploads or the database; by default it is ten times as long."""
 LAST_WORDS_S = 2.0
 LAST_WORDS_SHARE = 0.25
 """Of the drain's time, what is kept for answering those who will get no other answer; the less of the two."""
@@ -133,6 +137,7 @@ async def run_front(
 ) -> None:
     """Serve until the supervisor ends it, then refuse new work, finish what is open, and return."""
     watch_parent(parent_pipe)
+    sys.setswitchinterval(SWITCH_S)
     share_heap()
     store = ModelStore.of(settings)
     engines = EnginePool(sockets)

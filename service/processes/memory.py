@@ -7,7 +7,7 @@ from collections.abc import Mapping
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8
 NEVER = 2**31 - 1
 STEP_BYTES = 64 << 20
-RETURN_AFTER_S = 2.0
+RETURN_AFTER_S = 1.0
 
 
 def keep_memory() -> None:
@@ -47,7 +47,12 @@ class MemoryReturn:
 
     def _give_back(self) -> None:
         self._timer = None
-        try:
-            ctypes.CDLL(None).malloc_trim(0)
-        except (AttributeError, OSError):
-            return  # not glibc
+        give_back_memory()
+
+
+def give_back_memory() -> None:
+    """Give what was freed back to the system now."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError):
+        return  # not glibc

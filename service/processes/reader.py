@@ -17,6 +17,7 @@ import numpy as np
 
 from service.errors import ServiceError, UnreadableImage
 from service.operations.reading import READERS
+from service.processes.memory import give_back_memory
 from service.runtime.calls import Array
 from service.runtime.frames import Frame, FrameReader, MessageType, encode, error_to_meta
 from service.store import ImageInput
@@ -27,6 +28,8 @@ NICENESS = 5
 BYTES_A_PIXEL = 32
 """Of an image, with all copies that are made on its way; a palette, alpha and 16 bits included."""
 BESIDE_BYTES = 512 << 20
+LARGE_BYTES = 1 << 20
+"""A frame after which what was freed is given back to the system: nobody waits for that here."""
 _CHUNK_BYTES = 1 << 20
 
 
@@ -39,8 +42,8 @@ def run_reader(limit_pixels: int) -> None:
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
     with contextlib.suppress(BrokenPipeError):
-        for frame in _frames(0):
-            out.write(answer_of(frame))
+        for answer in map(answer_of, _frames(0)):  # nothing holds a frame that has been answered
+            out.write(answer)
             out.flush()
 
 
@@ -87,9 +90,19 @@ def _document(data: bytes, read: Callable[[bytes], Any]) -> tuple[dict[str, Any]
 
 
 def _frames(descriptor: int) -> Iterator[Frame]:
-    frames = FrameReader()
+    frames, fresh = FrameReader(), 0
     while data := os.read(descriptor, _CHUNK_BYTES):
-        yield from frames.feed(data)
+        fresh += len(data)
+        answered = False
+        for frame in frames.feed(data):
+            yield frame
+            answered = True
+            del frame
+        del data
+        if answered and fresh >= LARGE_BYTES:
+            give_back_memory()
+        if answered:
+            fresh = 0
 
 
 def _limit_memory(further_bytes: int) -> None:

@@ -10,10 +10,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from service.errors import ConfigurationError, ModelNotFound, ServiceError, WrongTask
-from service.machine import cores, memory_bytes
+from service.machine import cores, memory_bytes, progress
 from service.processes.child import Child
 from service.processes.lifeline import EXIT_CONFIGURATION, EXIT_UNAVAILABLE
 from service.processes.migration import Migration
@@ -146,7 +147,7 @@ class Supervisor:
         self._pool = EnginePool(sockets, on_connect=self._converge)
         self._check_state()
         self._models = WantedModels(self._check_wanted(), self._pool)
-        self._control = Listener(self._models)
+        self._control = Listener(self._models, beats=False)
         self._migration = Migration(settings)
         self._migration.try_once()
 
@@ -253,9 +254,11 @@ class Supervisor:
             log.exception("the %s could not be started", child.role)
             return None
         assert child.process is not None
-        evaluates = child.role == "evaluator"
-        settings = self._settings
-        self._watch.begin(child, settings.evaluator_beat_limit_s if evaluates else settings.beat_limit_s)
+        if child.role == "evaluator":
+            computes = partial(progress, child.process.pid)
+            self._watch.begin(child, self._settings.evaluator_beat_limit_s, computes)
+        else:
+            self._watch.begin(child, self._settings.beat_limit_s)
         if child.ending:
             child.end()  # it was asked to go while it was being started
         self._count(child.role)

@@ -2,6 +2,7 @@
 
 A child beats: its event loop writes one line every `beat_s`, which names the steps that its device's threads are at. It
 hangs when it has not begun to beat in time, when its beat stops, or when one and the same step goes on for too long.
+One whose linear algebra may keep its loop from turning is given longer, as long as it computes.
 """
 
 import time
@@ -38,8 +39,26 @@ class Signs:
     """The last beat, or the start."""
     silence_s: float
     """How long it may say nothing once it beats."""
+    progress: Callable[[], object] | None = None
+    """What changes while it works, where it may say nothing for longer than others because of its work."""
     beats: bool = False
+    reached: object = None
+    """Its progress when somebody last looked."""
+    worked: float = 0.0
+    """When it was last seen to work."""
     steps: dict[int, Step] = field(default_factory=dict)
+
+    def look(self, now: float) -> None:
+        """See whether it works."""
+        if self.progress is None:
+            return
+        reached = self.progress()
+        if reached is None or reached != self.reached:
+            self.reached, self.worked = reached, now
+
+    def idle_s(self, now: float) -> float:
+        """For how long it has neither beaten nor worked; nothing where only beats count."""
+        return 0.0 if self.progress is None else now - max(self.since, self.worked)
 
 
 class Watch(Generic[C]):
@@ -51,9 +70,12 @@ class Watch(Generic[C]):
         self._signs: dict[C, Signs] = {}
         self._looked = clock()
 
-    def begin(self, child: C, silence_s: float) -> None:
-        """A process was started; after its first beat it may be silent for so long."""
-        self._signs[child] = Signs(self._clock(), silence_s)
+    def begin(self, child: C, silence_s: float, progress: Callable[[], object] | None = None) -> None:
+        """A process was started; after its first beat it may be silent for so long.
+
+        With a `progress`, which changes while it works and is None where nobody can tell, only while it does.
+        """
+        self._signs[child] = Signs(self._clock(), silence_s, progress)
 
     def forget(self, child: C) -> None:
         """The process has ended, or is about to."""
@@ -90,12 +112,14 @@ class Watch(Generic[C]):
         self._looked = now
         if now - looked > self._settings.beat_limit_s / 2:
             self._begin_anew(now)
+        for signs in self._signs.values():
+            signs.look(now)
         found = ((child, next(self._missed(signs, now), None)) for child, signs in self._signs.items())
         return [(child, reason) for child, reason in found if reason is not None]
 
     def _begin_anew(self, now: float) -> None:
         for signs in self._signs.values():
-            signs.since = now
+            signs.since = signs.worked = now
             signs.steps = {number: Step(now, step.what, step.limit_s) for number, step in signs.steps.items()}
 
     def _missed(self, signs: Signs, now: float) -> Iterator[str]:
@@ -105,6 +129,8 @@ class Watch(Generic[C]):
                 yield f"it has not begun in {silent_s:.1f} s"
         elif silent_s > signs.silence_s:
             yield f"its event loop has not turned for {silent_s:.1f} s"
+        elif (idle_s := signs.idle_s(now)) > self._settings.beat_limit_s:
+            yield f"its event loop has not turned for {silent_s:.1f} s, and it has computed nothing for {idle_s:.1f} s"
         for step in signs.steps.values():
             if now - step.since > step.limit_s:
                 yield f"{step.what} has not ended in {now - step.since:.1f} s"

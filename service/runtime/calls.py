@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from service.errors import Overloaded
+from service.exactness import PLAIN
 
 Array = NDArray[Any]
 Option = str | int | float | bool
@@ -55,14 +56,19 @@ class EngineClient(Protocol):
         ...
 
 
+SILENT = "silent"
+
+
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
     """A model inside an engine."""
 
     version: str
     state: str
-    """`loading` or `ready`."""
+    """`loading` or `ready`; SILENT where its engine does not say anything."""
     device: str
+    form: str = PLAIN
+    """In which a classifier answers interactive requests."""
 
 
 class EngineControl(Protocol):

@@ -14,6 +14,7 @@ from torch import nn
 
 from service.errors import ConfigurationError, DeviceUnavailable, ServiceError, UntrustedWeights
 from service.files import file_sha256
+from service.forms.form import Form, Place
 from service.machine import cores, memory_bytes
 from service.nets.folding import fold
 from service.nets.pauses import pausing_between_layers
@@ -28,6 +29,8 @@ from service.telemetry.vitals import resident_bytes
 
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "_STATUS_ALLOC_FAILED")
 """How a CPU's allocator, and CUDA's libraries, say so in errors of no class of their own."""
+HEAVY_MACS = 20_000_000
+"""From so many multiplications an image on, two cores are faster than one by more than they cost."""
 LAST = 10
 """How nice a thread is that loads a model."""
 WEIGHT_OF_THE_LAST = 0.1
@@ -76,6 +79,11 @@ class Device:
         most = self._most_threads if self._device.type == "cpu" else self._threads
         return sorted({self._threads, most})
 
+    def place_of(self, model: Model) -> Place:
+        """Where a model's forms run: on all cores if it is heavy by its card, and no clock, so that engines agree."""
+        heavy = model.card is not None and model.card.macs >= HEAVY_MACS
+        return Place(self.name, self.choices[-1 if heavy else 0])
+
     def give_threads(self, model: Model, threads: int) -> None:
         """Use so many threads for batches of a model from now on, unless they have to be exact."""
         self._given[model.id] = threads
@@ -105,9 +113,9 @@ class Device:
             net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return net.to(self._device)
 
-    def forward_pausing(self, net: nn.Module, model: Model, batch: Batch) -> list[Array]:
+    def forward_pausing(self, net: nn.Module | Form, model: Model, batch: Batch) -> list[Array]:
         """As `forward`, with the pauses that its task makes. Raises Stopped."""
-        if task_of(batch.call.verb, batch.call.options).pauses != "between layers":
+        if isinstance(net, Form) or task_of(batch.call.verb, batch.call.options).pauses != "between layers":
             return self.forward(net, model, batch)
         return self.forward_in_slices(net, model, batch)
 
@@ -116,7 +124,7 @@ class Device:
         with pausing_between_layers(net):
             return self.forward(net, model, batch)
 
-    def forward(self, net: nn.Module, model: Model, batch: Batch) -> list[Array]:
+    def forward(self, net: nn.Module | Form, model: Model, batch: Batch) -> list[Array]:
         """The results of a batch, padding removed; the items along axis 0. Raises ValueError for too few or many."""
         call, began = batch.call, time.monotonic()
         known = self._usual_s.get((model.id, call.verb), {})
@@ -129,12 +137,12 @@ class Device:
             self._usual_s[model.id, call.verb] = known
         return results
 
-    def _forward(self, net: nn.Module, model: Model, batch: Batch) -> list[Array]:
+    def _forward(self, net: nn.Module | Form, model: Model, batch: Batch) -> list[Array]:
         task = task_of(batch.call.verb, batch.call.options)
-        torch.set_num_threads(self._threads if batch.exact else self._given.get(model.id, self._threads))
+        torch.set_num_threads(self._threads_for(net, model, batch))
         with torch.inference_mode():
             tensors = [torch.from_numpy(array).to(self._device) for array in gather(batch)]
-            outputs = task.forward(net, tensors, model.manifest)
+            outputs = [net.logits(tensors[0])] if isinstance(net, Form) else task.forward(net, tensors, model.manifest)
             if any(len(output) != batch.size for output in outputs):
                 raise ValueError(f"{[len(output) for output in outputs]} results for {batch.size} rows")
             return [output.cpu().numpy()[: batch.rows] for output in outputs]
@@ -145,6 +153,11 @@ class Device:
             free, total = torch.cuda.mem_get_info(self._device)
             return {"used": total - free, "total": total}
         return {"used": resident_bytes(os.getpid()), "total": memory_bytes()}
+
+    def _threads_for(self, net: nn.Module | Form, model: Model, batch: Batch) -> int:
+        if isinstance(net, Form):
+            return self.place_of(model).threads
+        return self._threads if batch.exact else self._given.get(model.id, self._threads)
 
     def refusal(self, error: Exception, model: Model) -> ServiceError:
         """Why a model could not be loaded here, as callers may know it."""

@@ -16,9 +16,12 @@ from service.errors import (
     Overloaded,
     ServiceError,
 )
+from service.forms.form import Form
 from service.nets.pauses import Stopped
 from service.runtime.calls import Array, Lane, LoadedModel
 from service.runtime.devices import Device
+from service.runtime.forms import Forms
+from service.runtime.improving import FormChoice
 from service.runtime.loading import Loading, halve
 from service.runtime.queues import LATE, Batch, ModelQueue
 from service.runtime.residents import Resident, Telling
@@ -42,7 +45,10 @@ LINGER_LEAST_S = 0.001
 class Engine:
     """Takes submissions, answers each exactly once. All state is touched on the event loop only."""
 
-    def __init__(self, store: ModelStore, device: Device, *, instruments: Instruments, queue_limit: int = 1024) -> None:
+    def __init__(
+        self, store: ModelStore, device: Device, *, instruments: Instruments, queue_limit: int = 1024,
+        forms: FormChoice | None = None,
+    ) -> None:  # fmt: skip
         self._store = store
         self._device = device
         self._telling = Telling(instruments, device.name)
@@ -50,6 +56,7 @@ class Engine:
         self._residents: dict[str, Resident] = {}
         self._arrived = asyncio.Event()
         self._turns = Turns(device.thread)
+        self._forms = Forms(forms, device, self._turns, self.rows_waiting, self._changed)
         self._in_a_row = 0
         self._long: asyncio.Task[None] | None = None
         self._long_lanes = (Lane.LONG, Lane.BULK)
@@ -74,16 +81,15 @@ class Engine:
         loading = [resident.loading for resident in self._residents.values() if resident.loading is not None]
         for task in loading:
             task.cancel()
-        await asyncio.gather(*loading, return_exceptions=True)
+        await asyncio.gather(*loading, self._forms.stop(), return_exceptions=True)
         self._device.close()
 
     def models(self) -> Mapping[str, LoadedModel]:
-        """The models held, and whether each is loaded."""
+        """The models held, whether each is loaded, and its form."""
+        states = {name: "loading" if held.net is None else "ready" for name, held in self._residents.items()}
         return {
-            model_id: LoadedModel(
-                resident.model.version, "ready" if resident.net is not None else "loading", self._device.name
-            )
-            for model_id, resident in self._residents.items()
+            name: LoadedModel(held.model.version, states[name], self._device.name, self._forms.name_of(name))
+            for name, held in self._residents.items()
         }
 
     def rows_waiting(self) -> int:
@@ -172,6 +178,7 @@ class Engine:
         began = time.monotonic()
         try:
             net = await Loading(self._device, self._turns, resident.model, resident.queue).run()
+            await self._forms.recall(resident.model, net)
         except Exception as error:
             if self._device.is_lost(error):
                 self._lost = error  # who waits is tried once more, when this process is another
@@ -191,6 +198,7 @@ class Engine:
         self._telling.loaded(resident.model, there=True)
         log.info("%s %s is warm on %s after %.2f s", model_id, resident.model.version, self._device.name,
                  time.monotonic() - began)  # fmt: skip
+        self._forms.search(resident.model, net)
         self._changed()
         self._arrived.set()
 
@@ -266,6 +274,7 @@ class Engine:
         for model_id, resident in list(self._residents.items()):
             if resident.leaving and resident.net is not None and not len(resident.queue) and self._long is None:
                 self._deliver()
+                self._forms.forget(model_id)
                 del self._residents[model_id]
                 resident.left.set()
                 self._telling.loaded(resident.model, there=False)
@@ -312,10 +321,11 @@ class Engine:
         model_id = resident.model.id
         began = time.monotonic()
         self._telling.begun(resident, batch, began)
+        assert resident.net is not None
+        net = self._forms.of(batch, resident.net)
+        forwarding = self._on_device(net, resident.model, batch, pausing=pausing)
+        self._deliver()
         try:
-            assert resident.net is not None
-            forwarding = self._on_device(resident.net, resident.model, batch, pausing=pausing)
-            self._deliver()
             results = await forwarding
         except Stopped:
             return None
@@ -325,6 +335,8 @@ class Engine:
                 share.work.finish(error)
             return None
         except Exception as error:
+            if self._forms.failed(resident.model, net, error):
+                return await self._run(resident, batch, pausing=pausing)
             self._telling.failed(model_id)
             if self._device.is_lost(error):
                 raise
@@ -353,7 +365,7 @@ class Engine:
             share.work.finish(ModelFailed(f"{resident.model.id} {raised} on this input."))
 
     def _on_device(
-        self, net: nn.Module, model: Model, batch: Batch, *, pausing: bool = False
+        self, net: nn.Module | Form, model: Model, batch: Batch, *, pausing: bool = False
     ) -> Awaitable[list[Array]]:
         if pausing:
             return self._turns.long(partial(self._goes_on, batch), self._device.forward_pausing, net, model, batch)

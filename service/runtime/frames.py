@@ -2,24 +2,24 @@
 
     length u32 · meta length u32 · message id u64 · kind u8 · meta (JSON) · array · array …
 
-Only numbers, words and arrays cross: nothing is pickled.
+Submissions and their answers go as bundles instead, which have the same header and a count in place of the id
+(`service.runtime.bundles`). Only numbers, words and arrays cross: nothing is pickled.
 """
 
 import math
 import struct
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
 
 from service.errors import ServiceError, error_types
-from service.runtime.calls import Array, Call
+from service.runtime.bundles import DTYPES, Item, read_bundle, write_bundle
+from service.runtime.calls import Array
 
 _HEADER = struct.Struct("<IIQB")
-_DTYPES = {np.dtype(name).str: np.dtype(name) for name in ("uint8", "int64", "float16", "float32", "float64")}
 MESSAGE_LIMIT_BYTES = 1 << 30
 
 
@@ -34,16 +34,22 @@ class MessageType(IntEnum):
     ERROR = 6
     STATUS = 7
     WAITING = 8
+    SUBMISSIONS = 9
+    RESULTS = 10
     NEWS = 12
 
 
+BUNDLES = (MessageType.SUBMISSIONS, MessageType.RESULTS)
+
+
 class Frame(NamedTuple):
-    """One message; ids pair an answer with its question."""
+    """One message; ids pair an answer with its question. A bundle has items instead, each with an id of its own."""
 
     kind: MessageType
     id: int
     meta: Any
     arrays: list[Array]
+    items: Sequence[Item] = ()
 
 
 def encode(kind: MessageType, message_id: int, meta: dict[str, Any], arrays: Sequence[Array] = ()) -> bytes:
@@ -54,6 +60,13 @@ def encode(kind: MessageType, message_id: int, meta: dict[str, Any], arrays: Seq
     parts = [b"", text, *(array.tobytes() for array in arrays)]
     parts[0] = _HEADER.pack(sum(map(len, parts)), len(text), message_id, kind)
     return b"".join(parts)
+
+
+def encode_bundle(kind: MessageType, items: Sequence[Item]) -> bytes:
+    """The bytes of one message of items that share their words."""
+    words, parts = write_bundle(items)
+    header = _HEADER.pack(len(words) + sum(map(len, parts)), len(words), len(items), kind)
+    return b"".join([header, words, *parts])
 
 
 class FrameReader:
@@ -83,7 +96,11 @@ class FrameReader:
             if len(data) - body < length:
                 self._needed += length
                 break
-            yield Frame(MessageType(kind), message_id, *_cut(data, body, meta_length, body + length))
+            if kind in BUNDLES:
+                items = read_bundle(data, body, meta_length, message_id, body + length)
+                yield Frame(MessageType(kind), 0, None, [], items)
+            else:
+                yield Frame(MessageType(kind), message_id, *_cut(data, body, meta_length, body + length))
             start = body + length
         self._held = len(data) - start
         if self._held:
@@ -99,7 +116,7 @@ def _cut(data: bytes, start: int, meta_length: int, end: int) -> tuple[dict[str,
     arrays = []
     try:
         for name, shape in meta.get("a", ()):
-            dtype, count = _DTYPES[name], math.prod(shape)
+            dtype, count = DTYPES[name], math.prod(shape)
             if min(shape, default=0) < 0 or offset + count * dtype.itemsize > end:
                 raise ValueError(f"an array of shape {shape} that its message does not hold")
             arrays.append(np.frombuffer(data, dtype, count, offset).reshape(shape))
@@ -111,26 +128,13 @@ def _cut(data: bytes, start: int, meta_length: int, end: int) -> tuple[dict[str,
     return meta, arrays
 
 
-@lru_cache(maxsize=1024)
-def call_to_text(call: Call) -> str:
-    """A call as one word of a message."""
-    return orjson.dumps([call.model, call.verb, call.version, call.options]).decode()
-
-
-@lru_cache(maxsize=1024)
-def call_of_text(text: str) -> Call:
-    """The call that `call_to_text` wrote."""
-    model, verb, version, options = orjson.loads(text)
-    return Call(model, verb, version, tuple((name, value) for name, value in options))
-
-
 def error_to_meta(error: ServiceError) -> dict[str, Any]:
     """An error as type and detail, and after how long to ask again."""
     return {
         "type": type(error).__name__,
         "detail": error.detail,
         "errors": error.errors,
-        "again": error.retry_after_s,
+        "again": error.measured_retry_after_s,
     }
 
 

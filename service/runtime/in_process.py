@@ -9,18 +9,26 @@ from service.errors import ServiceError
 from service.runtime.calls import Array, Call, Lane, LoadedModel
 from service.runtime.devices import Device
 from service.runtime.engine import Engine
+from service.runtime.improving import FormChoice
 from service.runtime.work import Work
 from service.store import ModelStore
 from service.telemetry.instruments import Instruments
 
 
 class LocalEngine:
-    """EngineClient, EngineControl and EngineStatus over one engine in this process."""
+    """EngineClient, EngineControl and EngineStatus over one engine in this process, plain unless `forms` are given."""
 
-    def __init__(self, store: ModelStore, *, device: str = "cpu", threads: int = 0, queue_limit: int = 1024) -> None:
-        self._engine = Engine(
-            store, Device(device, threads=threads), instruments=Instruments(), queue_limit=queue_limit
-        )
+    def __init__(
+        self,
+        store: ModelStore,
+        *,
+        device: str = "cpu",
+        threads: int = 0,
+        queue_limit: int = 1024,
+        forms: FormChoice | None = None,
+    ) -> None:
+        opened = Device(device, threads=threads)
+        self._engine = Engine(store, opened, instruments=Instruments(), queue_limit=queue_limit, forms=forms)
 
     async def __aenter__(self) -> Self:
         await self._engine.start()

@@ -2,18 +2,19 @@
 
 import asyncio
 import itertools
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from service.errors import EngineUnavailable, ServiceError
+from service.runtime.bundles import Item, item_of, most_beside
 from service.runtime.calls import Array, Call, Lane, LoadedModel
 from service.runtime.frames import (
-    Frame,
     FrameReader,
     MessageType,
-    call_to_text,
     encode,
+    encode_bundle,
     error_of_meta,
 )
 
@@ -25,21 +26,45 @@ class ConnectionLost(EngineUnavailable):
 
 
 class Outbox:
-    """Gathers what is written during one turn of the event loop into one write, and what `last` gives behind it."""
+    """Gathers what is written during one turn of the event loop into one write, and what `last` gives behind it.
 
-    def __init__(self, transport: asyncio.WriteTransport, last: Callable[[], bytes] = bytes) -> None:
+    Items that follow each other and share their words become one message of this kind.
+    """
+
+    def __init__(self, transport: asyncio.WriteTransport, kind: MessageType, last: Callable[[], bytes] = bytes) -> None:
         self._transport = transport
+        self._kind = kind
         self._last = last
         self._parts: list[bytes] = []
+        self._bundle: list[Item] = []
+        self._most = 0
         self._loop = asyncio.get_running_loop()
 
     def put(self, message: bytes) -> None:
         """Send a message at the end of this turn."""
-        if not self._parts:
-            self._loop.call_soon(self._flush)
+        self._begin()
+        self._close_bundle()
         self._parts.append(message)
 
+    def put_item(self, item: Item) -> None:
+        """Send a submission or an answer at the end of this turn."""
+        self._begin()
+        if not self._bundle or len(self._bundle) == self._most or item.words != self._bundle[0].words:
+            self._close_bundle()
+            self._most = most_beside(item)
+        self._bundle.append(item)
+
+    def _begin(self) -> None:
+        if not self._parts and not self._bundle:
+            self._loop.call_soon(self._flush)
+
+    def _close_bundle(self) -> None:
+        if self._bundle:
+            self._parts.append(encode_bundle(self._kind, self._bundle))
+            self._bundle = []
+
     def _flush(self) -> None:
+        self._close_bundle()
         parts, self._parts = self._parts, []
         if last := self._last():
             parts.append(last)
@@ -67,6 +92,8 @@ class Link(asyncio.Protocol):
         """The rows that wait at the other end: as it last said, and what was sent since."""
         self._on_news = on_news
         self.models: Mapping[str, LoadedModel] = {}
+        self.heard = time.monotonic()
+        """When the other end last said anything."""
         self.closed = asyncio.Event()
 
     @classmethod
@@ -99,30 +126,35 @@ class Link(asyncio.Protocol):
         self, call: Call, arrays: Sequence[Array], *, lane: Lane, deadline: float | None, request_id: str
     ) -> list[Array]:
         """Arrays to arrays, as EngineClient promises. Raises ConnectionLost too."""
-        meta: dict[str, Any] = {"c": call_to_text(call), "l": lane.value, "d": deadline, "r": request_id}
         self._waiting += len(arrays[0]) if arrays else 0
-        return await self._ask(MessageType.SUBMIT, meta, arrays)
+        message_id = next(self._ids)
+        item = item_of(message_id, arrays, call, lane, deadline, request_id)
+        return await self._ask(message_id, lambda outbox: outbox.put_item(item))
 
     async def load(self, model_id: str) -> None:
         """Load and warm a model at the other end."""
-        await self._ask(MessageType.LOAD, {"model": model_id})
+        await self._command(MessageType.LOAD, model_id)
 
     async def unload(self, model_id: str) -> None:
         """Let go of a model at the other end."""
-        await self._ask(MessageType.UNLOAD, {"model": model_id})
+        await self._command(MessageType.UNLOAD, model_id)
 
     def tell(self, news: dict[str, Any]) -> None:
         """Tell all others at the same socket; nobody answers."""
         if self._outbox is not None:
             self._outbox.put(encode(MessageType.NEWS, 0, news))
 
-    async def _ask(self, kind: MessageType, meta: dict[str, Any], arrays: Sequence[Array] = ()) -> list[Array]:
+    async def _command(self, kind: MessageType, model_id: str) -> None:
+        message_id = next(self._ids)
+        message = encode(kind, message_id, {"model": model_id})
+        await self._ask(message_id, lambda outbox: outbox.put(message))
+
+    async def _ask(self, message_id: int, send: Callable[[Outbox], None]) -> list[Array]:
         if self._outbox is None:
             raise ConnectionLost("The connection to the engine was lost.")
-        message_id = next(self._ids)
         answer: Answer = asyncio.get_running_loop().create_future()
         self._open[message_id] = answer
-        self._outbox.put(encode(kind, message_id, meta, arrays))
+        send(self._outbox)
         try:
             return await answer
         except asyncio.CancelledError:
@@ -145,29 +177,35 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the event loop."""
         self._transport = cast("asyncio.Transport", transport)
-        self._outbox = Outbox(self._transport)
+        self._outbox = Outbox(self._transport, MessageType.SUBMISSIONS)
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop."""
+        self.heard = time.monotonic()
         for frame in self._reader.feed(data):
-            if frame.kind is MessageType.WAITING:
+            if frame.kind is MessageType.RESULTS:
+                for item in frame.items:
+                    self._settle(item.id, list(item.arrays))
+            elif frame.kind is MessageType.WAITING:
                 self._waiting = frame.meta["rows"]
             elif frame.kind is MessageType.STATUS:
                 self.models = {name: LoadedModel(*state) for name, state in frame.meta["models"].items()}
                 self._on_status()
             elif frame.kind is MessageType.NEWS:
                 self._on_news(frame.meta)
+            elif frame.kind is MessageType.ERROR:
+                self._settle(frame.id, error_of_meta(frame.meta))
             else:
-                self._settle(frame)
+                self._settle(frame.id, frame.arrays)
 
-    def _settle(self, frame: Frame) -> None:
-        answer = self._open.pop(frame.id, None)
+    def _settle(self, message_id: int, outcome: list[Array] | ServiceError) -> None:
+        answer = self._open.pop(message_id, None)
         if answer is None or answer.done():
             return
-        if frame.kind is MessageType.ERROR:
-            answer.set_exception(error_of_meta(frame.meta))
+        if isinstance(outcome, ServiceError):
+            answer.set_exception(outcome)
         else:
-            answer.set_result(frame.arrays)
+            answer.set_result(outcome)
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Called by the event loop."""

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from service.errors import ServiceError
-from service.runtime.calls import Array, Lane, LoadedModel
-from service.runtime.frames import Frame, FrameReader, MessageType, call_of_text, encode, error_to_meta
+from service.runtime.bundles import Item, item_of
+from service.runtime.calls import Array, LoadedModel
+from service.runtime.frames import Frame, FrameReader, MessageType, encode, error_to_meta
 from service.runtime.link import Outbox
 from service.runtime.work import Work
 
@@ -19,8 +20,7 @@ log = logging.getLogger(__name__)
 
 Outcome = list[Array] | ServiceError
 CHECK_S = 1.0
-"""Between two looks at whether the socket's file is still there."""
-LANES = {lane.value: lane for lane in Lane}
+"""Between two beats, by which callers know that they are heard, and two looks at whether the file is still there."""
 
 
 class Answers(Protocol):
@@ -56,14 +56,20 @@ def _pass(_work: Work, _outcome: Outcome) -> None:
 
 
 class Listener:
-    """All connections to one socket."""
+    """All connections to one socket, with a beat to each now and then unless it `beats` not."""
 
     def __init__(
-        self, behind: Answers, *, check_s: float = CHECK_S, over: Callable[[Work, Outcome], None] = _pass
+        self,
+        behind: Answers,
+        *,
+        check_s: float = CHECK_S,
+        beats: bool = True,
+        over: Callable[[Work, Outcome], None] = _pass,
     ) -> None:
         self.behind = behind
         self.over = over
         """Called with every submission that has been answered."""
+        self._beats = beats
         self._check_s = check_s
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
@@ -96,7 +102,8 @@ class Listener:
         while True:
             await asyncio.sleep(self._check_s)
             for connection in self.connections:
-                connection.send_waiting()
+                if self._beats:
+                    connection.beat()
             try:
                 if _identity(path) == found:
                     continue
@@ -144,12 +151,11 @@ class Connection(asyncio.Protocol):
         self._open: dict[int, Work] = {}
         self._outbox: Outbox | None = None
         self._transport: asyncio.Transport | None = None
-        self._told_waiting = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the event loop."""
         self._transport = cast("asyncio.Transport", transport)
-        self._outbox = Outbox(self._transport, self._waiting)
+        self._outbox = Outbox(self._transport, MessageType.RESULTS, self._waiting)
         self._listener.connections.add(self)
         self.send_status()
 
@@ -176,15 +182,13 @@ class Connection(asyncio.Protocol):
         models = {name: astuple(state) for name, state in self._listener.behind.models().items()}
         self._send(encode(MessageType.STATUS, 0, {"models": models}))
 
-    def send_waiting(self) -> None:
-        """Tell this caller how much waits, where that is not what it was told last."""
-        if self._listener.behind.rows_waiting() != self._told_waiting:
-            self._send(b"")
+    def beat(self) -> None:
+        """Tell this caller how much waits, and so that it is heard."""
+        self._send(b"")
 
     def _waiting(self) -> bytes:
         """What goes behind everything that is sent."""
-        self._told_waiting = self._listener.behind.rows_waiting()
-        return _encode_waiting(self._told_waiting)
+        return _encode_waiting(self._listener.behind.rows_waiting())
 
     def send_news(self, news: dict[str, Any]) -> None:
         """Tell this caller what another one has told."""
@@ -196,8 +200,9 @@ class Connection(asyncio.Protocol):
 
     def _receive(self, frame: Frame) -> None:
         behind = self._listener.behind
-        if frame.kind is MessageType.SUBMIT:
-            self._submit(frame)
+        if frame.kind is MessageType.SUBMISSIONS:
+            for item in frame.items:
+                self._submit(item)
         elif frame.kind is MessageType.CANCEL:
             if (work := self._open.pop(frame.id, None)) is not None:
                 behind.cancel(work)
@@ -208,23 +213,23 @@ class Connection(asyncio.Protocol):
         elif frame.kind is MessageType.NEWS:
             self._listener.pass_on(frame.meta, self)
 
-    def _submit(self, frame: Frame) -> None:
+    def _submit(self, item: Item) -> None:
+        words, message_id, deadline, request_id, arrays = item
+
         def answer(outcome: Outcome) -> None:
-            self._open.pop(frame.id, None)
-            self._send(_encode_outcome(frame.id, outcome))
+            self._open.pop(message_id, None)
+            if self._outbox is not None:
+                if isinstance(outcome, ServiceError):
+                    self._outbox.put(encode(MessageType.ERROR, message_id, error_to_meta(outcome)))
+                else:
+                    self._outbox.put_item(item_of(message_id, outcome))
             self._listener.over(work, outcome)
 
-        meta: dict[str, Any] = frame.meta
-        work = Work(
-            call_of_text(meta["c"]),
-            frame.arrays,
-            len(frame.arrays[0]) if frame.arrays else 0,
-            LANES[meta["l"]],
-            meta["d"],
-            meta["r"],
-            answer,
-        )
-        self._open[frame.id] = work
+        if words.call is None:
+            raise ValueError("a submission without a call")
+        rows = len(arrays[0]) if arrays else 0
+        work = Work(words.call, arrays, rows, words.lane, deadline, request_id, answer)
+        self._open[message_id] = work
         self._listener.behind.enqueue(work)
 
     def _answer_later(self, frame: Frame, verb: Callable[[str], Awaitable[None]]) -> None:

@@ -22,7 +22,8 @@ WARM_S = 0.5
 """Where any size will do, none is tried beforehand that is likely to take longer."""
 TRIAL_S = 0.02
 """What is measured holds others up for about so long, or for one row."""
-TRIALS = 2
+TRIALS, TRIALS_LEAST = 5, 2
+"""So often, the least of all counts; what takes long is not tried more often than it has to be."""
 BATCH_S = 0.1
 """A batch that many share takes about so long at most: more rows gain nothing, and all others wait."""
 FRONT_S = 0.00015
@@ -84,17 +85,20 @@ class Loading:
         few = min(FEW, self._queue.most[Lane.INTERACTIVE])
         size = few if self._row_s is not None and self._row_s * few <= TRIAL_S else 1
         batch = zeros(self._model, verb, size)
-        taken = {}
-        for threads in self._device.choices:
-            for _ in range(TRIALS):
-                took_s = await self._turns.short(self._device.time, net, self._model, batch, threads)
-                taken[threads] = min(took_s / size, taken.get(threads, took_s))
+        taken = {threads: await self._row_takes(net, batch, threads) for threads in self._device.choices}
         threads = fitting(taken)
         self._device.give_threads(self._model, threads)
         most = max(1, int(BATCH_S / taken[threads]))
         self._queue.most[Lane.INTERACTIVE] = min(self._queue.most[Lane.INTERACTIVE], most)
         log.info("%s takes %.2f ms a row on %d threads; batches have at most %d rows", self._model.id,
                  1000 * taken[threads], threads, self._queue.most[Lane.INTERACTIVE])  # fmt: skip
+
+    async def _row_takes(self, net: nn.Module, batch: Batch, threads: int) -> float:
+        """The seconds of one row of a batch on so many threads."""
+        took_s: list[float] = []
+        while len(took_s) < TRIALS_LEAST or (len(took_s) < TRIALS and sum(took_s) < TRIALS * TRIAL_S):
+            took_s.append(await self._turns.short(self._device.time, net, self._model, batch, threads))
+        return min(took_s) / batch.size
 
 
 def fitting(taken_s: dict[int, float]) -> int:

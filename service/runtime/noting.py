@@ -1,17 +1,20 @@
-"""What an engine notes of a submission when it is over: how long it took, and a line where it was slow or failed."""
+"""What an engine notes: of a submission when it is over, and at each beat of itself and its device."""
 
 import logging
 import time
 from dataclasses import dataclass
 
 from service.errors import ServiceError
+from service.runtime.devices import Device
 from service.runtime.listener import Outcome
 from service.runtime.work import Work
 from service.settings import Settings
 from service.telemetry.advice import advice_on
+from service.telemetry.conditions import Conditions
 from service.telemetry.instruments import Instruments
 from service.telemetry.logs import Allowance, plain, told
 from service.telemetry.traces import NoTracer, Tracer
+from service.telemetry.vitals import Vitals
 
 log = logging.getLogger(__name__)
 log.setLevel(logging.INFO)  # these lines are wanted however little else is logged
@@ -75,6 +78,24 @@ class Noting:
                 lines_left_out=kept_back or None,
             ),
         )
+
+
+class DeviceVitals(Vitals):
+    """What an engine takes, and its device."""
+
+    def __init__(self, conditions: Conditions, device: Device) -> None:
+        super().__init__(conditions, "engine")
+        self._device = device
+        self._busy_s = 0.0
+
+    def note(self) -> None:
+        """Note how things stand."""
+        super().note()
+        device, busy_s = self._device, self._device.steps.busy_s
+        for kind, size in device.memory_bytes().items():
+            self._conditions.device_memory_bytes.labels(device.name, kind).set(size)
+        self._conditions.device_busy_seconds.labels(device.name).inc(busy_s - self._busy_s)
+        self._busy_s = busy_s
 
 
 def _ms(seconds: float) -> float:

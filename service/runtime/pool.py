@@ -3,15 +3,19 @@
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from service.errors import EngineUnavailable, ServiceError
-from service.runtime.calls import Array, Call, Lane, LoadedModel
+from service.runtime.calls import SILENT, Array, Call, Lane, LoadedModel
 from service.runtime.link import ConnectionLost, Link
 
 WAIT_FOR_ENGINE_S = 2.0
+SILENCE_S = 3.0
+"""An engine that says nothing for so long has missed two of its beats, and is not counted upon."""
 RECONNECT_FIRST_S = 0.02
 RECONNECT_LAST_S = 0.25
 """Between two looks at a socket where nobody listens; a device may be down for days."""
@@ -20,8 +24,15 @@ RECONNECT_LAST_S = 0.25
 class EnginePool:
     """EngineClient, EngineControl and EngineStatus over the engines that listen on `sockets`."""
 
-    def __init__(self, sockets: Sequence[Path], *, on_connect: Callable[[Link], Awaitable[None]] | None = None) -> None:
+    def __init__(
+        self,
+        sockets: Sequence[Path],
+        *,
+        on_connect: Callable[[Link], Awaitable[None]] | None = None,
+        silence_s: float = SILENCE_S,
+    ) -> None:
         self._sockets = sockets
+        self._silence_s = silence_s
         self._links: list[Link] = []
         self._connected = asyncio.Event()
         self._keepers: list[asyncio.Task[None]] = []
@@ -102,7 +113,11 @@ class EnginePool:
         if len(self._links) == 1:
             return self._links[0]
         # At random where they are equal: several fronts would all begin with the same engine.
-        return min(self._links, key=lambda link: (link.rows_waiting, random.random()))  # noqa: S311
+        return min(self._links, key=lambda link: (self._is_silent(link), link.rows_waiting, random.random()))  # noqa: S311
+
+    def _is_silent(self, link: Link) -> bool:
+        """Whether an engine has missed its beats: it is stopped, or has been too busy to say so."""
+        return time.monotonic() - link.heard > self._silence_s
 
     async def _some_link(self) -> None:
         """Wait a little for a connection. Raises EngineUnavailable, and what `give_up` was told."""
@@ -132,10 +147,12 @@ class EnginePool:
             link.tell(news)
 
     def models(self) -> Mapping[str, LoadedModel]:
-        """The models held by any engine, the readiest state of each."""
+        """The models held by any engine, the readiest state of each; an engine that misses beats has none ready."""
         found: dict[str, LoadedModel] = {}
         for link in self._links:
-            for model_id, loaded in link.models.items():
+            silent = self._is_silent(link)
+            for model_id, held in link.models.items():
+                loaded = replace(held, state=SILENT) if silent else held
                 if model_id not in found or loaded.state == "ready":
                     found[model_id] = loaded
         return found

@@ -182,10 +182,11 @@ class ModelQueue:
             return Batch(call, [share], share.rows)
         shares: list[Share] = []
         room = most
-        while room and waiting and waiting[0].call == call:
-            shares.append(self._share(lane, room))
-            room -= shares[-1].rows
-            self._drop_unwanted(lane)
+        while room and waiting and (waiting[0].call is call or waiting[0].call == call):
+            shares.append(share := self._share(lane, room))
+            room -= share.stop - share.start
+            if waiting and (waiting[0].over or waiting[0].deadline is not None):
+                self._drop_unwanted(lane)
         rows = most - room
         return Batch(call, shares, padded_size(rows, most) if self.padded else rows, padded=self.padded)
 
@@ -201,13 +202,15 @@ class ModelQueue:
             self.rows[work.lane] -= work.rows - work.taken
 
     def _share(self, lane: Lane, room: int) -> Share:
-        work = self._lanes[lane][0]
-        share = Share(work, work.taken, min(work.taken + room, work.rows))
-        work.taken = share.stop
-        self.rows[lane] -= share.rows
-        if work.taken == work.rows:
-            self._lanes[lane].popleft()
-        return share
+        waiting = self._lanes[lane]
+        work = waiting[0]
+        start, rows = work.taken, work.rows
+        stop = rows if rows - start <= room else start + room
+        work.taken = stop
+        self.rows[lane] -= stop - start
+        if stop == rows:
+            waiting.popleft()
+        return Share(work, start, stop)
 
     def _drop_unwanted(self, lane: Lane) -> None:
         """Take out what failed already or comes too late, until the head of the lane is wanted."""

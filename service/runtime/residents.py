@@ -55,6 +55,8 @@ class Telling:
         """A batch goes to the device; every submission in it has waited for as long as it was there."""
         model_id = resident.model.id
         self.instruments.batch_rows.labels(model_id).observe(batch.rows)
+        most = batch.size if batch.exact else resident.queue.most[batch.shares[0].work.lane]
+        self.instruments.conditions.batch_fill_ratio.labels(model_id).observe(batch.rows / most)
         waited = self.instruments.queue_seconds.labels(model_id)
         for wait_s in batch.begin(now):
             waited.observe(wait_s)

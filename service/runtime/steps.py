@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,16 +16,21 @@ class Steps:
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
         self._open: dict[int, list[Step]] = {}
+        self.busy_s = 0.0
+        """How long steps have been under way, of those that have ended; the device's one thread counts."""
 
     @contextmanager
     def at(self, what: str, usual_s: float | None = None) -> Iterator[None]:
         """Count as under way for as long as the context lasts."""
         mine = self._open.setdefault(threading.get_ident(), [])
+        is_first, began = not mine, time.monotonic()
         mine.append((next(self._numbers), what, usual_s))
         try:
             yield
         finally:
             mine.pop()
+            if is_first:
+                self.busy_s += time.monotonic() - began
             self.renew()  # it was not this thread's turn with what goes on now
 
     def renew(self) -> None:

@@ -12,7 +12,7 @@ from service.imaging import Pixels, as_light_ink, conform, read_picture
 from service.imaging.reading import ALPHA
 from service.store import ImageInput, Manifest
 from service.tasks.pauses import Pauses
-from service.tasks.sureness import probabilities_of, strangeness_of
+from service.tasks.sureness import FEW, probability_lists, strangeness_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -103,14 +103,14 @@ class Classify:
 
         Beside them how strange it is to the model, if its card knows, and a note where that is beyond the limit.
         """
-        orders = (-logits).argsort(axis=1, kind="stable")[:, :top_k].tolist()
+        orders = _orders(logits, top_k)
         found: list[dict[str, Any]] = [
             {
                 "labels": [{"label": labels[index], "index": index, "probability": row[index]} for index in order],
                 "strangeness": None,
                 "notes": [],
             }
-            for order, row in zip(orders, probabilities_of(logits, calibration).tolist(), strict=True)
+            for order, row in zip(orders, probability_lists(logits, calibration), strict=True)
         ]
         if calibration is not None:
             known = calibration.strangeness
@@ -120,6 +120,15 @@ class Classify:
                 if value > known.limit:
                     prediction["notes"].append(_note(value, known))
         return found
+
+
+def _orders(logits: NDArray[np.float32], top_k: int) -> list[list[int]]:
+    """Of each row the `top_k` largest, the largest first, the first of equals first."""
+    classes = logits.shape[1]
+    if classes > FEW:
+        orders: list[list[int]] = (-logits).argsort(axis=1, kind="stable")[:, :top_k].tolist()
+        return orders
+    return [sorted(range(classes), key=row.__getitem__, reverse=True)[:top_k] for row in logits.tolist()]
 
 
 def _note(found: float, known: Strangeness) -> str:

@@ -137,7 +137,9 @@ class Fit(Forecast):
         if not feedback:
             return 1, [(0, False)]
         known = history[:border]
-        season = self.season or find_season(known)
+        from service.nets.pauses import pause  # only an engine comes here, and only engines have torch
+
+        season = self.season or find_season(known, pause)
         lags = [0, 1, season] if season > 1 else [0, 1]
         scales = [False, True] if (history > 0).all() and swings_with_level(known) else [False]
         return season, [(lag, logarithm) for logarithm in scales for lag in lags if lag or not logarithm]

@@ -1,5 +1,8 @@
 """What a history shows of itself: when it comes again, and whether it swings more where it is higher."""
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,15 +17,18 @@ NEARLY = 0.75
 SHORTEST, LONGEST = 2, 400
 """Steps of a season that is looked for; a longer one can be given."""
 ROUNDING = 1e-20
+AT_ONCE = 1 << 16
+"""So many values are looked at between two pauses, or one channel."""
 PARTS = 8
 STEEP = 0.5
 """Swings grow by at least so many per cent where the level grows by one, and so regularly."""
 
 
-def find_season(values: Values) -> int:
+def find_season(values: Values, pause: Callable[[], object] = lambda: None) -> int:
     """The season of values (T, channels) in steps, by their autocorrelation; 1 where there is none.
 
     The autocorrelation is that of the changes from step to step or of what a line leaves, whichever has more of it.
+    `pause` is called now and then meanwhile.
     """
     most = min(len(values) // SEASONS_LEAST, LONGEST)
     if most < SHORTEST:
@@ -30,7 +36,7 @@ def find_season(values: Values) -> int:
     with np.errstate(over="ignore", invalid="ignore"):
         rounding = ROUNDING * values.var(axis=0)
         left = np.diff(values, axis=0), _without_line(values)
-        return max(_peak(_autocorrelation(one, most, rounding)) for one in left)[1]
+        return max(_peak(_autocorrelation(one, most, rounding, pause)) for one in left)[1]
 
 
 def swings_with_level(values: Values) -> bool:
@@ -55,21 +61,28 @@ def _without_line(values: Values) -> Values:
     return left
 
 
-def _autocorrelation(values: Values, most: int, rounding: Values) -> Values:
+def _autocorrelation(values: Values, most: int, rounding: Values, pause: Callable[[], object]) -> Values:
     """The correlation of values (T, channels) with themselves up to `most` steps later.
 
     A mean over channels whose variance is more than `rounding`.
     """
-    length = len(values)
-    centred = values - values.mean(axis=0)
-    spectrum = np.abs(np.fft.rfft(centred, 2 * length, axis=0)) ** 2
-    products = np.fft.irfft(spectrum, axis=0)[: most + 1]
+    length, channels = values.shape
+    parts = np.array_split(values, min(channels, math.ceil(values.size / AT_ONCE)), axis=1)
+    products = np.concatenate([_products(part, most, pause) for part in parts], axis=1)
     products /= (length - np.arange(most + 1))[:, None]
     changing = products[0] > rounding
     if not changing.any():
         return np.zeros(most + 1)
     means: Values = (products[:, changing] / products[0, changing]).mean(axis=1)
     return means
+
+
+def _products(values: Values, most: int, pause: Callable[[], object]) -> Values:
+    """Sums of products of values (T, channels), centred, with those up to `most` steps later, (most + 1, channels)."""
+    pause()
+    spectrum = np.abs(np.fft.rfft(values - values.mean(axis=0), 2 * len(values), axis=0)) ** 2
+    products: Values = np.fft.irfft(spectrum, axis=0)[: most + 1]
+    return products
 
 
 def _peak(correlations: Values) -> tuple[float, int]:

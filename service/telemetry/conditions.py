@@ -2,13 +2,15 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from service.telemetry.tally import TalliedHistogram, Tally
+
 SECONDS = (0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600, 1800)
 
 
 class Conditions:
     """The instruments of one process for it, in a registry that it shares with others."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, tally: Tally) -> None:
         r = registry
         self.refusals = Counter(
             "chapterhouse_refusals",
@@ -49,12 +51,27 @@ class Conditions:
             registry=r,
             multiprocess_mode="livemostrecent",
         )
-        self.batch_seconds = Histogram(
+        self.device_busy_seconds = Counter(
+            "chapterhouse_device_busy_seconds",
+            "Time in which a device loaded a model or forwarded a batch.",
+            ["device"],
+            registry=r,
+        )
+        self.batch_fill_ratio = TalliedHistogram(
+            "chapterhouse_batch_fill_ratio",
+            "Rows of a batch beside the most that one of its model may have.",
+            ["model"],
+            buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0),
+            registry=r,
+            tally=tally,
+        )
+        self.batch_seconds = TalliedHistogram(
             "chapterhouse_batch_seconds",
             "From the start of a submission's first forward pass to its answer.",
             ["model"],
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60, 120, 300),
             registry=r,
+            tally=tally,
         )
         self.evaluation_outcomes = Counter(
             "chapterhouse_evaluation_outcomes",

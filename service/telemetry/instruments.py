@@ -155,7 +155,7 @@ class Instruments:
             registry=r,
         )
 
-        self.conditions = Conditions(r)
+        self.conditions = Conditions(r, tally)
 
     def begin_at_zero(self, counter: Counter, *values: str) -> None:
         """Let a counter's series exist before anything happened: a first event would be no increase otherwise."""

@@ -3,6 +3,7 @@
 What belongs to a line beside its sentence is given as `extra=told(...)`; text has it behind the sentence, JSON beside.
 """
 
+import json
 import logging
 import sys
 import time
@@ -66,7 +67,10 @@ class AsJson(Discreet):
         }
         if record.exc_info:
             line["error"] = without_secrets(self.formatException(record.exc_info))
-        return orjson.dumps(line, default=str).decode()
+        try:
+            return orjson.dumps(line, default=str).decode()
+        except TypeError:  # the name of a file that is not UTF-8
+            return json.dumps(line, default=str)
 
 
 def _worded(value: object) -> str:

@@ -6,6 +6,7 @@ import http.client
 import io
 import json
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -86,6 +87,11 @@ class Caller:
         """Say that nothing more will be sent."""
         self.socket.shutdown(socket.SHUT_WR)
         return self
+
+    def reset(self) -> None:
+        """Hang up without a word."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
 
     def answer(self, method: str = "GET") -> tuple[http.client.HTTPResponse, bytes]:
         """The next answer, and its body."""

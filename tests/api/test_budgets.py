@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.budgets import MUCH, Budget
+from service.api.budgets import LEAST_S, MOST_S, MUCH, Budget, Returns
 
 
 def fill(budget: Budget, client: str, most: int = 10**6) -> int:
@@ -86,3 +86,50 @@ def test_whoever_wants_to_know_is_told_when_much_comes_back() -> None:
     for _ in range(2):
         budget.give_back("a", MUCH)
     assert told == [2 * MUCH, MUCH, 0]
+
+
+class Clock:
+    """The time as a test says it is."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def come_back(budget: Budget, clock: Clock, *, per_s: int, seconds: float) -> None:
+    """One client takes and gives back so often a second."""
+    for _ in range(round(per_s * seconds)):
+        budget.take("a")
+        clock.now += 1 / per_s
+        budget.give_back("a")
+
+
+def test_a_full_budget_is_told_to_have_come_back_by_how_fast_it_does() -> None:
+    clock = Clock()
+    returns = Returns(clock)
+    budget = Budget(1000, 1.0, returns=returns)
+    come_back(budget, clock, per_s=200, seconds=0.5)
+    assert returns.wait_s(1000) == pytest.approx(5.0)
+    come_back(budget, clock, per_s=200, seconds=5)
+    assert returns.wait_s(1000) == pytest.approx(5.0, rel=0.05)
+    come_back(budget, clock, per_s=50, seconds=5)
+    assert returns.wait_s(1000) == pytest.approx(20.0, rel=0.05)
+
+
+def test_a_time_in_which_nothing_was_taken_says_nothing_of_its_speed() -> None:
+    clock = Clock()
+    returns = Returns(clock)
+    budget = Budget(1000, 1.0, returns=returns)
+    assert returns.wait_s(1000) == LEAST_S
+    come_back(budget, clock, per_s=200, seconds=5)
+    clock.now += 3600
+    come_back(budget, clock, per_s=200, seconds=0.5)
+    assert returns.wait_s(1000) == pytest.approx(5.0, rel=0.05)
+
+
+def test_nobody_is_sent_away_for_ever() -> None:
+    clock = Clock()
+    returns = Returns(clock)
+    come_back(Budget(1000, 1.0, returns=returns), clock, per_s=1, seconds=1)
+    assert returns.wait_s(1000) == MOST_S

@@ -18,7 +18,7 @@ from service.api.gate import Application
 from service.errors import DeadlineExceeded, EngineUnavailable, ModelFailed, Overloaded
 from service.imaging import encode_png
 from service.operations.classify import TOP_K_LIMIT
-from service.runtime.calls import Call
+from service.runtime.calls import Call, LoadedModel
 from service.runtime.in_process import LocalEngine
 from service.store import ModelStore
 
@@ -204,6 +204,7 @@ async def test_a_full_queue_is_told_at_once_and_when_to_come_again(
     ("error", "status", "retry_after"),
     [
         (Overloaded("full"), 429, "1"),
+        (Overloaded("full").again_in(5.12), 429, "6"),
         (EngineUnavailable("no engine"), 503, "2"),
         (DeadlineExceeded("late"), 504, None),
         (ModelFailed("echo raised ValueError on this input."), 500, None),
@@ -216,6 +217,7 @@ async def test_what_the_engine_met_is_the_answer(
         reply = await client.post("/classify", content=picture(1), headers=PNG)
     assert_problem(reply, status, str(error))
     assert reply.headers.get("retry-after") == retry_after
+    assert reply.json().get("retry_after_s") == vars(error).get("retry_after_s")
 
 
 async def test_a_model_that_raises_answers_500_without_its_words(client: httpx.AsyncClient) -> None:
@@ -333,3 +335,12 @@ async def test_what_was_done_to_an_image_is_said(client: httpx.AsyncClient) -> N
         "The image was resized from 2×4 to 2×2.",
         "The image was converted to grey.",
     ]
+
+
+async def test_the_answer_names_the_form_in_which_it_was_computed(make_app: MakeApp, client: httpx.AsyncClient) -> None:
+    reply = await client.post("/classify", content=picture(200), headers=PNG)
+    assert reply.headers["x-model-form"] == "plain"
+    faster = FakeEngine([echoed(200)], held={"echo": LoadedModel("1", "ready", "cpu", "folded")})
+    async with connect(make_app(faster)) as other:
+        reply = await other.post("/classify", content=picture(200), headers=PNG)
+    assert reply.headers["x-model-form"] == "folded"

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import threading
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -299,6 +300,18 @@ def test_requests_sent_ahead_take_memory_and_have_bounds(make_app: MakeApp) -> N
         assert statuses[-1] == 429
         assert caller.everything() == b""
         front.wait_for_end()
+
+
+def test_nobody_works_for_whoever_sends_many_ahead_and_hangs_up(front: Front) -> None:
+    held, hold = threading.Event(), threading.Event()
+    with front.caller() as foe:
+        assert foe.say(LIVE).answer()[0].status == 200
+        front.loop.call_soon_threadsafe(lambda: (held.set(), hold.wait(PATIENCE_S)))
+        assert held.wait(PATIENCE_S)
+        foe.say(whole() * 50).reset()
+        hold.set()
+    front.wait_for_end()
+    assert front.app.state.shared.engines.calls == []
 
 
 def test_nobody_fills_the_log_from_outside(make_app: MakeApp) -> None:

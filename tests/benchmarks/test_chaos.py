@@ -18,7 +18,6 @@ def untrained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     defaults = {"CLASSIFIER": "lenet5-none", "GENERATOR": "dcgan-none", "FORECASTER": "murmur"}
     given = {f"DEFAULT_{name}": model for name, model in defaults.items()}
     given |= {"FRONTS": "1", "THREADS": "1", "MODELS_DIR": str(tmp_path), "DEVICES": "cpu"}
-    given |= {"EVALUATOR_BEAT_LIMIT_S": "20"}  # so that one which was stopped for good is replaced soon
     for name, value in given.items():
         monkeypatch.setenv(f"CHAPTERHOUSE_{name}", value)
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ from benchmarks.peers.goals import goals
 from benchmarks.peers.opened import call, moments
 from benchmarks.peers.page import page_with
 from benchmarks.peers.profile import spread
-from benchmarks.peers.registry import PEERS, ROOT, Peer, Place
+from benchmarks.peers.registry import PEERS, ROOT, Peer, Place, chosen
 from benchmarks.peers.running import DoesNotServe, Server, marked, running
 from benchmarks.peers.writing import PAGE, read_record
 from service.imaging import decode
 
 SERVER = """
 import sys
+from argparse import ArgumentTypeError
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 class Handler(BaseHTTPRequestHandler):
@@ -70,7 +72,7 @@ def test_servers_are_compared_in_rounds_and_one_that_sees_otherwise_is_left_out(
     doubles = {"chapterhouse": double("Chapterhouse"), "mosec": double("mosec"), "litserve": double("LitServe", 1)}
     for name, peer in doubles.items():
         monkeypatch.setitem(PEERS, name, peer)
-    words = ["--peers", ",".join(doubles), "--models", MODEL, "--seconds", "0.2", "--rounds", "2"]
+    words = ["--peers", ",".join(doubles), "--models", MODEL, "--seconds", "0.2", "--rounds", "2", "--settle", "0"]
     monkeypatch.setattr(sys, "argv", ["peers", *words])
     run = peers.Run(peers.arguments(), tmp_path)
     run.rounds()
@@ -85,7 +87,7 @@ def test_servers_are_compared_in_rounds_and_one_that_sees_otherwise_is_left_out(
     outcomes = {goal.what: (goal.found, goal.outcome) for goal in goals(run.record)}
     assert outcomes["LeNet-5, requests/s to mosec at 1"] == (1.0, "missed")
     assert outcomes["LeNet-5, p99 to the lowest of all peers at 1"] == (1.0, "reached")
-    assert outcomes["NIN, requests/s to the best peer's at 16"] == (None, "not measured")
+    assert outcomes["NIN in float32, requests/s to the best peer's at 16"] == (None, "not measured")
 
 
 def test_a_server_is_known_by_its_mark_and_leaves_nothing(tmp_path: Path) -> None:
@@ -134,6 +136,13 @@ def test_every_peer_is_started_by_a_module_that_is_there(name: str, tmp_path: Pa
     for module in modules:
         path = ROOT.joinpath(*module.split("."))
         assert path.with_suffix(".py").is_file() or path.parent.with_suffix(".py").is_file(), module
+
+
+def test_peers_are_chosen_by_their_names() -> None:
+    assert chosen("mosec,raw") == ["mosec", "raw"]
+    assert chosen("all") == list(PEERS)
+    with pytest.raises(ArgumentTypeError, match="no peer called nobody"):
+        chosen("mosec,nobody")
 
 
 def test_samples_are_told_by_the_file_of_the_innermost_frame() -> None:

@@ -10,6 +10,7 @@ from service.evaluation import measure as module
 from service.evaluation.measure import choose_metrics, measure, side_of
 from service.evaluation.samples.reading import Samples
 from service.evaluation.threads import Stop, Stopped
+from service.metrics import kid
 from service.metrics.floor import Floor
 from service.metrics.metric import Metric, Score, Side
 from service.metrics.registry import DEFAULT_METRICS, METRICS
@@ -209,3 +210,12 @@ def test_measuring_that_was_told_to_stop_does_not_begin() -> None:
     stop.ask()
     with pytest.raises(Stopped):
         measure(side(5, 2), side(6, 1), choose_metrics(["fid"]), stop=stop)
+
+
+def test_what_takes_long_is_said_before_it_is_begun(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(kid, "MANY", 100)
+    measure(side(50, 2), side(60, 1), choose_metrics(["kid", "fid"]), intervals=False)
+    [said] = caplog.messages
+    assert said.startswith("kid compares 110 samples with one another, about 1 s of one core; kid.subsets=100 takes")

@@ -26,7 +26,7 @@ from service.evaluation.samples.limits import Limits
 from service.evaluation.samples.spool import ImageShape
 from service.imaging import claimed_pixels, read_picture
 from service.operations.documents import read_document
-from service.runtime.frames import Frame, FrameReader, encode
+from service.runtime.frames import Frame, FrameReader, encode, encode_bundle
 from service.store import ImageInput
 from service.tasks.classify import read_image
 
@@ -185,7 +185,8 @@ def _frames(data: bytes, sizes: list[int]) -> list[bytes]:
     try:
         for piece in split([data], sizes):
             for frame in reader.feed(piece):
-                assert sum(array.nbytes for array in frame.arrays) <= len(data)
+                items = [array for item in frame.items for array in item.arrays]
+                assert sum(array.nbytes for array in (*frame.arrays, *items)) <= len(data)
                 found.append(_again(frame))
     except ValueError as error:
         found.append(str(error).encode())
@@ -193,6 +194,8 @@ def _frames(data: bytes, sizes: list[int]) -> list[bytes]:
 
 
 def _again(frame: Frame) -> bytes:
+    if frame.items:
+        return encode_bundle(frame.kind, frame.items)
     return encode(frame.kind, frame.id, dict(frame.meta), frame.arrays)
 
 

@@ -4,7 +4,8 @@ import pytest
 from numpy.typing import NDArray
 
 from service.errors import InvalidSamples
-from service.metrics.frechet import FullRank, distance
+from service.metrics import frechet
+from service.metrics.frechet import FullRank, distance, gaussian_of
 from service.metrics.statistics import Statistics
 
 Real = NDArray[np.float64]
@@ -53,3 +54,26 @@ def test_a_covariance_may_have_a_negative_eigenvalue_as_small_as_single_precisio
     else:
         with pytest.raises(InvalidSamples, match="negative eigenvalue"):
             distance(flat(*[1.0] * 6), statistics)
+
+
+@pytest.mark.parametrize(("n", "m"), [(30, 30), (20, 30), (30, 20)])
+def test_eigenvalues_of_few_samples_give_what_singular_values_do(
+    monkeypatch: pytest.MonkeyPatch, n: int, m: int
+) -> None:
+    rng = np.random.default_rng(0)
+    sides = [gaussian_of(rng.normal(size=(count, 200)) + 3, "given") for count in (n, m)]
+    slow = distance(*sides)
+    monkeypatch.setattr(frechet, "CHEAP", 0)
+    fast = distance(*sides)
+    assert fast.raw != slow.raw
+    assert fast.raw == pytest.approx(slow.raw, rel=1e-12)
+    assert fast.rank == slow.rank == min(n, m) - 1
+
+
+def test_few_samples_of_which_one_is_a_copy_keep_their_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.random.default_rng(0).normal(size=(30, 200))
+    rows[1] = rows[0]
+    side, other = gaussian_of(rows, "given"), gaussian_of(rows[::-1] * 2, "given")
+    slow = distance(side, other)
+    monkeypatch.setattr(frechet, "CHEAP", 0)
+    assert distance(side, other).raw == slow.raw

@@ -5,7 +5,8 @@ import pytest
 from numpy.typing import NDArray
 
 from service.metrics.kernel_interval import kernel_interval, orders_of
-from service.metrics.kernels import Gaussian, Kernel, Polynomial, discrepancy
+from service.metrics.kernel_precision import discrepancy
+from service.metrics.kernels import Gaussian, Kernel, Polynomial
 from service.metrics.uncertainty import POPULATION, Interval
 
 Real = NDArray[np.float64]

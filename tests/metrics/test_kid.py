@@ -1,3 +1,4 @@
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -6,8 +7,9 @@ from numpy.typing import NDArray
 
 from service.errors import InvalidSamples
 from service.metrics.kernel_interval import orders_of
-from service.metrics.kernels import Polynomial, discrepancy
-from service.metrics.kid import KID, OVERLAPPING, kid
+from service.metrics.kernel_precision import discrepancy
+from service.metrics.kernels import Polynomial
+from service.metrics.kid import KID, OVERLAPPING, how_long, kid
 from service.metrics.metric import Side
 
 Real = NDArray[np.float64]
@@ -106,3 +108,20 @@ def test_where_rounding_decides_it_kid_is_refused(offset: float, scale: float) -
 
 def test_sets_without_any_spread_have_a_kid() -> None:
     assert kid(np.full((5, 3), 0.1), np.full((7, 3), 0.1)) == pytest.approx(0, abs=1e-12)
+
+
+def test_what_very_many_pairs_cost_is_said_before_they_are_computed() -> None:
+    few, many = (Side(features=np.zeros((n, 2048), np.float32)) for n in (1000, 49_000))
+    said = KID().advice(many, few)
+    assert said is not None
+    assert re.fullmatch(
+        r"kid compares 50,000 samples with one another, about \d+ (minutes|s) of one core;"
+        r" kid\.subsets=100 takes about \d+ (minutes|s)\.",
+        said,
+    )
+    assert KID().advice(few, few) is None
+    assert KID(subsets=100).advice(many, many) is None
+
+
+def test_a_time_is_said_in_seconds_or_minutes() -> None:
+    assert [how_long(seconds) for seconds in (0.2, 89, 90, 500)] == ["1 s", "89 s", "2 minutes", "8 minutes"]

@@ -132,3 +132,11 @@ def test_the_codes_are_the_drawings_that_stored_weights_were_trained_to_show() -
         drawn = [line.split()[column] for line in TWO_AND_FOUR.strip().splitlines()]
         assert inked[digit].tolist() == [[pixel == "o" for pixel in row] for row in drawn]
     assert sha256(inked.numpy().tobytes()).hexdigest() == CODES_SHA256
+
+
+def test_its_short_way_for_inference_gives_the_same_answers() -> None:
+    net, images = LeNet5().eval(), torch.randn(4, 1, 32, 32)
+    with torch.no_grad():
+        expected = net(images)
+        torch.testing.assert_close(net.for_inference()(images), expected, rtol=1e-5, atol=1e-4)
+        assert [type(step).__name__ for step in net.for_inference()].count("Tanh") == 6

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from service import nets
 from service.errors import InvalidManifest, UntrustedWeights
 from service.nets.layers import layer_table
-from service.nets.registry import NETS, build_net
+from service.nets.registry import NETS, build_net, open_net
 from service.nets.weights import load_weights, save_weights
 from service.settings import Settings
 from service.store import Manifest, Model
@@ -67,8 +68,12 @@ def manifest_of(name: str) -> Manifest:
     return named[0]
 
 
+def options_of(name: str) -> Mapping[str, Any]:
+    return SMALL[name][0] if name in SMALL else manifest_of(name).options
+
+
 def small(name: str) -> nn.Module:
-    return build_net(name, SMALL[name][0] if name in SMALL else manifest_of(name).options)
+    return build_net(name, options_of(name))
 
 
 def example_of(name: str, rows: int) -> Tensor:
@@ -113,12 +118,19 @@ def test_every_parameter_appears_in_the_layer_table(name: str) -> None:
 
 
 def test_weights_come_back_from_disk_as_they_were(name: str, tmp_path: Path) -> None:
-    net, other = small(name).eval(), small(name).eval()
+    net = small(name).eval()
     save_weights(net, tmp_path / "weights.safetensors")
-    load_weights(other, tmp_path / "weights.safetensors")
+    other = open_net(name, options_of(name), tmp_path / "weights.safetensors")
     x = example_of(name, 2)
     assert torch.equal(net(x), other(x))
     assert [path.name for path in tmp_path.iterdir()] == ["weights.safetensors"]
+
+
+def test_no_weights_are_drawn_that_are_read_from_a_file(tmp_path: Path) -> None:
+    save_weights(build_net("lenet5"), tmp_path / "weights.safetensors")
+    drawn = torch.get_rng_state()
+    open_net("lenet5", {}, tmp_path / "weights.safetensors")
+    assert torch.equal(torch.get_rng_state(), drawn)
 
 
 def test_half_precision_on_disk_is_widened(tmp_path: Path) -> None:

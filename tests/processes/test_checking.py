@@ -2,7 +2,9 @@ import socket
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from service.cli import app
 from service.processes.checking import check, plan_of
 from service.settings import Settings
 
@@ -61,3 +63,18 @@ def test_nothing_is_started_and_nothing_written(settings: Settings, tmp_path: Pa
     list(check(settings.model_copy(update={"state_dir": fresh})))
     assert not fresh.exists()
     assert not list(tmp_path.glob(".chapterhouse-check"))
+
+
+def test_the_command_prints_both_and_says_whether_it_would_start(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("models_dir", "state_dir", "default_classifier", "default_generator", "default_forecaster"):
+        monkeypatch.setenv(f"CHAPTERHOUSE_{name.upper()}", str(getattr(settings, name)))
+    well = CliRunner().invoke(app, ["serve", "--check", "--port", "0"])
+    assert well.exit_code == 0, well.output
+    assert "fronts" in well.stdout
+    assert well.stdout.endswith("The service would start.\n")
+    monkeypatch.setenv("CHAPTERHOUSE_DEFAULT_GENERATOR", "nothing")
+    ill = CliRunner().invoke(app, ["serve", "--check", "--port", "0"])
+    assert ill.exit_code == 2
+    assert "WRONG" in ill.stdout

@@ -21,7 +21,7 @@ PNG = {"content-type": "image/png"}
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """One service whose beats are quick, for the tests after which it still stands."""
-    limits = {"BEAT_S": 0.25, "BEAT_LIMIT_S": 4.0, "EVALUATOR_BEAT_LIMIT_S": 4.0}
+    limits = {"BEAT_S": 0.25, "BEAT_LIMIT_S": 4.0}
     with Service(tmp_path_factory.mktemp("hanging"), **limits) as running:
         running.wait_until_ready()
         yield running

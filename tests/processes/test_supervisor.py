@@ -1,5 +1,6 @@
 import asyncio
 import io
+import os
 import re
 import signal
 import socket
@@ -66,6 +67,16 @@ def test_a_running_supervisor_holds_nothing_of_its_childrens_work(service: Servi
     mapped = Path(f"/proc/{service.process.pid}/maps").read_text()
     assert "/pydantic_core/" in mapped
     assert set(re.findall(r"/(torch|scipy|PIL|pyspng|httptools)/", mapped)) == set()
+
+
+@pytest.mark.slow
+def test_evaluators_step_back_for_fronts_and_engines(service: Service) -> None:
+    nice = {
+        role: {os.getpriority(os.PRIO_PROCESS, pid) for pid in service.children(role)}
+        for role in ("front", "engine", "evaluator")
+    }
+    assert nice["front"] == nice["engine"]
+    assert min(nice["evaluator"]) > max(nice["front"])
 
 
 @pytest.mark.slow

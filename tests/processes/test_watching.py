@@ -58,6 +58,48 @@ def test_a_loop_that_beats_is_alive_and_one_that_stops_is_noticed() -> None:
     assert looking.look(4) == "its event loop has not turned for 14.0 s"
 
 
+class Working:
+    """A child whose work may keep its loop from turning, and how far it is with that."""
+
+    def __init__(self) -> None:
+        self._clock = Clock()
+        self.reached: int | None = 0
+        self._watch: Watch[str] = Watch(SETTINGS, self._clock)
+        self._watch.begin("a", SETTINGS.evaluator_beat_limit_s, lambda: self.reached)
+        self._watch.hear("a", b"[]")
+
+    def look(self, seconds: float, *, works: bool = False) -> str | None:
+        """Look for so long, while it says nothing; what is found at the end."""
+        found = None
+        for _ in range(int(seconds / 2)):
+            self._clock.now += 2.0
+            if works and self.reached is not None:
+                self.reached += 1
+            found = dict(self._watch.overdue()).get("a")
+        return found
+
+
+def test_one_that_computes_may_be_silent_for_long_and_one_that_does_not_may_not() -> None:
+    working = Working()
+    assert working.look(100, works=True) is None
+    assert working.look(10) is None
+    found = working.look(2)
+    assert found == "its event loop has not turned for 112.0 s, and it has computed nothing for 12.0 s"
+
+
+def test_one_that_computes_for_ever_hangs_too() -> None:
+    working = Working()
+    assert working.look(120, works=True) is None
+    assert working.look(2, works=True) == "its event loop has not turned for 122.0 s"
+
+
+def test_where_nobody_can_tell_whether_a_child_computes_it_has_its_whole_time() -> None:
+    working = Working()
+    working.reached = None
+    assert working.look(120) is None
+    assert working.look(2) == "its event loop has not turned for 122.0 s"
+
+
 def test_a_child_has_a_limit_of_its_own_to_begin() -> None:
     looking = Looking()
     assert looking.look(120) is None

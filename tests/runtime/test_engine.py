@@ -31,8 +31,12 @@ from service.errors import (
 )
 from service.nets.weights import save_weights
 from service.runtime.calls import Call, Lane
+from service.runtime.devices import Device
+from service.runtime.engine import Engine
 from service.runtime.in_process import LocalEngine
+from service.runtime.work import Work
 from service.store import ModelStore
+from service.telemetry.instruments import Instruments
 
 
 async def test_each_of_many_callers_gets_its_own_answer(engine: LocalEngine) -> None:
@@ -53,6 +57,35 @@ async def test_what_waits_while_the_device_is_busy_shares_the_next_batch(engine:
     Slow.let_go.set()
     await asyncio.gather(held, *waiting)
     assert Echo.forwarded == [[250], [1, 2, 3, 4, 5]]
+
+
+async def test_an_answer_does_not_wait_for_the_batch_after_it(engine: LocalEngine) -> None:
+    await engine.load("echo")
+    await engine.load("slow")
+    quick, slow = start(engine, ECHO, 1), start(engine, SLOW, 2)
+    np.testing.assert_allclose(await quick, echoed(1), atol=1e-6)
+    assert not slow.done()
+    Slow.let_go.set()
+    await slow
+
+
+async def test_everybody_in_a_batch_is_told_how_long_it_has_waited(store: ModelStore) -> None:
+    engine = Engine(store, Device("cpu", threads=1), instruments=Instruments())
+    await engine.start()
+    await engine.load("echo")
+    left = asyncio.Semaphore(0)
+    works = [Work(ECHO, [images(n)], 1, Lane.INTERACTIVE, None, "", lambda _: left.release()) for n in (1, 2)]
+    works[0].arrived -= 1000.0
+    for work in works:
+        engine.enqueue(work)
+    for _ in works:
+        await left.acquire()
+    assert worked_on() == [[1, 2]]
+    assert works[0].waited_s is not None
+    assert works[1].waited_s is not None
+    assert works[0].waited_s >= works[1].waited_s + 999.0
+    assert engine.rows_waiting() == 0
+    await engine.stop()
 
 
 async def test_calls_that_differ_share_no_batch(engine: LocalEngine) -> None:
@@ -174,8 +207,9 @@ async def test_a_full_queue_refuses_before_anything_is_queued(engine: LocalEngin
     held = await hold(engine)
     waiting = start(engine, SLOW, *range(1, 65))
     await turns()
-    with pytest.raises(Overloaded, match="64 rows already wait for slow"):
+    with pytest.raises(Overloaded, match="64 rows already wait for slow") as refused:
         await ask(engine, SLOW, 100)
+    assert refused.value.retry_after_s is not None
     bulk = start(engine, SLOW, 101, lane=Lane.BULK)
     await turns()
     Slow.let_go.set()

@@ -8,14 +8,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 from numpy.typing import NDArray
 
-from service.errors import InvalidRequest, ServiceError, error_types
-from service.runtime.calls import Array, Call
+from service.errors import InvalidRequest, Overloaded, ServiceError, error_types
+from service.runtime.calls import Array
 from service.runtime.frames import (
+    BUNDLES,
     MESSAGE_LIMIT_BYTES,
     FrameReader,
     MessageType,
-    call_of_text,
-    call_to_text,
     encode,
     error_of_meta,
     error_to_meta,
@@ -26,7 +25,7 @@ ARRAYS = st.sampled_from(["uint8", "int64", "float16", "float32", "float64"]).fl
 )
 WORDS = st.text(max_size=20)
 MESSAGES = st.tuples(
-    st.sampled_from(MessageType),
+    st.sampled_from([kind for kind in MessageType if kind not in BUNDLES]),
     st.integers(0, 2**64 - 1),
     st.dictionaries(
         WORDS.filter(lambda word: word != "a"),
@@ -98,24 +97,16 @@ def test_what_is_no_message_of_ours_is_a_value_error_and_no_array_reaches_beyond
         list(FrameReader().feed(stream))
 
 
-@given(
-    model=WORDS,
-    verb=WORDS,
-    version=st.none() | WORDS,
-    options=st.lists(st.tuples(WORDS, WORDS | st.booleans() | st.integers(-(2**53), 2**53)), max_size=3),
-)
-def test_a_call_comes_back_equal(
-    model: str, verb: str, version: str | None, options: list[tuple[str, str | int | bool]]
-) -> None:
-    call = Call(model, verb, version, tuple(options))
-    assert call_of_text(call_to_text(call)) == call
-
-
 @pytest.mark.parametrize("kind", error_types().values())
 def test_an_error_crosses_as_its_own_class(kind: type[ServiceError]) -> None:
     error = error_of_meta(error_to_meta(kind("what happened", errors=[{"field": "seed", "message": "too small"}])))
     assert type(error) is kind
     assert (error.detail, error.errors) == ("what happened", [{"field": "seed", "message": "too small"}])
+    assert error.retry_after_s == kind.retry_after_s
+
+
+def test_an_error_brings_along_after_how_long_to_ask_again() -> None:
+    assert error_of_meta(error_to_meta(Overloaded("full").again_in(5.12))).retry_after_s == 5.12
 
 
 def test_an_error_that_is_not_known_here_is_still_an_error() -> None:

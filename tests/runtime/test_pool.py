@@ -303,3 +303,21 @@ async def test_an_idle_caller_hears_what_others_left_waiting(sockets: Path) -> N
     link.close()
     await eventually(lambda: not listener.connections)
     await listener.close()
+
+
+async def test_an_engine_that_misses_its_beats_has_nothing_ready_and_gets_no_work_beside_another(sockets: Path) -> None:
+    held = {"echo": LoadedModel("1", "ready", "cpu")}
+    behinds = [Behind(dict(held)), Answering(dict(held))]
+    silent, beating = (Listener(behind, check_s=0.01, beats=behind is behinds[1]) for behind in behinds)
+    await silent.listen(sockets / "0.sock")
+    pool = EnginePool([sockets / "0.sock", sockets / "1.sock"], silence_s=1.0)
+    await pool.start()
+    await eventually(lambda: pool.models().get("echo") == LoadedModel("1", "silent", "cpu"))
+    await beating.listen(sockets / "1.sock")
+    await eventually(lambda: pool.models()["echo"].state == "ready")
+    for _ in range(10):
+        await pool.submit(CALL, [np.zeros(1)])
+    assert behinds[0].works == []
+    await pool.stop()
+    await silent.close()
+    await beating.close()

@@ -49,3 +49,16 @@ def test_a_step_that_raises_is_over() -> None:
     with pytest.raises(ArithmeticError), steps.at("classify"):
         raise ArithmeticError
     assert steps.open() == []
+
+
+def test_the_time_of_steps_that_have_ended_is_added_up_and_those_inside_others_count_once() -> None:
+    steps = Steps()
+    with steps.at("outer"):
+        with steps.at("inner"):
+            pass
+        assert steps.busy_s == 0.0
+    once = steps.busy_s
+    assert once > 0.0
+    with steps.at("another"):
+        pass
+    assert steps.busy_s > once

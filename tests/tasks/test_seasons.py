@@ -43,3 +43,10 @@ def test_growth_swings_with_its_level_and_a_line_does_not() -> None:
     assert not swings_with_level(growth - 2)
     assert not swings_with_level(growth[:10])
     assert not swings_with_level(np.ones((300, 1)))
+
+
+def test_many_channels_are_looked_at_some_at_a_time_with_pauses_between() -> None:
+    one = np.sin(2 * np.pi * np.arange(10_000) / 24)[:, None]
+    pauses: list[int] = []
+    assert find_season(np.tile(one, 14), lambda: pauses.append(1)) == find_season(one) == 24
+    assert len(pauses) == 2 * 3  # the changes and what a line leaves, in three pieces each

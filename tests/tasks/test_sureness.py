@@ -7,7 +7,7 @@ from scipy.special import logsumexp
 from scipy.special import softmax as exact_softmax
 
 from service.calibration import Calibration, Change, Strangeness
-from service.tasks.sureness import energy, probabilities_of, softmax, strangeness_of
+from service.tasks.sureness import FEW, energy, probabilities_of, probability_lists, softmax, strangeness_of
 
 LOGITS = np.random.default_rng(0).normal(size=(20, 4)) * 30
 MEANS = np.random.default_rng(1).normal(size=(4, 4)) * 10
@@ -36,6 +36,18 @@ def test_the_energy_is_minus_the_temperature_times_the_log_of_the_sum(temperatur
 def test_the_distance_is_that_to_the_nearest_class() -> None:
     expected = [min(mahalanobis(row, mean, PRECISION) for mean in MEANS) for row in LOGITS]
     np.testing.assert_allclose(strangeness_of(LOGITS, known_by("distance"), 3.0), expected, rtol=1e-9)
+
+
+def test_one_image_is_as_strange_alone_as_among_others() -> None:
+    known = known_by("distance")
+    alone = [strangeness_of(row[None], known, 3.0)[0] for row in LOGITS]
+    np.testing.assert_allclose(alone, strangeness_of(LOGITS, known, 3.0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("classes", [1, 4, FEW, FEW + 1])
+def test_probabilities_are_the_same_in_lists(classes: int) -> None:
+    logits = (np.random.default_rng(classes).normal(size=(3, classes)) * 30).astype(np.float32)
+    np.testing.assert_allclose(probability_lists(logits, None), probabilities_of(logits, None), rtol=1e-12)
 
 
 def test_an_image_in_the_middle_of_a_class_has_no_distance() -> None:

@@ -18,7 +18,7 @@ ALLOWED = (
 )
 EXPOSED = (
     b"location, retry-after, content-disposition, www-authenticate, "
-    b"x-count, x-model, x-model-version, x-request-id, x-seed, inference-header-content-length"
+    b"x-count, x-model, x-model-form, x-model-version, x-request-id, x-seed, inference-header-content-length"
 )
 PREFLIGHT: RawHeaders = [
     (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, DELETE"),

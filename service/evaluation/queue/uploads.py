@@ -29,9 +29,10 @@ class Uploads:
             (folder / OWNER).write_text(owner, "utf-8")
         return folder
 
-    def commit(self, job_id: str) -> None:
-        """Make the received files the evaluation's own, all at once. Raises OSError."""
+    def commit(self, job_id: str) -> int:
+        """Make the received files the evaluation's own, all at once; the bytes that they are. Raises OSError."""
         show(self._root / f".{job_id}", self._root / job_id)
+        return _size_of(self._root / job_id)
 
     def folder(self, job_id: str) -> Path:
         """The files of an accepted evaluation."""
@@ -55,10 +56,6 @@ class Uploads:
         """Delete what was received for an evaluation, whole or not."""
         for folder in (self._root / f".{job_id}", self._root / job_id):
             shutil.rmtree(folder, ignore_errors=True)
-
-    def size_of(self, job_id: str) -> int:
-        """The bytes that were received for an accepted evaluation."""
-        return _size_of(self._root / job_id)
 
     def used_bytes(self) -> Counter[str]:
         """What the uploads of each client take, with what was made of them, whole or still being received."""

@@ -1,0 +1,227 @@
+"""A kernel's sums within and between two sets, in tiles whose products several kernels share."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from service.errors import InvalidSamples
+from service.metrics import distances
+from service.metrics.centred import Centred, centred
+from service.metrics.distances import CLOSE, Floats, FloatType, Room, exact_squares
+from service.metrics.kernels import Kernel, Polynomial, Radial
+from service.metrics.samples import Real, Rows
+
+EPS = float(np.finfo(np.float64).eps)
+NOTICED = 1e-11
+"""Squared bandwidths by which the rounding of a product may move a distance before it is computed again."""
+SEEN = 1e-2
+"""Share of a score that rounding may be."""
+NEGLIGIBLE = 1e-12
+"""What rounding may be of any score: a kernel of rows that are 0 is 1."""
+STRIP_ROWS = 32
+"""Rows of a tile that stay in a core's own cache from their products to their sums."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sums:
+    """Of a kernel: its sums over each row and column, and the sum of its squares; pairs of a row with itself apart."""
+
+    rows: Real
+    columns: Real
+    squares: float
+    diagonal: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Discrepancy:
+    """The kernel's sums over two sets, from which MMD² and its interval are read."""
+
+    real: Sums
+    generated: Sums
+    across: Sums
+
+    def mmd2(self, *, unbiased: bool = True) -> float:
+        """MMD², as a U-statistic or as a V-statistic. Raises InvalidSamples where rounding decides it."""
+        within = _mean_within(self.real, unbiased=unbiased) + _mean_within(self.generated, unbiased=unbiased)
+        value = within - 2 * float(self.across.rows.sum()) / (len(self.across.rows) * len(self.across.columns))
+        self._check_digits(value)
+        return value
+
+    def _check_digits(self, value: float) -> None:
+        """Refuse a difference of means that are so large that little of it is left after rounding."""
+        noise = EPS * (
+            root_mean_square(self.real) + root_mean_square(self.generated) + 2 * root_mean_square(self.across)
+        )
+        if value and not noise <= max(SEEN * abs(value), NEGLIGIBLE):
+            raise InvalidSamples(
+                f"The kernel's means differ by {value:.2g}, which is known to ±{noise:.2g} only: the features are too"
+                " large for it. Divide them by their scale first, and take off what all of them share."
+            )
+
+
+def sums_over(real: Rows, generated: Rows, kernels: Sequence[Kernel], kind: FloatType) -> list[Discrepancy]:
+    """The sums of each kernel over features (n, d) and (m, d), from products of this precision, which all share."""
+    own = centred(real)[0], centred(generated)[0]
+    return sums_about(own, centred(real, generated), kernels, kind)
+
+
+def sums_about(
+    own: Sequence[Centred], shared: Sequence[Centred], kernels: Sequence[Kernel], kind: FloatType
+) -> list[Discrepancy]:
+    """The same of two sets, each about a centre of its own, or both about one that they share."""
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused where the score is read
+        three = *(_within(rows, kernels, kind) for rows in own), _across(*shared, kernels, kind)
+    return [Discrepancy(*sums) for sums in zip(*three, strict=True)]
+
+
+def matrix(rows: Rows, kernel: Kernel) -> Real:
+    """The kernel (n, n) of one set."""
+    (x,) = centred(rows)
+    moved = rows - x.centre
+    tally = _Tally(kernel, x, x)
+    return tally.kernel_of(moved @ moved.T, slice(None), slice(None))
+
+
+class _Tally:
+    """A kernel's sums, as the products come."""
+
+    def __init__(self, kernel: Kernel, x: Centred, y: Centred, kind: FloatType = np.float64) -> None:
+        self._kernel, self._x, self._y = kernel, x, y
+        self._sharp = kind is np.float64 and _is_sharp(kernel, x, y)
+        self._scale = kernel.scale(len(x.centre))
+        self._of_x, self._of_y = kernel.terms(x), kernel.terms(y)
+        self._room = Room()
+        self._ones = np.ones(max(distances.TILE_ROWS, STRIP_ROWS))
+        self._single = kind is np.float32
+        self._products_of_rows, self._products_of_columns = np.zeros(len(x)), np.zeros(len(y))
+        self.rows, self.columns, self.squares = np.zeros(len(x)), np.zeros(len(y)), 0.0
+
+    def kernel_of(self, products: Floats, rows: slice, columns: slice, *, own: bool = False) -> Real:
+        """The kernel of these rows and columns, from their products."""
+        z = self._room.of(products.shape, np.float64)
+        z[...] = products
+        if self._single:
+            self._products_of_rows[rows] += z @ self._ones[: z.shape[1]]
+            if not own:
+                self._products_of_columns[columns] += self._ones[: len(z)] @ z
+        z *= self._scale
+        z += self._of_x[rows, None]
+        z += self._of_y[columns]
+        if self._sharp:
+            self._sharpen(z, rows, columns)
+        return self._kernel(z)
+
+    def _sharpen(self, z: Real, rows: slice, columns: slice) -> None:
+        """Compute the small distances again, whose digits the products have lost: those of copies are 0."""
+        kernel = cast("Radial", self._kernel)
+        scale = self._x.norms[rows, None] + self._y.norms[columns]
+        i, j = np.nonzero(kernel.squares_of(z) < CLOSE * scale)
+        of_x, of_y = (np.arange(len(side))[part] for side, part in ((self._x, rows), (self._y, columns)))
+        z[i, j] = kernel.z_of(exact_squares(self._x.rows, self._y.rows, of_x[i], of_y[j]))
+
+    def add(self, products: Floats, i: int, j: int) -> None:
+        """Take the products of the rows from i on and the columns from j on."""
+        columns = slice(j, j + products.shape[1])
+        for _, rows, k in self._strips(products, i, columns, own=False):
+            self.rows[rows] += k @ self._ones[: k.shape[1]]
+            self.columns[columns] += self._ones[: len(k)] @ k
+            self.squares += float(np.vdot(k, k))
+
+    def add_own(self, products: Floats, i: int) -> float:
+        """Take the products of a block of rows with themselves; what its diagonal, which is left out, adds up to."""
+        diagonal = 0.0
+        for start, rows, k in self._strips(products, i, slice(i, i + len(products)), own=True):
+            itself = np.arange(len(k)), np.arange(start, start + len(k))
+            diagonal += float(k[itself].sum())
+            k[itself] = 0.0
+            self.rows[rows] += k @ self._ones[: k.shape[1]]
+            self.squares += float(np.vdot(k, k)) / 2  # the other blocks are seen from one side only
+        return diagonal
+
+    def level(self, *, own: bool) -> tuple[Real, Real]:
+        """The sums of rows and columns, less what rounding of products in single precision has added to them.
+
+        A row's products with all others add up to a number that takes one product. Rounding leans to one side where
+        features repeat a number, as the zeros of a rectifier do; what it adds to the mean of a row's products is nearly
+        all of what it adds to that of the kernel.
+        """
+        x, y = self._x, self._y
+        if own:
+            sums = self.rows + self.columns
+            if self._single:
+                sums = self._level(sums, self._products_of_rows + self._products_of_columns, x, x, len(x) - 1)
+            return sums, sums
+        if not self._single:
+            return self.rows, self.columns
+        return (
+            self._level(self.rows, self._products_of_rows, x, y, len(y)),
+            self._level(self.columns, self._products_of_columns, y, x, len(x)),
+        )
+
+    def _level(self, sums: Real, products: Real, rows: Centred, others: Centred, pairs: int) -> Real:
+        lean = products - rows.products_with(others.sum)
+        levelled: Real = sums - self._kernel.derivative(sums / pairs) * self._scale * lean
+        return levelled
+
+    def _strips(self, products: Floats, i: int, columns: slice, *, own: bool) -> Iterator[tuple[int, slice, Real]]:
+        """The kernel of a few of the tile's rows at a time: where they begin in it and which rows they are."""
+        for start in range(0, len(products), STRIP_ROWS):
+            strip = products[start : start + STRIP_ROWS]
+            rows = slice(i + start, i + start + len(strip))
+            yield start, rows, self.kernel_of(strip, rows, columns, own=own)
+
+
+def _is_sharp(kernel: Kernel, x: Centred, y: Centred) -> bool:
+    """Whether rounding of the products would be seen at the kernel's bandwidth."""
+    if isinstance(kernel, Polynomial):
+        return False
+    lost = EPS * (float(x.norms.max()) + float(y.norms.max()))
+    sigma = cast("Radial", kernel).sigma
+    return lost > NOTICED * sigma * sigma
+
+
+def _within(x: Centred, kernels: Sequence[Kernel], kind: FloatType) -> list[Sums]:
+    tallies = [_Tally(kernel, x, x, kind) for kernel in kernels]
+    diagonals = [0.0 for _ in kernels]
+    room = Room()
+    for i, a in x.tiles(kind):
+        products = _products(a, a, room)
+        for place, tally in enumerate(tallies):
+            diagonals[place] += tally.add_own(products, i)
+        for j, b in x.tiles(kind, start=i + len(a)):
+            products = _products(a, b, room)
+            for tally in tallies:
+                tally.add(products, i, j)
+    found = []
+    for tally, diagonal in zip(tallies, diagonals, strict=True):
+        sums, _ = tally.level(own=True)
+        found.append(Sums(sums, sums, 2 * tally.squares, diagonal))
+    return found
+
+
+def _across(x: Centred, y: Centred, kernels: Sequence[Kernel], kind: FloatType) -> list[Sums]:
+    tallies = [_Tally(kernel, x, y, kind) for kernel in kernels]
+    room = Room()
+    for i, a in x.tiles(kind):
+        for j, b in y.tiles(kind):
+            products = _products(a, b, room)
+            for tally in tallies:
+                tally.add(products, i, j)
+    return [Sums(*tally.level(own=False), tally.squares) for tally in tallies]
+
+
+def _products(a: Floats, b: Floats, room: Room) -> Floats:
+    products: Floats = np.matmul(a, b.T, out=room.of((len(a), len(b)), a.dtype.type))
+    return products
+
+
+def root_mean_square(sums: Sums) -> float:
+    """The root of the kernel's mean square over pairs of rows."""
+    return float(np.sqrt(sums.squares / (len(sums.rows) * len(sums.columns))))
+
+
+def _mean_within(sums: Sums, *, unbiased: bool) -> float:
+    n, total = len(sums.rows), float(sums.rows.sum())
+    return total / (n * (n - 1)) if unbiased else (total + sums.diagonal) / (n * n)

@@ -1,0 +1,146 @@
+"""Many submissions, or many answers, as one message: what they share is said once, and their arrays lie side by side.
+
+    words (JSON) · entry · entry … · request ids · first arrays of all · second arrays of all · …
+
+The words are the call, the lane, and of each array its dtype, its shape and where it lies: they are written and read
+once and remembered. An entry is fixed numbers. Nothing is done for a row but to copy it, and to cut it out again.
+"""
+
+import math
+import struct
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import orjson
+
+from service.runtime.calls import Array, Call, Lane, Option
+
+DTYPES = {np.dtype(name).str: np.dtype(name) for name in ("uint8", "int64", "float16", "float32", "float64")}
+INLINE = 0
+"""An array that lies in its message; other numbers are free for memory that both ends share."""
+BUNDLE_LIMIT_BYTES = 1 << 24
+"""Messages are not made larger by bundling."""
+REQUEST_ID_LIMIT = 255
+_ENTRY = struct.Struct("<QdB")
+"""The id, the deadline (NaN for none) and the length of the request's id."""
+
+
+class Words(NamedTuple):
+    """What the submissions or answers of one bundle share. Answers have no call."""
+
+    call: Call | None
+    lane: Lane
+    specs: tuple[tuple["np.dtype[np.generic]", tuple[int, ...]], ...]
+    """Dtype and shape of each array of each submission."""
+
+    @property
+    def row_bytes(self) -> int:
+        """The bytes that the arrays of one submission take."""
+        return sum(dtype.itemsize * math.prod(shape) for dtype, shape in self.specs)
+
+
+class Item(NamedTuple):
+    """One submission or answer."""
+
+    words: Words
+    id: int
+    deadline: float | None
+    request_id: str
+    arrays: Sequence[Array]
+
+
+def item_of(
+    message_id: int,
+    arrays: Sequence[Array],
+    call: Call | None = None,
+    lane: Lane = Lane.INTERACTIVE,
+    deadline: float | None = None,
+    request_id: str = "",
+) -> Item:
+    """A submission of this call, or an answer."""
+    specs = tuple([(array.dtype, array.shape) for array in arrays])
+    return Item(Words(call, lane, specs), message_id, deadline, request_id[:REQUEST_ID_LIMIT], arrays)
+
+
+def most_beside(item: Item) -> int:
+    """How many items a message may hold of which this is one."""
+    return max(1, BUNDLE_LIMIT_BYTES // max(1, item.words.row_bytes))
+
+
+def write_bundle(items: Sequence[Item]) -> tuple[bytes, list[bytes]]:
+    """The words of items that share them, and the rest of their message."""
+    words = items[0].words
+    ids = [item.request_id.encode("latin-1", "replace") for item in items]
+    pack, none = _ENTRY.pack, math.nan
+    parts = [
+        pack(item.id, none if item.deadline is None else item.deadline, len(text))
+        for item, text in zip(items, ids, strict=True)
+    ]
+    parts += ids
+    for place in range(len(words.specs)):
+        parts += [item.arrays[place].tobytes() for item in items]
+    return _text_of(words), parts
+
+
+def read_bundle(data: bytes, start: int, words_length: int, count: int, end: int) -> list[Item]:
+    """The items of a message, which fill it. Raises ValueError."""
+    at = start + words_length
+    if not count or at + count * _ENTRY.size > end:
+        raise ValueError(f"a message that does not hold its {count} entries")
+    words = _words_of(data[start:at])
+    entries = list(_ENTRY.iter_unpack(memoryview(data)[at : at + count * _ENTRY.size]))
+    at += count * _ENTRY.size
+    ids = []
+    for _, _, length in entries:
+        ids.append(data[at : at + length].decode("latin-1"))
+        at += length
+    columns: list[list[Array]] = []
+    for dtype, shape in words.specs:
+        numbers = count * math.prod(shape)
+        if at + numbers * dtype.itemsize > end:
+            raise ValueError(f"{count} arrays of shape {shape} that their message does not hold")
+        columns.append(list(np.frombuffer(data, dtype, numbers, at).reshape(count, *shape)))
+        at += numbers * dtype.itemsize
+    if at != end:
+        raise ValueError(f"a message of {end - start} bytes with {end - at} that belong to no array")
+    rows = zip(*columns, strict=True) if columns else [()] * count
+    return [
+        Item(words, message_id, None if math.isnan(deadline) else deadline, request_id, arrays)
+        for (message_id, deadline, _), request_id, arrays in zip(entries, ids, rows, strict=True)
+    ]
+
+
+@lru_cache(maxsize=1024)
+def _text_of(words: Words) -> bytes:
+    call, specs = words.call, [[dtype.str, shape, INLINE] for dtype, shape in words.specs]
+    said = None if call is None else [call.model, call.verb, call.version, call.options]
+    return orjson.dumps([said, words.lane, specs])
+
+
+@lru_cache(maxsize=1024)
+def _words_of(text: bytes) -> Words:
+    """The words that `_text_of` wrote. Raises ValueError."""
+    try:
+        said, lane, specs = orjson.loads(text)
+        return Words(None if said is None else _call_of(*said), Lane(lane), tuple([_spec_of(*spec) for spec in specs]))
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"words that are none of ours: {error!r}") from error
+
+
+def _call_of(model: str, verb: str, version: str | None, options: Sequence[tuple[str, Option]]) -> Call:
+    """A call. Raises ValueError, TypeError."""
+    words = [model, verb, version or "", *(name for name, _ in options)]
+    if not all(isinstance(word, str) for word in words):
+        raise ValueError(f"{words} are no words")
+    if not all(isinstance(value, Option) for _, value in options):
+        raise ValueError(f"{options} are no options")
+    return Call(model, verb, version, tuple([(name, value) for name, value in options]))
+
+
+def _spec_of(name: str, shape: Sequence[int], place: int) -> tuple["np.dtype[np.generic]", tuple[int, ...]]:
+    """Dtype and shape of an array. Raises ValueError, KeyError, TypeError."""
+    if place != INLINE or not shape or not all(type(side) is int and side >= 0 for side in shape):
+        raise ValueError(f"an array of shape {shape} in place {place}")
+    return DTYPES[name], tuple(shape)

@@ -1,0 +1,127 @@
+"""How a model comes onto a device: tried in slices beside other work, in sizes that take no long time, and measured."""
+
+import asyncio
+import threading
+import time
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+import torch
+from doubles import CLASSIFIER, Echo, add_model, worked_on
+from runtime.submitting import ECHO, ask, start, turns
+from torch import Tensor, nn
+from waiting import PATIENCE_S, eventually
+
+from service.nets.registry import NETS
+from service.runtime.calls import Call
+from service.runtime.devices import Device
+from service.runtime.in_process import LocalEngine
+from service.runtime.loading import fitting
+from service.runtime.rows import zeros
+from service.store import Model
+
+
+class Layer(nn.Identity):
+    """Stops once before the images pass, until it is let go, and notes what was worked on by then."""
+
+    entered: ClassVar[threading.Event] = threading.Event()
+    let_go: ClassVar[threading.Event] = threading.Event()
+    seen: ClassVar[list[int]] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The images."""
+        self.seen.append(len(worked_on()))
+        self.entered.set()
+        assert self.let_go.wait(PATIENCE_S), "nobody let it go"
+        return x
+
+
+class Layered(Echo):
+    """Two layers, one after the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(Layer(), Layer())
+
+    def features(self, x: Tensor) -> Tensor:
+        """The pixels, through all layers."""
+        return super().features(self.layers(x))
+
+
+class Dear(Echo):
+    """Takes a while for every image, and notes how many came at once and on how many threads."""
+
+    ROW_S = 0.15
+    met: ClassVar[list[tuple[int, int]]] = []
+
+    def features(self, x: Tensor) -> Tensor:
+        """The pixels, after a while."""
+        self.met.append((len(x), torch.get_num_threads()))
+        time.sleep(self.ROW_S * len(x))
+        return super().features(x)
+
+
+@pytest.fixture
+def added(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store that also holds `layered` and `dear`."""
+    for event in (Layer.entered, Layer.let_go):
+        event.clear()
+    Layer.seen.clear()
+    Dear.met.clear()
+    for net in (Layered, Dear):
+        name = net.__name__.lower()
+        monkeypatch.setitem(NETS, name, net)
+        add_model(models_dir, name, net(), CLASSIFIER.format(net=name))
+    return models_dir
+
+
+async def test_other_work_goes_first_between_the_layers_of_a_net_that_is_being_loaded(
+    engine: LocalEngine, added: Path
+) -> None:
+    assert added.is_dir()
+    await engine.load("echo")
+    loading = asyncio.create_task(engine.load("layered"))
+    await eventually(Layer.entered.is_set)
+    short = start(engine, ECHO, 1)
+    await turns()
+    Layer.let_go.set()
+    await asyncio.gather(short, loading)
+    assert Layer.seen[:2] == [0, 1]
+
+
+async def test_a_dear_net_is_not_tried_in_sizes_that_take_long_and_shares_no_batches(
+    engine: LocalEngine, added: Path
+) -> None:
+    assert added.is_dir()
+    await engine.load("dear")
+    assert {size for size, _ in Dear.met} == {1}
+    Dear.met.clear()
+    await ask(engine, Call("dear", "classify"), 1, 2)
+    assert [size for size, _ in Dear.met] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("taken_s", "threads"),
+    [
+        ({1: 0.0001, 2: 0.00006}, 1),  # those who bring the rows need longer than the net
+        ({1: 0.005, 2: 0.003}, 2),
+        ({1: 0.005, 2: 0.0049}, 1),
+        ({1: 0.005, 2: 0.009}, 1),
+        ({6: 0.005}, 6),
+    ],
+)
+def test_a_net_gets_all_cores_where_that_is_worth_it(taken_s: dict[int, float], threads: int) -> None:
+    assert fitting(taken_s) == threads
+
+
+def test_what_has_to_be_exact_is_computed_on_the_same_threads_whatever_a_net_was_given(added: Path) -> None:
+    device = Device("cpu", threads=1, most_threads=2)
+    assert device.choices == [1, 2]
+    model = Model(added / "dear")
+    net = device.place(model)
+    device.give_threads(model, 2)
+    for verb in ("classify", "features"):
+        device.thread.submit(device.forward, net, model, zeros(model, verb, 1)).result(PATIENCE_S)
+    assert Dear.met == [(1, 2), (1, 1)]
+    device.close()
