@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
     settings = Settings()
     configure_logging(options.role, settings.log_level, settings.log_format)
     try:
-        _run(_role(options, settings))
+        _run(_role(options, settings), plainly=options.role == "grpc")
     except ConfigurationError as error:
         print(f"chapterhouse: {without_secrets(str(error))}", file=sys.stderr)  # noqa: T201 - the operator reads it
         return EXIT_UNAVAILABLE if isinstance(error, DeviceUnavailable) else EXIT_CONFIGURATION
@@ -84,12 +84,15 @@ def _role(options: argparse.Namespace, settings: "Settings") -> Coroutine[Any, A
     return run_evaluator(settings, sockets=options.sockets, control=options.control, parent_pipe=options.parent_pipe)
 
 
-def _run(role: Coroutine[Any, Any, None]) -> None:
+def _run(role: Coroutine[Any, Any, None], *, plainly: bool) -> None:
+    """Run a role on uvloop where it is installed; `plainly` on asyncio's own loop, which is the one that gRPC is for."""
     import asyncio
 
     try:
         import uvloop
     except ImportError:
+        plainly = True
+    if plainly:
         asyncio.run(role)
     else:
         uvloop.run(role)

@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 import pytest
 from serving import Service
-from waiting import PATIENCE_S, until
+from waiting import PATIENCE_S
 
 from service.processes.checking import check, plan_of
 from service.rpc.messages import METHODS, SERVICE, message_class, message_of
