@@ -60,7 +60,7 @@ class Asked:
         transport = cast("asyncio.Transport", self.wire)
         self.flow = FlowControl(transport)
         self.cycle = RequestResponseCycle(
-            scope={"type": "http", "method": method, "http_version": version},  # type: ignore[arg-type]
+            scope={"type": "http", "method": method, "http_version": version},  # type: ignore[typeddict-item] # the rest is not looked at
             transport=transport,
             flow=self.flow,
             logger=logging.getLogger("uvicorn.error"),
