@@ -381,6 +381,11 @@ def calm_linear_algebra() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
+def silence_onnxruntime() -> None:
+    """Have onnxruntime tell its makers nothing and leave no file of that behind; it looks when it is imported."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+
 def share_metrics(directory: Path) -> None:
     """Have this process and its children write their metrics to `directory`, emptied first.
 

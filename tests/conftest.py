@@ -20,8 +20,10 @@ from service.evaluation.references import References
 from service.machine import cores
 from service.nets.registry import NETS
 from service.runtime.in_process import LocalEngine
-from service.settings import Settings
+from service.settings import Settings, silence_onnxruntime
 from service.store import ModelStore
+
+silence_onnxruntime()
 
 # A test never asserts a time, and is the same every time; `--hypothesis-profile=search` looks for what it has missed.
 untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
