@@ -39,6 +39,12 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on; loopback unless set.")
     port: int = Field(DEFAULT_PORT, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    grpc_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port of the Open Inference Protocol over gRPC; not served unless set, and needs the extra `grpc`.",
+    )
     fronts: int = Field(
         default_factory=_default_fronts,
         ge=1,
