@@ -85,7 +85,7 @@ def _role(options: argparse.Namespace, settings: "Settings") -> Coroutine[Any, A
 
 
 def _run(role: Coroutine[Any, Any, None], *, plainly: bool) -> None:
-    """Run a role on uvloop where it is installed; `plainly` on that of asyncio, which is the one that gRPC is for."""
+    """Run a role on uvloop where it is installed; `plainly` on asyncio's own loop, which gRPC is for."""
     import asyncio
 
     try:

@@ -40,10 +40,14 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where processes share the tests, files with slow ones come first, so that quick ones even out the end."""
+    """Where processes share the tests, files with slow ones come first, so that quick ones even out the end.
+
+    Whoever is ready takes over the last tests of another: of the slow files those come last whose tests share nothing.
+    """
     if hasattr(config, "workerinput"):
-        slow = {item.path for item in items if item.get_closest_marker("slow")}
-        items.sort(key=lambda item: item.path not in slow)
+        slow = dict.fromkeys(item.path for item in reversed(items) if item.get_closest_marker("slow"))
+        places = {path: place for place, path in enumerate(slow)}
+        items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 def pytest_collectstart() -> None:

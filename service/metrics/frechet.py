@@ -151,9 +151,9 @@ def _singular_values(
     A /= np.sqrt(x) * np.sqrt(y)
     product = Rooted(rx, ry, A)
     if isinstance(real, FewSamples) and isinstance(generated, FewSamples) and min(A.shape) > CHEAP:
-        found = _by_eigenvalues(A)
-        if found is not None:
-            return found[0], product, found[1]
+        values = _by_eigenvalues(A)
+        if values is not None:
+            return values[0], product, values[1]
     σ = np.linalg.svd(A, compute_uv=False).astype(np.float64, copy=False)
     return σ, product, ROUNDING * EPS
 

@@ -72,7 +72,8 @@ def sums_about(
 ) -> list[Discrepancy]:
     """The same of two sets, each about a centre of its own, or both about one that they share."""
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused where the score is read
-        three = *(_within(rows, kernels, kind) for rows in own), _across(*shared, kernels, kind)
+        x, y = shared
+        three = *(_within(rows, kernels, kind) for rows in own), _across(x, y, kernels, kind)
     return [Discrepancy(*sums) for sums in zip(*three, strict=True)]
 
 

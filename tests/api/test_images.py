@@ -98,4 +98,4 @@ async def test_one_image_is_explained_at_a_time(client: httpx.AsyncClient) -> No
         {"files": [("image", ("a", picture)), ("image", ("b", picture))]},
         {"files": {"image": ("a", picture)}, "data": {"method": "saliency"}},
     ):
-        assert_problem(await client.post("/explain", **asked), 422)  # type: ignore[arg-type]
+        assert_problem(await client.post("/explain", **asked), 422)
