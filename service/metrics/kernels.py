@@ -146,6 +146,11 @@ class Polynomial:
             z *= base
         return z
 
+    def derivative(self, means: Real) -> Real:
+        """In terms of zᵖ: p zᵖ⁻¹."""
+        slopes: Real = self.degree * np.abs(means) ** ((self.degree - 1) / self.degree)
+        return slopes
+
     def slope(self, mean_square: float) -> float:
-        """P zᵖ⁻¹, of which the mean square of zᵖ knows the size (Hölder's inequality)."""
+        """The derivative, of whose size the mean square of zᵖ knows (Hölder's inequality)."""
         return self.degree * float(mean_square ** ((self.degree - 1) / (2 * self.degree)))

@@ -3,8 +3,8 @@ import pytest
 from numpy.typing import NDArray
 
 from service.metrics import screening
-from service.metrics.distances import exact_squares
-from service.metrics.screening import FloatType, Pairs, Screens, Shortlist, screens_of, spacing_of
+from service.metrics.distances import FloatType, exact_squares
+from service.metrics.screening import Pairs, Screens, Shortlist, screens_of, spacing_of
 
 Real = NDArray[np.float64]
 
