@@ -155,7 +155,7 @@ class Film {
     const context = this.canvas.getContext("2d");
     const look = getComputedStyle(this.canvas);
     const [soft, accent, blue] = ["--line", "--accent", "--blue"].map((name) => look.getPropertyValue(name));
-    const reach = Math.max(...this.places.flat().map(Math.abs)) * 1.35;
+    const reach = Math.max(...this.places.flat().map(Math.abs)) * 1.2;
     const at = (value) => ((value + reach) / (2 * reach)) * this.canvas.width;
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
     context.lineWidth = 2;

@@ -39,7 +39,7 @@ export async function mount(root, signal) {
         "div",
         { class: "given" },
         pad.element,
-        h("div", { class: "row pad-tools" }, h("button", { type: "button", onclick: () => pad.clear() }, t("draw.clear")), h("button", { type: "button", class: "quiet", onclick: () => file.click() }, t("draw.file")), h("button", { type: "button", class: "quiet", onclick: () => invent(Math.floor(Math.random() * 2 ** 31)) }, t("draw.invent"))),
+        h("div", { class: "row pad-tools" }, h("button", { type: "button", class: "quiet", onclick: () => pad.clear() }, t("draw.clear")), h("button", { type: "button", class: "quiet", onclick: () => file.click() }, t("draw.file")), h("button", { type: "button", onclick: () => invent(Math.floor(Math.random() * 2 ** 31)) }, t("draw.invent"))),
         h("p", { class: "hint", id: "pad-keys" }, t("draw.keys")),
         file,
         h("label", { for: "net" }, t("inside.net")),
@@ -56,9 +56,9 @@ export async function mount(root, signal) {
     fill(layers, notice(error, () => mount(root, signal), signal) ?? "");
     return;
   }
-  const known_ = known.toSorted((one, other) => (one.id === net ? -1 : other.id === net ? 1 : one.id.localeCompare(other.id)));
-  if (!known.some((model) => model.id === net)) net = known_[0]?.id;
-  fill(choice, known_.map((model) => h("option", { value: model.id, selected: model.id === net }, `${nameOf(model.id)} · ${model.dataset}`)));
+  const nets = known.toSorted((one, other) => (one.id === net ? -1 : other.id === net ? 1 : one.id.localeCompare(other.id)));
+  if (!known.some((model) => model.id === net)) net = nets[0]?.id;
+  fill(choice, nets.map((model) => h("option", { value: model.id, selected: model.id === net }, `${nameOf(model.id)} · ${model.dataset}`)));
   signal.addEventListener("abort", () => {
     kept = pad.isEmpty ? null : { blob: pad.blob() };
   });
@@ -136,7 +136,7 @@ class Input {
     this.marks = h("span", { class: "mark", "aria-hidden": "true" });
     const canvas = picture(image, { class: "pixels" });
     canvas.removeAttribute("role");
-    this.told = h("p", { class: "fine" });
+    this.told = h("p", { class: "fine", role: "status" });
     this.tile = h("div", { class: "tile large", tabindex: "0", role: "application", "aria-roledescription": t("inside.pixels"), "aria-label": t("inside.point"), onpointermove: (event) => this.point(event), onpointerdown: (event) => this.point(event), onkeydown: (event) => this.type(event) }, canvas, this.marks);
     this.element = h("div", { class: "layer" }, h("header", {}, h("h2", {}, t("inside.input")), h("p", { class: "fine" }, `${image[0][0].length}×${this.size.join("×")}`)), h("div", { class: "row start" }, this.tile, h("div", { class: "grow" }, h("p", { class: "hint" }, t("inside.point")), this.told)));
     this.go();
@@ -160,9 +160,8 @@ class Input {
   go() {
     const share = this.at.map((place, axis) => (place + 0.5) / this.size[axis]);
     mark(this.tile, share, this.size);
-    const said = this.rows.map((row) => row.point(share));
     this.told.textContent = t("inside.at", { row: this.at[0], column: this.at[1] });
-    this.tile.setAttribute("aria-valuetext", `${this.told.textContent} ${said.join(" ")}`);
+    for (const row of this.rows) row.point(share);
   }
 }
 
@@ -172,20 +171,18 @@ class Row {
     this.maps = answer.maps;
     this.size = [answer.maps[0].length, answer.maps[0][0].length];
     const shown = answer.maps.slice(0, MAPS);
+    const isPoint = this.size[0] * this.size[1] === 1; // a map of one number has no least and greatest of its own
     this.tiles = shown.map((rows, at) => {
-      const values = rows.flat();
+      const values = (isPoint ? shown : rows).flat(2);
       const canvas = map(rows, { low: Math.min(...values), high: Math.max(...values), class: "pixels" });
       canvas.removeAttribute("role");
       return h("button", { type: "button", class: "tile", "aria-label": t("inside.map", { map: answer.units[at], layer: answer.layer }), onclick: () => onOpen(answer.units[at]) }, canvas, h("span", { class: "mark", "aria-hidden": "true" }));
     });
-    const highest = shown.map((rows) => Math.max(...rows.flat().map(Math.abs)));
-    this.scale = Math.max(...highest) || 1;
     this.told = h("p", { class: "fine" });
     const size = t("inside.maps", { count: number(layer?.output[0] ?? shown.length), size: this.size.join("×") });
     const field = layer?.receptive_field ? ` · ${t("inside.field", { field: layer.receptive_field })}` : "";
     const more = answer.maps.length > MAPS ? ` · ${t("inside.first", { count: MAPS })}` : "";
     this.element = h("div", { class: "layer" }, h("header", {}, h("h2", {}, answer.layer), h("p", { class: "fine" }, size, field, more)), h("div", { class: "tiles" }, this.tiles), this.told);
-    this.name = answer.layer;
   }
 
   /** Mark the place that is nearest to a point of the image, and say how strongly the maps answer there. */
@@ -198,7 +195,6 @@ class Row {
       tile.classList.toggle("lit", at === strongest);
     });
     this.told.textContent = t("inside.answers", { map: strongest, value: figure(values[strongest]) });
-    return `${this.name}: ${this.told.textContent}`;
   }
 }
 

@@ -6,7 +6,7 @@ import { nameOf } from "../names.js";
 import { notice } from "../notices.js";
 import { comparison, report } from "../report.js";
 import { same } from "../same.js";
-import { number, percent, t } from "../words.js";
+import { locale, number, percent, t } from "../words.js";
 
 const COUNT = 1000;
 const SHOWN = 20;
@@ -152,7 +152,7 @@ export async function mount(root, signal) {
         else picked.delete(each.id);
         compare.disabled = picked.size !== 2;
       } });
-      return h("tr", {}, h("td", {}, box), h("td", {}, new Date(each.created).toLocaleString(document.documentElement.lang)), h("td", {}, t(`measure.status.${each.status}`)), h("td", {}, h("button", { type: "button", class: "quiet", onclick: () => open(each.id).catch(fail) }, h("code", {}, each.id))));
+      return h("tr", {}, h("td", {}, box), h("td", {}, new Date(each.created).toLocaleString(locale())), h("td", {}, t(`measure.status.${each.status}`)), h("td", {}, h("button", { type: "button", class: "quiet", onclick: () => open(each.id).catch(fail) }, h("code", {}, each.id))));
     });
     fill(history, h("h2", {}, t("measure.earlier")), rows.length ? [h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("measure.earlier") }, h("table", {}, h("thead", {}, h("tr", {}, ["pick.short", "when", "state", "which"].map((name) => h("th", { scope: "col" }, t(`measure.${name}`))))), h("tbody", {}, rows))), compare] : h("p", { class: "hint" }, t("measure.none")));
   }

@@ -14,6 +14,9 @@ const PATHS = 4;
 const LARGEST = 2 ** 31 - 1;
 const SETS = { mnist: "sample.digits", "stacked-mnist": "sample.stacked", "cifar-10": "sample.photographs" };
 
+/** The oldest first, and each beside its kin. */
+const ORDER = ["gan", "gan-minimax", "wgan", "wgan-gp", "unrolled", "dragan", "ebgan", "madgan", "minibatch", "pacgan"];
+
 let seed = 1;
 let set = "mnist";
 let walked = null;
@@ -53,7 +56,7 @@ export async function mount(root, signal) {
   show();
 
   function known() {
-    return every.filter((model) => model.dataset === set);
+    return every.filter((model) => model.dataset === set).toSorted((one, other) => place(one) - place(other));
   }
 
   function choose(name) {
@@ -89,6 +92,11 @@ export async function mount(root, signal) {
       fill(walk, notice(error, () => begin(id), signal) ?? "");
     }
   }
+}
+
+function place({ id }) {
+  const at = ORDER.indexOf(id.replace("-mnist", ""));
+  return at < 0 ? ORDER.length : at;
 }
 
 /** One system's first samples of the seed. */

@@ -12,10 +12,16 @@ const HEIGHT = 300;
 const FEWEST = 60;
 const TAU = 2 * Math.PI;
 const EXAMPLES = {
-  season: (at) => 5 * Math.sin((TAU * at) / 24) + 2 * Math.sin((TAU * at) / 12) + at * 0.05,
-  wave: (at) => Math.sin(at / 7) * (1 + 0.5 * Math.sin(at / 31)),
-  trend: (at) => 0.04 * at + 0.6 * Math.sin(at * 1.7) * Math.cos(at * 0.37),
+  season: (at) => 5 * Math.sin((TAU * at) / 24) + 2 * Math.sin((TAU * at) / 12) + at * 0.05 + 1.6 * unrest(at),
+  wave: (at) => Math.sin(at / 7) * (1 + 0.5 * Math.sin(at / 31)) + 0.1 * unrest(at),
+  trend: (at) => 0.04 * at + 1.2 * unrest(at) + 0.8 * unrest(at + 500) * Math.sin(at / 5),
 };
+
+/** Something between −1 and 1 for each step, which looks like chance and is always the same. */
+function unrest(at) {
+  const part = Math.sin(at * 127.1 + 311.7) * 43758.5453;
+  return 2 * (part - Math.floor(part)) - 1;
+}
 
 let series = Array.from({ length: STEPS }, (_, at) => Number(EXAMPLES.season(at).toFixed(3)));
 let horizon = 48;
