@@ -11,7 +11,7 @@ INSTALL_LOCKED := $(INSTALL) --require-hashes --requirement $(LOCKS)/service.txt
 # Tests start a hundred programs: each would compile all its modules anew where a shell forbids to keep them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test check notebook openvino browser prometheus traces format bench-peers bench-metrics series deployment mutants fuzz lock audit clean
+.PHONY: run test check clients notebook openvino browser prometheus traces format bench-peers bench-metrics series deployment mutants fuzz lock audit clean
 
 run: .venv/.service ## Serve on http://127.0.0.1:8000; CHAPTERHOUSE_PORT moves it.
 	exec $(BIN)/chapterhouse serve
@@ -25,6 +25,9 @@ check: .venv/.development ## All that has to hold: format, lint, types, layers, 
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(TESTS) --cov --cov-report=term
+
+clients: .venv/.development .clients/triton/.installed .clients/kserve/.installed .clients/mlserver/.installed .clients/openapi/.installed .clients/typescript/.installed ## Ask a service through clients of others, each in an environment of its own.
+	$(BIN)/python -m pytest -m clients tests/clients
 
 notebook: .venv/.notebook ## Run docs/python.md as a notebook, in a kernel.
 	$(BIN)/python -m pytest -m notebook
@@ -77,7 +80,17 @@ audit: .venv/.supply ## Ask whether a vulnerability is known of anything that is
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement $(LOCKS)/development.txt
 
 clean: ## Remove what the other commands made.
-	rm -rf .venv mutants fuzz-found .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+	rm -rf .venv .clients mutants fuzz-found .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+
+.clients/typescript/.installed: tests/clients/package.json
+	mkdir -p .clients/typescript
+	npm install --silent --no-audit --no-fund --prefix .clients/typescript $$(sed -n 's/.*"\(openapi-typescript\)": "\(.*\)".*/\1@\2/p' $<)
+	touch $@
+
+.clients/%/.installed: tests/clients/%.txt
+	test -x .clients/$*/bin/python || $(PYTHON) -m venv .clients/$*
+	.clients/$*/bin/python -m pip install --quiet --require-hashes --requirement $<
+	touch $@
 
 # torch first, from one index; then everything else by its hashes; then the checkout itself, which asks for nothing more.
 .venv/.service: pyproject.toml $(LOCKS)/torch.txt $(LOCKS)/service.txt $(LOCKS)/build.txt

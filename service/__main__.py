@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from service.settings import Settings
 
-ROLES = ("front", "engine", "evaluator")
+ROLES = ("front", "engine", "evaluator", "grpc")
 
 
 def main(arguments: list[str]) -> int:
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
     settings = Settings()
     configure_logging(options.role, settings.log_level, settings.log_format)
     try:
-        _run(_role(options, settings))
+        _run(_role(options, settings), plainly=options.role == "grpc")
     except ConfigurationError as error:
         print(f"chapterhouse: {without_secrets(str(error))}", file=sys.stderr)  # noqa: T201 - the operator reads it
         return EXIT_UNAVAILABLE if isinstance(error, DeviceUnavailable) else EXIT_CONFIGURATION
@@ -42,6 +42,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("role", choices=ROLES)
     parser.add_argument("--parent-pipe", type=int, required=True)
     parser.add_argument("--listen-fd", type=int)
+    parser.add_argument("--http-port", type=int)
     parser.add_argument("--control", type=Path)
     parser.add_argument("--sockets", type=Path, nargs="+")
     parser.add_argument("--metrics-dir", type=Path)
@@ -67,17 +68,31 @@ def _role(options: argparse.Namespace, settings: "Settings") -> Coroutine[Any, A
             metrics_dir=options.metrics_dir,
             parent_pipe=options.parent_pipe,
         )
+    if options.role == "grpc":
+        from service.processes.grpc import run_grpc
+
+        return run_grpc(
+            settings,
+            http_port=options.http_port,
+            sockets=options.sockets,
+            control=options.control,
+            metrics_dir=options.metrics_dir,
+            parent_pipe=options.parent_pipe,
+        )
     from service.processes.evaluator import run_evaluator
 
     return run_evaluator(settings, sockets=options.sockets, control=options.control, parent_pipe=options.parent_pipe)
 
 
-def _run(role: Coroutine[Any, Any, None]) -> None:
+def _run(role: Coroutine[Any, Any, None], *, plainly: bool) -> None:
+    """Run a role on uvloop where it is installed; `plainly` on asyncio's own loop, which gRPC is for."""
     import asyncio
 
     try:
         import uvloop
     except ImportError:
+        plainly = True
+    if plainly:
         asyncio.run(role)
     else:
         uvloop.run(role)

@@ -39,6 +39,12 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on; loopback unless set.")
     port: int = Field(DEFAULT_PORT, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    grpc_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port of the Open Inference Protocol over gRPC; not served unless set, and needs the extra `grpc`.",
+    )
     fronts: int = Field(
         default_factory=_default_fronts,
         ge=1,
@@ -373,6 +379,11 @@ def calm_linear_algebra() -> None:
     Several threads only fight with the engine's for the cores: 14 s instead of 0.4 for one eigenvalue problem of 2,048.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+def silence_onnxruntime() -> None:
+    """Have onnxruntime tell its makers nothing and leave no file of that behind; it looks when it is imported."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def share_metrics(directory: Path) -> None:

@@ -20,8 +20,10 @@ from service.evaluation.references import References
 from service.machine import cores
 from service.nets.registry import NETS
 from service.runtime.in_process import LocalEngine
-from service.settings import Settings
+from service.settings import Settings, silence_onnxruntime
 from service.store import ModelStore
+
+silence_onnxruntime()
 
 # A test never asserts a time, and is the same every time; `--hypothesis-profile=search` looks for what it has missed.
 untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -40,10 +42,14 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where processes share the tests, files with slow ones come first, so that quick ones even out the end."""
+    """Where processes share the tests, files with slow ones come first, so that quick ones even out the end.
+
+    Whoever is ready takes over the last tests of another: of the slow files those come last whose tests share nothing.
+    """
     if hasattr(config, "workerinput"):
-        slow = {item.path for item in items if item.get_closest_marker("slow")}
-        items.sort(key=lambda item: item.path not in slow)
+        slow = dict.fromkeys(item.path for item in reversed(items) if item.get_closest_marker("slow"))
+        places = {path: place for place, path in enumerate(slow)}
+        items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 def pytest_collectstart() -> None:
@@ -65,9 +71,9 @@ def _seed() -> None:
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of the developer's own shell reaches a test."""
-    for name in Settings.model_fields:
-        monkeypatch.delenv(f"CHAPTERHOUSE_{name.upper()}", raising=False)
+    """No setting of the developer's own shell reaches a test, nor the width of a terminal that there is not."""
+    for name in ("COLUMNS", "LINES", *(f"CHAPTERHOUSE_{name.upper()}" for name in Settings.model_fields)):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture

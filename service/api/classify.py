@@ -1,6 +1,5 @@
 """`POST /classify`: what is in the picture, for one image or a form of them."""
 
-import io
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -12,9 +11,11 @@ from fastapi import APIRouter, Query, Response
 from service.api.bodies import IMAGE_BODY, IMAGE_BODY_TYPES, Part, Sink, boundary_of, chunks, read_body, read_form
 from service.api.deadlines import Deadline
 from service.api.gate import Exchange, Watch
+from service.api.images import JSON_KIND, OPTIONS, described, read_json
 from service.api.models import form_header, headers_of
 from service.api.negotiation import JSON, choose
 from service.api.openapi import BINARY, OF_MODEL, headers, refusals
+from service.api.pictures import Picture
 from service.api.queries import read_query
 from service.api.routes import Endpoint
 from service.api.state import State
@@ -49,6 +50,7 @@ FORM: dict[str, Any] = {
         "additionalProperties": BINARY["schema"],
     }
 }
+BODIES = {**IMAGE_BODY, "multipart/form-data": FORM, JSON: described(OPTIONS, several=True)}
 CLASSIFICATION: dict[str, Any] = {
     "model": Classification,
     "description": "Labels, likeliest first; an unreadable image of a form has an `error` in its place.",
@@ -65,7 +67,7 @@ CLASSIFICATION: dict[str, Any] = {
         **refusals(ModelNotFound, WrongTask, BodyTooLarge, UnsupportedMediaType, UnreadableImage),
         **refusals(ModelFailed, EngineUnavailable),
     },
-    openapi_extra={"requestBody": {"required": True, "content": {**IMAGE_BODY, "multipart/form-data": FORM}}},
+    openapi_extra={"requestBody": {"required": True, "content": BODIES}},
 )
 async def classify(
     model: Annotated[
@@ -82,7 +84,7 @@ async def classify(
         Query(description="Take images as they are, not as the model's training images were drawn.", examples=[False]),
     ] = False,
 ) -> Response:
-    """The likeliest labels of one image (raw body) or of each image of a form, in the order sent."""
+    """The likeliest labels of one image (raw body), or of each image of a form or of JSON, in the order sent."""
     raise NotImplementedError  # ClassifyPath answers at the gate: this declares and describes what it does
 
 
@@ -112,17 +114,6 @@ def parse_query(text: bytes) -> tuple[dict[str, str], Asked]:
 
 
 ParsedQuery: TypeAlias = tuple[Mapping[str, str], Asked]
-
-
-class Picture(io.BytesIO):
-    """One file of a form."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.name = name
-
-    def close(self) -> None:
-        """Keep the bytes: the part is whole, and is read after this."""
 
 
 class ClassifyPath:
@@ -169,10 +160,27 @@ class ClassifyPath:
             files = (picture.getvalue() for picture in pictures)
             images = await self._readers.images(files, model.input, as_is=asked.as_is)
             return Labelling(model, asked.top_k, [picture.name for picture in pictures], images)
+        if kind == JSON_KIND:
+            return await self._of_json(exchange, fields, asked)
         raise UnsupportedMediaType(
             f"{kind.decode('latin-1')} is not read here; send an image (image/png, image/jpeg, …) "
-            "or a form (multipart/form-data) of images."
+            "or a form (multipart/form-data) of images, or JSON with them in base64."
         )
+
+    async def _of_json(self, exchange: Exchange, fields: Mapping[str, str], asked: Asked) -> Labelling:
+        """The request of a body of JSON; in a list an unreadable image is an error in its place."""
+        self._find(asked)  # what cannot be answered need not be read
+        limit, length = self._settings.body_limit_bytes, exchange.headers.get(b"content-length")
+        holding = exchange.scope["state"]["holding"]
+        sent = await read_json(exchange.receive, holding, self._readers, limit=limit, content_length=length)
+        for name in sent.fields.keys() & fields.keys():
+            raise InvalidRequest.of_field(name, "is given twice")
+        asked = Asked.of({**fields, **sent.fields})
+        model = self._find(asked)
+        images = await self._readers.images(sent.images, model.input, as_is=asked.as_is)
+        if sent.alone and isinstance(images[0], UnreadableImage):
+            raise images[0]
+        return Labelling(model, asked.top_k, [None] * len(images), images)
 
     def _find(self, asked: Asked) -> Model:
         return self._store.get(asked.model or self._settings.default_classifier, task="classify")

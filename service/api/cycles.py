@@ -29,7 +29,8 @@ async def run(cycle: RequestResponseCycle, app: ASGIApp, behind: Sized) -> None:
     if behind and _was_reset(cycle.transport):
         cycle.transport.abort()
         return
-    await cycle.run_asgi(in_one_piece(cycle, app) if cycle.scope["http_version"] != "1.0" else unchunked(cycle, app))
+    way = unchunked if cycle.scope["http_version"] == "1.0" else in_one_piece
+    await cycle.run_asgi(way(cycle, app))  # type: ignore[arg-type] # uvicorn's words for what Starlette's say
 
 
 def _was_reset(transport: asyncio.Transport) -> bool:

@@ -270,6 +270,7 @@ TEXTS = {
 
 FORMS: dict[str, dict[str, Any]] = {
     "classify": {"image": ["(the bytes of seven.png)", "(the bytes of broken.png)"]},
+    "explain": {"image": "(the bytes of seven.png)"},
     "evaluate": {
         "generated": "(the bytes of samples.npz)",
         "reference_name": "mnist-test",

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 
-from service.api.bodies import IMAGE_BODY, IMAGE_BODY_TYPES, read_body
+from service.api.bodies import IMAGE_BODY, IMAGE_BODY_TYPES, boundary_of, read_body
 from service.api.deadlines import DeadlineDep
 from service.api.gate import Watch
+from service.api.images import JSON_KIND, described, read_json, read_one_of_form
 from service.api.models import headers_of
 from service.api.negotiation import JSON, MediaType
 from service.api.openapi import BINARY, OF_MODEL, refusals
@@ -17,6 +18,7 @@ from service.api.state import State, StateDep
 from service.errors import (
     BodyTooLarge,
     EngineUnavailable,
+    InvalidRequest,
     ModelFailed,
     ModelNotFound,
     UnreadableImage,
@@ -32,6 +34,16 @@ from service.tasks.methods import Method
 router = APIRouter(tags=["models"], route_class=Endpoint)
 
 PNG = "image/png"
+FORM_KIND = b"multipart/form-data"
+FORM: dict[str, Any] = {
+    "schema": {
+        "type": "object",
+        "required": ["image"],
+        "properties": {"image": BINARY["schema"]},
+        "additionalProperties": False,
+    }
+}
+BODIES = {**IMAGE_BODY, FORM_KIND.decode(): FORM, JSON: described({}, several=False)}
 EXPLANATION: dict[str, Any] = {
     "model": Explanation,
     "content": {PNG: BINARY, JSON: {}},
@@ -49,7 +61,7 @@ EXPLANATION: dict[str, Any] = {
         **refusals(ModelNotFound, WrongTask, BodyTooLarge, UnsupportedMediaType, UnreadableImage),
         **refusals(ModelFailed, EngineUnavailable),
     },
-    openapi_extra={"requestBody": {"required": False, "content": IMAGE_BODY}},
+    openapi_extra={"requestBody": {"required": False, "content": BODIES}},
 )
 async def explain(
     request: Request,
@@ -88,7 +100,7 @@ async def explain(
         Query(description="Take the image as it is, not as the model's training images were drawn.", examples=[False]),
     ] = False,
 ) -> Response:
-    """What a net sees in one image (raw body): a PNG beside the image, or `application/json` with the arrays.
+    """What a net sees in one image (raw body, form or JSON): a PNG beside it, or `application/json` with the arrays.
 
     `deconvnet` sends the strongest activations back to pixels (Zeiler, Fergus 2014), and `guided` only through units
     that answered (Springenberg et al. 2015), for nets that do not pool; `occlusion` maps the label's probability behind
@@ -117,9 +129,21 @@ async def _image(request: Request, state: State, inspection: Inspection) -> Prep
 
 
 async def _read(request: Request, state: State) -> bytes:
-    """The body. Raises UnsupportedMediaType for a type that is no image's."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind.encode("latin-1") not in IMAGE_BODY_TYPES:
-        raise UnsupportedMediaType(f"{kind} is not read here; send one image (image/png, image/jpeg, …).")
-    length = request.headers.get("content-length", "").encode("latin-1")
-    return await read_body(request.receive, limit=state.settings.body_limit_bytes, content_length=length)
+    """The image's bytes. Raises UnsupportedMediaType for a type that is no image's, InvalidRequest for several."""
+    content_type = request.headers.get("content-type", "").encode("latin-1")
+    kind = content_type.partition(b";")[0].strip().lower()
+    length, limit = request.headers.get("content-length", "").encode("latin-1"), state.settings.body_limit_bytes
+    if kind == JSON_KIND:
+        holding = request.state.holding
+        sent = await read_json(request.receive, holding, state.readers, limit=limit, content_length=length)
+        if len(sent.images) > 1 or sent.fields:
+            raise InvalidRequest("One image is explained at a time, and the query says the rest.")
+        return sent.images[0]
+    if kind == FORM_KIND:
+        return await read_one_of_form(request.receive, boundary_of(content_type), limit=limit, content_length=length)
+    if kind not in IMAGE_BODY_TYPES:
+        raise UnsupportedMediaType(
+            f"{kind.decode('latin-1')} is not read here; send one image (image/png, image/jpeg, …), a form of it, or "
+            "JSON with it in base64."
+        )
+    return await read_body(request.receive, limit=limit, content_length=length)

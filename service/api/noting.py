@@ -29,6 +29,8 @@ OURS = 500
 REFUSED = frozenset({401, 403, 413, 429, 503})
 WAITED_FOR = frozenset({"/evaluate", "/evaluations/{evaluation_id}/events"})
 """What answers late because its caller waits for an evaluation is not slow."""
+PROBE = "/health/ready"
+"""What orchestrators ask again and again: a no is its answer, and no failure."""
 AT_ONCE, A_SECOND = 50.0, 10.0
 CLIENTS = ("key", "local", "anybody")
 """The classes of callers: with a key, with this machine's own token, with neither."""
@@ -61,7 +63,7 @@ class Noting:
         self._conditions = conditions
         for reason, client in product((Overloaded, Draining), CLIENTS):
             conditions.refusals.labels(reason.__name__, client)  # so that the first one is an increase
-        self._allowance = Allowance(AT_ONCE, A_SECOND)
+        self.allowance = Allowance(AT_ONCE, A_SECOND)
         self.every = settings.log_requests == "all"
         self.slow_s = settings.slow_request_s or float("inf")
         self.tracer: Tracer = NoTracer()
@@ -85,11 +87,11 @@ class Noting:
         fields = _fields(scope, answered)
         name = f"{answered.method} {answered.route}"
         self.tracer.request(scope["state"]["request_id"], name, answered.whole_s, **fields)
-        failed = answered.status >= FAILED
+        failed = answered.status >= FAILED and answered.route != PROBE
         is_slow = answered.whole_s > self.slow_s and answered.route not in WAITED_FOR
         if not (failed or is_slow or self.every):
             return
-        kept_back = 0 if self.every else self._allowance.take()
+        kept_back = 0 if self.every else self.allowance.take()
         if kept_back is None:
             return
         word = "failed" if failed else "was slow" if is_slow else "answered"

@@ -62,7 +62,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or tell the client that there are too many."""
         super().connection_made(transport)
-        self.flow = Flow(transport)
+        self.flow: Flow = Flow(transport)
         self._client = self._all.client_at(self.client)
         self._since = self.loop.time()
         self._set_timer(self._since + self._all.tick_s)

@@ -62,8 +62,9 @@ class Telling:
 
     def ended(self, job: Job, end: End, seconds: float) -> None:
         """It is over."""
-        spoken = {"evaluation": job.id, "outcome": end.outcome, "reason": end.reason}
-        self._tracer.part(job.request_id or job.id, job.kind, seconds, **spoken)
+        self._tracer.part(
+            job.request_id or job.id, job.kind, seconds, evaluation=job.id, outcome=end.outcome, reason=end.reason
+        )
         instruments = self._instruments
         instruments.evaluations.labels(end.status).inc()
         instruments.evaluation_seconds.observe(seconds)

@@ -8,6 +8,7 @@ from torch import Tensor
 from service.forms.exported import can_run, export
 from service.forms.form import Form, Place
 from service.forms.whole import example_of, whole_of
+from service.settings import silence_onnxruntime
 from service.store import Model
 
 
@@ -33,6 +34,7 @@ def form_of(graph: bytes, place: Place) -> Form:
 
 
 def _open(graph: bytes, threads: int) -> Any:
+    silence_onnxruntime()
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from service.errors import InvalidManifest, PackageMissing, UntrustedWeights
+from service.settings import silence_onnxruntime
 
 Arrays = list[NDArray[np.float32]]
 
@@ -72,6 +73,7 @@ class Graph(nn.Module):
 
 def _open(file: Path) -> Any:
     """An onnxruntime session. Raises PackageMissing, and UntrustedWeights for what is no graph."""
+    silence_onnxruntime()
     try:
         import onnxruntime
     except ImportError as error:

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from service.addresses import is_loopback
 from service.errors import ConfigurationError, DatabaseUnavailable, ServiceError
@@ -37,6 +38,8 @@ def plan_of(settings: Settings) -> Iterator[str]:
     yield f"machine      {cores()} cores, {memory_bytes() / GIBIBYTE:.1f} GiB of memory"
     yield f"fronts       {settings.fronts}, with {settings.readers} readers each when they are needed"
     yield f"engines      {len(devices)}: {', '.join(devices)}; {settings.engine_threads} threads on a CPU"
+    if settings.grpc_port is not None:
+        yield f"grpc         {settings.host}:{settings.grpc_port}"
     yield f"evaluators   {settings.evaluators}"
     yield f"models       {', '.join(settings.wanted_models)} at once, others when they are asked for"
     yield f"store        {settings.shipped_models_dir}, and {settings.added_models_dir} before it"
@@ -66,10 +69,14 @@ def check(settings: Settings) -> Iterator[Finding]:
 
 
 def _check_port(settings: Settings) -> Iterator[Finding]:
-    try:
-        bind(settings).close()
-    except ConfigurationError as error:
-        yield Finding(str(error), prevents=True)
+    other = [] if settings.grpc_port is None else [settings.grpc_port]
+    if other and find_spec("grpc") is None:
+        yield Finding("CHAPTERHOUSE_GRPC_PORT needs `pip install 'chapterhouse[grpc]'`.", prevents=True)
+    for port in (settings.port, *other):
+        try:
+            bind(settings.model_copy(update={"port": port})).close()
+        except ConfigurationError as error:
+            yield Finding(str(error), prevents=True)
 
 
 def _check_state(settings: Settings) -> Iterator[Finding]:

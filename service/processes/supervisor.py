@@ -141,6 +141,9 @@ class Supervisor:
         self._evaluators = [Child("evaluator", [*control, *places]) for _ in range(settings.evaluators)]
         listen = ["--listen-fd", str(listening.fileno()), "--metrics-dir", str(metrics_dir), *control, *places]
         self._fronts = [Child("front", listen, (listening.fileno(),)) for _ in range(settings.fronts)]
+        if settings.grpc_port is not None:
+            at = ["--http-port", str(listening.getsockname()[1]), "--metrics-dir", str(metrics_dir)]
+            self._fronts.append(Child("grpc", [*at, *control, *places]))
         self._pool = EnginePool(sockets, on_connect=self._converge)
         self._check_state()
         self._models = WantedModels(self._check_wanted(), self._pool)

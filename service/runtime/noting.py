@@ -3,6 +3,7 @@
 import logging
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from service.errors import ServiceError
 from service.runtime.devices import Device
@@ -50,7 +51,12 @@ class Noting:
             self._write(work, outcome, seconds)
 
     def _trace(self, work: Work, seconds: float, waited_s: float) -> None:
-        spoken = {"model": work.call.model, "verb": work.call.verb, "rows": work.rows, "device": self.device}
+        spoken: dict[str, Any] = {
+            "model": work.call.model,
+            "verb": work.call.verb,
+            "rows": work.rows,
+            "device": self.device,
+        }
         self.tracer.part(work.request_id, "queue", waited_s, seconds - waited_s, **spoken)
         self.tracer.part(work.request_id, "batch", seconds - waited_s, **spoken)
 

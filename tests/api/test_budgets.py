@@ -114,7 +114,7 @@ def test_a_full_budget_is_told_to_have_come_back_by_how_fast_it_does() -> None:
     come_back(budget, clock, per_s=200, seconds=5)
     assert returns.wait_s(1000) == pytest.approx(5.0, rel=0.05)
     come_back(budget, clock, per_s=50, seconds=5)
-    assert returns.wait_s(1000) == pytest.approx(20.0, rel=0.05)
+    assert returns.wait_s(1000) == pytest.approx(20.0, rel=0.1)
 
 
 def test_a_time_in_which_nothing_was_taken_says_nothing_of_its_speed() -> None:

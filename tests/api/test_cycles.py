@@ -60,7 +60,7 @@ class Asked:
         transport = cast("asyncio.Transport", self.wire)
         self.flow = FlowControl(transport)
         self.cycle = RequestResponseCycle(
-            scope={"type": "http", "method": method, "http_version": version},  # type: ignore[arg-type]
+            scope={"type": "http", "method": method, "http_version": version},  # type: ignore[typeddict-item] # the rest is not looked at
             transport=transport,
             flow=self.flow,
             logger=logging.getLogger("uvicorn.error"),
@@ -114,7 +114,7 @@ async def test_a_long_answer_and_one_of_unknown_length_are_begun_at_once() -> No
 
 
 async def test_the_headers_of_an_answer_without_a_body_stand_alone() -> None:
-    assert await Asked("HEAD").answered(START, {**BODY, "body": b""}) == [HEAD, b""]
+    assert await Asked("HEAD").answered(START, {**BODY, "body": b""}) == [HEAD]
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
@@ -157,9 +157,8 @@ async def test_whoever_has_gone_is_sent_nothing() -> None:
 async def test_what_would_break_the_head_is_never_written() -> None:
     asked = Asked()
     evil = {**START, "headers": [(b"content-length", b"5"), (b"x-a", b"b\r\nset-cookie: c")]}
-    written = await asked.answered(evil, BODY)
-    assert b"set-cookie" not in b"".join(written)
-    assert written[0].startswith(b"HTTP/1.1 500")
+    assert await asked.answered(evil, BODY) == []
+    assert asked.wire.closed
 
 
 async def test_a_body_that_is_not_as_long_as_its_head_says_is_no_answer() -> None:

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from serving import Service
@@ -32,7 +33,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 class Seen:
     """A page, and what it asked for and complained of."""
 
-    def __init__(self, page: "playwright.Page") -> None:
+    def __init__(self, page: Any) -> None:
         self.page = page
         self.complaints: list[str] = []
         self.asked: set[str] = set()

@@ -107,17 +107,6 @@ def test_retry_after_is_told() -> None:
     assert refused.value.retry_after_s == 7
 
 
-@pytest.mark.parametrize(("header", "after"), [("1", 0.25), ("7", 7), ("0", 0)])
-def test_the_exact_time_is_taken_from_the_body_where_the_header_is_the_same_rounded_up(
-    header: str, after: float
-) -> None:
-    document = Overloaded("full").again_in(0.25).problem()
-    client, _ = answering(httpx.Response(429, json=document, headers={"retry-after": header}), retries=0)
-    with pytest.raises(Overloaded) as refused:
-        client.models()
-    assert refused.value.retry_after_s == after
-
-
 @pytest.mark.parametrize(
     ("told", "seconds"),
     [

@@ -31,6 +31,7 @@ SHARE = 12
 """Of as many requests as other tests draw examples, each operation gets one part of so many, in either mode."""
 
 IMAGES = "body is empty|form holds no image|are not one of the formats|is damaged|is given twice"
+IMAGES += "|is not base64|does not say ;base64|images are not fetched|explained at a time"
 FILES = "The file (is|holds)|Send either the file"
 UNSAYABLE = {
     "/classify": IMAGES,
@@ -60,7 +61,11 @@ def known(service: Asker, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     assert service.ask("PUT", "/references/kept", files={"reference": samples}).status_code == 201
     report = service.ask("POST", "/evaluate", files={"generated": samples, "reference": samples})
     assert report.status_code == 200, report.text
-    return {"model_id": "echo", "name": "kept", "evaluation_id": report.json()["id"]}
+    for model in ("echo", "doodle"):  # ready is what answers without a 503
+        assert service.ask("POST", f"/models/{model}/load").status_code == 204
+    [version] = service.ask("GET", "/v2/models/echo").json()["versions"]
+    of_v2 = {"model_name": "echo", "model_version": version}
+    return {"model_id": "echo", "name": "kept", "evaluation_id": report.json()["id"], **of_v2}
 
 
 @pytest.fixture(scope="module")

@@ -1,3 +1,5 @@
+import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from torch import Tensor, nn
 from service.errors import InvalidManifest, PackageMissing, UntrustedWeights
 from service.nets.registry import open_net
 
+ROOT = Path(__file__).parents[2]
 X = torch.linspace(0.0, 1.0, 5 * 16).view(5, 1, 4, 4).sin()
 
 
@@ -77,3 +80,15 @@ def test_a_file_and_a_net_of_different_kinds_are_refused(tmp_path: Path) -> None
     for name, file in (("lenet5", "weights.onnx"), ("onnx", "weights.safetensors")):
         with pytest.raises(InvalidManifest, match="ONNX files and net = 'onnx' go together"):
             open_net(name, {}, tmp_path / file)
+
+
+def test_onnxruntime_leaves_no_file_for_its_makers_wherever_it_is_imported(tmp_path: Path) -> None:
+    """From 1.32 on its import begins a session of telemetry, which would go out over the network."""
+    program = "from service.settings import silence_onnxruntime; silence_onnxruntime(); import onnxruntime"
+    where = {"TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", program], env=where, check=True)
+    assert list(tmp_path.iterdir()) == []
+    for path in (ROOT / "service").rglob("*.py"):
+        text = path.read_text("utf-8")
+        if re.search(r"^ *(import|from) onnxruntime", text, re.MULTILINE):
+            assert "silence_onnxruntime()" in text, path

@@ -2,6 +2,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from doubles import add_forecaster
 from typer.testing import CliRunner
 
 from service.cli import app
@@ -11,7 +12,12 @@ from service.settings import Settings
 
 @pytest.fixture
 def settings(service_settings: Settings) -> Settings:
+    add_forecaster(service_settings.shipped_models_dir)
     return service_settings.model_copy(update={"port": 0, "default_forecaster": "murmur"})
+
+
+def test_nothing_prevents_a_service_that_would_start(settings: Settings) -> None:
+    assert prevents(settings) == []
 
 
 def prevents(settings: Settings) -> list[str]:

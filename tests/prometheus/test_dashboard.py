@@ -3,6 +3,7 @@
 import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ def test_a_panel_is_drawn_with_its_largest_series_named() -> None:
 
 
 def test_values_that_are_no_numbers_are_left_out_of_a_series() -> None:
-    answered = [
+    answered: list[dict[str, Any]] = [
         {"metric": {"role": "front"}, "values": [[1, "2"], [2, "NaN"], [3, "4"]]},
         {"metric": {}, "values": [[1, "NaN"]]},
     ]

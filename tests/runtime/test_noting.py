@@ -14,7 +14,7 @@ from service.telemetry.instruments import Instruments
 from service.telemetry.traces import NoTracer
 
 
-class Keeping(NoTracer):
+class Keeping:
     """A tracer that keeps what it is told."""
 
     def __init__(self) -> None:
@@ -25,6 +25,12 @@ class Keeping(NoTracer):
         assert seconds >= 0
         assert ended_s >= 0
         self.parts.append((request_id, name, attributes))
+
+    def request(self, request_id: str, name: str, seconds: float, **attributes: object) -> None:
+        """An engine has no requests."""
+
+    def flush(self) -> None:
+        """Nothing is sent."""
 
 
 def work(waited_s: float | None = 0.0) -> Work:

@@ -17,7 +17,7 @@ def test_an_operator_is_told_what_to_do_about_every_failure_of_the_service(kind:
 
 
 def test_a_kind_of_error_has_the_advice_of_what_it_is_one_of() -> None:
-    assert advice_on(ConnectionLost("gone")) == ADVICE[ConnectionLost.__mro__[1]]  # type: ignore[index]
+    assert advice_on(ConnectionLost("gone")) == ADVICE[ConnectionLost.__mro__[1]]
     assert advice_on(LimitReached("enough")) == ADVICE[LimitReached]
 
 

@@ -1,5 +1,7 @@
 """Spans by OpenTelemetry's SDK, where it is installed; and none where nobody asked for any."""
 
+from typing import Any
+
 import pytest
 
 from service.errors import ConfigurationError
@@ -40,7 +42,7 @@ class TestWithTheSdk:
         from opentelemetry.sdk.trace.export import SimpleSpanProcessor
         from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-        kept = InMemorySpanExporter()
+        kept: Any = InMemorySpanExporter()
         engine, front = (Telemetry(SimpleSpanProcessor(kept), role) for role in ("engine", "front"))
         engine.part("build-4711", "queue", 0.25, 0.5, model="lenet5-mnist", device=None)
         front.request("build-4711", "POST /classify", 1.0, status=200)

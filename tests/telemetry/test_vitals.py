@@ -9,13 +9,13 @@ NOBODY = 2**22 + 1
 
 def test_a_process_notes_its_own_figures_and_those_of_its_helpers() -> None:
     instruments = Instruments()
-    Vitals(instruments.conditions, "front", helpers=lambda: [os.getpid(), NOBODY]).note()
+    Vitals(instruments.conditions, "front", helpers=lambda: [os.getppid(), NOBODY]).note()
     for role in ("front", "reader"):
         sample = instruments.registry.get_sample_value
         labels = {"role": role}
         assert (sample("chapterhouse_process_resident_memory_bytes", labels) or 0) > 1 << 20
-        assert (sample("chapterhouse_process_open_descriptors", labels) or 0) > 2
-        assert (sample("chapterhouse_process_cpu_seconds_total", labels) or 0) > 0
+        assert (sample("chapterhouse_process_open_descriptors", labels) or 0) > 0
+    assert (sample("chapterhouse_process_cpu_seconds_total", {"role": "front"}) or 0) > 0
 
 
 def test_processor_time_is_counted_once() -> None:

@@ -58,7 +58,7 @@ async def parse(text: bytes, behind: memoryview, readers: Readers, model: Model)
     try:
         body = InferBody.model_validate(document)
     except ValidationError as error:
-        raise validation_problem(list(error.errors())) from error
+        raise validation_problem([dict(found) for found in error.errors()]) from error
     for name, said, own in (("model_name", body.model_name, model.id), ("model_version", body.model_version, "")):
         if said not in (None, "", own, model.version):
             raise wrong(name, f"the body says {said[:100]!r}, and the path something else")

@@ -95,4 +95,4 @@ async def _read(request: Request, state: State, kind: type[Body]) -> Body:
     try:
         return kind.model_validate(await state.readers.document(data) if data.strip() else {})
     except ValidationError as error:
-        raise validation_problem(list(error.errors())) from error
+        raise validation_problem([dict(found) for found in error.errors()]) from error

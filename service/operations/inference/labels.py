@@ -27,7 +27,8 @@ async def classify(request: InferRequest, model: Model, outputs: set[str], backi
     top_k = check_top_k(TOP_K_DEFAULT if top_k is None else top_k)
     as_is = truth(request.parameters, "as_is") if "as_is" in request.parameters else None
     pictures = await _pictures(request, model, backing, as_is=as_is)
-    tensors, told = [], Parameters()
+    tensors: list[Tensor] = []
+    told = Parameters()
     if outputs - {"features"}:
         most = model.manifest.serving.max_batch
         [logits] = await backing.ask(Call(model.id, "classify"), pictures.rows, most=most)

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     RootModel,
@@ -14,7 +15,15 @@ from pydantic import (
     WithJsonSchema,
 )
 
-Parameters = dict[str, StrictStr | StrictInt | StrictFloat | StrictBool]
+
+def _given(parameters: Any) -> Any:
+    """Parameters without those that are null, which are not given."""
+    if not isinstance(parameters, dict):
+        return parameters
+    return {name: value for name, value in parameters.items() if value is not None}
+
+
+Parameters = Annotated[dict[str, StrictStr | StrictInt | StrictFloat | StrictBool], BeforeValidator(_given)]
 TensorData = Annotated[Any, WithJsonSchema({"type": "array", "items": {}})]
 """Elements in the tensor's shape or one after the other; read into arrays before the rest is checked."""
 

@@ -94,7 +94,10 @@ def from_raw(name: str, datatype: str, shape: Sequence[int], data: bytes | memor
     check_type(name, datatype)
     sizes = check_shape(name, shape)
     if datatype == BYTES:
-        return Tensor(name, datatype, sizes, _strings(name, list(_split(name, data)), sizes), given)
+        found = list(_split(name, data))
+        if given.get("content_type") == "base64":
+            found = strings_of(name, [element.decode("latin-1") for element in found])
+        return Tensor(name, datatype, sizes, _strings(name, found, sizes), given)
     dtype = NUMBERS[datatype]
     needed = math.prod(sizes) * dtype.itemsize
     if needed != len(data):
