@@ -19,7 +19,7 @@ COMMANDS: dict[str, Place] = {
     "serve": Place(
         "serve:serve",
         "Serve over HTTP until SIGTERM or Ctrl-C."
-        " Every setting is an environment variable, too; the README lists them.",
+        " Every setting is an environment variable, too: docs/settings.md.",
     ),
     "train": Place(
         "train:train",
