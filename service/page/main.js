@@ -7,6 +7,12 @@ import { LANGUAGES, language, preferred, speak, t } from "./words.js";
 /** In the order of the book; the chapter each belongs to, and the paper that it is about. */
 const VIEWS = {
   draw: { chapter: "4", paper: "Y. LeCun, L. Bottou, Y. Bengio, P. Haffner: Gradient-based learning applied to document recognition. Proceedings of the IEEE 86(11), 1998." },
+  inside: { chapter: "5", paper: "M. D. Zeiler, R. Fergus: Visualizing and understanding convolutional networks. ECCV 2014." },
+  series: { chapter: "6", paper: "H. Jaeger: The “echo state” approach to analysing and training recurrent neural networks. GMD Report 148, 2001." },
+  sample: { chapter: "7", paper: "I. Goodfellow et al.: Generative adversarial nets. NeurIPS 2014." },
+  collapse: { chapter: "7", paper: "L. Metz, B. Poole, D. Pfau, J. Sohl-Dickstein: Unrolled generative adversarial networks. ICLR 2017." },
+  measure: { chapter: "7", paper: "M. Heusel et al.: GANs trained by a two time-scale update rule converge to a local Nash equilibrium. NeurIPS 2017." },
+  service: { chapter: "·", paper: "" },
 };
 const FIRST = "draw";
 const ASK_AGAIN_MS = 3000;

@@ -1,6 +1,9 @@
 /** The words of the page in the reader's language, and numbers as it writes them. */
 
 export const LANGUAGES = { en: "English", zh: "中文" };
+/** Below this a number is rounding, and below this it takes too many noughts to read. */
+const NOTHING = 1e-12;
+const SMALL = 1e-5;
 const KEPT = "chapterhouse.language";
 
 let words = {};
@@ -44,8 +47,13 @@ export function told(sentence) {
   return sentence;
 }
 
+/** The reader's own variety of the language, for dates and numbers. */
+export function locale() {
+  return navigator.languages.find((tag) => tag.toLowerCase().startsWith(language)) ?? language;
+}
+
 export function number(value, options = {}) {
-  return new Intl.NumberFormat(language, options).format(value);
+  return new Intl.NumberFormat(locale(), options).format(value);
 }
 
 export function percent(value, digits = 1) {
@@ -55,8 +63,9 @@ export function percent(value, digits = 1) {
 /** A measured number with as many digits as are worth reading. */
 export function figure(value, digits = 3) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
-  const small = value !== 0 && Math.abs(value) < 0.001;
-  return number(value, small ? { notation: "scientific", maximumSignificantDigits: 2 } : { maximumSignificantDigits: digits });
+  const size = Math.abs(value);
+  if (size < NOTHING) return number(0);
+  return number(value, size < SMALL ? { notation: "scientific", maximumSignificantDigits: 2 } : { maximumSignificantDigits: digits });
 }
 
 function remembered() {

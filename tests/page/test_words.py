@@ -37,7 +37,12 @@ def test_whatever_a_script_says_has_words() -> None:
 
 
 def test_no_words_are_left_over() -> None:
-    idle = [key for key in ENGLISH if not any(re.fullmatch(pattern(said), key) for said in SAID)]
+    every = "".join(SCRIPTS.values())
+    idle = [
+        key
+        for key in ENGLISH
+        if f'"{key}"' not in every and not any(re.fullmatch(pattern(said), key) for said in SAID if "${" in said)
+    ]
     assert [key for key in idle if not key.startswith(NOTE)] == []
 
 

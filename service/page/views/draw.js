@@ -44,11 +44,11 @@ export async function mount(root, signal) {
   const tools = h(
     "div",
     { class: "row pad-tools" },
-    h("button", { type: "button", onclick: () => pad.clear() }, t("draw.clear")),
+    h("button", { type: "button", class: "quiet", onclick: () => pad.clear() }, t("draw.clear")),
     h("button", { type: "button", class: "quiet", onclick: () => pad.undo() }, t("draw.undo")),
     h("button", { type: "button", class: "quiet", onclick: () => file.click() }, t("draw.file")),
     h("button", { type: "button", class: "quiet touch", onclick: () => photo.click() }, t("draw.photo")),
-    h("button", { type: "button", class: "quiet", onclick: invent }, t("draw.invent")),
+    h("button", { type: "button", onclick: invent }, t("draw.invent")),
   );
   const choice = h("fieldset", { class: "choice" });
   const recipe = same("draw", { model: "lenet5-mnist", top_k: TOP });

@@ -1,0 +1,46 @@
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from browser.seeing import Seen
+
+Open = Callable[..., Seen]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def wanted(pytestconfig: pytest.Config) -> None:
+    """A browser is started only where that is asked for."""
+    if "browser" not in pytestconfig.getoption("markexpr"):
+        pytest.skip("`make browser` runs it")
+    if shutil.which("chromium") is None:
+        pytest.skip("Chromium is not installed")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="`make browser` installs it")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Any) -> Iterator[Open]:
+    """A page of a browser of its own: a desktop's in English unless something else is said."""
+    contexts = []
+
+    def open_page(**told: Any) -> Seen:
+        told = {"viewport": {"width": 1280, "height": 900}, "locale": "en-GB", **told}
+        contexts.append(chromium.new_context(**told))
+        return Seen(contexts[-1].new_page())
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def seen(open_page: Open) -> Seen:
+    return open_page()
