@@ -84,7 +84,7 @@ def test_a_file_that_is_no_image_is_named(seen: Seen, url: str, tmp_path: Path) 
     page.wait_for_selector(".card")
     (tmp_path / "letter.txt").write_text("not an image")
     page.locator("input[type=file]").first.set_input_files(tmp_path / "letter.txt")
-    assert "“letter.txt” is no image" in page.wait_for_selector(".notice").inner_text()
+    assert "“letter.txt” is no image" in page.locator(".notice").first.inner_text()
 
 
 def test_archives_that_cannot_be_read_are_explained(seen: Seen, url: str, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_archives_that_cannot_be_read_are_explained(seen: Seen, url: str, tmp_pa
     page.select_option("#source", "")
     page.set_input_files("#generated", tmp_path / "samples.zip")
     page.get_by_role("button", name="Measure", exact=True).click()
-    assert page.wait_for_selector(".notice.wrong .detail").inner_text()
+    assert page.locator(".notice.wrong .detail").first.inner_text()
 
 
 def test_a_service_that_is_gone_is_looked_for_until_it_is_back(seen: Seen, url: str) -> None:
@@ -103,7 +103,7 @@ def test_a_service_that_is_gone_is_looked_for_until_it_is_back(seen: Seen, url: 
     page.route("**/classify*", lambda route: route.abort("connectionrefused"))
     page.route("**/health/live", lambda route: route.abort("connectionrefused"))
     stroke(page)
-    assert "does not answer" in page.wait_for_selector("#alert .gone").inner_text()
+    assert "does not answer" in page.locator("#alert .gone").first.inner_text()
     page.unroute("**/classify*")
     page.unroute("**/health/live")
     page.wait_for_selector("#alert .gone", state="detached")
@@ -126,7 +126,7 @@ def test_a_full_queue_is_waited_for(seen: Seen, url: str) -> None:
 
     page.route("**/classify*", refuse)
     page.locator("input[type=file]").first.set_input_files(SEVEN)
-    assert "busy" in page.wait_for_selector(".notice.busy").inner_text()
+    assert "busy" in page.locator(".notice.busy").first.inner_text()
     page.wait_for_selector(".strip canvas >> nth=1")
     assert page.locator(".notice").count() == 0
 
@@ -143,7 +143,7 @@ def test_a_key_is_asked_for_kept_in_the_tab_and_sent(seen: Seen, url: str) -> No
 
     page.route("**/models", guard)
     go(seen, url, "draw")
-    assert "asks for a key" in page.wait_for_selector(".notice.key").inner_text()
+    assert "asks for a key" in page.locator(".notice.key").first.inner_text()
     page.fill("#key", "secret")
     page.keyboard.press("Enter")
     page.wait_for_selector(".card")
@@ -177,6 +177,7 @@ def test_the_lines_that_a_view_shows_do_the_same(seen: Seen, url: str, folder: P
         pytest.skip("it looks through a dataset, which is not there")
     page = go(seen, url, view)
     page.click(f"#same-{way}")
+    page.wait_for_selector("#same-code code:not(:empty)")
     text = page.locator("#same-code").inner_text()
     assert url in text or (view, way) == ("service", "command")
     if way == "python":
