@@ -35,7 +35,7 @@ notebook: .venv/.notebook ## Run docs/python.md as a notebook, in a kernel.
 openvino: .venv/.openvino ## Test the forms of classifiers that OpenVINO computes.
 	$(BIN)/python -m pytest -m openvino tests/forms
 
-browser: .venv/.browser ## Open the documentation's pages in Chromium (Debian's chromium).
+browser: .venv/.browser ## Open the page and the documentation in Chromium (Debian's chromium).
 	test -x "$$(command -v chromium)" || { echo "make browser: install Debian's chromium first" >&2; exit 1; }
 	$(BIN)/python -m pytest -m browser tests/browser
 

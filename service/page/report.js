@@ -4,7 +4,22 @@ import { base, ask, key } from "./client.js";
 import { h, s } from "./dom.js";
 import { figure, number, t } from "./words.js";
 
-const TOLD = new Set(["fid", "kid", "mmd", "one_nn", "precision", "recall", "memorisation", "density", "coverage", "inception_score", "wasserstein", "sliced_wasserstein", "fid_infinity", "mode_score"]);
+const TOLD = new Set([
+  "fid",
+  "kid",
+  "mmd",
+  "one_nn",
+  "precision",
+  "recall",
+  "memorisation",
+  "density",
+  "coverage",
+  "inception_score",
+  "wasserstein",
+  "sliced_wasserstein",
+  "fid_infinity",
+  "mode_score",
+]);
 const OUTCOMES = { passed: "good", failed: "bad", inconclusive: "unsure" };
 
 /** One report: its verdict, and every metric with its interval and what real samples would score. */
@@ -14,8 +29,24 @@ export function report(found) {
     "article",
     { class: "card report" },
     h("header", {}, h("h2", {}, t("measure.report")), h("code", {}, found.id)),
-    verdict?.checks?.length ? h("p", { class: `verdict ${OUTCOMES[verdict.outcome] ?? "unsure"}` }, t(verdict.passed ? "measure.passed" : "measure.failed"), " ", h("span", { class: "fine" }, verdict.checks.map((check) => check.threshold).join(", "))) : null,
-    h("p", {}, t("measure.of", { generated: number(generated.count), reference: reference.name ?? t("measure.file"), count: number(reference.count) })),
+    verdict?.checks?.length
+      ? h(
+          "p",
+          { class: `verdict ${OUTCOMES[verdict.outcome] ?? "unsure"}` },
+          t(verdict.passed ? "measure.passed" : "measure.failed"),
+          " ",
+          h("span", { class: "fine" }, verdict.checks.map((check) => check.threshold).join(", ")),
+        )
+      : null,
+    h(
+      "p",
+      {},
+      t("measure.of", {
+        generated: number(generated.count),
+        reference: reference.name ?? t("measure.file"),
+        count: number(reference.count),
+      }),
+    ),
     copies?.exact ? h("p", { class: "strange" }, t("measure.copies", { count: number(copies.exact) })) : null,
     h(
       "div",
@@ -23,11 +54,25 @@ export function report(found) {
       h(
         "table",
         {},
-        h("thead", {}, h("tr", {}, ["metric", "value", "interval", "floor"].map((name) => h("th", { scope: "col" }, t(`measure.${name}`))))),
-        h("tbody", {}, Object.entries(metrics).map(([name, score]) => row(name, score))),
+        h(
+          "thead",
+          {},
+          h(
+            "tr",
+            {},
+            ["metric", "value", "interval", "floor"].map((name) => h("th", { scope: "col" }, t(`measure.${name}`))),
+          ),
+        ),
+        h(
+          "tbody",
+          {},
+          Object.entries(metrics).map(([name, score]) => row(name, score)),
+        ),
       ),
     ),
-    (warnings ?? []).map((warning) => h("p", { class: "strange", lang: "en" }, typeof warning === "string" ? warning : JSON.stringify(warning))),
+    (warnings ?? []).map((warning) =>
+      h("p", { class: "strange", lang: "en" }, typeof warning === "string" ? warning : JSON.stringify(warning)),
+    ),
     h("p", {}, whole(found.id)),
   );
 }
@@ -36,10 +81,32 @@ function row(name, score) {
   return h(
     "tr",
     {},
-    h("th", { scope: "row" }, h("code", {}, name), TOLD.has(name) ? h("span", { class: "fine" }, t(`measure.metric.${name}`)) : null),
+    h(
+      "th",
+      { scope: "row" },
+      h("code", {}, name),
+      TOLD.has(name) ? h("span", { class: "fine" }, t(`measure.metric.${name}`)) : null,
+    ),
     h("td", { class: "value" }, figure(score.value)),
-    h("td", {}, score.interval ? [band(score), h("span", { class: "fine" }, `${figure(score.interval[0])} … ${figure(score.interval[1])}`)] : "–"),
-    h("td", {}, score.noise_floor ? figure(score.noise_floor.value) : "–", score.times_floor ? h("span", { class: "fine" }, t("measure.times", { times: number(score.times_floor, { maximumFractionDigits: 1 }) })) : null),
+    h(
+      "td",
+      {},
+      score.interval
+        ? [band(score), h("span", { class: "fine" }, `${figure(score.interval[0])} … ${figure(score.interval[1])}`)]
+        : "–",
+    ),
+    h(
+      "td",
+      {},
+      score.noise_floor ? figure(score.noise_floor.value) : "–",
+      score.times_floor
+        ? h(
+            "span",
+            { class: "fine" },
+            t("measure.times", { times: number(score.times_floor, { maximumFractionDigits: 1 }) }),
+          )
+        : null,
+    ),
   );
 }
 
@@ -74,8 +141,17 @@ function whole(id) {
 /** Two reports, metric by metric, and whether their intervals lie apart. */
 export function comparison(one, other) {
   const names = Object.keys(one.metrics).filter((name) => name in other.metrics);
-  const apart = (left, right) => left.interval && right.interval && (left.interval[1] < right.interval[0] || right.interval[1] < left.interval[0]);
-  const cell = (score) => h("td", {}, figure(score.value), score.interval ? h("span", { class: "fine" }, `${figure(score.interval[0])} … ${figure(score.interval[1])}`) : null);
+  const apart = (left, right) =>
+    left.interval && right.interval && (left.interval[1] < right.interval[0] || right.interval[1] < left.interval[0]);
+  const cell = (score) =>
+    h(
+      "td",
+      {},
+      figure(score.value),
+      score.interval
+        ? h("span", { class: "fine" }, `${figure(score.interval[0])} … ${figure(score.interval[1])}`)
+        : null,
+    );
   return h(
     "article",
     { class: "card report" },
@@ -87,8 +163,31 @@ export function comparison(one, other) {
       h(
         "table",
         {},
-        h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("measure.metric")), [one, other].map((each) => h("th", { scope: "col" }, h("code", {}, each.id.slice(0, 8)))), h("th", { scope: "col" }, t("measure.difference")))),
-        h("tbody", {}, names.map((name) => h("tr", {}, h("th", { scope: "row" }, h("code", {}, name)), cell(one.metrics[name]), cell(other.metrics[name]), h("td", {}, t(apart(one.metrics[name], other.metrics[name]) ? "measure.apart" : "measure.together"))))),
+        h(
+          "thead",
+          {},
+          h(
+            "tr",
+            {},
+            h("th", { scope: "col" }, t("measure.metric")),
+            [one, other].map((each) => h("th", { scope: "col" }, h("code", {}, each.id.slice(0, 8)))),
+            h("th", { scope: "col" }, t("measure.difference")),
+          ),
+        ),
+        h(
+          "tbody",
+          {},
+          names.map((name) =>
+            h(
+              "tr",
+              {},
+              h("th", { scope: "row" }, h("code", {}, name)),
+              cell(one.metrics[name]),
+              cell(other.metrics[name]),
+              h("td", {}, t(apart(one.metrics[name], other.metrics[name]) ? "measure.apart" : "measure.together")),
+            ),
+          ),
+        ),
       ),
     ),
   );

@@ -40,7 +40,9 @@ export function told(sentence) {
   for (const [key, pattern] of Object.entries(words)) {
     if (!key.startsWith("note: ")) continue;
     const parts = key.slice(6).split(/\{(\w+)\}/);
-    const expression = parts.map((part, at) => (at % 2 ? `(?<${part}>.+?)` : part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")));
+    const expression = parts.map((part, at) =>
+      at % 2 ? `(?<${part}>.+?)` : part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"),
+    );
     const match = new RegExp(`^${expression.join("")}$`).exec(sentence);
     if (match) return pattern.replace(/\{(\w+)\}/g, (whole, name) => match.groups[name] ?? whole);
   }
@@ -65,7 +67,10 @@ export function figure(value, digits = 3) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   const size = Math.abs(value);
   if (size < NOTHING) return number(0);
-  return number(value, size < SMALL ? { notation: "scientific", maximumSignificantDigits: 2 } : { maximumSignificantDigits: digits });
+  return number(
+    value,
+    size < SMALL ? { notation: "scientific", maximumSignificantDigits: 2 } : { maximumSignificantDigits: digits },
+  );
 }
 
 function remembered() {

@@ -1,11 +1,15 @@
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from browser.seeing import Seen
+from serving import Service
 
 Open = Callable[..., Seen]
+MODELS = Path(__file__).parent.parent.parent / "models_store"
+PREFIX = "/chapter"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -44,3 +48,14 @@ def open_page(chromium: Any) -> Iterator[Open]:
 @pytest.fixture
 def seen(open_page: Open) -> Seen:
     return open_page()
+
+
+@pytest.fixture(scope="session")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A service with the models of the store, under a prefix as behind a proxy."""
+    defaults = {"DEFAULT_CLASSIFIER": "lenet5-mnist", "DEFAULT_GENERATOR": "gan-mnist"}
+    defaults["DEFAULT_FORECASTER"] = "esn-mackey-glass"
+    folder = tmp_path_factory.mktemp("service")
+    with Service(folder, MODELS_DIR=MODELS, ROOT_PATH=PREFIX, **defaults) as service:
+        service.wait_until_ready()
+        yield service.url + PREFIX

@@ -3,15 +3,14 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from browser.conftest import Open
+from browser.paths import PATHS, PHONE, VIEWS, go, stroke
 from browser.seeing import Seen
-from serving import Service
 
 from service.api.page import FOLDER
 
@@ -20,112 +19,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-ROOT = Path(__file__).parent.parent.parent
-SEVEN = ROOT / "tests" / "data" / "seven.png"
-PREFIX = "/chapter"
-PATIENCE_MS = 120_000
+SEVEN = Path(__file__).parent.parent / "data" / "seven.png"
 SERIOUS = {"serious", "critical"}
-STROKE = ((0.3, 0.25), (0.7, 0.25), (0.55, 0.5), (0.45, 0.8))
-PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 800}, "has_touch": True, "is_mobile": True}
-VIEWS = sorted(path.stem for path in (FOLDER / "views").glob("*.js"))
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The models of the store, under a prefix as behind a proxy."""
-    defaults = {"DEFAULT_CLASSIFIER": "lenet5-mnist", "DEFAULT_GENERATOR": "gan-mnist"}
-    defaults["DEFAULT_FORECASTER"] = "esn-mackey-glass"
-    folder = tmp_path_factory.mktemp("service")
-    with Service(folder, MODELS_DIR=ROOT / "models_store", ROOT_PATH=PREFIX, **defaults) as service:
-        service.wait_until_ready()
-        yield service
-
-
-@pytest.fixture
-def url(service: Service) -> str:
-    return service.url + PREFIX
-
-
-def go(seen: Seen, url: str, view: str) -> "Page":
-    page = seen.page
-    page.set_default_timeout(PATIENCE_MS)
-    page.goto(f"{url}/#/{view}")
-    page.wait_for_selector(f".view.{view}")
-    return page
-
-
-def stroke(page: "Page") -> None:
-    """Draw a seven by mouse."""
-    page.wait_for_selector(".card")
-    box = page.locator(".pad").bounding_box()
-    assert box is not None
-    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in STROKE]
-    page.mouse.move(*places[0])
-    page.mouse.down()
-    for place in places[1:]:
-        page.mouse.move(*place, steps=6)
-    page.mouse.up()
-
-
-def draw(page: "Page") -> None:
-    stroke(page)
-    page.wait_for_selector(".strip canvas >> nth=1")
-    assert "7" in page.locator(".said .label").all_inner_texts()
-    assert page.locator(".strip .step").count() == 2  # inverted, then centred
-
-
-def inside(page: "Page") -> None:
-    page.wait_for_selector(".ways canvas >> nth=2")
-    page.locator(".tiles").nth(2).locator(".tile").nth(3).click()
-    page.wait_for_selector(".nine canvas >> nth=8")
-    page.locator(".tile.large").focus()
-    page.keyboard.press("ArrowUp")
-    assert page.locator(".tile.lit").count() == page.locator(".tiles").count()
-
-
-def series(page: "Page") -> None:
-    page.wait_for_selector(".plot .band", state="attached")
-    page.fill("#values", ", ".join(str(step % 12) for step in range(96)))
-    page.locator("#values").blur()
-    page.wait_for_selector(".errors li >> nth=2")
-
-
-def sample(page: "Page") -> None:
-    page.wait_for_selector(".path .large >> nth=3")
-    page.wait_for_selector(".system >> nth=9")
-    page.locator(".system.asking").last.wait_for(state="detached")
-    page.locator("#walk").press("ArrowRight")
-    assert page.locator("#walk").get_attribute("aria-valuetext") == "Step 14 of 25"
-
-
-def collapse(page: "Page") -> None:
-    page.wait_for_selector(".modes strong")
-    page.locator("#time").press("End")
-    assert page.get_by_text("8 of 8 modes").count() > 3
-
-
-def measure(page: "Page") -> None:
-    page.wait_for_selector("#source option", state="attached")
-    page.fill("#thresholds", "fid<=3")
-    page.get_by_role("button", name="Measure", exact=True).click()
-    page.wait_for_selector(".report .verdict.good")
-    page.wait_for_selector("h2 >> text=Earlier evaluations")
-
-
-def service_view(page: "Page") -> None:
-    page.wait_for_selector(".numbers .big >> nth=4")
-    page.wait_for_selector("tbody tr")
-
-
-PATHS: dict[str, Callable[["Page"], None]] = {
-    "draw": draw,
-    "inside": inside,
-    "series": series,
-    "sample": sample,
-    "collapse": collapse,
-    "measure": measure,
-    "service": service_view,
-}
 
 
 def findings(page: "Page") -> list[str]:
@@ -137,13 +32,13 @@ def findings(page: "Page") -> list[str]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_view_does_what_it_is_for(open_page: Open, url: str, service: Service, view: str, scheme: str) -> None:
+def test_a_view_does_what_it_is_for(open_page: Open, url: str, view: str, scheme: str) -> None:
     seen = open_page(color_scheme=scheme)
     page = go(seen, url, view)
     PATHS[view](page)
     assert findings(page) == []
     assert seen.complaints == []
-    assert seen.elsewhere(service.url) == set()
+    assert seen.elsewhere(url) == set()
 
 
 @pytest.mark.parametrize("view", VIEWS)

@@ -16,10 +16,23 @@ let set = "ring";
 
 export async function mount(root, signal) {
   const wall = h("div", { class: "wall" });
-  const time = h("input", { id: "time", type: "range", min: 0, max: 59, step: 1, value: 0, oninput: () => go(Number(time.value)) });
+  const time = h("input", {
+    id: "time",
+    type: "range",
+    min: 0,
+    max: 59,
+    step: 1,
+    value: 0,
+    oninput: () => go(Number(time.value)),
+  });
   const play = h("button", { type: "button", onclick: toggle }, t("collapse.play"));
   const choice = ["ring", "grid"].map((name) =>
-    h("label", { class: "segment" }, h("input", { type: "radio", name: "set", value: name, checked: name === set, onchange: () => choose(name) }), h("span", {}, t(`collapse.${name}`))),
+    h(
+      "label",
+      { class: "segment" },
+      h("input", { type: "radio", name: "set", value: name, checked: name === set, onchange: () => choose(name) }),
+      h("span", {}, t(`collapse.${name}`)),
+    ),
   );
   const recipe = same("collapse", { points: `gan-${set}` });
   let films = [];
@@ -27,7 +40,19 @@ export async function mount(root, signal) {
   signal.addEventListener("abort", () => clearInterval(timer));
   fill(
     root,
-    h("div", { class: "row bar" }, h("fieldset", { class: "choice" }, h("legend", { class: "hidden" }, t("collapse.set")), h("div", { class: "segments" }, choice)), play, h("label", { for: "time", class: "hidden" }, t("collapse.time")), h("div", { class: "grow" }, time)),
+    h(
+      "div",
+      { class: "row bar" },
+      h(
+        "fieldset",
+        { class: "choice" },
+        h("legend", { class: "hidden" }, t("collapse.set")),
+        h("div", { class: "segments" }, choice),
+      ),
+      play,
+      h("label", { for: "time", class: "hidden" }, t("collapse.time")),
+      h("div", { class: "grow" }, time),
+    ),
     h("p", { class: "hint" }, t("collapse.hint", { near: NEAR })),
     wall,
     recipe.element,
@@ -45,9 +70,13 @@ export async function mount(root, signal) {
       return;
     }
     const order = ["gan", "unrolled", "wgan", "wgan-gp"];
-    const place = ({ id }) => (order.includes(id.replace(/-\w+$/, "")) ? order.indexOf(id.replace(/-\w+$/, "")) : order.length);
+    const place = ({ id }) =>
+      order.includes(id.replace(/-\w+$/, "")) ? order.indexOf(id.replace(/-\w+$/, "")) : order.length;
     const cards = systems.toSorted((one, other) => place(one) - place(other)).map((model) => new Film(model));
-    fill(wall, cards.map((card) => card.element));
+    fill(
+      wall,
+      cards.map((card) => card.element),
+    );
     const wanted = set;
     await Promise.all(
       cards.map(async (card) => {
@@ -106,11 +135,29 @@ export async function mount(root, signal) {
 class Film {
   constructor(model) {
     this.model = model;
-    this.canvas = h("canvas", { role: "img", class: "points", width: SIDE * 2, height: SIDE * 2, "aria-label": t("collapse.points", { name: nameOf(model.id) }) });
+    this.canvas = h("canvas", {
+      role: "img",
+      class: "points",
+      width: SIDE * 2,
+      height: SIDE * 2,
+      "aria-label": t("collapse.points", { name: nameOf(model.id) }),
+    });
     this.modes = h("p", { class: "modes" });
     this.step = h("p", { class: "fine" });
-    this.curve = s("svg", { viewBox: "0 0 100 24", preserveAspectRatio: "none", class: "curve", "aria-hidden": "true" });
-    this.element = h("article", { class: "card system" }, h("header", {}, h("h2", {}, nameOf(model.id)), this.step), this.canvas, this.modes, this.curve);
+    this.curve = s("svg", {
+      viewBox: "0 0 100 24",
+      preserveAspectRatio: "none",
+      class: "curve",
+      "aria-hidden": "true",
+    });
+    this.element = h(
+      "article",
+      { class: "card system" },
+      h("header", {}, h("h2", {}, nameOf(model.id)), this.step),
+      this.canvas,
+      this.modes,
+      this.curve,
+    );
   }
 
   take({ modes, deviation, steps, samples }) {
@@ -118,7 +165,9 @@ class Film {
     this.length = steps.length;
     this.found = samples.map((points) => this.count(points));
     const last = steps.length - 1;
-    const path = this.found.map(({ covered }, at) => `${at ? "L" : "M"}${(100 * at) / last} ${23 - (22 * covered) / modes.length}`).join("");
+    const path = this.found
+      .map(({ covered }, at) => `${at ? "L" : "M"}${(100 * at) / last} ${23 - (22 * covered) / modes.length}`)
+      .join("");
     this.cursor = s("line", { y1: 0, y2: 24, class: "cursor" });
     this.curve.append(s("path", { d: path }), this.cursor);
   }
@@ -129,7 +178,10 @@ class Film {
     let good = 0;
     for (const [x, y] of points) {
       if (x === null || y === null) continue;
-      const nearest = this.places.reduce((best, [a, b], at) => (Math.hypot(x - a, y - b) < best[1] ? [at, Math.hypot(x - a, y - b)] : best), [-1, Infinity]);
+      const nearest = this.places.reduce(
+        (best, [a, b], at) => (Math.hypot(x - a, y - b) < best[1] ? [at, Math.hypot(x - a, y - b)] : best),
+        [-1, Infinity],
+      );
       if (nearest[1] > NEAR * this.deviation) continue;
       near[nearest[0]] += 1;
       good += 1;
@@ -145,7 +197,12 @@ class Film {
     const now = Math.min(at, this.length - 1);
     const { covered, good, near } = this.found[now];
     this.step.textContent = this.told(now);
-    fill(this.modes, h("strong", {}, t("collapse.modes", { covered, of: this.places.length })), " ", h("span", { class: "fine" }, t("collapse.good", { share: percent(good, 0) })));
+    fill(
+      this.modes,
+      h("strong", {}, t("collapse.modes", { covered, of: this.places.length })),
+      " ",
+      h("span", { class: "fine" }, t("collapse.good", { share: percent(good, 0) })),
+    );
     style(this.modes, { "--share": covered / this.places.length });
     for (const name of ["x1", "x2"]) this.cursor.setAttribute(name, (100 * now) / (this.length - 1));
     this.paint(this.samples[now], near);

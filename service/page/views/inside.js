@@ -5,7 +5,7 @@ import { fill, h, style } from "../dom.js";
 import { nameOf } from "../names.js";
 import { notice } from "../notices.js";
 import { Pad } from "../pad.js";
-import { map, picture } from "../pixels.js";
+import { HEAT, map, picture } from "../pixels.js";
 import { same } from "../same.js";
 import { figure, number, t } from "../words.js";
 
@@ -14,7 +14,6 @@ const LAYERS = 7;
 const MAPS = 24;
 const SEED = 11;
 const WAYS = ["saliency", "occlusion", "deconvnet"];
-const HEAT = ["#000000", "#7a1f12", "#f2773b", "#fff3d6"];
 
 let net = "lenet5-mnist";
 let kept = null;
@@ -27,7 +26,12 @@ export async function mount(root, signal) {
   const ways = h("div", { class: "ways" });
   const unit = h("section", { class: "unit", tabindex: "-1" });
   const choice = h("select", { id: "net", onchange: () => choose(choice.value) });
-  const file = h("input", { type: "file", accept: "image/*", hidden: true, onchange: () => file.files[0] && pad.put(file.files[0]) });
+  const file = h("input", {
+    type: "file",
+    accept: "image/*",
+    hidden: true,
+    onchange: () => file.files[0] && pad.put(file.files[0]),
+  });
   const recipe = same("inside", { model: net, layer: "C3", unit: 0, method: "activations" });
   const pad = new Pad((isDone) => isDone && look());
   fill(
@@ -39,7 +43,13 @@ export async function mount(root, signal) {
         "div",
         { class: "given" },
         pad.element,
-        h("div", { class: "row pad-tools" }, h("button", { type: "button", class: "quiet", onclick: () => pad.clear() }, t("draw.clear")), h("button", { type: "button", class: "quiet", onclick: () => file.click() }, t("draw.file")), h("button", { type: "button", onclick: () => invent(Math.floor(Math.random() * 2 ** 31)) }, t("draw.invent"))),
+        h(
+          "div",
+          { class: "row pad-tools" },
+          h("button", { type: "button", class: "quiet", onclick: () => pad.clear() }, t("draw.clear")),
+          h("button", { type: "button", class: "quiet", onclick: () => file.click() }, t("draw.file")),
+          h("button", { type: "button", onclick: () => invent(Math.floor(Math.random() * 2 ** 31)) }, t("draw.invent")),
+        ),
         h("p", { class: "hint", id: "pad-keys" }, t("draw.keys")),
         file,
         h("label", { for: "net" }, t("inside.net")),
@@ -56,9 +66,16 @@ export async function mount(root, signal) {
     fill(layers, notice(error, () => mount(root, signal), signal) ?? "");
     return;
   }
-  const nets = known.toSorted((one, other) => (one.id === net ? -1 : other.id === net ? 1 : one.id.localeCompare(other.id)));
+  const nets = known.toSorted((one, other) =>
+    one.id === net ? -1 : other.id === net ? 1 : one.id.localeCompare(other.id),
+  );
   if (!known.some((model) => model.id === net)) net = nets[0]?.id;
-  fill(choice, nets.map((model) => h("option", { value: model.id, selected: model.id === net }, `${nameOf(model.id)} · ${model.dataset}`)));
+  fill(
+    choice,
+    nets.map((model) =>
+      h("option", { value: model.id, selected: model.id === net }, `${nameOf(model.id)} · ${model.dataset}`),
+    ),
+  );
   signal.addEventListener("abort", () => {
     kept = pad.isEmpty ? null : { blob: pad.blob() };
   });
@@ -67,7 +84,11 @@ export async function mount(root, signal) {
 
   async function invent(seed) {
     try {
-      const reply = await post("generate", { model: "gan-mnist", count: 1, seed, format: "png" }, { accept: "image/png", signal });
+      const reply = await post(
+        "generate",
+        { model: "gan-mnist", count: 1, seed, format: "png" },
+        { accept: "image/png", signal },
+      );
       await pad.put(await reply.blob());
     } catch (error) {
       fill(layers, notice(error, () => invent(seed), signal) ?? "");
@@ -91,18 +112,34 @@ export async function mount(root, signal) {
       return;
     }
     const blob = await pad.blob();
-    const explain = (query) => ask("explain", { method: "POST", query: { model: net, ...query }, body: blob, kind: blob.type || "image/png", signal: now }).then((reply) => reply.json());
+    const explain = (query) =>
+      ask("explain", {
+        method: "POST",
+        query: { model: net, ...query },
+        body: blob,
+        kind: blob.type || "image/png",
+        signal: now,
+      }).then((reply) => reply.json());
     layers.classList.add("asking");
     try {
-      const [detail, first] = await Promise.all([get(`models/${net}`, { signal: now }), explain({ method: "saliency" })]);
+      const [detail, first] = await Promise.all([
+        get(`models/${net}`, { signal: now }),
+        explain({ method: "saliency" }),
+      ]);
       const table = new Map(detail.card.layers.map((layer) => [layer.name, layer]));
       const mapped = detail.card.layers.filter((layer) => layer.output.length === 3).map((layer) => layer.name);
       const names = evenly(mapped, LAYERS);
       const seen = await Promise.all(names.map((name) => explain({ method: "activations", layer: name })));
       if (now.aborted) return;
-      const rows = seen.map((answer) => new Row(answer, table.get(answer.layer), (at) => open(answer.layer, at, explain, now)));
+      const rows = seen.map(
+        (answer) => new Row(answer, table.get(answer.layer), (at) => open(answer.layer, at, explain, now)),
+      );
       const input = new Input(first.image, rows);
-      fill(layers, input.element, rows.map((row) => row.element));
+      fill(
+        layers,
+        input.element,
+        rows.map((row) => row.element),
+      );
       recipe.update({ layer: names.at(-1) ?? "C3" });
       const others = await Promise.all(WAYS.slice(1).map((method) => explain({ method }).catch(() => null)));
       if (!now.aborted) fill(ways, [first, ...others].filter(Boolean).map(way));
@@ -118,10 +155,22 @@ export async function mount(root, signal) {
     fill(unit, h("h2", {}, t("inside.unit", { unit: at, layer })), h("p", { class: "hint" }, t("inside.looking")));
     unit.scrollIntoView({ block: "nearest" });
     const projected = await explain({ method: "deconvnet", layer, unit: at }).catch(() => null);
-    const strongest = await get(`models/${net}/units`, { query: { layer, unit: at }, signal: now }).catch((error) => error);
+    const strongest = await get(`models/${net}/units`, { query: { layer, unit: at }, signal: now }).catch(
+      (error) => error,
+    );
     if (now.aborted) return;
-    const back = projected && h("figure", {}, sent(projected.projections[0], t("inside.sent.back")), h("figcaption", {}, t("inside.sent.back")));
-    const nine = strongest instanceof Error ? h("p", { class: "hint" }, t("inside.unlooked"), " ", h("code", {}, `chapterhouse models units ${net}`)) : nineOf(strongest);
+    const back =
+      projected &&
+      h(
+        "figure",
+        {},
+        sent(projected.projections[0], t("inside.sent.back")),
+        h("figcaption", {}, t("inside.sent.back")),
+      );
+    const nine =
+      strongest instanceof Error
+        ? h("p", { class: "hint" }, t("inside.unlooked"), " ", h("code", {}, `chapterhouse models units ${net}`))
+        : nineOf(strongest);
     fill(unit, h("h2", {}, t("inside.unit", { unit: at, layer })), h("div", { class: "row start" }, back, nine));
     unit.focus({ preventScroll: true });
   }
@@ -137,8 +186,37 @@ class Input {
     const canvas = picture(image, { class: "pixels" });
     canvas.removeAttribute("role");
     this.told = h("p", { class: "fine", role: "status" });
-    this.tile = h("div", { class: "tile large", tabindex: "0", role: "application", "aria-roledescription": t("inside.pixels"), "aria-label": t("inside.point"), onpointermove: (event) => this.point(event), onpointerdown: (event) => this.point(event), onkeydown: (event) => this.type(event) }, canvas, this.marks);
-    this.element = h("div", { class: "layer" }, h("header", {}, h("h2", {}, t("inside.input")), h("p", { class: "fine" }, `${image[0][0].length}×${this.size.join("×")}`)), h("div", { class: "row start" }, this.tile, h("div", { class: "grow" }, h("p", { class: "hint" }, t("inside.point")), this.told)));
+    this.tile = h(
+      "div",
+      {
+        class: "tile large",
+        tabindex: "0",
+        role: "application",
+        "aria-roledescription": t("inside.pixels"),
+        "aria-label": t("inside.point"),
+        onpointermove: (event) => this.point(event),
+        onpointerdown: (event) => this.point(event),
+        onkeydown: (event) => this.type(event),
+      },
+      canvas,
+      this.marks,
+    );
+    this.element = h(
+      "div",
+      { class: "layer" },
+      h(
+        "header",
+        {},
+        h("h2", {}, t("inside.input")),
+        h("p", { class: "fine" }, `${image[0][0].length}×${this.size.join("×")}`),
+      ),
+      h(
+        "div",
+        { class: "row start" },
+        this.tile,
+        h("div", { class: "grow" }, h("p", { class: "hint" }, t("inside.point")), this.told),
+      ),
+    );
     this.go();
   }
 
@@ -176,13 +254,29 @@ class Row {
       const values = (isPoint ? shown : rows).flat(2);
       const canvas = map(rows, { low: Math.min(...values), high: Math.max(...values), class: "pixels" });
       canvas.removeAttribute("role");
-      return h("button", { type: "button", class: "tile", "aria-label": t("inside.map", { map: answer.units[at], layer: answer.layer }), onclick: () => onOpen(answer.units[at]) }, canvas, h("span", { class: "mark", "aria-hidden": "true" }));
+      return h(
+        "button",
+        {
+          type: "button",
+          class: "tile",
+          "aria-label": t("inside.map", { map: answer.units[at], layer: answer.layer }),
+          onclick: () => onOpen(answer.units[at]),
+        },
+        canvas,
+        h("span", { class: "mark", "aria-hidden": "true" }),
+      );
     });
     this.told = h("p", { class: "fine" });
     const size = t("inside.maps", { count: number(layer?.output[0] ?? shown.length), size: this.size.join("×") });
     const field = layer?.receptive_field ? ` · ${t("inside.field", { field: layer.receptive_field })}` : "";
     const more = answer.maps.length > MAPS ? ` · ${t("inside.first", { count: MAPS })}` : "";
-    this.element = h("div", { class: "layer" }, h("header", {}, h("h2", {}, answer.layer), h("p", { class: "fine" }, size, field, more)), h("div", { class: "tiles" }, this.tiles), this.told);
+    this.element = h(
+      "div",
+      { class: "layer" },
+      h("header", {}, h("h2", {}, answer.layer), h("p", { class: "fine" }, size, field, more)),
+      h("div", { class: "tiles" }, this.tiles),
+      this.told,
+    );
   }
 
   /** Mark the place that is nearest to a point of the image, and say how strongly the maps answer there. */
@@ -207,21 +301,44 @@ function way({ method, slopes, log_odds: odds, projections, scale, label_name: l
   const canvas = slopes
     ? map(slopes, { ...scale, colours: HEAT, class: "pixels", "aria-label": t(`inside.${method}`, { label }) })
     : odds
-      ? map(odds, { low: scale.high, high: scale.low, colours: HEAT, class: "pixels", "aria-label": t(`inside.${method}`, { label }) })
+      ? map(odds, {
+          low: scale.high,
+          high: scale.low,
+          colours: HEAT,
+          class: "pixels",
+          "aria-label": t(`inside.${method}`, { label }),
+        })
       : sent(projections[0], t(`inside.${method}`, { label }));
   return h("figure", {}, canvas, h("figcaption", {}, t(`inside.${method}`, { label })));
 }
 
 /** An answer sent back to pixels, C×H×W, evenly around nothing. */
 function sent(channels, label) {
-  const mean = channels[0].map((row, y) => row.map((_, x) => channels.reduce((sum, channel) => sum + channel[y][x], 0) / channels.length));
+  const mean = channels[0].map((row, y) =>
+    row.map((_, x) => channels.reduce((sum, channel) => sum + channel[y][x], 0) / channels.length),
+  );
   const reach = Math.max(...mean.flat().map(Math.abs)) || 1;
   return map(mean, { low: -reach, high: reach, class: "pixels", "aria-label": label });
 }
 
 function nineOf({ units, images, dataset }) {
-  const pictures = units[0].strongest.map((one) => h("figure", {}, picture(one.patch, { class: "pixels", "aria-label": t("inside.patch", { label: one.label, strength: figure(one.strength) }) }), h("figcaption", {}, one.label)));
-  return h("div", { class: "grow" }, h("p", { class: "hint" }, t("inside.nine", { images: number(images), dataset })), h("div", { class: "nine" }, pictures));
+  const pictures = units[0].strongest.map((one) =>
+    h(
+      "figure",
+      {},
+      picture(one.patch, {
+        class: "pixels",
+        "aria-label": t("inside.patch", { label: one.label, strength: figure(one.strength) }),
+      }),
+      h("figcaption", {}, one.label),
+    ),
+  );
+  return h(
+    "div",
+    { class: "grow" },
+    h("p", { class: "hint" }, t("inside.nine", { images: number(images), dataset })),
+    h("div", { class: "nine" }, pictures),
+  );
 }
 
 function evenly(names, count) {

@@ -24,15 +24,30 @@ export async function mount(root, signal) {
   const thresholds = h("input", { id: "thresholds", type: "text", placeholder: "fid<=3", spellcheck: "false" });
   const start = h("button", { type: "submit" }, t("measure.start"));
   const recipe = same("measure", { reference: "mnist-test" });
-  const files = [h("div", { class: "drop" }, h("label", { for: "generated" }, t("measure.generated")), generated), h("div", { class: "drop" }, h("label", { for: "reference" }, t("measure.reference")), reference)];
+  const files = [
+    h("div", { class: "drop" }, h("label", { for: "generated" }, t("measure.generated")), generated),
+    h("div", { class: "drop" }, h("label", { for: "reference" }, t("measure.reference")), reference),
+  ];
   fill(
     root,
     h(
       "form",
-      { class: "card form", onsubmit: (event) => { event.preventDefault(); begin(); } },
+      {
+        class: "card form",
+        onsubmit: (event) => {
+          event.preventDefault();
+          begin();
+        },
+      },
       h("div", { class: "field" }, h("label", { for: "source" }, t("measure.samples")), source, files[0]),
       h("div", { class: "field" }, h("label", { for: "against" }, t("measure.against")), against, files[1]),
-      h("div", { class: "field" }, h("label", { for: "thresholds" }, t("measure.thresholds")), thresholds, h("p", { class: "hint" }, t("measure.thresholds.hint"))),
+      h(
+        "div",
+        { class: "field" },
+        h("label", { for: "thresholds" }, t("measure.thresholds")),
+        thresholds,
+        h("p", { class: "hint" }, t("measure.thresholds.hint")),
+      ),
       h("div", { class: "field end" }, start),
     ),
     trouble,
@@ -46,8 +61,24 @@ export async function mount(root, signal) {
   try {
     const [known, { references }] = await Promise.all([models({ signal }), get("references", { signal })]);
     const drawers = known.filter((model) => model.task === "generate" && model.output);
-    fill(source, drawers.map((model) => h("option", { value: model.id, selected: model.id === "gan-mnist" }, t("measure.draws", { count: number(COUNT), name: `${nameOf(model.id)} · ${model.dataset}` }))), h("option", { value: "" }, t("measure.a.file")));
-    fill(against, references.map(({ name, count }) => h("option", { value: name, selected: name === "mnist-test" }, count ? `${name} · ${number(count)}` : name)), h("option", { value: "" }, t("measure.a.file")));
+    fill(
+      source,
+      drawers.map((model) =>
+        h(
+          "option",
+          { value: model.id, selected: model.id === "gan-mnist" },
+          t("measure.draws", { count: number(COUNT), name: `${nameOf(model.id)} · ${model.dataset}` }),
+        ),
+      ),
+      h("option", { value: "" }, t("measure.a.file")),
+    );
+    fill(
+      against,
+      references.map(({ name, count }) =>
+        h("option", { value: name, selected: name === "mnist-test" }, count ? `${name} · ${number(count)}` : name),
+      ),
+      h("option", { value: "" }, t("measure.a.file")),
+    );
     showSource();
     await showHistory();
   } catch (error) {
@@ -77,14 +108,19 @@ export async function mount(root, signal) {
 
   async function filled() {
     const form = new FormData();
-    const missing = (source.value === "" && !generated.files.length) || (against.value === "" && !reference.files.length);
+    const missing =
+      (source.value === "" && !generated.files.length) || (against.value === "" && !reference.files.length);
     if (missing) {
       fill(trouble, h("div", { class: "notice wrong", role: "alert" }, h("p", {}, t("measure.missing"))));
       return null;
     }
     if (source.value) {
       tell(t("measure.drawing", { count: number(COUNT), name: nameOf(source.value) }), 0);
-      const reply = await post("generate", { model: source.value, count: COUNT, seed: 0, format: "npz" }, { accept: "*/*", signal });
+      const reply = await post(
+        "generate",
+        { model: source.value, count: COUNT, seed: 0, format: "npz" },
+        { accept: "*/*", signal },
+      );
       form.append("generated", await reply.blob(), `${source.value}.npz`);
     } else form.append("generated", generated.files[0]);
     if (against.value) form.append("reference_name", against.value);
@@ -137,7 +173,16 @@ export async function mount(root, signal) {
     if (found.metrics) {
       fill(result, report(found));
       say(t("measure.done"));
-    } else if (found.problem) fill(result, h("div", { class: "notice wrong", role: "alert" }, h("p", {}, t("measure.broke")), h("p", { class: "detail", lang: "en" }, found.problem.detail)));
+    } else if (found.problem)
+      fill(
+        result,
+        h(
+          "div",
+          { class: "notice wrong", role: "alert" },
+          h("p", {}, t("measure.broke")),
+          h("p", { class: "detail", lang: "en" }, found.problem.detail),
+        ),
+      );
     result.scrollIntoView({ block: "nearest" });
   }
 
@@ -145,16 +190,68 @@ export async function mount(root, signal) {
     const { evaluations } = await get("evaluations", { query: { limit: SHOWN }, signal });
     const finished = evaluations.filter((each) => each.kind === "evaluation");
     const picked = new Set();
-    const compare = h("button", { type: "button", class: "quiet", disabled: true, onclick: () => two([...picked]) }, t("measure.compare"));
+    const compare = h(
+      "button",
+      { type: "button", class: "quiet", disabled: true, onclick: () => two([...picked]) },
+      t("measure.compare"),
+    );
     const rows = finished.map((each) => {
-      const box = h("input", { type: "checkbox", "aria-label": t("measure.pick", { id: each.id }), disabled: each.status !== "finished", onchange: () => {
-        if (box.checked) picked.add(each.id);
-        else picked.delete(each.id);
-        compare.disabled = picked.size !== 2;
-      } });
-      return h("tr", {}, h("td", {}, box), h("td", {}, new Date(each.created).toLocaleString(locale())), h("td", {}, t(`measure.status.${each.status}`)), h("td", {}, h("button", { type: "button", class: "quiet", onclick: () => open(each.id).catch(fail) }, h("code", {}, each.id))));
+      const box = h("input", {
+        type: "checkbox",
+        "aria-label": t("measure.pick", { id: each.id }),
+        disabled: each.status !== "finished",
+        onchange: () => {
+          if (box.checked) picked.add(each.id);
+          else picked.delete(each.id);
+          compare.disabled = picked.size !== 2;
+        },
+      });
+      return h(
+        "tr",
+        {},
+        h("td", {}, box),
+        h("td", {}, new Date(each.created).toLocaleString(locale())),
+        h("td", {}, t(`measure.status.${each.status}`)),
+        h(
+          "td",
+          {},
+          h(
+            "button",
+            { type: "button", class: "quiet", onclick: () => open(each.id).catch(fail) },
+            h("code", {}, each.id),
+          ),
+        ),
+      );
     });
-    fill(history, h("h2", {}, t("measure.earlier")), rows.length ? [h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("measure.earlier") }, h("table", {}, h("thead", {}, h("tr", {}, ["pick.short", "when", "state", "which"].map((name) => h("th", { scope: "col" }, t(`measure.${name}`))))), h("tbody", {}, rows))), compare] : h("p", { class: "hint" }, t("measure.none")));
+    fill(
+      history,
+      h("h2", {}, t("measure.earlier")),
+      rows.length
+        ? [
+            h(
+              "div",
+              { class: "scroll", tabindex: "0", role: "region", "aria-label": t("measure.earlier") },
+              h(
+                "table",
+                {},
+                h(
+                  "thead",
+                  {},
+                  h(
+                    "tr",
+                    {},
+                    ["pick.short", "when", "state", "which"].map((name) =>
+                      h("th", { scope: "col" }, t(`measure.${name}`)),
+                    ),
+                  ),
+                ),
+                h("tbody", {}, rows),
+              ),
+            ),
+            compare,
+          ]
+        : h("p", { class: "hint" }, t("measure.none")),
+    );
   }
 
   async function two([one, other]) {
@@ -174,8 +271,12 @@ export async function mount(root, signal) {
 
 function takeDropped(zone, field, signal) {
   zone.addEventListener("dragover", (event) => event.preventDefault(), { signal });
-  zone.addEventListener("drop", (event) => {
-    event.preventDefault();
-    field.files = event.dataTransfer.files;
-  }, { signal });
+  zone.addEventListener(
+    "drop",
+    (event) => {
+      event.preventDefault();
+      field.files = event.dataTransfer.files;
+    },
+    { signal },
+  );
 }

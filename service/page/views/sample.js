@@ -24,7 +24,15 @@ let walked = null;
 export async function mount(root, signal) {
   const wall = h("div", { class: "wall" });
   const walk = h("section", { class: "walk" });
-  const field = h("input", { id: "seed", type: "number", min: 0, max: LARGEST, step: 1, value: seed, onchange: () => draw(Number(field.value)) });
+  const field = h("input", {
+    id: "seed",
+    type: "number",
+    min: 0,
+    max: LARGEST,
+    step: 1,
+    value: seed,
+    onchange: () => draw(Number(field.value)),
+  });
   const choice = h("select", { id: "set", onchange: () => choose(choice.value) });
   const recipe = same("sample", { generator: "gan-mnist", seed, count: COUNT, steps: STEPS });
   fill(
@@ -52,7 +60,10 @@ export async function mount(root, signal) {
     return;
   }
   const sets = [...new Set(every.map((model) => model.dataset))];
-  fill(choice, sets.map((name) => h("option", { value: name, selected: name === set }, SETS[name] ? t(SETS[name]) : name)));
+  fill(
+    choice,
+    sets.map((name) => h("option", { value: name, selected: name === set }, SETS[name] ? t(SETS[name]) : name)),
+  );
   show();
 
   function known() {
@@ -75,7 +86,10 @@ export async function mount(root, signal) {
     const systems = known();
     walked = systems.some((model) => model.id === walked) ? walked : systems[0].id;
     recipe.update({ generator: walked, seed });
-    fill(wall, systems.map((model) => system(model, { signal, onWalk: () => begin(model.id) })));
+    fill(
+      wall,
+      systems.map((model) => system(model, { signal, onWalk: () => begin(model.id) })),
+    );
     say(t("sample.drawing", { count: systems.length, seed: number(seed) }));
     await begin(walked, { still: true });
   }
@@ -85,7 +99,11 @@ export async function mount(root, signal) {
     recipe.update({ generator: id, seed });
     for (const card of wall.children) card.classList.toggle("chosen", card.dataset.id === id);
     try {
-      const reply = await post("generate", { model: id, seed, count: STEPS * PATHS, interpolate: { steps: STEPS }, format: "npy" }, { accept: "*/*", signal });
+      const reply = await post(
+        "generate",
+        { model: id, seed, count: STEPS * PATHS, interpolate: { steps: STEPS }, format: "npy" },
+        { accept: "*/*", signal },
+      );
       showWalk(walk, id, readImages(await reply.arrayBuffer()));
       if (!still) walk.querySelector("input").focus();
     } catch (error) {
@@ -101,20 +119,39 @@ function place({ id }) {
 
 /** One system's first samples of the seed. */
 function system(model, { signal, onWalk }) {
-  const grid = h("div", { class: "grid sixteen", role: "img", "aria-label": t("sample.samples", { count: COUNT, name: nameOf(model.id) }) });
+  const grid = h("div", {
+    class: "grid sixteen",
+    role: "img",
+    "aria-label": t("sample.samples", { count: COUNT, name: nameOf(model.id) }),
+  });
   grid.append(...Array.from({ length: COUNT }, () => h("canvas", { class: "pixels", width: 28, height: 28 })));
   const fid = model.scores.fid?.value;
   const card = h(
     "article",
     { class: "card system asking", "data-id": model.id },
-    h("header", {}, h("h2", {}, nameOf(model.id)), fid === undefined ? null : h("p", { class: "fine" }, t("sample.fid", { value: figure(fid) }))),
+    h(
+      "header",
+      {},
+      h("h2", {}, nameOf(model.id)),
+      fid === undefined ? null : h("p", { class: "fine" }, t("sample.fid", { value: figure(fid) })),
+    ),
     grid,
-    h("p", { class: "fine paper", lang: "en" }, model.paper.replace(/, '.*$/, "").concat(/\b(19|20)\d\d\b/.exec(model.paper.replace(/arXiv.*/, ""))?.[0].replace(/^/, ", ") ?? "")),
+    h(
+      "p",
+      { class: "fine paper", lang: "en" },
+      model.paper
+        .replace(/, '.*$/, "")
+        .concat(/\b(19|20)\d\d\b/.exec(model.paper.replace(/arXiv.*/, ""))?.[0].replace(/^/, ", ") ?? ""),
+    ),
     h("button", { type: "button", class: "quiet", onclick: onWalk }, t("sample.walk")),
   );
   (async function draw() {
     try {
-      const reply = await post("generate", { model: model.id, seed, count: COUNT, format: "npy" }, { accept: "*/*", signal });
+      const reply = await post(
+        "generate",
+        { model: model.id, seed, count: COUNT, format: "npy" },
+        { accept: "*/*", signal },
+      );
       readImages(await reply.arrayBuffer()).forEach((image, at) => image.draw(grid.children[at]));
       card.classList.remove("asking");
     } catch (error) {
@@ -127,21 +164,42 @@ function system(model, { signal, onWalk }) {
 
 /** The way from one sample to another, one slider for all of its paths. */
 function showWalk(walk, id, images) {
-  const canvases = Array.from({ length: PATHS }, (_, path) => h("canvas", { class: "pixels large", role: "img", "aria-label": t("sample.path", { path: path + 1 }) }));
+  const canvases = Array.from({ length: PATHS }, (_, path) =>
+    h("canvas", { class: "pixels large", role: "img", "aria-label": t("sample.path", { path: path + 1 }) }),
+  );
   const film = Array.from({ length: PATHS }, (_, path) => {
     const ends = [0, STEPS - 1].map((step) => {
-      const canvas = h("canvas", { class: "pixels", role: "img", "aria-label": t(step ? "sample.end" : "sample.start") });
+      const canvas = h("canvas", {
+        class: "pixels",
+        role: "img",
+        "aria-label": t(step ? "sample.end" : "sample.start"),
+      });
       images[path * STEPS + step].draw(canvas);
       return canvas;
     });
     return h("div", { class: "path" }, ends[0], canvases[path], ends[1]);
   });
-  const slider = h("input", { id: "walk", type: "range", min: 0, max: STEPS - 1, step: 1, value: Math.floor(STEPS / 2), oninput: move });
+  const slider = h("input", {
+    id: "walk",
+    type: "range",
+    min: 0,
+    max: STEPS - 1,
+    step: 1,
+    value: Math.floor(STEPS / 2),
+    oninput: move,
+  });
   function move() {
     const step = Number(slider.value);
     canvases.forEach((canvas, path) => images[path * STEPS + step].draw(canvas));
     slider.setAttribute("aria-valuetext", t("sample.step", { step: step + 1, of: STEPS }));
   }
-  fill(walk, h("h2", {}, t("sample.walk.title", { name: nameOf(id) })), h("p", { class: "hint" }, t("sample.walk.hint")), h("label", { for: "walk", class: "hidden" }, t("sample.walk")), slider, h("div", { class: "paths" }, film));
+  fill(
+    walk,
+    h("h2", {}, t("sample.walk.title", { name: nameOf(id) })),
+    h("p", { class: "hint" }, t("sample.walk.hint")),
+    h("label", { for: "walk", class: "hidden" }, t("sample.walk")),
+    slider,
+    h("div", { class: "paths" }, film),
+  );
   move();
 }

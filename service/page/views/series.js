@@ -4,7 +4,7 @@ import { models, post } from "../client.js";
 import { fill, h, s } from "../dom.js";
 import { notice } from "../notices.js";
 import { same } from "../same.js";
-import { figure, number, t } from "../words.js";
+import { figure, number, t, told } from "../words.js";
 
 const STEPS = 160;
 const WIDTH = 800;
@@ -34,14 +34,43 @@ export async function mount(root, signal) {
   signal.addEventListener("abort", () => asking.abort());
   const trouble = h("div", {});
   const result = h("div", {});
-  const plot = s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "plot", role: "img", "aria-label": t("series.plot") });
-  const steps = h("input", { id: "horizon", type: "range", min: 8, max: 96, step: 4, value: horizon, oninput: () => go(Number(steps.value)) });
+  const plot = s("svg", {
+    viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+    class: "plot",
+    role: "img",
+    "aria-label": t("series.plot"),
+  });
+  const steps = h("input", {
+    id: "horizon",
+    type: "range",
+    min: 8,
+    max: 96,
+    step: 4,
+    value: horizon,
+    oninput: () => go(Number(steps.value)),
+  });
   const text = h("textarea", { id: "values", rows: 4, spellcheck: "false", onchange: () => paste(text.value) });
   const recipe = same("series", { horizon });
   fill(
     root,
     trouble,
-    h("div", { class: "row bar" }, Object.keys(EXAMPLES).map((name) => h("button", { type: "button", class: "quiet", onclick: () => take(Array.from({ length: STEPS }, (_, at) => Number(EXAMPLES[name](at).toFixed(3)))) }, t(`series.${name}.example`))), h("label", { for: "horizon" }, t("series.horizon")), h("div", { class: "grow" }, steps)),
+    h(
+      "div",
+      { class: "row bar" },
+      Object.keys(EXAMPLES).map((name) =>
+        h(
+          "button",
+          {
+            type: "button",
+            class: "quiet",
+            onclick: () => take(Array.from({ length: STEPS }, (_, at) => Number(EXAMPLES[name](at).toFixed(3)))),
+          },
+          t(`series.${name}.example`),
+        ),
+      ),
+      h("label", { for: "horizon" }, t("series.horizon")),
+      h("div", { class: "grow" }, steps),
+    ),
     h("div", { class: "card chart" }, plot),
     h("p", { class: "hint" }, t("series.hint")),
     result,
@@ -65,9 +94,15 @@ export async function mount(root, signal) {
   }
 
   function paste(words) {
-    const values = words.split(/[\s,;]+/).filter(Boolean).map(Number);
+    const values = words
+      .split(/[\s,;]+/)
+      .filter(Boolean)
+      .map(Number);
     if (values.length < FEWEST || values.some((value) => !Number.isFinite(value))) {
-      fill(trouble, h("div", { class: "notice wrong", role: "alert" }, h("p", {}, t("series.wrong", { fewest: FEWEST }))));
+      fill(
+        trouble,
+        h("div", { class: "notice wrong", role: "alert" }, h("p", {}, t("series.wrong", { fewest: FEWEST }))),
+      );
       return;
     }
     take(values);
@@ -130,13 +165,17 @@ export async function mount(root, signal) {
     const all = series.length + horizon - 1;
     const x = (at) => (WIDTH * at) / all;
     const y = (value) => HEIGHT - (HEIGHT * (value - low)) / (high - low);
-    const line = (values, from) => values.map((value, at) => `${at ? "L" : "M"}${x(from + at).toFixed(1)} ${y(value).toFixed(1)}`).join("");
+    const line = (values, from) =>
+      values.map((value, at) => `${at ? "L" : "M"}${x(from + at).toFixed(1)} ${y(value).toFixed(1)}`).join("");
     const end = series.length - 1;
     const drawn = [s("line", { x1: x(end), x2: x(end), y1: 0, y2: HEIGHT, class: "now" })];
     if (answer) {
       const { forecast, interval } = answer;
       if (interval) {
-        const back = interval.low.map((value, at) => `L${x(end + 1 + at).toFixed(1)} ${y(value).toFixed(1)}`).reverse().join("");
+        const back = interval.low
+          .map((value, at) => `L${x(end + 1 + at).toFixed(1)} ${y(value).toFixed(1)}`)
+          .reverse()
+          .join("");
         drawn.push(s("path", { d: `${line(interval.high, end + 1)}${back}Z`, class: "band" }));
       }
       drawn.push(s("path", { d: line(naive(series, forecast.length, answer.choice?.season), end), class: "naive" }));
@@ -150,11 +189,18 @@ export async function mount(root, signal) {
 /** What whoever knows nothing would say: the season before, or else the last value, for ever. */
 function naive(values, count, season) {
   const last = values.at(-1);
-  return [last, ...Array.from({ length: count }, (_, at) => (season > 1 ? values[values.length - season + (at % season)] : last))];
+  return [
+    last,
+    ...Array.from({ length: count }, (_, at) => (season > 1 ? values[values.length - season + (at % season)] : last)),
+  ];
 }
 
 function limits(values, answer) {
-  const all = [...values, ...(answer ? answer.forecast : []), ...(answer?.interval ? [...answer.interval.low, ...answer.interval.high] : [])];
+  const all = [
+    ...values,
+    ...(answer ? answer.forecast : []),
+    ...(answer?.interval ? [...answer.interval.low, ...answer.interval.high] : []),
+  ];
   const [low, high] = [Math.min(...all), Math.max(...all)];
   const room = (high - low) * 0.08 || 1;
   return { low: low - room, high: high + room };
@@ -162,25 +208,50 @@ function limits(values, answer) {
 
 function tell({ held_out: errors, choice, interval, warnings }) {
   const rows = errors
-    ? ["model", "last_value", "drift", "seasonal_naive"].filter((name) => errors[name]).map((name) => [t(`series.by.${name}`), errors[name][0]])
+    ? ["model", "last_value", "drift", "seasonal_naive"]
+        .filter((name) => errors[name])
+        .map((name) => [t(`series.by.${name}`), errors[name][0]])
     : [];
   const worst = Math.max(...rows.map(([, error]) => error));
   return [
-    h("ul", { class: "legend" }, h("li", { class: "forecast" }, t("series.forecast")), interval && h("li", { class: "band" }, t("series.interval", { level: number(interval.level, { style: "percent" }) })), h("li", { class: "naive" }, t(choice?.season > 1 ? "series.naive.season" : "series.naive"))),
+    h(
+      "ul",
+      { class: "legend" },
+      h("li", { class: "forecast" }, t("series.forecast")),
+      interval &&
+        h("li", { class: "band" }, t("series.interval", { level: number(interval.level, { style: "percent" }) })),
+      h("li", { class: "naive" }, t(choice?.season > 1 ? "series.naive.season" : "series.naive")),
+    ),
     rows.length
       ? h(
           "section",
           {},
           h("h2", {}, t("series.errors")),
           h("p", { class: "hint" }, t("series.errors.hint")),
-          h("ol", { class: "bars errors" }, rows.map(([name, error]) => {
-            const amount = h("span", { class: "amount" });
-            amount.style.setProperty("width", `${(100 * error) / worst}%`);
-            return h("li", {}, h("span", { class: "name" }, name), h("span", { class: "track", "aria-hidden": "true" }, amount), h("span", { class: "value" }, figure(error)));
-          })),
+          h(
+            "ol",
+            { class: "bars errors" },
+            rows.map(([name, error]) => {
+              const amount = h("span", { class: "amount" });
+              amount.style.setProperty("width", `${(100 * error) / worst}%`);
+              return h(
+                "li",
+                {},
+                h("span", { class: "name" }, name),
+                h("span", { class: "track", "aria-hidden": "true" }, amount),
+                h("span", { class: "value" }, figure(error)),
+              );
+            }),
+          ),
         )
       : null,
-    choice && h("p", { class: "fine" }, t(`series.of.${choice.difference}`), choice.season ? ` ${t("series.season", { season: choice.season })}` : ""),
-    warnings.map((warning) => h("p", { class: "strange", lang: "en" }, warning)),
+    choice &&
+      h(
+        "p",
+        { class: "fine" },
+        t(`series.of.${choice.difference}`),
+        choice.season ? ` ${t("series.season", { season: choice.season })}` : "",
+      ),
+    warnings.map((warning) => h("p", { class: "strange" }, told(warning))),
   ].flat();
 }
