@@ -39,6 +39,21 @@ def test_every_page_is_found_from_a_page(page: str) -> None:
     assert re.search(rf"\]\((?:docs/)?{re.escape(page)}\.md[)#]", others), f"nothing leads to docs/{page}.md"
 
 
+def test_the_start_in_chinese_shows_the_same_commands_and_the_same_python() -> None:
+    shown = re.compile(r"^```(?:console|python)\n.*?^```$", re.MULTILINE | re.DOTALL)
+    assert shown.findall(PAGES["start-zh"]) == shown.findall(README)
+
+
+def test_every_word_of_the_glossary_stands_there_in_both_languages() -> None:
+    _, _, *words = rows_of("glossary")
+    assert len(words) > 40
+    for term, chinese, means, said in words:
+        assert all(not re.search(r"[\u4e00-\u9fff]", cell) and cell for cell in (term, means)), term
+        assert all(re.search(r"[\u4e00-\u9fff]", cell) for cell in (chinese, said)), term
+    english = [word[0].casefold().replace("é", "e") for word in words]
+    assert english == sorted(english)
+
+
 def default_of(name: str) -> str:
     """A setting's default as an operator would write it; empty where it is found out at the start."""
     field = Settings.model_fields[name]
