@@ -151,6 +151,31 @@ def test_a_key_is_asked_for_kept_in_the_tab_and_sent(seen: Seen, url: str) -> No
     assert page.locator("#key-panel summary").inner_text() == "Key: in use"
 
 
+def test_two_evaluations_are_compared(seen: Seen, url: str) -> None:
+    page = go(seen, url, "measure")
+    PATHS["measure"](page)
+    page.fill("#thresholds", "fid<=0.001")
+    page.get_by_role("button", name="Measure", exact=True).click()
+    page.wait_for_selector(".report .verdict.bad")
+    boxes = page.locator("tbody input[type=checkbox]")
+    boxes.nth(1).wait_for()
+    for place in (0, 1):
+        boxes.nth(place).check()
+    page.get_by_role("button", name="Compare the two").click()
+    assert "overlap" in page.locator(".report tbody tr").first.inner_text()
+    assert seen.complaints == []
+
+
+def test_photographs_are_asked_of_nets_that_know_them(seen: Seen, url: str) -> None:
+    page = go(seen, url, "draw")
+    page.wait_for_selector(".card")
+    page.get_by_label("photographs", exact=True).check()
+    page.locator("input[type=file]").first.set_input_files(SEVEN)
+    page.wait_for_selector(".strip canvas >> nth=1")
+    assert page.locator(".said .label.long").count() == page.locator(".card").count()
+    assert "It was resized from 28×28 to 32×32." in page.locator(".strip").inner_text()
+
+
 def test_print_leaves_out_what_only_a_screen_needs(seen: Seen, url: str) -> None:
     page = go(seen, url, "draw")
     page.emulate_media(media="print")

@@ -22,11 +22,11 @@ COARSE = (24, 24)
 APART = 30.0
 """Levels of 255 by which coarse pictures may differ in the mean: fonts and numbers may, not what the page is."""
 TAKEN: dict[str, tuple[str, dict[str, Any]]] = {
-    "page-draw": ("draw", {"viewport": {"width": 1280, "height": 1120}}),
+    "page-draw": ("draw", {"viewport": {"width": 1280, "height": 1240}}),
     "page-inside": ("inside", {"viewport": {"width": 1280, "height": 1000}, "color_scheme": "dark"}),
     "page-sample": ("sample", {"viewport": {"width": 1280, "height": 1000}}),
     "page-collapse": ("collapse", {"viewport": {"width": 1280, "height": 940}}),
-    "page-phone": ("measure", {**PHONE, "viewport": {"width": 390, "height": 1180}, "color_scheme": "dark"}),
+    "page-phone": ("measure", {**PHONE, "viewport": {"width": 390, "height": 1400}, "color_scheme": "dark"}),
 }
 
 
