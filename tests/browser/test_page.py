@@ -157,11 +157,13 @@ def test_two_evaluations_are_compared(seen: Seen, url: str) -> None:
     page.fill("#thresholds", "fid<=0.001")
     page.get_by_role("button", name="Measure", exact=True).click()
     page.wait_for_selector(".report .verdict.bad")
+    newest = page.locator(".report header code").inner_text()
+    page.wait_for_selector(f"tbody tr:first-child button >> text={newest}")  # the list is that of now
     boxes = page.locator("tbody input[type=checkbox]")
-    boxes.nth(1).wait_for()
     for place in (0, 1):
         boxes.nth(place).check()
     page.get_by_role("button", name="Compare the two").click()
+    page.wait_for_selector("h2 >> text=Two evaluations")
     assert "overlap" in page.locator(".report tbody tr").first.inner_text()
     assert seen.complaints == []
 
