@@ -37,7 +37,9 @@ def test_redoc_shows_every_operation_in_its_own_style(service: Service, seen: Se
     page.wait_for_selector("h2 >> text=Classify")
     assert page.locator("[data-section-id^='tag/models/operation']").count() > 5
     # The menu stands beside the text: the sheets that it writes are taken.
-    assert page.locator(".menu-content").bounding_box()["width"] < 400
+    menu = page.locator(".menu-content").bounding_box()
+    assert menu is not None
+    assert menu["width"] < 400
     page.screenshot(path=tmp_path / "redoc.png")
     assert not seen.complaints
     assert not seen.elsewhere(service.url)

@@ -84,7 +84,7 @@ def test_a_file_that_is_no_image_is_named(seen: Seen, url: str, tmp_path: Path) 
     page.wait_for_selector(".card")
     (tmp_path / "letter.txt").write_text("not an image")
     page.locator("input[type=file]").first.set_input_files(tmp_path / "letter.txt")
-    assert "“letter.txt” is no image" in page.wait_for_selector(".notice").inner_text()
+    assert "“letter.txt” is no image" in page.locator(".notice").first.inner_text()
 
 
 def test_archives_that_cannot_be_read_are_explained(seen: Seen, url: str, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_archives_that_cannot_be_read_are_explained(seen: Seen, url: str, tmp_pa
     page.select_option("#source", "")
     page.set_input_files("#generated", tmp_path / "samples.zip")
     page.get_by_role("button", name="Measure", exact=True).click()
-    assert page.wait_for_selector(".notice.wrong .detail").inner_text()
+    assert page.locator(".notice.wrong .detail").first.inner_text()
 
 
 def test_a_service_that_is_gone_is_looked_for_until_it_is_back(seen: Seen, url: str) -> None:
@@ -103,7 +103,7 @@ def test_a_service_that_is_gone_is_looked_for_until_it_is_back(seen: Seen, url: 
     page.route("**/classify*", lambda route: route.abort("connectionrefused"))
     page.route("**/health/live", lambda route: route.abort("connectionrefused"))
     stroke(page)
-    assert "does not answer" in page.wait_for_selector("#alert .gone").inner_text()
+    assert "does not answer" in page.locator("#alert .gone").first.inner_text()
     page.unroute("**/classify*")
     page.unroute("**/health/live")
     page.wait_for_selector("#alert .gone", state="detached")
@@ -126,7 +126,7 @@ def test_a_full_queue_is_waited_for(seen: Seen, url: str) -> None:
 
     page.route("**/classify*", refuse)
     page.locator("input[type=file]").first.set_input_files(SEVEN)
-    assert "busy" in page.wait_for_selector(".notice.busy").inner_text()
+    assert "busy" in page.locator(".notice.busy").first.inner_text()
     page.wait_for_selector(".strip canvas >> nth=1")
     assert page.locator(".notice").count() == 0
 
@@ -143,12 +143,39 @@ def test_a_key_is_asked_for_kept_in_the_tab_and_sent(seen: Seen, url: str) -> No
 
     page.route("**/models", guard)
     go(seen, url, "draw")
-    assert "asks for a key" in page.wait_for_selector(".notice.key").inner_text()
+    assert "asks for a key" in page.locator(".notice.key").first.inner_text()
     page.fill("#key", "secret")
     page.keyboard.press("Enter")
     page.wait_for_selector(".card")
     assert page.evaluate("() => localStorage.length") == 0
     assert page.locator("#key-panel summary").inner_text() == "Key: in use"
+
+
+def test_two_evaluations_are_compared(seen: Seen, url: str) -> None:
+    page = go(seen, url, "measure")
+    PATHS["measure"](page)
+    page.fill("#thresholds", "fid<=0.001")
+    page.get_by_role("button", name="Measure", exact=True).click()
+    page.wait_for_selector(".report .verdict.bad")
+    newest = page.locator(".report header code").inner_text()
+    page.wait_for_selector(f"tbody tr:first-child button >> text={newest}")  # the list is that of now
+    boxes = page.locator("tbody input[type=checkbox]")
+    for place in (0, 1):
+        boxes.nth(place).check()
+    page.get_by_role("button", name="Compare the two").click()
+    page.wait_for_selector("h2 >> text=Two evaluations")
+    assert "overlap" in page.locator(".report tbody tr").first.inner_text()
+    assert seen.complaints == []
+
+
+def test_photographs_are_asked_of_nets_that_know_them(seen: Seen, url: str) -> None:
+    page = go(seen, url, "draw")
+    page.wait_for_selector(".card")
+    page.get_by_label("photographs", exact=True).check()
+    page.locator("input[type=file]").first.set_input_files(SEVEN)
+    page.wait_for_selector(".strip canvas >> nth=1")
+    assert page.locator(".said .label.long").count() == page.locator(".card").count()
+    assert "It was resized from 28×28 to 32×32." in page.locator(".strip").inner_text()
 
 
 def test_print_leaves_out_what_only_a_screen_needs(seen: Seen, url: str) -> None:
@@ -177,6 +204,7 @@ def test_the_lines_that_a_view_shows_do_the_same(seen: Seen, url: str, folder: P
         pytest.skip("it looks through a dataset, which is not there")
     page = go(seen, url, view)
     page.click(f"#same-{way}")
+    page.wait_for_selector("#same-code code:not(:empty)")
     text = page.locator("#same-code").inner_text()
     assert url in text or (view, way) == ("service", "command")
     if way == "python":

@@ -92,6 +92,7 @@ export async function mount(root, signal) {
     );
     if (signal.aborted || wanted !== set || !films.length) return;
     time.max = Math.max(...films.map((film) => film.length)) - 1;
+    if (Number(time.value) > 0) return; // the reader has been faster
     if (isStill()) go(Number(time.max));
     else start();
   }

@@ -240,7 +240,7 @@ export async function mount(root, signal) {
                   h(
                     "tr",
                     {},
-                    ["pick.short", "when", "state", "which"].map((name) =>
+                    ["picked", "when", "state", "which"].map((name) =>
                       h("th", { scope: "col" }, t(`measure.${name}`)),
                     ),
                   ),
