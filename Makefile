@@ -20,7 +20,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: run test check clients notebook openvino browser docs prometheus traces format bench-peers bench-metrics series deployment mutants fuzz lock audit clean
 
 run: .venv/.service ## Serve on http://127.0.0.1:8000; CHAPTERHOUSE_PORT moves it.
-	@echo "Starting; the address is the one that it names when it serves. Ctrl-C ends it."
+	@echo "Starting; open the address that it names once it serves. Ctrl-C ends it."
 	@exec $(BIN)/chapterhouse serve
 
 test: .venv/.development ## Run the tests.
@@ -42,7 +42,7 @@ notebook: .venv/.notebook ## Run docs/python.md as a notebook, in a kernel.
 openvino: .venv/.openvino ## Test the forms of classifiers that OpenVINO computes.
 	$(BIN)/python -m pytest -m openvino tests/forms
 
-browser: .venv/.browser ## Open the documentation's pages in Chromium (Debian's chromium).
+browser: .venv/.browser ## Open the page and the documentation in Chromium (Debian's chromium).
 	test -x "$$(command -v chromium)" || { echo "make browser: install Debian's chromium first" >&2; exit 1; }
 	$(BIN)/python -m pytest -m browser tests/browser
 
@@ -103,16 +103,17 @@ clean: ## Remove what the other commands made.
 	.clients/$*/bin/python -m pip install --quiet --require-hashes --requirement $<
 	touch $@
 
+$(BIN)/python: # without it nobody can be asked what pip is told
+	$(PYTHON) -m venv .venv
+
 # torch first, from one index; then everything else by its hashes; then the checkout itself, which asks for nothing more.
-.venv/.service: pyproject.toml $(LOCKS)/torch.txt $(LOCKS)/service.txt $(LOCKS)/build.txt
+.venv/.service: pyproject.toml $(LOCKS)/torch.txt $(LOCKS)/service.txt $(LOCKS)/build.txt | $(BIN)/python
 	@echo "Installing into .venv, once: minutes, most of them for torch."
-	@echo "1 of 4: an environment"
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "2 of 4: torch"
+	@echo "1 of 3: torch"
 	@$(INSTALL_SHOWN) --requirement $(LOCKS)/torch.txt $(TORCH_FROM)
-	@echo "3 of 4: what serving needs, by its hashes"
+	@echo "2 of 3: what serving needs, by its hashes"
 	@$(INSTALL_SHOWN) --require-hashes --requirement $(LOCKS)/service.txt --requirement $(LOCKS)/build.txt
-	@echo "4 of 4: Chapterhouse"
+	@echo "3 of 3: Chapterhouse"
 	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 

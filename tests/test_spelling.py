@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 
 from service.datasets.registry import find_dataset
@@ -20,10 +22,11 @@ def test_where_nothing_is_near_nothing_is_asked(name: str) -> None:
 @pytest.mark.parametrize("given", ["models", "metrics", "datasets"])
 def test_who_names_what_is_not_there_is_told_what_is_near(given: str) -> None:
     store = ModelStore(Settings().shipped_models_dir)
-    look_up, name, near = {
+    look_ups: dict[str, tuple[Callable[[str], object], str, str]] = {
         "models": (store.get, "gan_mnist", "gan-mnist"),
         "metrics": (metric_type, "fdi", "fid"),
         "datasets": (find_dataset, "minst", "mnist"),
-    }[given]
+    }
+    look_up, name, near = look_ups[given]
     with pytest.raises((ConfigurationError, ServiceError), match=rf"Did you mean '{near}'\?$"):
         look_up(name)

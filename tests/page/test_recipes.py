@@ -77,8 +77,8 @@ def test_python_calls_what_there_is(view: str) -> None:
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module == "chapterhouse":
             assert all(hasattr(chapterhouse, name.name) for name in node.names)
-        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("client."):
-            method: Any = getattr(chapterhouse.Client, ast.unparse(node.func).removeprefix("client."))
+        if isinstance(node, ast.Call) and (called := re.fullmatch(r"client\.(\w+)", ast.unparse(node.func))):
+            method: Any = getattr(chapterhouse.Client, called[1])
             named = {word.arg: None for word in node.keywords if word.arg}
             inspect.signature(method).bind(None, *node.args, **named)
 
