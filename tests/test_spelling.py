@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -8,6 +8,9 @@ from service.metrics.registry import metric_type
 from service.settings import Settings
 from service.spelling import LONGEST, meant
 from service.store import ModelStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def test_the_nearest_name_is_asked_for() -> None:
