@@ -10,7 +10,7 @@ INSTALL_SHOWN := $(BIN)/python -m pip install --disable-pip-version-check
 # Where torch comes from, and nothing else: the index of the CPU's builds, which the Dockerfile names, on a Linux without
 # an NVIDIA driver; pip's own where there is one (its builds bring CUDA's libraries), or where pip is told of other places.
 TORCH_INDEX ?= $(shell test "$$(uname -s)" != Linux || test -e /proc/driver/nvidia/version || command -v nvidia-smi >/dev/null \
-	|| $(BIN)/python -m pip config list | grep -qE 'index|find-links' || sed -n 's/^ARG TORCH_CPU_INDEX=//p' Dockerfile)
+	|| $(BIN)/python -m pip config list 2>/dev/null | grep -E 'index|find-links' >/dev/null || sed -n 's/^ARG TORCH_CPU_INDEX=//p' Dockerfile)
 TORCH_FROM = $(if $(TORCH_INDEX),--no-deps --index-url $(TORCH_INDEX))
 INSTALL_LOCKED := $(INSTALL) --require-hashes --requirement $(LOCKS)/service.txt
 
