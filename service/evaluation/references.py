@@ -33,6 +33,7 @@ from service.metrics.samples import check_features, checked_probabilities
 from service.metrics.statistics import Statistics, statistics_of
 from service.schemas import ReferenceSummary
 from service.settings import Settings
+from service.spelling import meant
 
 CALLER = "caller"
 """The extractor of features that were sent."""
@@ -243,7 +244,9 @@ class References:
                 if path.is_file():
                     return path
         known = ", ".join(self.names()) or "none"
-        raise ReferenceNotFound(f"There is no stored reference called {name!r}; stored: {known}.")
+        raise ReferenceNotFound(
+            f"There is no stored reference called {name!r}; stored: {known}.{meant(name, self.names())}"
+        )
 
 
 def check_name(name: str) -> None:
