@@ -24,7 +24,7 @@ REST_S = 0.1
 Begin = Callable[[socket.socket], Coroutine[Any, Any, object]]
 
 
-class Acceptor(asyncio.AbstractServer):
+class Acceptor:
     """Takes connections until it is closed, and begins those whose clients are still there."""
 
     def __init__(self, listening: socket.socket, begin: Begin, whose: Callable[[Any], str]) -> None:
