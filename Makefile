@@ -89,7 +89,7 @@ clean: ## Remove what the other commands made.
 
 .clients/%/.installed: tests/clients/%.txt
 	test -x .clients/$*/bin/python || $(PYTHON) -m venv .clients/$*
-	.clients/$*/bin/python -m pip install --quiet --requirement $<
+	.clients/$*/bin/python -m pip install --quiet --require-hashes --requirement $<
 	touch $@
 
 # torch first, from one index; then everything else by its hashes; then the checkout itself, which asks for nothing more.

@@ -92,11 +92,12 @@ def contend(score: str, tool: str, n: int, d: int) -> None:
     while sys.stdin.readline():
         Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
         before = _peak_kilobytes()
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.process_time()
         value = run()
-        seconds = time.perf_counter() - began
+        seconds, processor = time.perf_counter() - began, time.process_time() - worked
         grown = (_peak_kilobytes() - before) / 1024
-        print(json.dumps({"seconds": seconds, "megabytes": grown, "value": value}), file=answers, flush=True)
+        answer = {"seconds": seconds, "processor_s": processor, "megabytes": grown, "value": value}
+        print(json.dumps(answer), file=answers, flush=True)
 
 
 def _peak_kilobytes() -> int:
@@ -113,7 +114,8 @@ def race(score: str, tools: Sequence[str], n: int, d: int, threads: int, rounds:
     for _, (tool, process) in product(range(rounds), list(running.items())):
         if answer := process.ask():
             turns[tool].append(answer)
-            numbers = f"{answer['seconds']:9.3f} s {answer['megabytes']:7.0f} MB   {answer['value']:.9g}"
+            times = f"{answer['seconds']:9.3f} s ({answer['processor_s']:.3f} of the processor)"
+            numbers = f"{times} {answer['megabytes']:7.0f} MB   {answer['value']:.9g}"
             print(f"  {tool:<48}{numbers}", flush=True)
     for process in running.values():
         process.end()

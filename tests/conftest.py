@@ -71,9 +71,9 @@ def _seed() -> None:
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of the developer's own shell reaches a test."""
-    for name in Settings.model_fields:
-        monkeypatch.delenv(f"CHAPTERHOUSE_{name.upper()}", raising=False)
+    """No setting of the developer's own shell reaches a test, nor the width of a terminal that there is not."""
+    for name in ("COLUMNS", "LINES", *(f"CHAPTERHOUSE_{name.upper()}" for name in Settings.model_fields)):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture

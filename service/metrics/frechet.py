@@ -150,10 +150,9 @@ def _singular_values(
     A: Real = rx @ ry.T
     A /= np.sqrt(x) * np.sqrt(y)
     product = Rooted(rx, ry, A)
-    if isinstance(real, FewSamples) and isinstance(generated, FewSamples) and min(A.shape) > CHEAP:
-        values = _by_eigenvalues(A)
-        if values is not None:
-            return values[0], product, values[1]
+    both_few = isinstance(real, FewSamples) and isinstance(generated, FewSamples)
+    if both_few and min(A.shape) > CHEAP and (roots := _by_eigenvalues(A)):
+        return roots[0], product, roots[1]
     σ = np.linalg.svd(A, compute_uv=False).astype(np.float64, copy=False)
     return σ, product, ROUNDING * EPS
 

@@ -68,12 +68,11 @@ def sums_over(real: Rows, generated: Rows, kernels: Sequence[Kernel], kind: Floa
 
 
 def sums_about(
-    own: Sequence[Centred], shared: Sequence[Centred], kernels: Sequence[Kernel], kind: FloatType
+    own: tuple[Centred, ...], shared: tuple[Centred, ...], kernels: Sequence[Kernel], kind: FloatType
 ) -> list[Discrepancy]:
     """The same of two sets, each about a centre of its own, or both about one that they share."""
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused where the score is read
-        x, y = shared
-        three = *(_within(rows, kernels, kind) for rows in own), _across(x, y, kernels, kind)
+        three = *(_within(rows, kernels, kind) for rows in own), _across(shared[0], shared[1], kernels, kind)
     return [Discrepancy(*sums) for sums in zip(*three, strict=True)]
 
 

@@ -138,7 +138,7 @@ def enormous_png() -> bytes:
         ("", "image/png", b"GIF89a", 422, ""),
         ("", "image/png", enormous_png(), 422, "The image is 20000×20000; at most 16,777,216 pixels"),
         ("", "text/plain", b"seven", 415, "text/plain is not read here"),
-        ("", "application/json", b"{}", 415, "application/json is not read here"),
+        ("", "application/xml", b"<a/>", 415, "application/xml is not read here"),
         ("", "multipart/mixed; boundary=x", b"--x--", 415, "multipart/mixed is not read here"),
         ("", "multipart/form-data", b"--x--", 422, "needs a boundary"),
         ("", "multipart/form-data; boundary=x", b"", 422, "ends before its last boundary"),

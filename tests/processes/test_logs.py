@@ -26,7 +26,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 def lines(service: Service) -> list[dict[str, Any]]:
     """Every line that it has written whole."""
-    return [json.loads(line) for line in service.log.splitlines()[:-1] if line.startswith("{")]
+    return [json.loads(line) for line in service.log.rpartition("\n")[0].splitlines() if line.startswith("{")]
 
 
 def told_of(service: Service, request_id: str, role: str) -> list[dict[str, Any]]:

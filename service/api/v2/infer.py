@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 from service.api.deadlines import DeadlineDep
 from service.api.dialects import body_of
 from service.api.gate import Watch
+from service.api.models import form_header
 from service.api.negotiation import JSON
 from service.api.openapi import BINARY, OF_MODEL, refusals
 from service.api.routes import Endpoint
@@ -62,4 +63,7 @@ async def _inferred(request: Request, model: Model, state: State, deadline: floa
     kept = request.state
     with Watch(request.receive):
         found = await answer(asked, model, state, holding=kept.holding, deadline=deadline, request_id=kept.request_id)
-    return write_message(asked, model, found)
+    reply = write_message(asked, model, found)
+    if model.manifest.task == "classify" and any(tensor.name != "features" for tensor in found.tensors):
+        reply.headers.update(form_header(state.engines, model))
+    return reply

@@ -49,6 +49,7 @@ async def test_pixels_are_classified(client: httpx.AsyncClient, models_dir: Path
     document = reply.json()
     assert (document["model_name"], document["id"]) == ("echo", "mine")
     assert document["model_version"] == reply.headers["x-model-version"] == Model(models_dir / "echo").version
+    assert reply.headers["x-model-form"] == "plain"
     assert document["parameters"] == {"calibrated": False}
     found = outputs_of(reply)
     assert list(found) == ["probabilities", "labels", "indices", "notes"]
