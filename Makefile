@@ -11,7 +11,7 @@ INSTALL_LOCKED := $(INSTALL) --require-hashes --requirement $(LOCKS)/service.txt
 # Tests start a hundred programs: each would compile all its modules anew where a shell forbids to keep them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test check clients notebook openvino browser prometheus traces format bench-peers bench-metrics series deployment mutants fuzz lock audit clean
+.PHONY: run test check clients notebook openvino browser docs prometheus traces format bench-peers bench-metrics series deployment mutants fuzz lock audit clean
 
 run: .venv/.service ## Serve on http://127.0.0.1:8000; CHAPTERHOUSE_PORT moves it.
 	exec $(BIN)/chapterhouse serve
@@ -35,9 +35,13 @@ notebook: .venv/.notebook ## Run docs/python.md as a notebook, in a kernel.
 openvino: .venv/.openvino ## Test the forms of classifiers that OpenVINO computes.
 	$(BIN)/python -m pytest -m openvino tests/forms
 
-browser: .venv/.browser ## Open the documentation's pages in Chromium (Debian's chromium).
+browser: .venv/.browser ## Open the page and the documentation in Chromium (Debian's chromium).
 	test -x "$$(command -v chromium)" || { echo "make browser: install Debian's chromium first" >&2; exit 1; }
 	$(BIN)/python -m pytest -m browser tests/browser
+
+docs: .venv/.docs ## Build the documentation as a site, into site/; every link has to lead somewhere, and nothing to another host.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	$(BIN)/python -m pytest -m docs tests/test_site.py
 
 prometheus: .venv/.development ## Watch the service under load by Prometheus (Debian's prometheus): every panel has data.
 	test -x "$$(command -v prometheus)" || { echo "make prometheus: install Debian's prometheus first" >&2; exit 1; }
@@ -80,7 +84,7 @@ audit: .venv/.supply ## Ask whether a vulnerability is known of anything that is
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement $(LOCKS)/development.txt
 
 clean: ## Remove what the other commands made.
-	rm -rf .venv .clients mutants fuzz-found .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+	rm -rf .venv .clients mutants fuzz-found .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist site
 
 .clients/typescript/.installed: tests/clients/package.json
 	mkdir -p .clients/typescript
@@ -111,6 +115,6 @@ clean: ## Remove what the other commands made.
 	.venv/metrics/bin/python -m pip install --quiet --no-deps --requirement benchmarks/scores/alone.txt
 	touch $@
 
-.venv/.browser .venv/.fuzz .venv/.mutants .venv/.notebook .venv/.openvino .venv/.series .venv/.supply .venv/.traces: .venv/.%: .venv/.development $(LOCKS)/%.txt
+.venv/.browser .venv/.docs .venv/.fuzz .venv/.mutants .venv/.notebook .venv/.openvino .venv/.series .venv/.supply .venv/.traces: .venv/.%: .venv/.development $(LOCKS)/%.txt
 	$(INSTALL_LOCKED) --requirement $(LOCKS)/development.txt --requirement $(LOCKS)/$*.txt
 	touch $@

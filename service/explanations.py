@@ -36,6 +36,9 @@ class Told(BaseModel):
 class Explanation(Told):
     """What `POST /explain` answers as JSON: the arrays of its method, and none of another's."""
 
+    image: list[list[list[int]]] = Field(
+        [], description="The image as the model was given it, after all that `notes` tell: 0 to 255, H×W×C."
+    )
     maps: list[list[list[float]]] = Field([], description="activations: the layer's maps, K×h×w.")
     kernels: list[list[list[list[float]]]] = Field([], description="filters: the layer's kernels, K×C×kh×kw.")
     projections: list[list[list[list[float]]]] = Field(

@@ -16,6 +16,7 @@ from service.api import (
     generate,
     health,
     models,
+    page,
     progress,
     recordings,
     references,
@@ -49,6 +50,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     v2_repository.router,
     health.router,
     documentation.router,
+    page.router,
 )
 
 

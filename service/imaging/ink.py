@@ -6,7 +6,7 @@ ink is found first, on paper of any colour, lit unevenly, or transparent.
 """
 
 from dataclasses import dataclass, replace
-from operator import mul
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,21 +145,30 @@ def _is_in_form(pixels: Pixels, side: int) -> bool:
     rim = data[:side] + data[-side:] + data[::side] + data[side - 1 :: side]
     if 2 * rim.count(0) <= len(rim) or data.count(0) == len(data):
         return False
-    (height, row), (width, column) = (
-        _extent(np.add.reduce(pixels[:, :, 0], axis, np.int64).tolist()) for axis in (1, 0)
-    )
+    height, width = _rows_with_ink(data, side), _rows_with_ink(pixels[:, :, 0].T.tobytes(), side)
+    mass, row, column = (np.frombuffer(data, np.uint8).astype(np.float64) @ _moments(side)).tolist()
     box, middle = round(BOX * side), side / 2
     return (
         box - NEARLY <= max(height, width) <= box
-        and abs(row - middle) <= OFF_CENTRE
-        and abs(column - middle) <= OFF_CENTRE
+        and abs(row / mass - middle) <= OFF_CENTRE
+        and abs(column / mass - middle) <= OFF_CENTRE
     )
 
 
-def _extent(sums: list[int]) -> tuple[int, float]:
-    """From the first row (or column) with ink to the last, and the centre of mass, of the sums of them all."""
-    on = [at for at, mass in enumerate(sums) if mass]
-    return on[-1] + 1 - on[0], sum(map(mul, sums, range(len(sums)))) / sum(sums)
+def _rows_with_ink(data: bytes, side: int) -> int:
+    """From the first row with ink to the last, of a picture with rows of so many bytes that has some."""
+    first, behind_last = len(data) - len(data.lstrip(b"\0")), len(data.rstrip(b"\0"))
+    return (behind_last - 1) // side + 1 - first // side
+
+
+@lru_cache(maxsize=16)
+def _moments(side: int) -> Grey:
+    """For each pixel of a square one, its row and its column (side², 3): by these its mass and their sums are reckoned.
+
+    The sums are whole numbers that float64 holds, so the product is exact.
+    """
+    rows, columns = np.indices((side, side), np.float64)
+    return np.stack([np.ones(side * side), rows.ravel(), columns.ravel()], axis=1)
 
 
 def _paper(grey: Grey) -> Grey:

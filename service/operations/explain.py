@@ -99,6 +99,7 @@ class Inspection:
         layers = {"layer": self.task.layer or None, "layers": tuple(sides_of(self.model)) if self.task.layer else ()}
         label = label_of(self.model, arrays)
         told = {"scale": scale_of(self.task.method, arrays, label).model_dump(), "notes": image.notes}
+        told["image"] = np.ascontiguousarray(image.pixels[0])
         named = {"label_name": label} if label else {}
         plain = {name: array if np.ndim(array) == 0 else np.ascontiguousarray(array) for name, array in arrays.items()}
         return {**asked, **layers, **told, **named, **plain}

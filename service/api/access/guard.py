@@ -6,7 +6,7 @@ keys that are too old to be believed.
 
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -95,7 +95,7 @@ class Guard:
             return Caller(key.name, key.scopes, key.name, stranger.address)
         if token is not None and self.local_digest and hmac.compare_digest(digest_of(token), self.local_digest):
             return Caller(LOCAL, ALL_SCOPES, None, stranger.address)
-        return replace(stranger, scopes=KEYLESS) if self.keyring.is_empty else stranger
+        return Caller(stranger.name, KEYLESS, None, stranger.address) if self.keyring.is_empty else stranger
 
     def _check(self, method: str, need: Need, caller: Caller, token: bytes | None) -> None:
         if need.opened_by and getattr(self.settings, need.opened_by):

@@ -84,6 +84,8 @@ NEEDS: dict[str, Need] = {
     "GET /health/ready": NOTHING,
     "GET /metrics": METRICS,
     "GET /openapi.json": PAGES,
+    "GET /": PAGES,
+    "GET /page/{name:path}": PAGES,
     "GET /docs": PAGES,
     "GET /redoc": PAGES,
     "GET /pages/{name}": PAGES,

@@ -60,6 +60,8 @@ LET_IN = {
     "GET /health/ready": EVERYBODY,
     "GET /metrics": {ADMINISTER},
     "GET /openapi.json": EVERYBODY,
+    "GET /": EVERYBODY,
+    "GET /page/{name:path}": EVERYBODY,
     "GET /docs": EVERYBODY,
     "GET /redoc": EVERYBODY,
     "GET /pages/{name}": EVERYBODY,

@@ -1,0 +1,42 @@
+/** What nets and systems are called in print, and which of them belong together. */
+
+const PRINTED = {
+  alexnet: "AlexNet",
+  "alexnet-owt": "AlexNet (one tower)",
+  cwrnn: "Clockwork RNN",
+  "cwrnn-sequential": "Clockwork RNN",
+  dragan: "DRAGAN",
+  ebgan: "EBGAN",
+  esn: "Echo state network",
+  "esn-sequential": "Echo state network",
+  gan: "GAN",
+  googlenet: "GoogLeNet",
+  "googlenet-bn": "GoogLeNet (BN)",
+  lenet5: "LeNet-5",
+  madgan: "MAD-GAN",
+  minibatch: "Minibatch",
+  mlp: "Perceptron",
+  mobilenet: "MobileNet",
+  nin: "Network in Network",
+  pacgan: "PacGAN",
+  unrolled: "Unrolled GAN",
+  wgan: "WGAN",
+  "wgan-gp": "WGAN-GP",
+  xception: "Xception",
+  zfnet: "ZFNet",
+};
+const DATA = /-(stacked-mnist|mnist-minimax|mnist|fashion|cifar10|imagenet|ring|grid)$/;
+
+/** “LeNet-5” for lenet5-mnist; an id that nobody here knows stays as it is. */
+export function nameOf(id) {
+  const net = id.replace(DATA, "");
+  const vgg = /^vgg(\d+)(-bn)?$/.exec(net);
+  if (vgg) return `VGG-${vgg[1]}${vgg[2] ? " (BN)" : ""}`;
+  return `${PRINTED[net] ?? net}${id.endsWith("-minimax") ? " (minimax)" : ""}`;
+}
+
+/** Of what a classifier knows the names: a word under which the page has a title. */
+export function kindOf(model) {
+  if (model.dataset.startsWith("fashion")) return "clothing";
+  return model.dataset === "mnist" ? "digits" : "photographs";
+}
