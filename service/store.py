@@ -3,7 +3,7 @@
 import json
 import re
 import tomllib
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -329,7 +329,6 @@ class ModelStore:
     def __init__(self, *layers: Path) -> None:
         self._layers = layers
         self._known: dict[str, Model] = {}
-        self._names = cache(self.described_ids)  # once, for who asks for nonsense must not make the disk work
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -343,6 +342,11 @@ class ModelStore:
     def described_ids(self) -> list[str]:
         """Every model, trained or not, in alphabetical order."""
         return self._ids("model.toml")
+
+    @cached_property
+    def _names(self) -> list[str]:
+        """As they are when first asked for: who asks for nonsense must not make the disk work."""
+        return self.described_ids()
 
     def _ids(self, *names: str) -> list[str]:
         files = (file for layer in self._layers for name in names for file in layer.glob(f"*/{name}"))
@@ -388,7 +392,7 @@ class ModelStore:
                     f"The model {model_id!r} has no weights here; `chapterhouse models fetch {model_id}` gets those "
                     f"that somebody publishes, `chapterhouse train {model_id}` makes them."
                 )
-        near = meant(model_id, self._names())
+        near = meant(model_id, self._names)
         raise ModelNotFound(f"There is no model called {model_id!r}; GET /models lists them.{near}")
 
 
