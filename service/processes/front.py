@@ -25,7 +25,7 @@ from service.evaluation.queue.wire import carry, listen
 from service.operations.models import forget_replaced
 from service.processes.descriptors import raise_descriptor_limit
 from service.processes.lifeline import beat, freeze_garbage, on_terminate, watch_parent
-from service.processes.memory import MemoryReturn, share_heap
+from service.processes.memory import MemoryReturn, keep_stacks_small, share_heap
 from service.processes.tokens import read_local_token
 from service.runtime.pool import EnginePool
 from service.settings import Settings
@@ -157,6 +157,7 @@ async def run_front(
     watch_parent(parent_pipe)
     sys.setswitchinterval(SWITCH_S)
     share_heap()
+    keep_stacks_small()
     store = ModelStore.of(settings)
     engines = EnginePool(sockets)
     supervisor = EnginePool([control])

@@ -69,6 +69,8 @@ def lone_front(folder: Path, **settings: object) -> Iterator[LoneFront]:
         environment.setenv("PROMETHEUS_MULTIPROC_DIR", str(metrics))
         for name, value in given.items():
             environment.setenv(f"CHAPTERHOUSE_{name}", str(value))
+        for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):
+            environment.delenv(name, raising=False)  # what counts lines takes memory of its own
         process = subprocess.Popen(
             [sys.executable, "-m", "service", "front", *inherited, *places],
             stdout=log,
