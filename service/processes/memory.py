@@ -27,7 +27,7 @@ def share_heap() -> None:
     """Have all threads use one heap, and large blocks lie beside it, whose addresses are free again with them.
 
     Each further heap takes 64 MiB of addresses and keeps what was freed in it; and glibc, left alone, puts ever larger
-    blocks into the heap once one has been freed, where a small one behind them keeps their place. Pieces of bodies are large.
+    blocks into the heap once one has been freed, where a small one behind them keeps their place.
     """
     _tell_allocator({M_ARENA_MAX: 1, M_MMAP_THRESHOLD: LARGE_BYTES})
 
