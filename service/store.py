@@ -329,6 +329,7 @@ class ModelStore:
     def __init__(self, *layers: Path) -> None:
         self._layers = layers
         self._known: dict[str, Model] = {}
+        self._names: list[str] = []
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -342,11 +343,6 @@ class ModelStore:
     def described_ids(self) -> list[str]:
         """Every model, trained or not, in alphabetical order."""
         return self._ids("model.toml")
-
-    @cached_property
-    def _names(self) -> list[str]:
-        """As they are when first asked for: who asks for nonsense must not make the disk work."""
-        return self.described_ids()
 
     def _ids(self, *names: str) -> list[str]:
         files = (file for layer in self._layers for name in names for file in layer.glob(f"*/{name}"))
@@ -392,6 +388,7 @@ class ModelStore:
                     f"The model {model_id!r} has no weights here; `chapterhouse models fetch {model_id}` gets those "
                     f"that somebody publishes, `chapterhouse train {model_id}` makes them."
                 )
+        self._names = self._names or self.described_ids()  # who asks for nonsense must not make the disk work
         near = meant(model_id, self._names)
         raise ModelNotFound(f"There is no model called {model_id!r}; GET /models lists them.{near}")
 
