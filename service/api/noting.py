@@ -15,9 +15,9 @@ from service.api.access.callers import Caller, caller_of
 from service.api.access.proxies import Place
 from service.errors import Draining, Overloaded, ServiceError
 from service.settings import Settings
-from service.telemetry.advice import advice_on
 from service.telemetry.conditions import Conditions
-from service.telemetry.logs import Allowance, plain, told
+from service.telemetry.lines import Lines, milliseconds, told_of
+from service.telemetry.logs import plain, told
 from service.telemetry.traces import NoTracer, Tracer
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,6 @@ WAITED_FOR = frozenset({"/evaluate", "/evaluations/{evaluation_id}/events"})
 """What answers late because its caller waits for an evaluation is not slow."""
 PROBE = "/health/ready"
 """What orchestrators ask again and again: a no is its answer, and no failure."""
-AT_ONCE, A_SECOND = 50.0, 10.0
 CLIENTS = ("key", "local", "anybody")
 """The classes of callers: with a key, with this machine's own token, with neither."""
 REFUSAL = "refusal"
@@ -63,20 +62,18 @@ class Noting:
         self._conditions = conditions
         for reason, client in product((Overloaded, Draining), CLIENTS):
             conditions.refusals.labels(reason.__name__, client)  # so that the first one is an increase
-        self.allowance = Allowance(AT_ONCE, A_SECOND)
-        self.every = settings.log_requests == "all"
-        self.slow_s = settings.slow_request_s or float("inf")
+        self.lines = Lines(settings)
         self.tracer: Tracer = NoTracer()
-        self._wants_all = self.every
+        self._wants_all = self.lines.every
 
     def trace(self, tracer: Tracer) -> None:
         """Give this tracer every request from now on."""
         self.tracer = tracer
-        self._wants_all = self.every or not isinstance(tracer, NoTracer)
+        self._wants_all = self.lines.every or not isinstance(tracer, NoTracer)
 
     def is_worth_it(self, status: int, seconds: float) -> bool:
         """Whether there is something to note; all that most requests cost."""
-        return status >= FAILED or seconds > self.slow_s or self._wants_all
+        return status >= FAILED or seconds > self.lines.slow_s or self._wants_all
 
     def note(self, scope: Scope, answered: Answered) -> None:
         """Write a line, unless it would be one too many, and count a refusal."""
@@ -88,10 +85,10 @@ class Noting:
         name = f"{answered.method} {answered.route}"
         self.tracer.request(scope["state"]["request_id"], name, answered.whole_s, **fields)
         failed = answered.status >= FAILED and answered.route != PROBE
-        is_slow = answered.whole_s > self.slow_s and answered.route not in WAITED_FOR
-        if not (failed or is_slow or self.every):
+        is_slow = answered.whole_s > self.lines.slow_s and answered.route not in WAITED_FOR
+        if not (failed or is_slow or self.lines.every):
             return
-        kept_back = 0 if self.every else self.allowance.take()
+        kept_back = self.lines.take()
         if kept_back is None:
             return
         word = "failed" if failed else "was slow" if is_slow else "answered"
@@ -106,8 +103,7 @@ class Noting:
                 **fields,
                 key=caller.key,
                 caller=None if caller.key else caller.name,
-                error=error and plain(f"{type(error).__name__}: {error.detail}"),
-                advice=error and advice_on(error),
+                **told_of(error),
                 lines_left_out=kept_back or None,
             ),
         )
@@ -127,10 +123,10 @@ def _fields(scope: Scope, answered: Answered) -> dict[str, Any]:
         "model": _model(answered.headers),
         "bytes_in": _whole(given.get(b"content-length")),
         "bytes_out": answered.sent_bytes,
-        "ms": _ms(answered.whole_s),
-        "receive_ms": None if received is None else _ms(received),
-        "answer_ms": None if begun is None else _ms(begun - (received or 0.0)),
-        "send_ms": None if begun is None else _ms(answered.whole_s - begun),
+        "ms": milliseconds(answered.whole_s),
+        "receive_ms": None if received is None else milliseconds(received),
+        "answer_ms": None if begun is None else milliseconds(begun - (received or 0.0)),
+        "send_ms": None if begun is None else milliseconds(answered.whole_s - begun),
     }
 
 
@@ -140,10 +136,6 @@ def _model(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
 
 def _whole(value: bytes | None) -> int | None:
     return int(value) if value is not None and value.isdigit() else None
-
-
-def _ms(seconds: float) -> float:
-    return round(1000 * max(0.0, seconds), 1)
 
 
 def refuse(scope: Mapping[str, Any], error: ServiceError) -> None:

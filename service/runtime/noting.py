@@ -10,17 +10,15 @@ from service.runtime.devices import Device
 from service.runtime.listener import Outcome
 from service.runtime.work import Work
 from service.settings import Settings
-from service.telemetry.advice import advice_on
 from service.telemetry.conditions import Conditions
 from service.telemetry.instruments import Instruments
-from service.telemetry.logs import Allowance, plain, told
+from service.telemetry.lines import Lines, milliseconds, told_of
+from service.telemetry.logs import plain, told
 from service.telemetry.traces import NoTracer, Tracer
 from service.telemetry.vitals import Vitals
 
 log = logging.getLogger(__name__)
 log.setLevel(logging.INFO)  # these lines are wanted however little else is logged
-
-AT_ONCE, A_SECOND = 50.0, 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +27,13 @@ class Noting:
 
     instruments: Instruments
     device: str
-    every: bool
-    slow_s: float
-    allowance: Allowance
+    lines: Lines
     tracer: Tracer
 
     @classmethod
     def of(cls, settings: Settings, instruments: Instruments, device: str, tracer: Tracer) -> "Noting":
         """As the settings say."""
-        slow_s = settings.slow_request_s or float("inf")
-        return cls(instruments, device, settings.log_requests == "all", slow_s, Allowance(AT_ONCE, A_SECOND), tracer)
+        return cls(instruments, device, Lines(settings), tracer)
 
     def __call__(self, work: Work, outcome: Outcome) -> None:
         """Note one."""
@@ -47,7 +42,7 @@ class Noting:
             self.instruments.conditions.batch_seconds.labels(work.call.model).observe(seconds - work.waited_s)
             if work.request_id and not isinstance(self.tracer, NoTracer):
                 self._trace(work, seconds, work.waited_s)
-        if self.every or seconds > self.slow_s or isinstance(outcome, ServiceError):
+        if self.lines.every or seconds > self.lines.slow_s or isinstance(outcome, ServiceError):
             self._write(work, outcome, seconds)
 
     def _trace(self, work: Work, seconds: float, waited_s: float) -> None:
@@ -61,7 +56,7 @@ class Noting:
         self.tracer.part(work.request_id, "batch", seconds - waited_s, **spoken)
 
     def _write(self, work: Work, outcome: Outcome, seconds: float) -> None:
-        kept_back = 0 if self.every else self.allowance.take()
+        kept_back = self.lines.take()
         if kept_back is None:
             return
         error = outcome if isinstance(outcome, ServiceError) else None
@@ -69,18 +64,17 @@ class Noting:
         log.info(
             "%s %s",
             work.call.verb,
-            "failed" if error else "was slow" if seconds > self.slow_s else "answered",
+            "failed" if error else "was slow" if seconds > self.lines.slow_s else "answered",
             extra=told(
                 request=plain(work.request_id) or None,
                 model=work.call.model,
                 device=self.device,
                 lane=work.lane.value,
                 rows=work.rows,
-                ms=_ms(seconds),
-                wait_ms=None if waited_s is None else _ms(waited_s),
-                work_ms=None if waited_s is None else _ms(seconds - waited_s),
-                error=error and plain(f"{type(error).__name__}: {error.detail}"),
-                advice=error and advice_on(error),
+                ms=milliseconds(seconds),
+                wait_ms=None if waited_s is None else milliseconds(waited_s),
+                work_ms=None if waited_s is None else milliseconds(seconds - waited_s),
+                **told_of(error),
                 lines_left_out=kept_back or None,
             ),
         )
@@ -102,7 +96,3 @@ class DeviceVitals(Vitals):
             self._conditions.device_memory_bytes.labels(device.name, kind).set(size)
         self._conditions.device_busy_seconds.labels(device.name).inc(busy_s - self._busy_s)
         self._busy_s = busy_s
-
-
-def _ms(seconds: float) -> float:
-    return round(1000 * seconds, 1)

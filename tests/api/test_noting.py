@@ -105,7 +105,7 @@ async def test_nothing_secret_and_nothing_of_several_lines_is_told(make_app: Mak
 
 async def test_whoever_fails_again_and_again_does_not_fill_the_log(make_app: MakeApp, lines: Lines) -> None:
     app = make_app(FakeEngine(), slow_request_s=60.0)
-    app.gate.noting.allowance = Allowance(3, 0)
+    app.gate.noting.lines.allowance = Allowance(3, 0)
     async with connect(app) as client:
         for _ in range(5):
             await client.post("/classify?model=echo", content=b"none", headers=PNG)
