@@ -22,10 +22,10 @@ from service.api.access.callers import caller_of
 from service.api.access.guard import Guard
 from service.api.access.needs import SAFE_METHODS
 from service.api.budgets import Budget, Returns
-from service.api.noting import Noting, refuse
+from service.api.noting import Noting
 from service.api.openapi import completed
 from service.api.outgoing import Outgoing
-from service.api.problems import problem_response
+from service.api.problems import LOGGED, refusal
 from service.errors import BodyTooLarge, Draining, InvalidRequest, Overloaded, ServiceError
 from service.settings import Settings
 from service.telemetry.instruments import Instruments
@@ -293,8 +293,7 @@ class Application(FastAPI):
                 else:
                     await super().__call__(scope, holding.receive, answer.send)
         except ServiceError as error:
-            refuse(scope, error)
-            await answer.send_whole(problem_response(error, path))
+            await answer.send_whole(refusal(scope, error))
         except CallerGone:
             answer.status = 499
         finally:
@@ -319,10 +318,7 @@ async def _run_hot(hot: HotPath, exchange: Exchange) -> Response:
     try:
         return await hot(exchange)
     except ServiceError as error:
-        refuse(exchange.scope, error)
-        return problem_response(error)
+        return refusal(exchange.scope, error)
     except Exception:
         log.exception("request %s failed", exchange.request_id)
-        failure = ServiceError("The failure has been logged under this request's X-Request-Id.")
-        refuse(exchange.scope, failure)
-        return problem_response(failure)
+        return refusal(exchange.scope, ServiceError(LOGGED))

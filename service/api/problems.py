@@ -9,6 +9,7 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from service.api.dialects import JSON, own_path, speaks_v2, v2_document, v2_status
 from service.api.noting import refuse
@@ -20,6 +21,7 @@ FAULTS_SHOWN = 20
 """Of all that is wrong with a request; its sender needs no more to mend it."""
 PROBLEM_TYPE = "application/problem+json"
 CHALLENGE = 'Bearer realm="chapterhouse"'
+LOGGED = "The failure has been logged under this request's X-Request-Id."
 
 
 def problem_response(error: ServiceError, path: str = "") -> Response:
@@ -30,6 +32,12 @@ def problem_response(error: ServiceError, path: str = "") -> Response:
     if speaks_v2(path):
         return Response(orjson.dumps(v2_document(error)), v2_status(int(error.status)), headers, JSON)
     return Response(orjson.dumps(error.problem()), int(error.status), headers, PROBLEM_TYPE)
+
+
+def refusal(scope: Scope, error: ServiceError) -> Response:
+    """The answer to a request that an error ends, which is remembered for the request's line."""
+    refuse(scope, error)
+    return problem_response(error, own_path(scope))
 
 
 def validation_problem(errors: list[dict[str, Any]]) -> InvalidRequest:
@@ -53,14 +61,11 @@ def install_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(ServiceError)
     async def service_error(request: Request, error: ServiceError) -> Response:
-        refuse(request.scope, error)
-        return problem_response(error, own_path(request.scope))
+        return refusal(request.scope, error)
 
     @app.exception_handler(RequestValidationError)
     async def invalid_request(request: Request, error: RequestValidationError) -> Response:
-        problem = validation_problem(list(error.errors()))
-        refuse(request.scope, problem)
-        return problem_response(problem, own_path(request.scope))
+        return refusal(request.scope, validation_problem(list(error.errors())))
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
@@ -72,6 +77,4 @@ def install_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def failure(request: Request, _error: Exception) -> Response:
-        problem = ServiceError("The failure has been logged under this request's X-Request-Id.")
-        refuse(request.scope, problem)
-        return problem_response(problem, own_path(request.scope))
+        return refusal(request.scope, ServiceError(LOGGED))
