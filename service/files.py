@@ -147,6 +147,21 @@ def is_stale(path: Path) -> bool:
     return time.time() - max(written.stat().st_mtime for written in everything) > STALE_S
 
 
+def files_below(folder: Path) -> Iterator[Path]:
+    """Every file of a folder and of those inside it."""
+    for parent, _, names in os.walk(folder):
+        yield from (Path(parent) / name for name in names)
+
+
+def bytes_of(files: Iterable[Path]) -> int:
+    """What files take; those that go while they are counted take nothing."""
+    size = 0
+    for file in files:
+        with suppress(OSError):
+            size += file.lstat().st_size
+    return size
+
+
 def file_sha256(path: Path) -> str:
     """The sha256 of a file, in hexadecimal."""
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""What this machine gives a process: cores and memory, as its affinity and its control groups limit them.
+"""What this machine gives a process: packages, and cores and memory, as its affinity and its control groups limit them.
 
 A container of two cores on a machine of 64 sees 64 where nobody looks: `cpu.max` and `memory.max` (cgroup v2),
 `cpu.cfs_quota_us` and `memory.limit_in_bytes` (v1) say what is its own, and so do those of every group above it.
@@ -42,6 +42,16 @@ def processor() -> str:
 def processor_flags() -> frozenset[str]:
     """What the processor says that it can do, in the words of Linux; nothing where nobody says."""
     return frozenset(next((value.split() for key, value in _cpuinfo() if key in ("flags", "Features")), []))
+
+
+def installed(package: str) -> str | None:
+    """Which version of a package is here, without loading it."""
+    from importlib.metadata import PackageNotFoundError, version  # dear, and few ask
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _cpuinfo() -> Iterator[tuple[str, str]]:

@@ -11,8 +11,10 @@ import pytest
 from service import files
 from service.files import (
     STALE_S,
+    bytes_of,
     copy_whole,
     file_sha256,
+    files_below,
     is_stale,
     show,
     stage,
@@ -232,3 +234,13 @@ def test_what_was_just_shown_keeps_nothing_else_from_being_swept(folder: Path) -
         age(dead)
     sweep_staged(folder)
     assert [path.name for path in folder.iterdir() if "dead" in path.name] == []
+
+
+def test_a_file_that_goes_while_it_is_counted_takes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "inside").mkdir()
+    for name, size in (("a", 3), ("inside/b", 4), ("inside/gone", 5)):
+        (tmp_path / name).write_bytes(b"." * size)
+    found = sorted(files_below(tmp_path))
+    (tmp_path / "inside" / "gone").unlink()
+    assert len(found) == 3
+    assert bytes_of(found) == 7

@@ -5,18 +5,18 @@ What cannot be read is left out of the answer, and the rest of it comes all the 
 
 import asyncio
 import logging
-import os
 import platform
 import shutil
 import time
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from service import __version__
 from service.api.state import State
 from service.errors import DatabaseUnavailable, ServiceError
 from service.evaluation.queue.standing import Standing
+from service.files import bytes_of, files_below
+from service.machine import installed
 from service.telemetry.readings import Readings
 
 log = logging.getLogger(__name__)
@@ -86,31 +86,11 @@ class Scraping:
 
 
 def _sizes(state_dir: Path) -> dict[str, int]:
-    sizes = {part: _size_of(state_dir / part) for part in PARTS}
-    sizes["database"] = sum(path.stat().st_size for path in state_dir.glob("chapterhouse.db*"))
-    return sizes
-
-
-def _size_of(folder: Path) -> int:
-    """The bytes of all files below a folder; those that go meanwhile count for nothing."""
-    total = 0
-    for where, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += (Path(where) / name).lstat().st_size
-            except OSError:
-                continue
-    return total
+    sizes = {part: bytes_of(files_below(state_dir / part)) for part in PARTS}
+    return {**sizes, "database": bytes_of(state_dir.glob("chapterhouse.db*"))}
 
 
 @lru_cache
 def _versions() -> tuple[str, str, str, str]:
-    return __version__, platform.python_version(), _version("torch"), _version("numpy")
-
-
-def _version(package: str) -> str:
-    """What is installed, without loading it."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
+    torch, numpy = (installed(package) or "" for package in ("torch", "numpy"))
+    return __version__, platform.python_version(), torch, numpy

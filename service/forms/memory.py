@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Self
 
@@ -19,7 +18,7 @@ from service.exactness import FormName
 from service.files import write_whole
 from service.forms.form import Place
 from service.forms.registry import possible
-from service.machine import processor
+from service.machine import installed, processor
 from service.store import Model
 
 DEATHS = 2
@@ -60,7 +59,7 @@ class Memory(BaseModel):
             sha256=model.weights_sha256 or "",
             machine=machine_of(place.device),
             threads=place.threads,
-            packages={package: _version(package) for package in packages},
+            packages={package: installed(package) or "unknown" for package in packages},
         )
 
     @property
@@ -100,13 +99,6 @@ def machine_of(device: str) -> str:
     import torch
 
     return torch.cuda.get_device_name(device)
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "unknown"
 
 
 class Shelf:

@@ -1,15 +1,14 @@
 """Where uploads lie until their evaluation is over: a folder each, visible only when it is whole."""
 
-import os
 import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from service.evaluation.threads import Stop
-from service.files import remove_stale, show
+from service.files import bytes_of, files_below, remove_stale, show
 
 OWNER = ".owner"
 ATTEMPT = "attempt-"
@@ -88,11 +87,5 @@ def _owner_of(folder: Path) -> str:
 
 
 def _size_of(folder: Path) -> int:
-    """The bytes under a folder; files may go while they are counted."""
-    size = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            if name != OWNER:
-                with suppress(FileNotFoundError):
-                    size += (Path(parent) / name).stat().st_size
-    return size
+    """The bytes under a folder."""
+    return bytes_of(file for file in files_below(folder) if file.name != OWNER)
