@@ -10,6 +10,35 @@ const ARROWS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowR
 const INK = "#1b1a18";
 const SHEET = "#ffffff";
 
+/** A field for an image file, which a button of the page opens; `take` is given what is chosen. */
+export function imageField(take, more = {}) {
+  const field = h("input", {
+    type: "file",
+    accept: "image/*",
+    hidden: true,
+    onchange: () => field.files[0] && take(field.files[0]),
+    ...more,
+  });
+  return field;
+}
+
+/** A button below the sheet. */
+export function tool(name, onclick, look = "quiet") {
+  return h("button", { type: "button", class: look, onclick }, t(name));
+}
+
+/** The sheet with its tools, and what says how it is used. */
+export function easel(pad, tools, ...below) {
+  return h(
+    "div",
+    { class: "given" },
+    pad.element,
+    h("div", { class: "row pad-tools" }, ...tools),
+    h("p", { class: "hint", id: "pad-keys" }, t("draw.keys")),
+    ...below,
+  );
+}
+
 export class Pad {
   #strokes = [];
   #file = null;

@@ -5,7 +5,7 @@ import { models, post } from "../client.js";
 import { fill, h, say } from "../dom.js";
 import { kindOf, nameOf } from "../names.js";
 import { notice } from "../notices.js";
-import { Pad } from "../pad.js";
+import { Pad, easel, imageField, tool } from "../pad.js";
 import { same } from "../same.js";
 import { t } from "../words.js";
 
@@ -34,41 +34,20 @@ export async function mount(root, signal) {
     clearTimeout(timer);
     timer = setTimeout(() => look(isDone), isDone ? 0 : AFTER_MS);
   });
-  const file = h("input", { type: "file", accept: "image/*", hidden: true, onchange: () => give(file.files[0]) });
-  const photo = h("input", {
-    type: "file",
-    accept: "image/*",
-    capture: "environment",
-    hidden: true,
-    onchange: () => give(photo.files[0]),
-  });
-  const tools = h(
-    "div",
-    { class: "row pad-tools" },
-    h("button", { type: "button", class: "quiet", onclick: () => pad.clear() }, t("draw.clear")),
-    h("button", { type: "button", class: "quiet", onclick: () => pad.undo() }, t("draw.undo")),
-    h("button", { type: "button", class: "quiet", onclick: () => file.click() }, t("draw.file")),
-    h("button", { type: "button", class: "quiet touch", onclick: () => photo.click() }, t("draw.photo")),
-    h("button", { type: "button", onclick: invent }, t("draw.invent")),
-  );
+  const file = imageField(give);
+  const photo = imageField(give, { capture: "environment" });
+  const tools = [
+    tool("draw.clear", () => pad.clear()),
+    tool("draw.undo", () => pad.undo()),
+    tool("draw.file", () => file.click()),
+    tool("draw.photo", () => photo.click(), "quiet touch"),
+    tool("draw.invent", invent, null),
+  ];
   const choice = h("fieldset", { class: "choice" });
   const recipe = same("draw", { model: "lenet5-mnist", top_k: TOP });
   fill(
     root,
-    h(
-      "div",
-      { class: "desk" },
-      h(
-        "div",
-        { class: "given" },
-        pad.element,
-        tools,
-        h("p", { class: "hint", id: "pad-keys" }, t("draw.keys")),
-        file,
-        photo,
-      ),
-      h("div", { class: "answers" }, choice, trouble, cards),
-    ),
+    h("div", { class: "desk" }, easel(pad, tools, file, photo), h("div", { class: "answers" }, choice, trouble, cards)),
     steps,
     recipe.element,
   );

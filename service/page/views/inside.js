@@ -4,7 +4,7 @@ import { ask, get, models, post } from "../client.js";
 import { fill, h, style } from "../dom.js";
 import { nameOf } from "../names.js";
 import { notice } from "../notices.js";
-import { Pad } from "../pad.js";
+import { Pad, easel, imageField, tool } from "../pad.js";
 import { HEAT, map, picture } from "../pixels.js";
 import { same } from "../same.js";
 import { figure, number, t } from "../words.js";
@@ -26,12 +26,7 @@ export async function mount(root, signal) {
   const ways = h("div", { class: "ways" });
   const unit = h("section", { class: "unit", tabindex: "-1" });
   const choice = h("select", { id: "net", onchange: () => choose(choice.value) });
-  const file = h("input", {
-    type: "file",
-    accept: "image/*",
-    hidden: true,
-    onchange: () => file.files[0] && pad.put(file.files[0]),
-  });
+  const file = imageField((given) => pad.put(given));
   const recipe = same("inside", { model: net, layer: "C3", unit: 0, method: "activations" });
   const pad = new Pad((isDone) => isDone && look());
   fill(
@@ -39,18 +34,13 @@ export async function mount(root, signal) {
     h(
       "div",
       { class: "desk" },
-      h(
-        "div",
-        { class: "given" },
-        pad.element,
-        h(
-          "div",
-          { class: "row pad-tools" },
-          h("button", { type: "button", class: "quiet", onclick: () => pad.clear() }, t("draw.clear")),
-          h("button", { type: "button", class: "quiet", onclick: () => file.click() }, t("draw.file")),
-          h("button", { type: "button", onclick: () => invent(Math.floor(Math.random() * 2 ** 31)) }, t("draw.invent")),
-        ),
-        h("p", { class: "hint", id: "pad-keys" }, t("draw.keys")),
+      easel(
+        pad,
+        [
+          tool("draw.clear", () => pad.clear()),
+          tool("draw.file", () => file.click()),
+          tool("draw.invent", () => invent(Math.floor(Math.random() * 2 ** 31)), null),
+        ],
         file,
         h("label", { for: "net" }, t("inside.net")),
         choice,
