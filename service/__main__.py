@@ -53,6 +53,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 def _role(options: argparse.Namespace, settings: "Settings") -> Coroutine[Any, Any, None]:
     """The coroutine of a role; each imports only what it needs, so fronts never load torch."""
+    names = ("sockets", "control", "metrics_dir", "parent_pipe")
+    places = {name: getattr(options, name) for name in names}
     if options.role == "engine":
         from service.processes.engine import run_engine
 
@@ -60,25 +62,11 @@ def _role(options: argparse.Namespace, settings: "Settings") -> Coroutine[Any, A
     if options.role == "front":
         from service.processes.front import run_front
 
-        return run_front(
-            settings,
-            listen_fd=options.listen_fd,
-            sockets=options.sockets,
-            control=options.control,
-            metrics_dir=options.metrics_dir,
-            parent_pipe=options.parent_pipe,
-        )
+        return run_front(settings, listen_fd=options.listen_fd, **places)
     if options.role == "grpc":
         from service.processes.grpc import run_grpc
 
-        return run_grpc(
-            settings,
-            http_port=options.http_port,
-            sockets=options.sockets,
-            control=options.control,
-            metrics_dir=options.metrics_dir,
-            parent_pipe=options.parent_pipe,
-        )
+        return run_grpc(settings, http_port=options.http_port, **places)
     from service.processes.evaluator import run_evaluator
 
     return run_evaluator(settings, sockets=options.sockets, control=options.control, parent_pipe=options.parent_pipe)

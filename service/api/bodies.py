@@ -12,7 +12,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.types import Receive
 
 from service.api.gate import CallerGone, Holding
-from service.api.openapi import BINARY
+from service.api.openapi import BINARY, FORM
 from service.api.readers import QUICK_DOCUMENT_BYTES
 from service.api.state import state_of
 from service.errors import BodyTooLarge, InvalidRequest, UnsupportedMediaType
@@ -26,6 +26,7 @@ IMAGE_BODY: dict[str, Any] = dict.fromkeys((*sorted(MEDIA_TYPES), *UNSAID), BINA
 """What the document says of such a body."""
 PART_HEADER_LIMIT = 8192
 PARTS_LIMIT = 4096
+FORM_KIND = FORM.encode()
 LENGTH_DIGITS = 20
 WEIGHED_AT_ONCE_BYTES = 1 << 18
 UNFOLDED_BYTES = {b",": 32, b"{": 96, b"[": 64, b'"': 32}
@@ -152,7 +153,7 @@ class Sink(Protocol):
 def boundary_of(content_type: bytes) -> bytes:
     """The boundary of a multipart form. Raises UnsupportedMediaType for another type, InvalidRequest without one."""
     kind, options = parse_options_header(content_type)
-    if kind != b"multipart/form-data":
+    if kind != FORM_KIND:
         raise UnsupportedMediaType(
             f"{kind.decode('latin-1') or 'A body without a type'} is not read here; send multipart/form-data."
         )

@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from service.runtime.pace import bounded
+
 MUCH = 4 << 20
 WINDOW_S, ENOUGH_S = 1.0, 0.25
 """Over how long it is counted what comes back, and how much of that time says how fast it does."""
-LEAST_S, MOST_S = 0.1, 600.0
-"""Sooner nobody needs to come again, and nobody is sent away for longer."""
 
 
 class Returns:
@@ -39,7 +39,7 @@ class Returns:
         """When so much will have come back, as it does now."""
         passed_s = self._clock() - self._began
         per_s = self._count / passed_s if self._count and (passed_s > ENOUGH_S or not self._per_s) else self._per_s
-        return min(max(LEAST_S, amount / per_s), MOST_S) if per_s else LEAST_S
+        return bounded(amount / per_s if per_s else 0.0)
 
 
 @dataclass(eq=False, slots=True)

@@ -8,7 +8,17 @@ from typing import Annotated, Any, NamedTuple, Self, TypeAlias
 import orjson
 from fastapi import APIRouter, Query, Response
 
-from service.api.bodies import IMAGE_BODY, IMAGE_BODY_TYPES, Part, Sink, boundary_of, chunks, read_body, read_form
+from service.api.bodies import (
+    FORM_KIND,
+    IMAGE_BODY,
+    IMAGE_BODY_TYPES,
+    Part,
+    Sink,
+    boundary_of,
+    chunks,
+    read_body,
+    read_form,
+)
 from service.api.deadlines import Deadline
 from service.api.gate import Exchange, Watch
 from service.api.images import JSON_KIND, OPTIONS, described, read_json
@@ -50,7 +60,7 @@ FORM: dict[str, Any] = {
         "additionalProperties": BINARY["schema"],
     }
 }
-BODIES = {**IMAGE_BODY, "multipart/form-data": FORM, JSON: described(OPTIONS, several=True)}
+BODIES = {**IMAGE_BODY, FORM_KIND.decode(): FORM, JSON: described(OPTIONS, several=True)}
 CLASSIFICATION: dict[str, Any] = {
     "model": Classification,
     "description": "Labels, likeliest first; an unreadable image of a form has an `error` in its place.",
@@ -152,7 +162,7 @@ class ClassifyPath:
             model = self._find(asked)
             image = await self._readers.image(await self._read(exchange), model.input, as_is=asked.as_is)
             return Labelling(model, asked.top_k, [None], [image])
-        if kind == b"multipart/form-data":
+        if kind == FORM_KIND:
             self._find(asked)  # what cannot be answered need not be read
             pictures, sent = await self._read_form(exchange, content_type)
             asked = Asked.of({**fields, **_beside(fields, sent)})

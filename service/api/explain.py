@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 
-from service.api.bodies import IMAGE_BODY, IMAGE_BODY_TYPES, boundary_of, read_body
+from service.api.bodies import FORM_KIND, IMAGE_BODY, IMAGE_BODY_TYPES, boundary_of, read_body
 from service.api.deadlines import DeadlineDep
 from service.api.gate import Watch
 from service.api.images import JSON_KIND, described, read_json, read_one_of_form
@@ -34,7 +34,6 @@ from service.tasks.methods import Method
 router = APIRouter(tags=["models"], route_class=Endpoint)
 
 PNG = "image/png"
-FORM_KIND = b"multipart/form-data"
 FORM: dict[str, Any] = {
     "schema": {
         "type": "object",

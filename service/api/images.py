@@ -11,6 +11,7 @@ from service.api.negotiation import JSON
 from service.api.pictures import Picture
 from service.api.readers import Readers
 from service.errors import InvalidRequest
+from service.operations.encoded import MOST_IMAGES
 
 JSON_KIND = JSON.encode()
 ENCODED = {"type": "string", "minLength": 1, "description": "An image file in base64, or a data URL."}
@@ -35,7 +36,7 @@ class Sent(NamedTuple):
 
 def described(options: Mapping[str, Any], *, several: bool) -> dict[str, Any]:
     """What the document says of such a body."""
-    listed = {"type": "array", "minItems": 1, "maxItems": 4096 if several else 1, "items": ENCODED}
+    listed = {"type": "array", "minItems": 1, "maxItems": MOST_IMAGES if several else 1, "items": ENCODED}
     schema = {
         "type": "object",
         "required": ["image"],

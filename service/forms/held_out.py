@@ -3,15 +3,15 @@
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import load_file
 
-from service.files import write_whole
 from service.imaging import Pixels
 from service.store import Model
 
 FOLDER = "held-out"
 """Beside the models of the shipped layer: a file for each dataset."""
 COUNT = 64
+"""Images of each file, the first of a test set."""
 
 
 def held_out_of(model: Model, folder: Path) -> Pixels | None:
@@ -21,9 +21,3 @@ def held_out_of(model: Model, folder: Path) -> Pixels | None:
     except (OSError, SafetensorError, KeyError):
         return None
     return images if images.shape[1:] == (*model.input.size, model.input.channels) else None
-
-
-def write_held_out(images: Pixels, path: Path) -> None:
-    """Write such a file, of the first images of a test set."""
-    path.parent.mkdir(exist_ok=True)
-    write_whole(path, save({"images": images[:COUNT].copy()}))

@@ -8,7 +8,7 @@ from service.errors import InvalidRequest
 from service.imaging.texts import bytes_of_text
 from service.operations.documents import bounded, parsed
 
-MOST = 4096
+MOST_IMAGES = 4096
 """Images of one body, as of one form."""
 
 
@@ -21,8 +21,8 @@ def read_encoded(data: bytes) -> dict[str, Any]:
     if not isinstance(document, dict) or "image" not in document:
         raise InvalidRequest.of_field("image", "send a JSON object with an image in base64, or a list of them")
     given = document.pop("image")
-    if isinstance(given, list) and not 1 <= len(given) <= MOST:
-        raise InvalidRequest.of_field("image", f"{len(given):,} images; 1 to {MOST:,} are read")
+    if isinstance(given, list) and not 1 <= len(given) <= MOST_IMAGES:
+        raise InvalidRequest.of_field("image", f"{len(given):,} images; 1 to {MOST_IMAGES:,} are read")
     found = (
         [_decoded(f"image[{place}]", text) for place, text in enumerate(given)]
         if isinstance(given, list)

@@ -8,6 +8,11 @@ LEAST_S, MOST_S = 0.1, 600.0
 """Sooner nobody needs to come again, and nobody is sent away for longer."""
 
 
+def bounded(seconds: float) -> float:
+    """For how long somebody is sent away who would have to wait so long."""
+    return min(max(LEAST_S, seconds), MOST_S)
+
+
 class Pace:
     """The seconds that a row takes to leave while others wait."""
 
@@ -34,4 +39,4 @@ class Pace:
         row_s = self._row_s
         if self._since:
             row_s = max(row_s, (self._clock() - self._since) / self._left)
-        return min(max(LEAST_S, rows * row_s), MOST_S)
+        return bounded(rows * row_s)

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.budgets import LEAST_S, MOST_S, MUCH, Budget, Returns
+from service.api.budgets import MUCH, Budget, Returns
+from service.runtime.pace import LEAST_S, MOST_S
 
 
 def fill(budget: Budget, client: str, most: int = 10**6) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 
 from service.errors import UnreadableImage
 from service.imaging import Pixels
+from service.operations.encoded import MOST_IMAGES
 from service.operations.inference.backing import Backing
 from service.operations.inference.signatures import ANY, Slot
 from service.operations.inference.tensors import BYTES, Array, Tensor, wrong
@@ -17,8 +18,6 @@ RANGES = {"0,1": (0.0, 1.0), "-1,1": (-1.0, 1.0), "0,255": (0.0, 255.0)}
 """What real numbers may mean, by the parameter `value_range` of their input."""
 ROUNDING = 1e-3
 """So much beyond its range, in shares of it, a number is still taken for one at its end."""
-MOST_IMAGES = 4096
-"""Of one request, as of one form."""
 AXES = 4
 QUICK_BYTES = 1 << 17
 """More are converted beside the event loop."""
