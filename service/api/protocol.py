@@ -88,7 +88,7 @@ class Connection(HttpToolsProtocol):
         self._unparsed = b""
         if self._running is not None:
             abandon(self._running)
-        self.cycle = self._running = None  # they know this one, too: without a collection neither would go
+        self.cycle = self._running = None  # type: ignore[assignment] # they know this one, too, and neither would go
 
     def data_received(self, data: bytes) -> None:
         """Have what has come parsed, one request ahead at most."""
