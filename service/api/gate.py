@@ -111,6 +111,10 @@ class Watch:
         self._task.cancel()
 
 
+async def _nothing_more() -> Message:
+    return {"type": "http.disconnect"}
+
+
 class Holding:
     """What one request takes of its front until it is answered: memory for what it brings, and a place among the work.
 
@@ -139,6 +143,7 @@ class Holding:
             self._gate.requests.give_back(self.client)
         if self._held:
             self._gate.memory.give_back(self.client, self._held)
+        self._receive = _nothing_more  # what was received from holds this: without a collection neither would go
 
     async def receive(self) -> Message:
         """What comes next; the pieces of a body take memory. Raises Overloaded, BodyTooLarge."""

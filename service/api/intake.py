@@ -19,6 +19,10 @@ class Flow(FlowControl):
         self._waits = False
         self._wanted = False
 
+    def is_closing(self) -> bool:
+        """Whether nothing is read any more."""
+        return self._transport.is_closing()
+
     def wait(self) -> None:
         """Read nothing until `go_on` is called, whoever wants to."""
         self._wanted = not self.read_paused
@@ -53,7 +57,7 @@ class Intake:
 
     def took(self, flow: Flow, size: int) -> None:
         """Have a connection that has just brought a large piece wait for its turn."""
-        if size < LARGE_BYTES:
+        if size < LARGE_BYTES or flow.is_closing():
             return
         flow.wait()
         if not self._waiting:

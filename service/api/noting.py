@@ -139,5 +139,6 @@ def _whole(value: bytes | None) -> int | None:
 
 
 def refuse(scope: Mapping[str, Any], error: ServiceError) -> None:
-    """Remember the error that answers a request, for its line."""
+    """Remember the error that answers a request, for its line; not where it arose, which holds all that was read."""
+    error.__traceback__ = error.__cause__ = error.__context__ = None
     scope["state"][REFUSAL] = error

@@ -88,20 +88,19 @@ class Connection(HttpToolsProtocol):
         self._unparsed = b""
         if self._running is not None:
             abandon(self._running)
+        self.cycle = self._running = None  # type: ignore[assignment] # they know this one, too, and neither would go
 
     def data_received(self, data: bytes) -> None:
         """Have what has come parsed, one request ahead at most."""
-        if self._phase is Phase.FAREWELL or self._last_answer is not None:
-            return
-        if self._phase is Phase.BODY:
-            self._body_bytes += len(data)
-        if self.pipeline or len(data) + self._head_bytes > self._all.ahead_bytes:
-            self._parse_in_pieces(data)
-        else:
-            self._parse(data)
-        self._settle()
-        if self._phase in (Phase.BODY, Phase.REST):
-            self._all.intake.took(self.flow, len(data))
+        if self._phase is not Phase.FAREWELL and self._last_answer is None:
+            if self._phase is Phase.BODY:
+                self._body_bytes += len(data)
+            if self.pipeline or len(data) + self._head_bytes > self._all.ahead_bytes:
+                self._parse_in_pieces(data)
+            else:
+                self._parse(data)
+            self._settle()
+        self._all.intake.took(self.flow, len(data))
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Keep the connection open as long as a whole request waits for its answer."""
