@@ -8,9 +8,8 @@ from typing import Any, cast
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from service.api.cycles import SHORT_BYTES, run
+from service.api.cycles import SHORT_BYTES, Cycle, run
 
 START: Message = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5"), (b"x-a", b"b")]}
 BODY: Message = {"type": "http.response.body", "body": b"hello"}
@@ -59,7 +58,7 @@ class Asked:
         self.over = 0
         transport = cast("asyncio.Transport", self.wire)
         self.flow = FlowControl(transport)
-        self.cycle = RequestResponseCycle(
+        self.cycle = Cycle(
             scope={"type": "http", "method": method, "http_version": version},  # type: ignore[typeddict-item] # the rest is not looked at
             transport=transport,
             flow=self.flow,
