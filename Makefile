@@ -6,15 +6,22 @@ FUZZ_SECONDS ?= 600
 LOCKS := deploy/locks
 TESTS := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 INSTALL := $(BIN)/python -m pip install --quiet
+INSTALL_SHOWN := $(BIN)/python -m pip install --disable-pip-version-check
+# Where torch comes from, and nothing else: the index of the CPU's builds, which the Dockerfile names, on a Linux without
+# an NVIDIA driver; pip's own where there is one (its builds bring CUDA's libraries), or where pip is told of other places.
+TORCH_INDEX ?= $(shell test "$$(uname -s)" != Linux || test -e /proc/driver/nvidia/version || command -v nvidia-smi >/dev/null \
+	|| $(BIN)/python -m pip config list 2>/dev/null | grep -E 'index|find-links' >/dev/null || sed -n 's/^ARG TORCH_CPU_INDEX=//p' Dockerfile)
+TORCH_FROM = $(if $(TORCH_INDEX),--no-deps --index-url $(TORCH_INDEX))
 INSTALL_LOCKED := $(INSTALL) --require-hashes --requirement $(LOCKS)/service.txt
 
 # Tests start a hundred programs: each would compile all its modules anew where a shell forbids to keep them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test check clients notebook openvino browser prometheus traces format bench-peers bench-metrics series deployment mutants fuzz lock audit clean
+.PHONY: run test check clients notebook openvino browser docs prometheus traces format bench-peers bench-metrics series deployment mutants fuzz lock audit clean
 
 run: .venv/.service ## Serve on http://127.0.0.1:8000; CHAPTERHOUSE_PORT moves it.
-	exec $(BIN)/chapterhouse serve
+	@echo "Starting; open the address that it names once it serves. Ctrl-C ends it."
+	@exec $(BIN)/chapterhouse serve
 
 test: .venv/.development ## Run the tests.
 	$(TESTS)
@@ -35,9 +42,13 @@ notebook: .venv/.notebook ## Run docs/python.md as a notebook, in a kernel.
 openvino: .venv/.openvino ## Test the forms of classifiers that OpenVINO computes.
 	$(BIN)/python -m pytest -m openvino tests/forms
 
-browser: .venv/.browser ## Open the documentation's pages in Chromium (Debian's chromium).
+browser: .venv/.browser ## Open the page and the documentation in Chromium (Debian's chromium).
 	test -x "$$(command -v chromium)" || { echo "make browser: install Debian's chromium first" >&2; exit 1; }
 	$(BIN)/python -m pytest -m browser tests/browser
+
+docs: .venv/.docs ## Build the documentation as a site, into site/; every link has to lead somewhere, and nothing to another host.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	$(BIN)/python -m pytest -m docs tests/test_site.py
 
 prometheus: .venv/.development ## Watch the service under load by Prometheus (Debian's prometheus): every panel has data.
 	test -x "$$(command -v prometheus)" || { echo "make prometheus: install Debian's prometheus first" >&2; exit 1; }
@@ -80,7 +91,7 @@ audit: .venv/.supply ## Ask whether a vulnerability is known of anything that is
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement $(LOCKS)/development.txt
 
 clean: ## Remove what the other commands made.
-	rm -rf .venv .clients mutants fuzz-found .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+	rm -rf .venv .clients mutants fuzz-found .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist site
 
 .clients/typescript/.installed: tests/clients/package.json
 	mkdir -p .clients/typescript
@@ -92,13 +103,19 @@ clean: ## Remove what the other commands made.
 	.clients/$*/bin/python -m pip install --quiet --require-hashes --requirement $<
 	touch $@
 
+$(BIN)/python: # without it nobody can be asked what pip is told
+	$(PYTHON) -m venv .venv
+
 # torch first, from one index; then everything else by its hashes; then the checkout itself, which asks for nothing more.
-.venv/.service: pyproject.toml $(LOCKS)/torch.txt $(LOCKS)/service.txt $(LOCKS)/build.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(INSTALL) --requirement $(LOCKS)/torch.txt
-	$(INSTALL_LOCKED) --requirement $(LOCKS)/build.txt
-	$(INSTALL) --no-deps --no-build-isolation --editable .
-	touch $@
+.venv/.service: pyproject.toml $(LOCKS)/torch.txt $(LOCKS)/service.txt $(LOCKS)/build.txt | $(BIN)/python
+	@echo "Installing into .venv, once: minutes, most of them for torch."
+	@echo "1 of 3: torch"
+	@$(INSTALL_SHOWN) --requirement $(LOCKS)/torch.txt $(TORCH_FROM)
+	@echo "2 of 3: what serving needs, by its hashes"
+	@$(INSTALL_SHOWN) --require-hashes --requirement $(LOCKS)/service.txt --requirement $(LOCKS)/build.txt
+	@echo "3 of 3: Chapterhouse"
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
 
 .venv/.development: .venv/.service $(LOCKS)/development.txt
 	$(INSTALL_LOCKED) --requirement $(LOCKS)/development.txt
@@ -111,6 +128,6 @@ clean: ## Remove what the other commands made.
 	.venv/metrics/bin/python -m pip install --quiet --no-deps --requirement benchmarks/scores/alone.txt
 	touch $@
 
-.venv/.browser .venv/.fuzz .venv/.mutants .venv/.notebook .venv/.openvino .venv/.series .venv/.supply .venv/.traces: .venv/.%: .venv/.development $(LOCKS)/%.txt
+.venv/.browser .venv/.docs .venv/.fuzz .venv/.mutants .venv/.notebook .venv/.openvino .venv/.series .venv/.supply .venv/.traces: .venv/.%: .venv/.development $(LOCKS)/%.txt
 	$(INSTALL_LOCKED) --requirement $(LOCKS)/development.txt --requirement $(LOCKS)/$*.txt
 	touch $@

@@ -1,7 +1,7 @@
-"""The README's tables of models and of scores beside what was published, from the manifests and the cards.
+"""The tables of docs/models.md: models, and scores beside what was published, from the manifests and the cards.
 
 python experiments/scores.py            # print the tables
-python experiments/scores.py --write    # put them into README.md in the place of those that are there
+python experiments/scores.py --write    # put them into docs/models.md in the place of those that are there
 """
 
 import argparse
@@ -14,7 +14,7 @@ from service.datasets.registry import STACKED
 from service.settings import Settings
 from service.store import Card, Model, ModelStore
 
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "docs" / "models.md"
 CHAPTERS = (4, 5)
 
 
@@ -42,7 +42,7 @@ REPORTED: dict[str, Reported] = {
 
 
 class Table(NamedTuple):
-    """A table of the README, which its first line tells from all others."""
+    """A table of the page, which its first line tells from all others."""
 
     head: str
     rows: Callable[[], Iterator[str]]
@@ -51,12 +51,12 @@ class Table(NamedTuple):
         rule = "|" + (self.head.count("|") - 1) * "---|"
         return "".join(f"{line}\n" for line in (self.head, rule, *self.rows()))
 
-    def put_into(self, readme: str) -> str:
-        """The README with this table as it is now. Raises ValueError where it has none."""
+    def put_into(self, page: str) -> str:
+        """The page with this table as it is now. Raises ValueError where it has none."""
         place = re.compile(rf"^{re.escape(self.head)}\n(?:\|.*\n)+", re.MULTILINE)
-        if not place.search(readme):
-            raise ValueError(f"README.md has no table that begins with {self.head}")
-        return place.sub(lambda _: str(self), readme)
+        if not place.search(page):
+            raise ValueError(f"docs/models.md has no table that begins with {self.head}")
+        return place.sub(lambda _: str(self), page)
 
 
 def _shipped() -> list[Model]:
@@ -106,19 +106,19 @@ TABLES = (
 )
 
 
-def written(readme: str) -> str:
-    """The README with every table as it is now. Raises ValueError where it lacks one."""
+def written(page: str) -> str:
+    """The page with every table as it is now. Raises ValueError where it lacks one."""
     for table in TABLES:
-        readme = table.put_into(readme)
-    return readme
+        page = table.put_into(page)
+    return page
 
 
 def main() -> None:
     """Print, or write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="put them into README.md")
+    parser.add_argument("--write", action="store_true", help="put them into docs/models.md")
     if parser.parse_args().write:
-        README.write_text(written(README.read_text("utf-8")), "utf-8")
+        PAGE.write_text(written(PAGE.read_text("utf-8")), "utf-8")
     else:
         print(*TABLES, sep="\n", end="")
 

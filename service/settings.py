@@ -196,7 +196,7 @@ class Settings(BaseSettings):
     )
     open_metrics: bool = Field(default=False, description="Whether `/metrics` needs no key although there are keys.")
     open_pages: bool = Field(
-        default=True, description="Whether the documentation needs no key although there are keys."
+        default=True, description="Whether the page and the documentation need no key although there are keys."
     )
     beat_s: float = Field(2.0, gt=0, description="Seconds between two beats of a process, by which it is seen to live.")
     beat_limit_s: float = Field(

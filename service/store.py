@@ -3,7 +3,7 @@
 import json
 import re
 import tomllib
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -14,6 +14,7 @@ from service.errors import InvalidManifest, ModelNotFound, WrongTask
 from service.exactness import FormName, FormScore, Precision
 from service.files import file_sha256, write_whole
 from service.settings import Settings
+from service.spelling import meant
 
 TaskName = Literal["classify", "features", "generate", "forecast"]
 EXTRACTING: frozenset[TaskName] = frozenset({"classify", "features"})
@@ -328,6 +329,7 @@ class ModelStore:
     def __init__(self, *layers: Path) -> None:
         self._layers = layers
         self._known: dict[str, Model] = {}
+        self._names = cache(self.described_ids)  # once, for who asks for nonsense must not make the disk work
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -386,7 +388,8 @@ class ModelStore:
                     f"The model {model_id!r} has no weights here; `chapterhouse models fetch {model_id}` gets those "
                     f"that somebody publishes, `chapterhouse train {model_id}` makes them."
                 )
-        raise ModelNotFound(f"There is no model called {model_id!r}; GET /models lists them.")
+        near = meant(model_id, self._names())
+        raise ModelNotFound(f"There is no model called {model_id!r}; GET /models lists them.{near}")
 
 
 def write_card(card: Card, path: Path) -> None:

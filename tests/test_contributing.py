@@ -231,7 +231,7 @@ TEST = (
 DOCUMENT = (
     Omission(
         "python experiments/scores.py --write",
-        "tests/experiments/test_scores.py::test_the_readme_says_what_the_cards_say",
+        "tests/experiments/test_scores.py::test_the_page_says_what_the_cards_say",
         "`python experiments/scores.py --write` puts it right",
     ),
     Omission(
@@ -245,9 +245,9 @@ DOCUMENT = (
         "GET /models/{model_id}/labels needs a line in tests/api/access/test_needs.py that says whose it is",
     ),
     Omission(
-        "README.md",
+        "docs/endpoints.md",
         "tests/test_readme.py::test_every_route_is_named[GET /models/{model_id}/labels]",
-        "the table below ## HTTP in README.md has no row of `GET /models/{model_id}/labels`; write one that says what "
+        "the table in docs/endpoints.md has no row of `GET /models/{model_id}/labels`; write one that says what "
         "it is for",
     ),
     Omission(

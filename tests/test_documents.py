@@ -37,6 +37,20 @@ def test_every_link_leads_somewhere(path: Path) -> None:
 
 
 @every_document
+def test_every_link_into_a_page_finds_its_heading(path: Path) -> None:
+    links = set(re.findall(r"\]\(([^)#:]*)#([^)]+)\)", prose(path)))
+    missing = [f"{page}#{place}" for page, place in sorted(links) if place not in headings(path.parent / page, path)]
+    assert not missing, f"{path.name} links to {missing}, where there is no such heading"
+
+
+def headings(page: Path, here: Path) -> set[str]:
+    """The places of a page to which a link can lead, as its headings are spelt there."""
+    text = prose(here if page.is_dir() else page)
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@every_document
 def test_every_file_that_is_named_exists(path: Path) -> None:
     named = set(re.findall(rf"`((?:{'|'.join(FOLDERS)})/[\w./-]+)`", prose(path)))
     missing = [name for name in sorted(named) if not (ROOT / name).exists()]

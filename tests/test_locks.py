@@ -1,6 +1,7 @@
 """What is installed is locked: everything that pyproject.toml asks for, by version and hash, and nothing beside it."""
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,17 @@ def test_nothing_is_installed_but_torch_what_is_locked_and_ourselves(name: str) 
     for step in steps:
         assert re.search(r"/torch\.txt|--require-hashes|INSTALL_LOCKED|--no-deps", step), step
         assert "--extra-index-url" not in step
+
+
+@pytest.mark.parametrize(
+    ("index", "told"), [("somewhere", "/torch.txt --no-deps --index-url somewhere"), ("", "/torch.txt ")]
+)
+def test_torch_alone_comes_from_the_index_that_make_is_told(index: str, told: str) -> None:
+    asked = ["make", "--dry-run", "--always-make", ".venv/.service", f"TORCH_INDEX={index}"]
+    said = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    [step] = [line for line in said.splitlines() if "/torch.txt" in line]
+    assert step.endswith(told)
+    assert said.count("--index-url") == bool(index)
 
 
 def test_a_project_is_locked_by_what_each_part_of_it_needs() -> None:

@@ -4,8 +4,9 @@ import logging
 from collections.abc import Sequence
 from enum import Enum
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from service.api.accepting import ROOM
 from service.api.access.callers import caller_at
 from service.api.budgets import Budget
 from service.api.gate import Gate, new_request_id
@@ -19,6 +20,8 @@ HEADERS_LIMIT = 128
 """Lines of headers: each takes many times the memory of its bytes."""
 STEP_BYTES = 16384
 """What has to come, or go, in the time that a body, or an answer, is given: a byte now and then is no progress."""
+AHEAD_BYTES = 4096
+"""So much is parsed at once where a request may begin: of many that come together no more than the first few."""
 PIPELINED_BYTES = 4096
 """Memory of a request that was sent before the one ahead of it is answered."""
 FAREWELL_S = 2.0
@@ -27,7 +30,7 @@ FAREWELLS = 256
 """Refused connections that are waited for so; further ones are closed at once."""
 PROBE_S = 0.5
 """How often one is asked that has closed its side and waits for an answer, or is gone."""
-SPARE_DESCRIPTORS = 128 + FAREWELLS
+SPARE_DESCRIPTORS = 128 + FAREWELLS + ROOM
 """File descriptors of a front beside those of its connections."""
 REASONS = ("connections_full", "header_timeout", "body_timeout", "write_timeout", "malformed")
 
@@ -57,6 +60,7 @@ class Connections:
         self.intake = Intake()
         self.farewells = 0
         self.head_limit = settings.header_limit_bytes
+        self.ahead_bytes = min(AHEAD_BYTES, self.head_limit)
         self.write_s = settings.write_timeout_s
         self.patience_s = {
             Phase.HEAD: settings.header_timeout_s,
@@ -77,6 +81,11 @@ class Connections:
             return ""
         address, port = peer
         return f"{address} {port}" if self._proxies.trusts(address) else caller_at(address).name
+
+    def piece_bytes(self, cycle: RequestResponseCycle | None, head_bytes: int) -> int:
+        """How much is parsed at once: much of a body, little where another request may begin, no more of a head."""
+        inside = cycle is not None and cycle.more_body
+        return min(self.head_limit if inside else self.ahead_bytes, self.head_limit - head_bytes)
 
     def count(self, reason: str, text: str, *details: object) -> None:
         """Count what was refused or given up; the log gets a line now and then (`service.telemetry.logs`)."""

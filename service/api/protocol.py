@@ -94,7 +94,7 @@ class Connection(HttpToolsProtocol):
             return
         if self._phase is Phase.BODY:
             self._body_bytes += len(data)
-        if self.pipeline or len(data) + self._head_bytes > self._all.head_limit:
+        if self.pipeline or len(data) + self._head_bytes > self._all.ahead_bytes:
             self._parse_in_pieces(data)
         else:
             self._parse(data)
@@ -137,7 +137,7 @@ class Connection(HttpToolsProtocol):
             if self.pipeline:
                 self._keep(rest)
                 return
-            piece = rest[: self._all.head_limit - self._head_bytes]
+            piece = rest[: self._all.piece_bytes(self.cycle, self._head_bytes)]
             rest = rest[len(piece) :]
             self._parse(piece)
 
@@ -145,10 +145,9 @@ class Connection(HttpToolsProtocol):
         """Keep what came behind a request that waits for its turn."""
         try:
             self._hold(len(data))
+            self._unparsed += data
         except Overloaded as error:
             self._end_with(error)
-        else:
-            self._unparsed += data
 
     def _parse(self, data: bytes | memoryview) -> None:
         cycle = self.cycle
@@ -243,9 +242,10 @@ class Connection(HttpToolsProtocol):
             self._give_back(PIPELINED_BYTES)
             if not (cycle.more_body and self._last_answer is not None):
                 self._start_asgi_task(cycle, app)
-                data, self._unparsed = self._unparsed, b""
-                self._give_back(len(data))
-                self._parse_in_pieces(data)
+                if not self.pipeline:
+                    data, self._unparsed = self._unparsed, b""
+                    self._give_back(len(data))
+                    self._parse_in_pieces(data)
                 self._settle()
                 return
         if self._last_answer is not None:

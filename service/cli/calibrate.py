@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.calibration import Calibration, FittedOn
+from service.cli.completion import models
 from service.cli.reporting import fail_clearly, say
 from service.errors import InvalidRequest
 from service.settings import Settings, read_settings
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 @fail_clearly
 def calibrate(
-    model_id: Annotated[str, typer.Argument(help="A trained classifier of the store, such as lenet5-mnist.")],
+    model_id: Annotated[
+        str, typer.Argument(help="A trained classifier of the store, such as lenet5-mnist.", autocompletion=models)
+    ],
     on: Annotated[
         FittedOn,
         typer.Option(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli.completion import models
 from service.cli.places import ServerOption, place_of
 from service.cli.reporting import EXIT_FAILED, JSONOption, complain, fail_clearly, print_json, say
 from service.errors import UnreadableImage
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 @fail_clearly
 def classify(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
-    model: Annotated[str | None, typer.Option(help="A classifier; the default one unless given.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A classifier; the default one unless given.", autocompletion=models)
+    ] = None,
     top_k: Annotated[int, typer.Option(min=1, max=1000, help="How many labels of each image, likeliest first.")] = 3,
     server: ServerOption = None,
     as_json: JSONOption = False,

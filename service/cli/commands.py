@@ -18,8 +18,7 @@ class Place(NamedTuple):
 COMMANDS: dict[str, Place] = {
     "serve": Place(
         "serve:serve",
-        "Serve over HTTP until SIGTERM or Ctrl-C."
-        " Every setting is an environment variable, too; the README lists them.",
+        "Serve over HTTP until SIGTERM or Ctrl-C. Every setting is an environment variable, too: docs/settings.md.",
     ),
     "train": Place(
         "train:train",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli.completion import datasets
 from service.cli.reporting import fail_clearly, say
 from service.files import show
 from service.settings import read_settings
@@ -35,7 +36,9 @@ def list_datasets() -> None:
 @app.command("fetch")
 @fail_clearly
 def fetch(
-    name: Annotated[str, typer.Argument(help="A dataset, as `chapterhouse data list` calls it.")],
+    name: Annotated[
+        str, typer.Argument(help="A dataset, as `chapterhouse data list` calls it.", autocompletion=datasets)
+    ],
     force: Annotated[bool, typer.Option("--force", help="Download also what is here already.")] = False,
 ) -> None:
     """Download a dataset from its publisher; a file that is not what was published is not kept."""

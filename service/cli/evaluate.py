@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli import completion
 from service.cli.places import ServerOption, place_of
 from service.cli.renderings import (
     FailIfOption,
@@ -30,18 +31,30 @@ def evaluate(
     reference: Annotated[
         Path | None, typer.Argument(help="Real samples to compare with, likewise; or see --reference-name.")
     ] = None,
-    reference_name: Annotated[str | None, typer.Option(help="A stored reference to compare with instead.")] = None,
+    reference_name: Annotated[
+        str | None,
+        typer.Option(help="A stored reference to compare with instead.", autocompletion=completion.references),
+    ] = None,
     metrics: Annotated[
-        str | None, typer.Option(help="What to measure, such as fid,mmd; the usual ones unless given.")
+        str | None,
+        typer.Option(
+            help="What to measure, such as fid,mmd; the usual ones unless given.", autocompletion=completion.metrics
+        ),
     ] = None,
     option: Annotated[
         list[str] | None,
         typer.Option(metavar="METRIC.NAME=VALUE", help="An option of a metric, such as mmd.sigma=10; may be repeated."),
     ] = None,
     features: Annotated[
-        str | None, typer.Option(help="The extractor that looks at the images; the reference's own unless given.")
+        str | None,
+        typer.Option(
+            help="The extractor that looks at the images; the reference's own unless given.",
+            autocompletion=completion.models,
+        ),
     ] = None,
-    thresholds: Annotated[str | None, typer.Option(help="What must hold, such as 'fid<=1,mmd<=0.01'.")] = None,
+    thresholds: Annotated[
+        str | None, typer.Option(help="What must hold, such as 'fid<=1' or 'fid<=1,mmd<=0.1'.")
+    ] = None,
     fail_if: FailIfOption = None,
     inconclusive: Annotated[
         Inconclusive | None,

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from service.cli.completion import described_models
 from service.cli.reporting import fail_clearly, say
 from service.settings import read_settings
 from service.store import ModelStore
@@ -11,7 +12,12 @@ from service.store import ModelStore
 
 @fail_clearly
 def fetch(
-    model_id: Annotated[str, typer.Argument(metavar="ID", help="A model of others; `models list --all` names them.")],
+    model_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="A model of others; `models list --all` names them.", autocompletion=described_models
+        ),
+    ],
     sha256: Annotated[str, typer.Option(help="What the file must have, or how that begins.")] = "",
     trust_first: Annotated[
         bool, typer.Option("--trust-first", help="Take what comes where nobody says its hash, and note it.")

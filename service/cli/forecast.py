@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from service.cli.completion import models
 from service.cli.places import ServerOption, place_of
 from service.cli.reporting import JSONOption, complain, fail_clearly, print_json, say
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 def forecast(
     series: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or JSON: a row a step, a column a channel.")],
     horizon: Annotated[int, typer.Option("--horizon", "-n", min=1, help="How many steps to go on.")],
-    model: Annotated[str | None, typer.Option(help="A forecaster; the default one unless given.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A forecaster; the default one unless given.", autocompletion=models)
+    ] = None,
     fit: Annotated[bool, typer.Option("--fit", help="Fit the model's readout to this very series.")] = False,
     inputs: Annotated[
         Path | None, typer.Option(help="CSV or JSON: what is known of every step of series and horizon.")

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from service.cli.completion import models
 from service.cli.reporting import fail_clearly, print_table, say
 from service.errors import InvalidRequest
 from service.exactness import FormName, FormScore
@@ -13,7 +14,9 @@ from service.store import Model, ModelStore, write_card
 
 @fail_clearly
 def measure_forms(
-    model_id: Annotated[str, typer.Argument(metavar="ID", help="A trained classifier of the store.")],
+    model_id: Annotated[
+        str, typer.Argument(metavar="ID", help="A trained classifier of the store.", autocompletion=models)
+    ],
     images: Annotated[
         int | None, typer.Option(min=100, help="The first so many test images; all of them unless given.")
     ] = None,

@@ -6,6 +6,7 @@ from typing import Annotated, BinaryIO, get_args
 
 import typer
 
+from service.cli.completion import models
 from service.cli.places import ServerOption, place_of
 from service.cli.reporting import fail_clearly, say
 from service.errors import InvalidRequest
@@ -26,7 +27,9 @@ def generate(
             "Points: .json, .png and .svg are a plot, .npz and .npy float32 (N, 2).",
         ),
     ],
-    model: Annotated[str | None, typer.Argument(help="A generator; the default one unless given.")] = None,
+    model: Annotated[
+        str | None, typer.Argument(help="A generator; the default one unless given.", autocompletion=models)
+    ] = None,
     count: Annotated[
         int | None, typer.Option(min=1, help="How many samples; 16 images, 1,000 points or 4 paths unless given.")
     ] = None,

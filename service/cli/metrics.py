@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli.completion import metrics
 from service.cli.reporting import WIDTH_ELSEWHERE, JSONOption, fail_clearly, print_json, say
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def _metrics() -> None:
 @fail_clearly
 def list_metrics(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[METRIC]...", help="All of them unless some are named.")
+        list[str] | None,
+        typer.Argument(metavar="[METRIC]...", help="All of them unless some are named.", autocompletion=metrics),
     ] = None,
     as_json: JSONOption = False,
 ) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.cli.calibrate import summary
+from service.cli.completion import described_models, models
 from service.cli.fetch import fetch
 from service.cli.forms import measure_forms
 from service.cli.nets import print_layers, show_nets
@@ -61,7 +62,9 @@ def list_models(
 @app.command("show")
 @fail_clearly
 def show(
-    model_id: Annotated[str, typer.Argument(metavar="ID", help="A model of the store, trained or not.")],
+    model_id: Annotated[
+        str, typer.Argument(metavar="ID", help="A model of the store, trained or not.", autocompletion=described_models)
+    ],
     as_json: JSONOption = False,
 ) -> None:
     """Show a model's manifest, its card and the table of its layers."""
@@ -98,7 +101,8 @@ def show(
 @fail_clearly
 def verify(
     model_ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", help="All of the store unless given.")
+        list[str] | None,
+        typer.Argument(metavar="[ID]...", help="All of the store unless given.", autocompletion=models),
     ] = None,
     files: Annotated[
         bool, typer.Option("--files", help="Only the files: measure nothing, so that no dataset is needed.")

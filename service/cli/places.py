@@ -20,7 +20,7 @@ ServerOption = Annotated[
     typer.Option(
         "--server",
         metavar="URL",
-        help="A running service that does the work, such as http://127.0.0.1:8000; this process unless given.",
+        help="Address of a running service that does the work, with its port; this process unless given.",
     ),
 ]
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from service.cli.completion import datasets, models
 from service.cli.reporting import fail_clearly, say
 from service.settings import Settings, read_settings
 from service.store import ModelStore
@@ -29,8 +30,8 @@ def list_references() -> None:
 @fail_clearly
 def make(
     name: Annotated[str, typer.Argument(help="What to call it.")],
-    dataset: Annotated[str, typer.Option(help="The dataset whose test images it holds.")],
-    features: Annotated[str, typer.Option(help="The extractor that looks at them.")],
+    dataset: Annotated[str, typer.Option(help="The dataset whose test images it holds.", autocompletion=datasets)],
+    features: Annotated[str, typer.Option(help="The extractor that looks at them.", autocompletion=models)],
 ) -> None:
     """Extract the features of a dataset's test images, and what its training images score against them."""
     path = asyncio.run(_make(read_settings(), name, dataset, features))

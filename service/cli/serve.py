@@ -22,7 +22,7 @@ def serve(
         bool, typer.Option("--check", help="Say what would run and what is wrong with it, and start nothing.")
     ] = False,
 ) -> None:
-    """Serve over HTTP until SIGTERM or Ctrl-C. Every setting is an environment variable, too; the README lists them."""
+    """Serve over HTTP until SIGTERM or Ctrl-C. Every setting is an environment variable, too: docs/settings.md."""
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     settings = read_settings(**given)
     if check:

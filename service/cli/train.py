@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from service.cli.completion import described_models
 from service.cli.reporting import fail_clearly, say
 from service.files import copy_whole
 from service.scoring.card import measure_scores
@@ -24,7 +25,9 @@ class Recipe(StrEnum):
 
 @fail_clearly
 def train(
-    model_id: Annotated[str, typer.Argument(help="A model of the store, such as lenet5-mnist.")],
+    model_id: Annotated[
+        str, typer.Argument(help="A model of the store, such as lenet5-mnist.", autocompletion=described_models)
+    ],
     seed: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     threads: Annotated[int, typer.Option(help="Torch threads; part of what makes the weights the same again.")] = 1,
     device: Annotated[str, typer.Option(help="Where to train: cpu, cuda:0, …")] = "cpu",

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from service.cli.completion import models
 from service.cli.reporting import fail_clearly, print_table, say
 from service.settings import read_settings
 from service.store import ModelStore
@@ -11,7 +12,9 @@ from service.store import ModelStore
 
 @fail_clearly
 def find_units(
-    model_id: Annotated[str, typer.Argument(metavar="ID", help="A trained classifier of the store.")],
+    model_id: Annotated[
+        str, typer.Argument(metavar="ID", help="A trained classifier of the store.", autocompletion=models)
+    ],
     beside_weights: Annotated[
         bool, typer.Option("--beside-weights", help="Write them beside the weights, not into the state directory.")
     ] = False,

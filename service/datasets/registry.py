@@ -12,6 +12,7 @@ from service.datasets.series_files import ENDINGS, series_in_file
 from service.datasets.stacked import STACKED_MNIST, Stacked
 from service.datasets.waveforms import WAVEFORMS
 from service.errors import DatasetMissing
+from service.spelling import meant
 
 DATASETS: dict[str, Dataset] = {
     "cifar-10": CIFAR10,
@@ -42,7 +43,10 @@ def find_dataset(name: str) -> Dataset:
     try:
         return DATASETS[name]
     except KeyError:
-        raise DatasetMissing(f"There is no dataset called {name!r}; there are {', '.join(DATASETS)}.") from None
+        known = ", ".join(DATASETS)
+        raise DatasetMissing(
+            f"There is no dataset called {name!r}; there are {known}.{meant(name, DATASETS)}"
+        ) from None
 
 
 def find_series(name: str) -> SeriesSource:

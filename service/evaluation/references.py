@@ -33,11 +33,14 @@ from service.metrics.samples import check_features, checked_probabilities
 from service.metrics.statistics import Statistics, statistics_of
 from service.schemas import ReferenceSummary
 from service.settings import Settings
+from service.spelling import meant
 
 CALLER = "caller"
 """The extractor of features that were sent."""
 KEPT_ROWS = 2000
 SUFFIX = ".safetensors"
+KINDS = ("F16", "F32", "F64", "U8")
+"""The numbers of its arrays, as safetensors calls them."""
 ROWS = ("features", "probabilities", "digests")
 DESCRIPTION = "reference"  # one key, because safetensors writes several in no fixed order
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
@@ -228,7 +231,7 @@ class References:
         with _opened(path) as file:
             description = _description(file, path)
             try:
-                arrays = {key: file.get_tensor(key) for key in ("mu", "sigma", *(set(ROWS) & set(file.keys())))}
+                arrays = {key: _array(file, key) for key in ("mu", "sigma", *(set(ROWS) & set(file.keys())))}
             except (SafetensorError, TypeError) as error:
                 raise InvalidManifest.of_file(path, error) from error
         statistics = Statistics(arrays["mu"], arrays["sigma"], description.count)
@@ -241,7 +244,9 @@ class References:
                 if path.is_file():
                     return path
         known = ", ".join(self.names()) or "none"
-        raise ReferenceNotFound(f"There is no stored reference called {name!r}; stored: {known}.")
+        raise ReferenceNotFound(
+            f"There is no stored reference called {name!r}; stored: {known}.{meant(name, self.names())}"
+        )
 
 
 def check_name(name: str) -> None:
@@ -269,6 +274,14 @@ def _opened(path: Path) -> Any:
         return safe_open(path, framework="numpy")
     except SafetensorError as error:
         raise InvalidManifest.of_file(path, error) from error
+
+
+def _array(file: Any, key: str) -> NDArray[Any]:
+    """One array. Raises TypeError for numbers that NumPy knows only where another library has taught it."""
+    if (kind := file.get_slice(key).get_dtype()) not in KINDS:
+        raise TypeError(f"{key} has numbers of the type {kind}")
+    array: NDArray[Any] = file.get_tensor(key)
+    return array
 
 
 def _description(file: Any, path: Path) -> Description:

@@ -24,6 +24,7 @@ ROUNDING = 4.0  # ulps of the traces by which their difference may be wrong
 NEGLIGIBLE = 1e-6  # share of the other directions that this may be before anybody has to be told
 SEEN = 1e-2  # share of the distance
 CHEAP = 256  # samples of the smaller side up to which singular values cost next to nothing
+SURE = 64.0  # roundings of the largest eigenvalue from which on one that cannot be 0 is no rounding
 TRUSTED = 1e-10  # share of tr Σx + tr Σy that rounding may move the fast path before the exact one is taken
 
 
@@ -168,12 +169,15 @@ def _by_eigenvalues(A: Real) -> tuple[Real, float] | None:
     B = A[1:] + A[0] / (np.sqrt(n) - 1)
     B = B[:, 1:] + B[:, :1] / (np.sqrt(m) - 1)
     λ = np.linalg.eigvalsh(B @ B.T if n <= m else B.T @ B)
-    return _roots(λ)
+    return _roots(λ, SURE * EPS)
 
 
-def _roots(λ: Real) -> tuple[Real, float] | None:
-    """The roots of eigenvalues, and by how much their sum may be wrong; None where rounding decides too much of it."""
-    if λ[0] <= λ[-1] * len(λ) * EPS:
+def _roots(λ: Real, least: float) -> tuple[Real, float] | None:
+    """The roots of eigenvalues, and by how much their sum may be wrong; None where rounding decides too much of it.
+
+    `least` is the share of the largest one below which an eigenvalue may be nothing but rounding.
+    """
+    if λ[0] <= λ[-1] * least:
         return None
     noise = EPS * λ[-1] * float((0.5 / np.sqrt(λ)).sum())  # each λ is known to eps · λmax
     return (np.sqrt(λ), max(noise, ROUNDING * EPS)) if noise <= TRUSTED else None
@@ -190,7 +194,7 @@ def _by_cholesky(sx: Real, sy: Real) -> tuple[Real, FullRank, float] | None:
     M, _ = dsygst(sy, L, itype=2, lower=1)  # Lᵀ Σy L in the time of half a matrix product
     λ = np.linalg.eigvalsh(M)
     product = FullRank(L, M)
-    if found := _roots(λ):
+    if found := _roots(λ, len(λ) * EPS):
         return found[0], product, found[1]
     other, failed = dpotrf(sy, lower=1)
     if failed:

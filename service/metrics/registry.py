@@ -21,6 +21,7 @@ from service.metrics.precision import Precision
 from service.metrics.recall import Recall
 from service.metrics.sliced_wasserstein import SlicedWasserstein
 from service.metrics.wasserstein import Wasserstein
+from service.spelling import meant
 
 METRICS: dict[str, type[Metric]] = {
     "fid": FID,
@@ -44,7 +45,9 @@ DEFAULT_METRICS: tuple[str, ...] = ("fid", "kid", "mmd", "one_nn", "precision", 
 def metric_type(name: str) -> type[Metric]:
     """The class of a metric. Raises InvalidRequest for a name that is not in the registry."""
     if name not in METRICS:
-        raise InvalidRequest(f"There is no metric called {name!r}; there are {', '.join(METRICS)}.")
+        raise InvalidRequest(
+            f"There is no metric called {name!r}; there are {', '.join(METRICS)}.{meant(name, METRICS)}"
+        )
     return METRICS[name]
 
 

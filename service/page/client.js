@@ -6,7 +6,17 @@ export const address = base.href.replace(/\/$/, "");
 export const JSON_KIND = "application/json";
 
 const KEPT = "chapterhouse.key";
-const KINDS = { 401: "key", 403: "scope", 404: "missing", 413: "large", 415: "kind", 422: "wrong", 429: "busy", 503: "away", 504: "late" };
+const KINDS = {
+  401: "key",
+  403: "scope",
+  404: "missing",
+  413: "large",
+  415: "kind",
+  422: "wrong",
+  429: "busy",
+  503: "away",
+  504: "late",
+};
 
 /** Why there is no answer: `kind` is the word under which the page explains it, `detail` what the service said. */
 export class Refusal extends Error {
@@ -16,10 +26,19 @@ export class Refusal extends Error {
   }
 }
 
+let held = remembered();
+
+/** The reader's key: kept in this tab, or only in this page where the browser keeps nothing. */
 export const key = {
-  get: () => sessionStorage.getItem(KEPT) ?? "",
-  keep: (value) => sessionStorage.setItem(KEPT, value),
-  forget: () => sessionStorage.removeItem(KEPT),
+  get: () => held,
+  keep(value) {
+    held = value;
+    attempt(() => sessionStorage.setItem(KEPT, value));
+  },
+  forget() {
+    held = "";
+    attempt(() => sessionStorage.removeItem(KEPT));
+  },
 };
 
 /** The reply to a request. Throws Refusal, or AbortError where the signal came first. */
@@ -73,7 +92,23 @@ async function refusalOf(reply) {
   } catch {
     /* what answered was no service: a proxy, perhaps */
   }
-  return new Refusal(KINDS[reply.status] ?? "failed", { detail, after: Number.isNaN(after) ? null : after, status: reply.status });
+  return new Refusal(KINDS[reply.status] ?? "failed", {
+    detail,
+    after: Number.isNaN(after) ? null : after,
+    status: reply.status,
+  });
+}
+
+function remembered() {
+  return attempt(() => sessionStorage.getItem(KEPT)) ?? "";
+}
+
+function attempt(act) {
+  try {
+    return act();
+  } catch {
+    return null; // storage is switched off
+  }
 }
 
 function tell(refusal) {

@@ -1,12 +1,37 @@
 /** The shell: contents, language, key, and whichever view the address names. */
 
-import { address, base, forgetModels, key } from "./client.js";
+import { Refusal, address, base, forgetModels, key } from "./client.js";
 import { fill, h } from "./dom.js";
+import { notice } from "./notices.js";
 import { LANGUAGES, language, preferred, speak, t } from "./words.js";
 
 /** In the order of the book; the chapter each belongs to, and the paper that it is about. */
 const VIEWS = {
-  draw: { chapter: "4", paper: "Y. LeCun, L. Bottou, Y. Bengio, P. Haffner: Gradient-based learning applied to document recognition. Proceedings of the IEEE 86(11), 1998." },
+  draw: {
+    chapter: "4",
+    paper:
+      "Y. LeCun, L. Bottou, Y. Bengio, P. Haffner: Gradient-based learning applied to document recognition. Proceedings of the IEEE 86(11), 1998.",
+  },
+  inside: {
+    chapter: "5",
+    paper: "M. D. Zeiler, R. Fergus: Visualizing and understanding convolutional networks. ECCV 2014.",
+  },
+  series: {
+    chapter: "6",
+    paper:
+      "H. Jaeger: The “echo state” approach to analysing and training recurrent neural networks. GMD Report 148, 2001.",
+  },
+  sample: { chapter: "7", paper: "I. Goodfellow et al.: Generative adversarial nets. NeurIPS 2014." },
+  collapse: {
+    chapter: "7",
+    paper: "L. Metz, B. Poole, D. Pfau, J. Sohl-Dickstein: Unrolled generative adversarial networks. ICLR 2017.",
+  },
+  measure: {
+    chapter: "7",
+    paper:
+      "M. Heusel et al.: GANs trained by a two time-scale update rule converge to a local Nash equilibrium. NeurIPS 2017.",
+  },
+  service: { chapter: "A", paper: "" },
 };
 const FIRST = "draw";
 const ASK_AGAIN_MS = 3000;
@@ -36,7 +61,7 @@ async function show({ moved = false } = {}) {
       h(
         "div",
         {},
-        h("p", { class: "chapter" }, chapter === "·" ? t("appendix") : t("chapter", { chapter })),
+        h("p", { class: "chapter" }, chapter === "A" ? t("appendix") : t("chapter", { chapter })),
         heading,
         h("p", { class: "idea" }, t(`${name}.idea`)),
         paper && h("p", { class: "paper", lang: "en" }, paper),
@@ -48,8 +73,16 @@ async function show({ moved = false } = {}) {
     scrollTo(0, 0);
     heading.focus({ preventScroll: true });
   }
-  const view = await import(`./views/${name}.js`);
-  if (!signal.aborted) await view.mount(body, signal);
+  try {
+    const view = await import(`./views/${name}.js`);
+    if (!signal.aborted) await view.mount(body, signal);
+  } catch (error) {
+    if (!signal.aborted)
+      fill(
+        body,
+        notice(error instanceof TypeError ? new Refusal("gone") : error, () => location.reload(), signal) ?? "",
+      );
+  }
 }
 
 function showContents(current) {
@@ -71,7 +104,10 @@ function showContents(current) {
   fill(contents, h("ul", {}, entries));
   contents.firstElementChild.scrollLeft = at;
   const open = contents.querySelector("[aria-current]");
-  if (open.offsetLeft + open.offsetWidth > contents.firstElementChild.scrollLeft + contents.clientWidth || open.offsetLeft < contents.firstElementChild.scrollLeft) {
+  if (
+    open.offsetLeft + open.offsetWidth > contents.firstElementChild.scrollLeft + contents.clientWidth ||
+    open.offsetLeft < contents.firstElementChild.scrollLeft
+  ) {
     contents.firstElementChild.scrollLeft = open.offsetLeft - 24;
   }
 }
@@ -79,14 +115,18 @@ function showContents(current) {
 function showTools() {
   const other = Object.keys(LANGUAGES).find((each) => each !== language);
   const change = async () => {
-    await speak(other, { keep: true });
+    await speak(other, { keep: true }).catch(watch);
     showShell();
     await show();
     document.getElementById("language").focus();
   };
   fill(
     document.getElementById("tools"),
-    h("button", { type: "button", id: "language", class: "quiet", lang: other === "zh" ? "zh-Hans" : other, onclick: change }, LANGUAGES[other]),
+    h(
+      "button",
+      { type: "button", id: "language", class: "quiet", lang: other === "zh" ? "zh-Hans" : other, onclick: change },
+      LANGUAGES[other],
+    ),
     keyField(),
   );
 }
@@ -129,7 +169,17 @@ function showShell() {
   showTools();
   fill(
     document.getElementById("foot"),
-    h("p", {}, t("foot"), " ", h("a", { href: new URL("docs", base).href }, t("foot.docs")), " · ", h("a", { href: new URL("redoc", base).href }, t("foot.reference")), " · ", h("code", {}, address)),
+    h(
+      "p",
+      {},
+      t("foot"),
+      " ",
+      h("a", { href: new URL("docs", base).href }, t("foot.docs")),
+      " · ",
+      h("a", { href: new URL("redoc", base).href }, t("foot.reference")),
+      " · ",
+      h("code", {}, address),
+    ),
   );
 }
 

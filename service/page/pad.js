@@ -176,6 +176,12 @@ export class Pad {
     const { width, height } = this.#shown;
     const scale = Math.min(SIDE / width, SIDE / height);
     context.imageSmoothingEnabled = scale < 2;
-    context.drawImage(this.#shown, (SIDE - width * scale) / 2, (SIDE - height * scale) / 2, width * scale, height * scale);
+    context.drawImage(
+      this.#shown,
+      (SIDE - width * scale) / 2,
+      (SIDE - height * scale) / 2,
+      width * scale,
+      height * scale,
+    );
   }
 }

@@ -2,6 +2,9 @@
 
 import { h } from "./dom.js";
 
+/** From nothing to much. */
+export const HEAT = ["#000000", "#7a1f12", "#f2773b", "#fff3d6"];
+
 /** A canvas of an image of 0 to 255, H×W×C. */
 export function picture(rows, attributes = {}) {
   const canvas = h("canvas", { role: "img", ...attributes, width: rows[0].length, height: rows.length });
@@ -57,7 +60,8 @@ export function readImages(buffer) {
       canvas.height = height;
       put(canvas, (at, y, x, data) => {
         const from = n * size + (y * width + x) * channels;
-        for (let channel = 0; channel < 3; channel += 1) data[at + channel] = bytes[from + (channels === 1 ? 0 : channel)];
+        for (let channel = 0; channel < 3; channel += 1)
+          data[at + channel] = bytes[from + (channels === 1 ? 0 : channel)];
         data[at + 3] = 255;
       });
     },

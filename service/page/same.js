@@ -12,18 +12,41 @@ let chosen = "curl";
 /** The panel of a view; `values` names what stands between braces in recipes.json. */
 export function same(view, values) {
   const code = h("code", {});
-  const block = h("pre", { tabindex: "0", id: "same-code", role: "tabpanel", "aria-labelledby": `same-${chosen}` }, code);
+  const block = h(
+    "pre",
+    { tabindex: "0", id: "same-code", role: "tabpanel", "aria-labelledby": `same-${chosen}` },
+    code,
+  );
   const tabs = Object.entries(WAYS).map(([way, name]) =>
-    h("button", { type: "button", role: "tab", id: `same-${way}`, "aria-controls": "same-code", onclick: () => choose(way), onkeydown: (event) => step(event, way) }, name),
+    h(
+      "button",
+      {
+        type: "button",
+        role: "tab",
+        id: `same-${way}`,
+        "aria-controls": "same-code",
+        onclick: () => choose(way),
+        onkeydown: (event) => step(event, way),
+      },
+      name,
+    ),
   );
   const copy = h("button", { type: "button", class: "quiet copy", onclick: () => copyText(code) }, t("same.copy"));
-  const element = h("section", { class: "same" }, h("h2", {}, t("same")), h("div", { class: "tabs" }, h("div", { role: "tablist", "aria-label": t("same") }, tabs), copy), block);
+  const element = h(
+    "section",
+    { class: "same" },
+    h("h2", {}, t("same")),
+    h("div", { class: "tabs" }, h("div", { role: "tablist", "aria-label": t("same") }, tabs), copy),
+    block,
+  );
   let current = values;
 
   async function show() {
     texts ??= await (await fetch(new URL("recipes.json", import.meta.url))).json();
     const lines = texts[view][chosen];
-    code.textContent = lines.join("\n").replace(/\{(\w+)\}/g, (whole, name) => ({ url: address, ...current })[name] ?? whole);
+    code.textContent = lines
+      .join("\n")
+      .replace(/\{(\w+)\}/g, (whole, name) => ({ url: address, ...current })[name] ?? whole);
     for (const [at, way] of Object.keys(WAYS).entries()) {
       tabs[at].setAttribute("aria-selected", String(way === chosen));
       tabs[at].tabIndex = way === chosen ? 0 : -1;

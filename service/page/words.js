@@ -1,6 +1,9 @@
 /** The words of the page in the reader's language, and numbers as it writes them. */
 
 export const LANGUAGES = { en: "English", zh: "中文" };
+/** Below this a number is rounding, and below this it takes too many noughts to read. */
+const NOTHING = 1e-12;
+const SMALL = 1e-5;
 const KEPT = "chapterhouse.language";
 
 let words = {};
@@ -37,15 +40,22 @@ export function told(sentence) {
   for (const [key, pattern] of Object.entries(words)) {
     if (!key.startsWith("note: ")) continue;
     const parts = key.slice(6).split(/\{(\w+)\}/);
-    const expression = parts.map((part, at) => (at % 2 ? `(?<${part}>.+?)` : part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")));
+    const expression = parts.map((part, at) =>
+      at % 2 ? `(?<${part}>.+?)` : part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"),
+    );
     const match = new RegExp(`^${expression.join("")}$`).exec(sentence);
     if (match) return pattern.replace(/\{(\w+)\}/g, (whole, name) => match.groups[name] ?? whole);
   }
   return sentence;
 }
 
+/** The reader's own variety of the language, for dates and numbers. */
+export function locale() {
+  return navigator.languages.find((tag) => tag.toLowerCase().startsWith(language)) ?? language;
+}
+
 export function number(value, options = {}) {
-  return new Intl.NumberFormat(language, options).format(value);
+  return new Intl.NumberFormat(locale(), options).format(value);
 }
 
 export function percent(value, digits = 1) {
@@ -55,8 +65,12 @@ export function percent(value, digits = 1) {
 /** A measured number with as many digits as are worth reading. */
 export function figure(value, digits = 3) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
-  const small = value !== 0 && Math.abs(value) < 0.001;
-  return number(value, small ? { notation: "scientific", maximumSignificantDigits: 2 } : { maximumSignificantDigits: digits });
+  const size = Math.abs(value);
+  if (size < NOTHING) return number(0);
+  return number(
+    value,
+    size < SMALL ? { notation: "scientific", maximumSignificantDigits: 2 } : { maximumSignificantDigits: digits },
+  );
 }
 
 function remembered() {

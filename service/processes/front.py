@@ -4,15 +4,17 @@ import asyncio
 import logging
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import uvicorn
 
 from service.api import connections
+from service.api.accepting import Acceptor
 from service.api.app import create_app
 from service.api.connections import Connections
 from service.api.gate import Application, Gate
@@ -52,8 +54,9 @@ class Server(uvicorn.Server):
     Idle, it wakes once a second for the date.
     """
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, *, whose: Callable[[Any], str] = itemgetter(0)) -> None:
         self._ending = asyncio.Event()
+        self._whose = whose
         super().__init__(config)
 
     @property
@@ -65,6 +68,18 @@ class Server(uvicorn.Server):
     def should_exit(self, ends: bool) -> None:
         (self._ending.set if ends else self._ending.clear)()
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen by acceptors of our own."""
+        await super().startup([])
+        for listening in sockets or ():
+            listening.listen(self.config.backlog)
+            acceptor = Acceptor(listening, self._begin, self._whose)
+            await acceptor.start_serving()
+            self.servers.append(acceptor)  # type: ignore[arg-type] # it is closed like one, and nothing else
+
+    async def _begin(self, connection: socket.socket) -> None:
+        await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+
     async def main_loop(self) -> None:
         """Called by uvicorn, whose own looks ten times a second whether it should stop."""
         while not await self.on_tick(0):
@@ -74,9 +89,10 @@ class Server(uvicorn.Server):
     @classmethod
     def of(cls, app: Application, *, descriptors: int | None = None) -> Self:
         """A server of this application that may have so many file descriptors."""
+        everyone = Connections(app.gate, descriptors=descriptors)
         config = uvicorn.Config(
             app,
-            http=partial(Connection, Connections(app.gate, descriptors=descriptors)),  # type: ignore[arg-type]
+            http=partial(Connection, everyone),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
             access_log=False,
@@ -85,7 +101,7 @@ class Server(uvicorn.Server):
             proxy_headers=False,  # the guard knows which proxies are believed
             timeout_graceful_shutdown=int(app.gate.settings.drain_timeout_s) + 1,
         )
-        return cls(config)
+        return cls(config, whose=lambda peer: everyone.client_at(peer[:2]))
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -101,8 +117,10 @@ class Server(uvicorn.Server):
         waiting = [connection for listening in sockets or () for connection in _waiting_at(listening)]
         for listening in (*self.servers, *(sockets or ())):
             listening.close()
+        for server in self.servers:
+            await server.wait_closed()
         for connection in waiting:
-            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+            await self._begin(connection)
         farewell_s = min(FAREWELL_S, (self.config.timeout_graceful_shutdown or 0) / 2)
         for _ in range(round(farewell_s / LOOK_S)):
             if self.server_state.connections:

@@ -27,7 +27,7 @@ def test_every_router_is_part_of_the_application() -> None:
 @pytest.mark.parametrize("route", routes())
 def test_every_route_is_asked_by_a_test(route: str) -> None:
     path = re.sub(r"\\{\w+\\}", r"[^\\s\"\'/?]+", re.escape(route.split()[1]))
-    tests = [file.read_text("utf-8") for file in HERE.glob("*.py")]
+    tests = [file.read_text("utf-8") for file in HERE.rglob("*.py")]
     assert any(re.search(rf"{path}[\"\'?]", text) for text in tests), (
         f"no test in tests/api asks {route}; write one for its answer and one for each of its refusals"
     )

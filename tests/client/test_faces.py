@@ -1,4 +1,5 @@
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,17 +18,21 @@ def method(place: type, name: str) -> Callable[..., Any]:
     return found
 
 
+def signature(place: type, name: str) -> str:
+    """Of a method, its types by their last names: a module may name one without loading it."""
+    return re.sub(r"'|\b\w+\.", "", str(inspect.signature(method(place, name))))
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_is_asked_in_the_same_words_in_every_place(name: str) -> None:
-    parameters = inspect.signature(method(AsyncClient, name)).parameters
+    parameters = signature(AsyncClient, name).split(" -> ")[0]
     for place in (Client, AsyncLocal, Local):
-        assert inspect.signature(method(place, name)).parameters == parameters
+        assert signature(place, name).split(" -> ")[0] == parameters
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_answers_the_same_in_every_place(name: str) -> None:
-    answers = {inspect.signature(method(place, name)).return_annotation for place in (AsyncClient, AsyncLocal)}
-    assert len(answers) == 1
+    assert signature(AsyncLocal, name) == signature(AsyncClient, name)
 
 
 @pytest.mark.parametrize("place", [Client, Local])

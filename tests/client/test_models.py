@@ -95,7 +95,7 @@ def test_an_explanation_is_a_picture_or_arrays(place: Any, tmp_path: Path) -> No
     np.testing.assert_allclose(found["slopes"], [[0, 0], [10, 0]])
     assert (int(found["label"]), found.label_name, found.layer, found.layers) == (2, "c", None, ())
     assert (found.scale.low, found.scale.high) == pytest.approx((0, 9.85))
-    assert repr(found) == f"ExplainedArrays(saliency of echo {found.version}: slopes, label, probability)"
+    assert repr(found) == f"ExplainedArrays(saliency of echo {found.version}: image, slopes, label, probability)"
     assert "<td>slopes</td><td>2×2</td>" in found._repr_html_()
 
 

@@ -1,8 +1,8 @@
-"""README.md's table of scores is what the cards say."""
+"""The tables of docs/models.md are what the cards say."""
 
 import pytest
 
-from experiments.scores import README, REPORTED, TABLES, row, written
+from experiments.scores import PAGE, REPORTED, TABLES, row, written
 from service.settings import Settings
 from service.store import Card, Score
 
@@ -21,9 +21,9 @@ CARD = Card(
 )
 
 
-def test_the_readme_says_what_the_cards_say() -> None:
-    readme = README.read_text("utf-8")
-    assert written(readme) == readme, "`python experiments/scores.py --write` puts it right"
+def test_the_page_says_what_the_cards_say() -> None:
+    page = PAGE.read_text("utf-8")
+    assert written(page) == page, "`python experiments/scores.py --write` puts it right"
 
 
 def test_a_row_says_what_made_the_weights_and_what_others_reached() -> None:
@@ -36,8 +36,8 @@ def test_a_row_says_what_made_the_weights_and_what_others_reached() -> None:
 
 def test_tables_are_put_in_the_place_of_those_that_were_there() -> None:
     models, scores = TABLES
-    readme = f"before\n\n{models.head}\n|---|\n| `old` |\n\nbetween\n\n{scores.head}\n|---|\n\nafter\n"
-    assert written(readme) == f"before\n\n{models}\nbetween\n\n{scores}\nafter\n"
+    page = f"before\n\n{models.head}\n|---|\n| `old` |\n\nbetween\n\n{scores.head}\n|---|\n\nafter\n"
+    assert written(page) == f"before\n\n{models}\nbetween\n\n{scores}\nafter\n"
     with pytest.raises(ValueError, match="no table"):
         written("nothing")
 

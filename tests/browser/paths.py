@@ -1,0 +1,98 @@
+"""The main path through each view of the page, as a reader takes it."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from browser.seeing import Seen
+
+from service.api.page import FOLDER
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+PATIENCE_MS = 120_000
+STROKE = ((0.3, 0.25), (0.7, 0.25), (0.55, 0.5), (0.45, 0.8))
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 800}, "has_touch": True, "is_mobile": True}
+VIEWS = sorted(path.stem for path in (FOLDER / "views").glob("*.js"))
+
+
+def go(seen: Seen, url: str, view: str) -> "Page":
+    page = seen.page
+    page.set_default_timeout(PATIENCE_MS)
+    page.goto(f"{url}/#/{view}")
+    page.wait_for_selector(f".view.{view}")
+    return page
+
+
+def stroke(page: "Page") -> None:
+    """Draw a seven by mouse."""
+    page.wait_for_selector(".card")
+    box = page.locator(".pad").bounding_box()
+    assert box is not None
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in STROKE]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=6)
+    page.mouse.up()
+
+
+def draw(page: "Page") -> None:
+    stroke(page)
+    page.wait_for_selector(".strip canvas >> nth=1")
+    assert "7" in page.locator(".said .label").all_inner_texts()
+    assert page.locator(".strip .step").count() == 2  # inverted, then centred
+
+
+def inside(page: "Page") -> None:
+    page.wait_for_selector(".ways canvas >> nth=2")
+    page.locator(".tiles").nth(2).locator(".tile").nth(3).click()
+    page.wait_for_selector(".nine canvas >> nth=8")
+    page.locator(".tile.large").focus()
+    page.keyboard.press("ArrowUp")
+    assert page.locator(".tile.lit").count() == page.locator(".tiles").count()
+
+
+def series(page: "Page") -> None:
+    page.wait_for_selector(".plot .band", state="attached")
+    page.fill("#values", ", ".join(str(step % 12) for step in range(96)))
+    page.locator("#values").blur()
+    page.wait_for_selector(".errors li >> nth=2")
+
+
+def sample(page: "Page") -> None:
+    page.wait_for_selector(".path .large >> nth=3")
+    page.wait_for_selector(".system >> nth=9")
+    page.locator(".system.asking").last.wait_for(state="detached")
+    page.locator("#walk").press("ArrowRight")
+    assert page.locator("#walk").get_attribute("aria-valuetext") == "Step 14 of 25"
+
+
+def collapse(page: "Page") -> None:
+    page.wait_for_selector(".modes strong")
+    page.locator("#time").press("End")
+    page.get_by_text("8 of 8 modes").nth(3).wait_for()
+
+
+def measure(page: "Page") -> None:
+    page.wait_for_selector("#source option", state="attached")
+    page.fill("#thresholds", "fid<=3")
+    page.get_by_role("button", name="Measure", exact=True).click()
+    page.wait_for_selector(".report .verdict.good")
+    page.wait_for_selector("h2 >> text=Earlier evaluations")
+
+
+def service_view(page: "Page") -> None:
+    page.wait_for_selector(".numbers .big >> nth=4")
+    page.wait_for_selector("tbody tr")
+
+
+PATHS: dict[str, Callable[["Page"], None]] = {
+    "draw": draw,
+    "inside": inside,
+    "series": series,
+    "sample": sample,
+    "collapse": collapse,
+    "measure": measure,
+    "service": service_view,
+}
