@@ -5,6 +5,7 @@ python -m deploy.observed --write    # and draws docs/dashboard.svg
 """
 
 import argparse
+import io
 import os
 import shutil
 import sys
@@ -76,7 +77,7 @@ class Load:
             while not self._over.wait(0.5):
                 sets = {}
                 for name in ("generated", "reference"):
-                    file = tempfile.SpooledTemporaryFile()  # noqa: SIM115 - it is gone with the request
+                    file = io.BytesIO()
                     np.save(file, draw.integers(0, 256, (64, 28, 28, 1), dtype=np.uint8))
                     file.seek(0)
                     sets[name] = (f"{name}.npy", file.read())

@@ -120,7 +120,7 @@ def root_span_id(request_id: str) -> int:
 def _ids() -> Any:
     from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
-    class Ids(RandomIdGenerator):
+    class Ids(RandomIdGenerator):  # type: ignore[misc, unused-ignore] # where its package is missing
         """Random ids, unless the next ones are given."""
 
         next_trace: int | None = None
