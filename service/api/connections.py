@@ -12,7 +12,7 @@ from service.api.budgets import Budget
 from service.api.gate import Gate, new_request_id
 from service.api.intake import Intake
 from service.api.problems import problem_response
-from service.errors import ServiceError
+from service.errors import HeadersTooLarge, ServiceError
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +91,12 @@ class Connections:
         """Count what was refused or given up; the log gets a line now and then (`service.telemetry.logs`)."""
         self._rejected.labels(reason).inc()
         log.warning(text, *details)
+
+    def head_too_large(self) -> HeadersTooLarge:
+        """What answers a head of more than is read."""
+        return HeadersTooLarge(
+            f"The head of a request may have {self.head_limit:,} bytes and {HEADERS_LIMIT} lines of headers."
+        )
 
 
 def last_answer(error: ServiceError, default_headers: Sequence[tuple[bytes, bytes]]) -> bytes:

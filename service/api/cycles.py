@@ -2,13 +2,24 @@
 
 import asyncio
 import socket
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable, Sequence, Sized
+from functools import lru_cache
+from urllib.parse import unquote
 
+import httptools
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE, STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import (
+    HEADER_RE,
+    HEADER_VALUE_RE,
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 SHORT_BYTES = 1 << 16
 """An answer no longer than this goes out with its head."""
+TARGET_BYTES = 256
+"""A target no longer than this is remembered, understood."""
 SPECIAL = (b"connection", b"transfer-encoding")
 """Headers that say how an answer is sent: uvicorn sees to them."""
 
@@ -20,6 +31,97 @@ def abandon(cycle: RequestResponseCycle) -> None:
     cycle.message_event.set()
 
 
+class Cycle(RequestResponseCycle):
+    """One request and its answer; a short answer of known length takes one write instead of two."""
+
+    _start: Message | None = None
+    """The head of a short answer, which is kept until its body comes."""
+    _head: Sequence[bytes] = ()
+    """The same, written down."""
+
+    async def send(self, message: Message) -> None:  # type: ignore[override] # uvicorn's words for what Starlette's say
+        """Send a part of the answer; whatever is not plain is left to uvicorn."""
+        start = self._start
+        if start is None:
+            if self._keeps(message):
+                self._start = message
+                return
+        else:
+            self._start = None
+            if self._complete(message):
+                return
+            self.response_started = False
+            await super().send(start)  # type: ignore[arg-type]
+        await super().send(message)  # type: ignore[arg-type]
+
+    def _keeps(self, message: Message) -> bool:
+        """Whether this is the head of a short answer, which is written down then."""
+        if message["type"] != "http.response.start" or self.response_started or not self.keep_alive:
+            return False
+        if self.scope["method"] == "HEAD" or self.chunked_encoding is not None:
+            return False
+        headers = list(message.get("headers", ()))
+        length = _length(headers)
+        if length is None or any(name in SPECIAL for name, _ in headers):
+            return False
+        names, values = zip(*headers, strict=True)
+        if HEADER_RE.search(b"".join(names)) or HEADER_VALUE_RE.search(b"".join(values)):
+            return False
+        lines = [b"%s: %s\r\n" % header for header in (*self.default_headers, *headers)]
+        self._head = [STATUS_LINE[message["status"]], *lines, b"\r\n"]
+        self.expected_content_length = length
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        return True
+
+    def _complete(self, message: Message) -> bool:
+        """Write head and body, if this is all of the body and the client is there to take it."""
+        body = message.get("body", b"")
+        if message.get("more_body", False) or len(body) != self.expected_content_length:
+            return False
+        if self.disconnected or self.flow.write_paused or not self.keep_alive:
+            return False
+        self.transport.write(b"".join([*self._head, body]))
+        self.expected_content_length = 0
+        self.response_complete = True
+        self.message_event.set()
+        self.on_response()
+        return True
+
+
+def begin(connection: HttpToolsProtocol) -> Cycle:
+    """The request whose head a connection has parsed, as uvicorn understands it. Raises HttpParserInvalidURLError."""
+    parser, scope = connection.parser, connection.scope
+    scope["method"] = parser.get_method().decode("ascii")
+    version = parser.get_http_version()
+    if version != "1.1":
+        scope["http_version"] = version
+    url = connection.url
+    target = _target_of(url) if len(url) <= TARGET_BYTES else _target_of.__wrapped__(url)
+    scope["path"], scope["raw_path"], scope["query_string"] = target
+    return Cycle(
+        scope,
+        connection.transport,
+        connection.flow,
+        connection.logger,
+        connection.access_logger,
+        connection.access_log,
+        connection.server_state.default_headers,
+        asyncio.Event(),
+        connection.expect_100_continue,
+        version != "1.0" and parser.should_keep_alive(),
+        connection.on_response_complete,
+    )
+
+
+@lru_cache(maxsize=1024)
+def _target_of(url: bytes) -> tuple[str, bytes, bytes]:
+    """The path of a request's target, the same as it was sent, and the query."""
+    parsed = httptools.parse_url(url)
+    path = parsed.path.decode("ascii")
+    return unquote(path) if "%" in path else path, parsed.path, parsed.query or b""
+
+
 async def run(cycle: RequestResponseCycle, app: ASGIApp, behind: Sized) -> None:
     """Answer one request; not one with others behind it on its connection, if their client has hung up already.
 
@@ -29,8 +131,9 @@ async def run(cycle: RequestResponseCycle, app: ASGIApp, behind: Sized) -> None:
     if behind and _was_reset(cycle.transport):
         cycle.transport.abort()
         return
-    way = unchunked if cycle.scope["http_version"] == "1.0" else in_one_piece
-    await cycle.run_asgi(way(cycle, app))  # type: ignore[arg-type] # uvicorn's words for what Starlette's say
+    if cycle.scope["http_version"] == "1.0":
+        app = unchunked(cycle, app)
+    await cycle.run_asgi(app)  # type: ignore[arg-type] # uvicorn's words for what Starlette's say
 
 
 def _was_reset(transport: asyncio.Transport) -> bool:
@@ -38,74 +141,6 @@ def _was_reset(transport: asyncio.Transport) -> bool:
     if transport.is_closing() or connection is None:
         return transport.is_closing()
     return bool(connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
-
-
-def in_one_piece(cycle: RequestResponseCycle, app: ASGIApp) -> ASGIApp:
-    """The application, for one request: a short answer of known length takes one write instead of two."""
-
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        await app(scope, receive, _Sender(cycle, send).send)
-
-    return answer
-
-
-class _Sender:
-    """Keeps the head of a short answer until its body comes; whatever is not plain it leaves to uvicorn."""
-
-    __slots__ = ("_cycle", "_head", "_send", "_start")
-
-    def __init__(self, cycle: RequestResponseCycle, send: Send) -> None:
-        self._cycle = cycle
-        self._send = send
-        self._start: Message | None = None
-        self._head: list[bytes] = []
-
-    async def send(self, message: Message) -> None:
-        start, self._start = self._start, None
-        if start is None and self._keeps(message):
-            self._start = message
-            return
-        if start is not None:
-            if self._complete(message):
-                return
-            self._cycle.response_started = False
-            await self._send(start)
-        await self._send(message)
-
-    def _keeps(self, message: Message) -> bool:
-        """Whether this is the head of a short answer, which is written down then."""
-        cycle = self._cycle
-        if message["type"] != "http.response.start" or cycle.response_started or not cycle.keep_alive:
-            return False
-        if cycle.scope["method"] == "HEAD" or cycle.chunked_encoding is not None:
-            return False
-        headers = list(message.get("headers", ()))
-        length = _length(headers)
-        if length is None or any(name in SPECIAL for name, _ in headers):
-            return False
-        names, values = zip(*headers, strict=True)
-        if HEADER_RE.search(b"".join(names)) or HEADER_VALUE_RE.search(b"".join(values)):
-            return False
-        lines = [b"%s: %s\r\n" % header for header in (*cycle.default_headers, *headers)]
-        self._head = [STATUS_LINE[message["status"]], *lines, b"\r\n"]
-        cycle.expected_content_length = length
-        cycle.response_started = True
-        cycle.waiting_for_100_continue = False
-        return True
-
-    def _complete(self, message: Message) -> bool:
-        """Write head and body, if this is all of the body and the client is there to take it."""
-        cycle, body = self._cycle, message.get("body", b"")
-        if message.get("more_body", False) or len(body) != cycle.expected_content_length:
-            return False
-        if cycle.disconnected or cycle.flow.write_paused or not cycle.keep_alive:
-            return False
-        cycle.transport.write(b"".join([*self._head, body]))
-        cycle.expected_content_length = 0
-        cycle.response_complete = True
-        cycle.message_event.set()
-        cycle.on_response()
-        return True
 
 
 def _length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:

@@ -20,10 +20,9 @@ from service.api.connections import (
     Phase,
     last_answer,
 )
-from service.api.cycles import abandon, run
+from service.api.cycles import abandon, begin, run
 from service.api.intake import Flow
 from service.errors import (
-    HeadersTooLarge,
     MalformedRequest,
     Overloaded,
     RequestTimeout,
@@ -175,12 +174,12 @@ class Connection(HttpToolsProtocol):
         else:
             self._head_bytes += size
         if self._head_bytes >= self._all.head_limit:
-            self._refuse(self._too_large())
+            self._refuse(self._all.head_too_large())
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep one line. Raises HeadersTooLarge."""
         if len(self.headers) >= HEADERS_LIMIT:
-            raise self._too_large()
+            raise self._all.head_too_large()
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
@@ -191,9 +190,15 @@ class Connection(HttpToolsProtocol):
         if self.parser.should_upgrade():
             self._wishes_upgrade = True
             return
-        if self.cycle is not None and not self.cycle.response_complete:
+        waits = self.cycle is not None and not self.cycle.response_complete
+        if waits:
             self._hold(PIPELINED_BYTES)
-        super().on_headers_complete()
+        self.cycle = begin(self)
+        if waits:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+        else:
+            self._start_asgi_task(self.cycle, self.app)
 
     def on_body(self, body: bytes) -> None:
         """Keep a piece of the body."""
@@ -218,11 +223,6 @@ class Connection(HttpToolsProtocol):
         lines += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
         self._parse(b"\r\n".join([*lines, b"\r\n"]))
         self._parse_in_pieces(rest)
-
-    def _too_large(self) -> HeadersTooLarge:
-        return HeadersTooLarge(
-            f"The head of a request may have {self._all.head_limit:,} bytes and {HEADERS_LIMIT} lines of headers."
-        )
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle

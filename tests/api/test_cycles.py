@@ -6,11 +6,16 @@ import logging
 from typing import Any, cast
 
 import pytest
+import uvicorn
+from httptools import HttpParserError
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
 
-from service.api.cycles import SHORT_BYTES, run
+from service.api.cycles import SHORT_BYTES, Cycle, begin, run
 
 START: Message = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5"), (b"x-a", b"b")]}
 BODY: Message = {"type": "http.response.body", "body": b"hello"}
@@ -59,7 +64,7 @@ class Asked:
         self.over = 0
         transport = cast("asyncio.Transport", self.wire)
         self.flow = FlowControl(transport)
-        self.cycle = RequestResponseCycle(
+        self.cycle = Cycle(
             scope={"type": "http", "method": method, "http_version": version},  # type: ignore[typeddict-item] # the rest is not looked at
             transport=transport,
             flow=self.flow,
@@ -174,3 +179,53 @@ async def test_a_request_with_others_behind_it_is_not_begun_for_a_client_that_ha
     asked.wire.error = error
     assert await asked.answered(START, BODY, behind=["another"]) == ([] if error else [HEAD + b"hello"])
     assert asked.wire.closed == bool(error)
+
+
+class Uvicorns(HttpToolsProtocol):
+    """A connection whose requests begin as uvicorn begins them, and go no further."""
+
+    begun: RequestResponseCycle | None = None
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, _app: Any) -> None:
+        self.begun = cycle
+
+
+class Ours(Uvicorns):
+    """The same, of which they begin as ours do."""
+
+    def on_headers_complete(self) -> None:
+        self.begun = self.cycle = begin(self)
+
+
+def begun(kind: type[Uvicorns], head: bytes) -> tuple[object, ...] | None:
+    """What is known of the request with this head, or why it is none."""
+    config = uvicorn.Config(sending(), ws="none", lifespan="off", log_config=None, access_log=False)
+    connection = kind(config, ServerState(), {"of": "the front"}, cast("asyncio.AbstractEventLoop", object()))
+    try:
+        connection.parser.feed_data(head)
+    except HttpParserError as error:
+        return type(error), type(error.__context__)
+    cycle = connection.begun
+    return cycle and (cycle.scope, cycle.keep_alive, cycle.waiting_for_100_continue)
+
+
+TARGETS = st.one_of(
+    st.text("/?%#:@;=&*.2fFaé\\\"' ", min_size=1, max_size=40),
+    st.sampled_from(
+        ["/classify", "*", "http://a:1/b?c", "/" + "a" * 300, "/%41?" + "b" * 300, "//a/b", "/a%00", "/%zz"]
+    ),
+)
+
+
+@given(
+    st.sampled_from(["GET", "POST", "HEAD", "OPTIONS", "PATCH"]),
+    TARGETS,
+    st.sampled_from(["1.0", "1.1"]),
+    st.sets(st.sampled_from(["Connection: close", "Connection: keep-alive", "Expect: 100-continue", "A: b"])),
+)
+def test_a_request_is_understood_as_uvicorn_understands_it(
+    method: str, target: str, version: str, lines: set[str]
+) -> None:
+    head = "\r\n".join([f"{method} {target} HTTP/{version}", *sorted(lines), "", ""]).encode()
+    assert begun(Ours, head) == begun(Uvicorns, head)
+    assert begun(Ours, head) == begun(Uvicorns, head)  # also where it is remembered

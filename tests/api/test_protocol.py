@@ -31,12 +31,29 @@ def test_what_is_relied_on_of_uvicorns_protocol_is_there() -> None:
     """Where this fails the protocol of another uvicorn has to be read again, line by line."""
     protocol, cycle = httptools_impl.HttpToolsProtocol, httptools_impl.RequestResponseCycle
     assert list(inspect.signature(protocol).parameters) == ["config", "server_state", "app_state", "_loop"]
+    assert list(inspect.signature(cycle).parameters) == [
+        *("scope", "transport", "flow", "logger", "access_logger", "access_log", "default_headers", "message_event"),
+        *("expect_100_continue", "keep_alive", "on_response"),
+    ]
     for source, names in (
         (protocol.__init__, ("cycle", "pipeline", "transport", "flow", "scope", "headers", "tasks", "loop", "parser")),
         (protocol.on_message_begin, ("self.url", "self.headers", "self.scope", '"http_version": "1.1"')),
         (
             protocol.on_headers_complete,
-            ('scope["method"]', "pipeline.appendleft((self.cycle, app))", "_start_asgi_task"),
+            (
+                'self.scope["method"] = method.decode("ascii")',
+                'self.scope["http_version"] = http_version',
+                "httptools.parse_url(self.url)",
+                'path = raw_path.decode("ascii")',
+                "path = urllib.parse.unquote(path)",
+                'self.scope["query_string"] = parsed_url.query or b""',
+                "message_event=asyncio.Event()",
+                'keep_alive=http_version != "1.0" and self.parser.should_keep_alive()',
+                "on_response=self.on_response_complete",
+                "self.flow.pause_reading()",
+                "self.pipeline.appendleft((self.cycle, app))",
+                "self._start_asgi_task(self.cycle, app)",
+            ),
         ),
         (protocol.on_body, ("cycle.body", "pause_reading", "response_complete")),
         (protocol.on_response_complete, ("total_requests", "resume_reading", "pipeline.pop()")),
