@@ -15,7 +15,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from service.api.cycles import SHORT_BYTES, Cycle, begin, run
+from service.api.connections.cycles import SHORT_BYTES, Cycle, begin, run
 
 START: Message = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5"), (b"x-a", b"b")]}
 BODY: Message = {"type": "http.response.body", "body": b"hello"}
