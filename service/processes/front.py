@@ -24,7 +24,7 @@ from service.errors import Draining
 from service.evaluation.queue.wire import carry, listen
 from service.operations.models import forget_replaced
 from service.processes.descriptors import raise_descriptor_limit
-from service.processes.lifeline import beat, freeze_garbage, on_terminate, watch_parent
+from service.processes.lifeline import beat, collect_rarely, freeze_garbage, on_terminate, watch_parent
 from service.processes.memory import MemoryReturn, keep_stacks_small, share_heap
 from service.processes.tokens import read_local_token
 from service.runtime.pool import EnginePool
@@ -185,6 +185,7 @@ async def run_front(
     on_terminate(lambda: drains.append(asyncio.create_task(_drain(app.gate, server, engines, settings))))
     app.openapi()
     freeze_garbage()
+    collect_rarely()
     vitals = Vitals(state.instruments.conditions, "front", helpers=state.readers.processes)
     beat(parent_pipe, settings.beat_s, also=vitals.note)
     with listening:
