@@ -22,6 +22,8 @@ from service.runtime.calls import Call, LoadedModel
 from service.runtime.in_process import LocalEngine
 from service.store import ModelStore
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 PNG = {"content-type": "image/png"}
 MakeApp = Callable[..., Application]
 
