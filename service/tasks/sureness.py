@@ -48,7 +48,7 @@ def strangeness_list(logits: Logits, known: Strangeness, temperature: float) -> 
 def _distance_of(row: Logits, known: Strangeness) -> float:
     """The distance of one image: a single product of a matrix, and plain numbers."""
     rows, constants = known.rows
-    products = (rows @ row).tolist()
+    products = rows.dot(row).tolist()  # of so few numbers sooner than by @
     classes = len(constants)
     square = sum(map(mul, products[:classes], products[:classes])) + min(map(add, products[classes:], constants))
     return sqrt(max(square, 0.0))
