@@ -140,7 +140,7 @@ def test_a_front_lets_go_of_the_work_for_a_client_that_hangs_up(make_app: MakeAp
         for _ in range(2):
             _hang_up_at_work(front, engine)
     counted = app.gate.instruments.exposition(None).decode()
-    assert 'chapterhouse_requests_total{endpoint="/classify",code="499"} 2.0' in counted
+    assert 'chapterhouse_requests_total{code="499",endpoint="/classify"} 2.0' in counted
 
 
 def _hang_up_at_work(front: Front, engine: Unanswering) -> None:
