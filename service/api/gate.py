@@ -27,7 +27,7 @@ from service.api.noting import Noting
 from service.api.openapi import completed
 from service.api.outgoing import Outgoing
 from service.api.problems import LOGGED, refusal
-from service.errors import BodyTooLarge, Draining, InvalidRequest, Overloaded, ServiceError
+from service.errors import BodyTooLarge, Draining, InvalidRequest, Overloaded, ServiceError, UnsupportedMediaType
 from service.settings import Settings
 from service.telemetry.instruments import Instruments
 
@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 WATCH_AFTER_S = 0.05
 """Only requests that wait this long are watched for their caller hanging up: quick ones do not pay for it."""
 REQUEST_ID_LIMIT = 128
+IDENTITY = b"identity"
+"""The one coding of a body that is read: unpacked it could be of any size."""
 BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 _PROCESS = secrets.token_hex(6)
 _COUNT = itertools.count()
@@ -209,13 +211,15 @@ class Gate:
     def admit(self, method: str, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]) -> Holding:
         """What a request may take from now on. Work is refused while draining or full, questions always pass.
 
-        Raises Draining, Overloaded.
+        Raises Draining, Overloaded, and UnsupportedMediaType for a body that would have to be unpacked.
         """
         brings_work = method not in SAFE_METHODS
         arriving = brings_work and not BODY_HEADERS.isdisjoint(headers)
         holding = Holding(self, caller_of(scope).name, receive, arriving=arriving)
         if brings_work:
             self._check_open()
+            if (coding := headers.get(b"content-encoding", IDENTITY)).lower() != IDENTITY:
+                raise UnsupportedMediaType(f"A body in the coding {coding.decode('latin-1')[:100]} is not read here.")
             if not arriving:
                 holding.begin_work()
             elif self.requests.taken >= self.requests.limit:
