@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fastapi import Request, Response
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.types import Receive
 
@@ -175,7 +175,7 @@ async def read_form(body: AsyncIterator[bytes], boundary: bytes, open_part: Call
             begun = begun or bool(data)
             parser.write(data)
         parser.finalize()
-    except MultipartParseError as error:
+    except FormParserError as error:
         raise InvalidRequest(f"The form is malformed: {error}") from error
     finally:
         reader.close()

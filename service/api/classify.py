@@ -42,6 +42,7 @@ from service.errors import (
     UnsupportedMediaType,
     WrongTask,
 )
+from service.operations.choosing import choose_model
 from service.operations.classify import TOP_K_DEFAULT, TOP_K_LIMIT, Labelling, check_top_k
 from service.schemas import Classification
 from service.store import Model
@@ -196,7 +197,7 @@ class ClassifyPath:
         return Labelling(model, asked.top_k, [None] * len(images), images)
 
     def _find(self, asked: Asked) -> Model:
-        return self._store.get(asked.model or self._settings.default_classifier, task="classify")
+        return choose_model(self._store, self._settings, asked.model, "classify")
 
     async def _read(self, exchange: Exchange) -> bytes:
         length = exchange.headers.get(b"content-length")

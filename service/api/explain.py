@@ -27,6 +27,7 @@ from service.errors import (
 )
 from service.explanations import Explanation
 from service.imaging import encode_png
+from service.operations.choosing import choose_model
 from service.operations.explain import LARGEST, Inspection
 from service.tasks.classify import Prepared
 from service.tasks.methods import Method
@@ -106,7 +107,7 @@ async def explain(
     a grey square, `saliency` the slope of its logit; `activations` and `filters` show a layer's maps and kernels.
     `filters` needs no image. Model, layer and scale stand below the picture, and in the document.
     """
-    chosen = state.store.get(model or state.settings.default_classifier, task="classify")
+    chosen = choose_model(state.store, state.settings, model, "classify")
     inspection = Inspection.of(chosen, method, layer=layer, unit=unit, label=label, square=square, as_is=as_is)
     image = await _image(request, state, inspection)
     with watch(request.scope, request.receive):

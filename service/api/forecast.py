@@ -23,6 +23,7 @@ from service.errors import (
     UnsupportedMediaType,
     WrongTask,
 )
+from service.operations.choosing import choose_model
 from service.operations.forecast import BLOCK_STEPS, Block, ForecastDocument, Question
 from service.schemas import ForecastReply, ForecastRequest
 
@@ -57,7 +58,7 @@ async def forecast(
     A warning says where a naive forecast was nearer (`held_out`). With
     `Accept: image/svg+xml` the answer is a drawing.
     """
-    model = state.store.get(body.model or state.settings.default_forecaster, task="forecast")
+    model = choose_model(state.store, state.settings, body.model, "forecast")
     question = Question.of(body, model, limit=state.settings.forecast_limit)
     headers = headers_of(model)
     blocks = question.ask(state.engines, deadline=deadline.at, request_id=request.state.request_id)

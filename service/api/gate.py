@@ -19,19 +19,22 @@ from starlette.types import Message, Receive, Scope, Send
 from service.api.access.callers import caller_of
 from service.api.access.guard import Guard
 from service.api.access.needs import SAFE_METHODS
+from service.api.beginnings import Beginnings
 from service.api.budgets import Budget, Returns
 from service.api.noting import Noting
 from service.api.openapi import completed
 from service.api.outgoing import Outgoing, Reply
 from service.api.presence import CallerGone
 from service.api.problems import LOGGED, refusal
-from service.errors import BodyTooLarge, Draining, InvalidRequest, Overloaded, ServiceError
+from service.errors import BodyTooLarge, Draining, InvalidRequest, Overloaded, ServiceError, UnsupportedMediaType
 from service.settings import Settings
 from service.telemetry.instruments import Instruments
 
 log = logging.getLogger(__name__)
 
 REQUEST_ID_LIMIT = 128
+IDENTITY = b"identity"
+"""The one coding of a body that is read: unpacked it could be of any size."""
 BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 _PROCESS = secrets.token_hex(6)
 _COUNT = itertools.count()
@@ -53,6 +56,8 @@ class Exchange:
 
 
 HotPath = Callable[[Exchange], Awaitable[Response | Reply]]
+Doorstep = Callable[[str], None]
+"""What is asked of a client before anything else is done for a request. Raises ServiceError."""
 
 
 def deadline_of(value: bytes | str | None) -> float | None:
@@ -139,6 +144,7 @@ class Gate:
     instruments: Instruments
     guard: Guard
     hot_paths: dict[tuple[str, str], HotPath] = field(default_factory=dict)
+    doorsteps: dict[tuple[str, str], Doorstep] = field(default_factory=dict)
     draining: bool = False
     open: int = 0
     """Requests that are being answered, questions about the service and open event streams included."""
@@ -150,6 +156,7 @@ class Gate:
         """Those among them that bring work and have come whole, which are limited."""
         self.memory = Budget(settings.memory_limit_bytes, settings.client_share)
         """Of what callers send, and of answers that they do not take."""
+        self.beginnings = Beginnings()
         self.noting = Noting(settings, self.instruments.conditions)
         self.instruments.begin_at_zero(self.instruments.rejected, "draining", "front_full", "memory_full")
 
@@ -161,18 +168,26 @@ class Gate:
     def admit(self, method: str, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]) -> Holding:
         """What a request may take from now on. Work is refused while draining or full, questions always pass.
 
-        Raises Draining, Overloaded.
+        Raises Draining, Overloaded, and UnsupportedMediaType for a body that would have to be unpacked.
         """
         brings_work = method not in SAFE_METHODS
         arriving = brings_work and not BODY_HEADERS.isdisjoint(headers)
         holding = Holding(self, caller_of(scope).name, receive, arriving=arriving)
         if brings_work:
             self._check_open()
+            if (coding := headers.get(b"content-encoding", IDENTITY)).lower() != IDENTITY:
+                raise UnsupportedMediaType(f"A body in the coding {coding.decode('latin-1')[:100]} is not read here.")
             if not arriving:
                 holding.begin_work()
             elif self.requests.taken >= self.requests.limit:
                 raise self._full(holding.client)
         return holding
+
+    async def begin(self, method: str, path: str, client: str) -> None:
+        """Wait for the turn of a request that costs much. Raises ServiceError where a doorstep does."""
+        await self.beginnings.take(client)
+        if (doorstep := self.doorsteps.get((method, path))) is not None:
+            doorstep(client)
 
     def _check_open(self) -> None:
         if self.draining:
@@ -253,6 +268,7 @@ class Application(FastAPI):
                     exchange = Exchange(scope, holding.receive, request_id, headers)
                     await answer.send_whole(await _run_hot(hot, exchange))
                 else:
+                    await gate.begin(method, path, holding.client)
                     await super().__call__(scope, holding.receive, answer.send)
         except ServiceError as error:
             await answer.send_whole(refusal(scope, error))

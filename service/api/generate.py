@@ -24,6 +24,7 @@ from service.errors import (
     UnsupportedMediaType,
     WrongTask,
 )
+from service.operations.choosing import choose_model
 from service.operations.generate import Sampling, formats_of
 from service.packing.formats import IMAGES, POINTS
 from service.packing.stream import Samples, Stream
@@ -56,7 +57,7 @@ async def generate(body: GenerateRequest, request: Request, state: StateDep, dea
     Generators of images answer with a grid, PNG files or an array; those of points in the plane with JSON, a plot or an
     array. Without `format`, `Accept` chooses.
     """
-    model = state.store.get(body.model or state.settings.default_generator, task="generate")
+    model = choose_model(state.store, state.settings, body.model, "generate")
     accepted = None if body.format else _accepted(request, model)
     sampling = Sampling.of(body, model, limit=state.settings.generate_limit, format_name=accepted)
     blocks = sampling.blocks(state.engines, deadline=deadline.at, request_id=request.state.request_id)
