@@ -11,8 +11,9 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.types import Receive
 
-from service.api.gate import CallerGone, Holding
+from service.api.gate import Holding
 from service.api.openapi import BINARY, FORM
+from service.api.presence import CallerGone
 from service.api.readers import QUICK_DOCUMENT_BYTES
 from service.api.state import state_of
 from service.errors import BodyTooLarge, InvalidRequest, UnsupportedMediaType

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from service.api.deadlines import DeadlineDep
-from service.api.gate import Watch
 from service.api.models import headers_of
 from service.api.negotiation import JSON, MediaType
 from service.api.openapi import OF_MODEL, TEXT, refusals
+from service.api.presence import watch
 from service.api.routes import Endpoint
 from service.api.state import StateDep
 from service.drawing.forecast import draw_forecast
@@ -63,7 +63,7 @@ async def forecast(
     headers = headers_of(model)
     blocks = question.ask(state.engines, deadline=deadline.at, request_id=request.state.request_id)
     document = ForecastDocument(question)
-    with Watch(request.receive):
+    with watch(request.scope, request.receive):
         first = document.add(await anext(blocks))
     if kind == SVG:
         async for block in blocks:

@@ -10,10 +10,10 @@ from fastapi.responses import StreamingResponse
 from prometheus_client import Counter
 
 from service.api.deadlines import DeadlineDep
-from service.api.gate import Watch
 from service.api.models import headers_of
 from service.api.negotiation import JSON, kind_for
 from service.api.openapi import BINARY, OF_MODEL, TEXT, headers, refusals
+from service.api.presence import watch
 from service.api.routes import Endpoint
 from service.api.state import StateDep
 from service.errors import (
@@ -62,7 +62,7 @@ async def generate(body: GenerateRequest, request: Request, state: StateDep, dea
     sampling = Sampling.of(body, model, limit=state.settings.generate_limit, format_name=accepted)
     blocks = sampling.blocks(state.engines, deadline=deadline.at, request_id=request.state.request_id)
     stream = sampling.format.stream(sampling.contents())
-    with Watch(request.receive):
+    with watch(request.scope, request.receive):
         first = await anext(blocks)
         pieces = _packed(stream, first, blocks, state.instruments.images_generated.labels(model.id))
         if stream.limit is not None:

@@ -10,6 +10,8 @@ from waiting import eventually
 from service.api.gate import Application
 from service.imaging import encode_png
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 MakeApp = Callable[..., Application]
 PICTURE = encode_png(images(1)[0])
 PATHS = [
