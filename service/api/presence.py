@@ -85,7 +85,12 @@ class Watch:
         self._task.cancel()
 
 
+def presence_of(scope: Mapping[str, Any]) -> Presence | None:
+    """The client of a request, where its server tells of it."""
+    presence: Presence | None = scope.get("extensions", {}).get(PRESENCE)
+    return presence
+
+
 def watch(scope: Mapping[str, Any], receive: Receive) -> AbstractContextManager[None]:
     """Cancels the work inside, and raises CallerGone, when the client of a request that has been read hangs up."""
-    presence: Presence | None = scope.get("extensions", {}).get(PRESENCE)
-    return presence or Watch(receive)
+    return presence_of(scope) or Watch(receive)
