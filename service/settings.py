@@ -112,6 +112,9 @@ class Settings(BaseSettings):
         ge=1,
         description="Memory of one front that bodies and unread answers may take, before 429.",
     )
+    shared_memory_bytes: int = Field(
+        64 * MEBIBYTE, ge=0, le=1 << 40, description="Memory for arrays to each engine, and as much back; 0: none."
+    )
     client_share: float = Field(
         0.75,
         gt=0,

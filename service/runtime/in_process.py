@@ -68,6 +68,10 @@ class LocalEngine:
             self._engine.cancel(work)
             raise
 
+    def width(self) -> int:
+        """One: there is no other."""
+        return 1
+
     async def load(self, model_id: str) -> None:
         """Load and warm a model."""
         await self._engine.load(model_id)

@@ -146,6 +146,10 @@ class EnginePool:
         for link in self._links:
             link.tell(news)
 
+    def width(self) -> int:
+        """How many engines are connected and heard, one at least."""
+        return max(1, sum(not self._is_silent(link) for link in self._links))
+
     def models(self) -> Mapping[str, LoadedModel]:
         """The models held by any engine, the readiest state of each; an engine that misses beats has none ready."""
         if len(self._links) == 1 and not self._is_silent(self._links[0]):  # as it is asked for every answer
