@@ -23,6 +23,7 @@ from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
 from signal import SIGKILL
+from typing import Any
 
 import httpx
 import numpy as np
@@ -57,7 +58,7 @@ class Pods:
         self._names = (f"pod-{number}" for number in itertools.count())
         self._seeds = itertools.count()
         self._files = _samples()
-        self._right: object = None
+        self._right: dict[str, float] = {}
         self._urls: dict[int, str] = {}
         self.pods: list[Service] = [self._begun() for _ in range(options.pods)]
         self.accepted: set[str] = set()
@@ -71,7 +72,7 @@ class Pods:
             await self._wait_for(place)
         async with httpx.AsyncClient(timeout=60) as client:
             first = await self._send(client)
-            self._right = (await self._outcome(client, first))["metrics"]
+            self._right = _values(await self._outcome(client, first))
             await self._idle(client)
             until = time.monotonic() + seconds
             disturbing = [
@@ -158,12 +159,12 @@ class Pods:
         await asyncio.sleep(self._rng.uniform(*HALTED_S))
         self._store.go_on()
 
-    async def _outcome(self, client: httpx.AsyncClient, name: str) -> dict[str, object]:
+    async def _outcome(self, client: httpx.AsyncClient, name: str) -> dict[str, Any]:
         """What an evaluation ended with, asked of any service."""
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
             reply = await client.get(f"{self._any()}/evaluations/{name}")
-            state: dict[str, object] = reply.json() if reply.status_code == httpx.codes.OK else {}
+            state: dict[str, Any] = reply.json() if reply.status_code == httpx.codes.OK else {}
             if state.get("status") in OVER or reply.status_code == httpx.codes.NOT_FOUND:
                 return {"status": "there is none of this name", **state}
             await asyncio.sleep(LOOK_S)
@@ -175,7 +176,7 @@ class Pods:
         known = self.accepted.union(row["id"] for row in listed)
         for name in sorted(known):
             state = await self._outcome(client, name)
-            if state["status"] != "finished" or state["metrics"] != self._right:
+            if state["status"] != "finished" or _values(state) != self._right:
                 self.wrong.append(f"{name}: {str(state)[:300]}")
         self.done["finished"] = len(known)
         name = min(known)
@@ -195,6 +196,11 @@ async def _open_evaluations(client: httpx.AsyncClient, url: str) -> float:
     name = "chapterhouse_evaluations_open"
     text = (await client.get(f"{url}/metrics", params={"name[]": name})).text
     return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name))
+
+
+def _values(report: dict[str, Any]) -> dict[str, float]:
+    """The scores, on which the seed has no influence."""
+    return {name: entry["value"] for name, entry in report.get("metrics", {}).items()}
 
 
 def _samples() -> dict[str, bytes]:

@@ -13,7 +13,7 @@ from service.evaluation.threads import Stop, in_thread
 
 log = logging.getLogger(__name__)
 
-ROUND_S = 10.0
+ROUND_S = 15.0
 SWEEP_S = 300.0
 
 

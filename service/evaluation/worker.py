@@ -34,7 +34,7 @@ from service.telemetry.traces import Tracer
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 15.0
+LOOK_S = 30.0
 """How often an idle evaluator looks without having been called: a lease may have run out, or a call was lost."""
 RENEW_S = 1.0
 DATABASE_PATIENCE_S = 2.0

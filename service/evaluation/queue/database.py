@@ -168,8 +168,8 @@ class Database:
         with self.answering():
             connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             try:
-                connection.exec_driver_sql(NOTICED)
                 if connection.execute(sa.select(sa.func.pg_try_advisory_lock(LEADER_LOCK))).scalar_one():
+                    connection.exec_driver_sql(NOTICED)
                     return connection
             except BaseException:
                 connection.invalidate()

@@ -15,7 +15,7 @@ from service.evaluation.queue.jobs import OPEN, Jobs
 
 log = logging.getLogger(__name__)
 
-SILENT_S = 45.0
+SILENT_S = 60.0
 """A service that has not been heard of for so long works on nothing."""
 FORGOTTEN_S = 86400.0
 """For so long a service is remembered that left nothing to do."""
@@ -67,6 +67,8 @@ class Homes:
                 self._tell(connection, silent.keys(), changed)
                 lost = [home for home, silent_s in silent.items() if silent_s > self._limit_s]
                 self._give_up(connection, lost, changed)
+                if _has_lapsed(connection):
+                    changed(Change())  # whoever may claim it looks
                 _forget(connection)
         except DatabaseUnavailable:
             self._heard.clear()  # who was cut off from it could not tell that it lives
@@ -119,6 +121,12 @@ class Homes:
 def _at(homes: Collection[str]) -> sa.ColumnElement[bool]:
     """What lies on the disks of these services."""
     return sa.and_(_COLUMNS.home.in_(homes), _COLUMNS.storage == "")
+
+
+def _has_lapsed(connection: Connection) -> bool:
+    """Whether somebody has stopped renewing a claim."""
+    held = sa.and_(_COLUMNS.status == "running", _COLUMNS.lease_until < time.time())
+    return connection.execute(sa.select(_COLUMNS.id).where(held).limit(1)).first() is not None
 
 
 def _unheard_of(connection: Connection) -> set[str]:

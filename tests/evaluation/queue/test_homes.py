@@ -1,9 +1,12 @@
+import asyncio
 from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
 from postgres import empty
+from waiting import eventually
 
+from service.evaluation.queue.changes import Change
 from service.evaluation.queue.database import EVALUATIONS, HOMES, Database
 from service.evaluation.queue.homes import FORGOTTEN_S, SILENT_S, Homes
 from service.evaluation.queue.jobs import Jobs
@@ -113,6 +116,18 @@ def test_what_everybody_can_read_is_anybodys_to_work_on_and_counted_once(databas
     clock.now += LIMIT_S
     homes.look()
     assert here.get("b").status == "queued"
+
+
+async def test_a_claim_that_nobody_renews_is_told_to_all_who_could_go_on(database: Database, clock: Clock) -> None:
+    here, told = Jobs(database, home="here", storage=STORE), list[Change]()
+    here.changes.listen(told.append)
+    homes = homes_of(here, clock)
+    await asyncio.to_thread(homes.look)
+    await asyncio.to_thread(here.accept, "a", {})
+    await eventually(lambda: told == [Change("a", "queued")])
+    await asyncio.to_thread(begin, Jobs(database, home="there", storage=STORE), "b")
+    await asyncio.to_thread(homes.look)
+    await eventually(lambda: Change() in told)
 
 
 def test_who_keeps_its_uploads_to_itself_leaves_those_of_a_storage_alone(database: Database, clock: Clock) -> None:
