@@ -99,9 +99,15 @@ class Pods:
             pod.__exit__()
 
     def _begun(self) -> Service:
-        settings = {"FRONTS": 1, "EVALUATORS": 1, "DEVICES": "cpu", "THREADS": 1}
-        shared = {"DATABASE_URL": self._database.address, "STORAGE_URL": self._store.address}
-        return Service(self._folder / next(self._names), **settings, **shared)
+        return Service(
+            self._folder / next(self._names),
+            FRONTS=1,
+            EVALUATORS=1,
+            DEVICES="cpu",
+            THREADS=1,
+            DATABASE_URL=self._database.address,
+            STORAGE_URL=self._store.address,
+        )
 
     async def _keep_sending(self, client: httpx.AsyncClient, until: float) -> None:
         while time.monotonic() < until:

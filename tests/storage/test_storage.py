@@ -15,7 +15,7 @@ from service.storage.opening import open_storage, shared_name
 from service.storage.storage import PIECE_BYTES, Storage
 
 
-class Stumbling(MemoryFileSystem):
+class Stumbling(MemoryFileSystem):  # type: ignore[misc] # it has no types
     """A store of objects that fails so many times, and counts how often it was asked."""
 
     protocol = "stumbling"
