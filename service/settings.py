@@ -1,7 +1,6 @@
 """What an operator can set, and where each process reads it: the only place that sees the environment."""
 
 import os
-import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,16 +8,13 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from service.addresses import PATH_PREFIX, checked_origins
 from service.errors import ConfigurationError
 from service.exactness import FormName, Precision
 from service.machine import cores, memory_bytes
 from service.variables import PREFIX, doubts, is_service_link
 
 MEBIBYTE = 1024 * 1024
-ORIGIN = re.compile(r"https?://[A-Za-z0-9._-]+(:[0-9]+)?|https?://\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
-"""What browsers send as `Origin`."""
-PATH_PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+")
-"""What may stand before every path of the service."""
 DEFAULT_PORT = 8000
 FRONT_BYTES = 384 * MEBIBYTE
 """What a busy front takes of the memory."""
@@ -81,6 +77,14 @@ class Settings(BaseSettings):
         repr=False,  # it may hold a password
         description="Where evaluations are kept: `postgresql://user@host/name`; a SQLite file in the state directory "
         "unless set.",
+    )
+    storage_url: str = Field(
+        "",
+        description="Where uploads, references and the figures of reports are kept for all services that share them: "
+        "`s3://bucket/folder`, `gs://…`, `az://…` or `file:///folder`; the state directory unless set.",
+    )
+    home_limit_s: float = Field(
+        900.0, gt=0, description="Seconds of silence after which what only a lost service could read fails."
     )
     data_dir: Path = Field(
         Path("~/.cache/chapterhouse/data"), description="Datasets in their publishers' own file formats."
@@ -250,10 +254,7 @@ class Settings(BaseSettings):
     @field_validator("cors_origins")
     @classmethod
     def _check_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        wrong = [origin for origin in value if origin != "*" and not ORIGIN.fullmatch(origin)]
-        if wrong:
-            raise ValueError(f"{', '.join(wrong)}: write an origin as https://example.org, without a path")
-        return tuple(origin.lower() for origin in value)
+        return checked_origins(value)
 
     @field_validator("root_path")
     @classmethod
