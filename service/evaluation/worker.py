@@ -22,6 +22,7 @@ from service.evaluation.retention import Retention
 from service.evaluation.store_reference import store_reference
 from service.evaluation.telling import End, Telling
 from service.evaluation.threads import in_thread
+from service.runtime.kinds import of_one_kind
 from service.schemas import EvaluationRequest, ReferenceRequest
 from service.telemetry.instruments import Instruments
 from service.telemetry.traces import Tracer
@@ -256,7 +257,7 @@ class Evaluator:
 
     def _patient(self, job: Job) -> Bench:
         """The bench for what has been accepted, which waits for engines."""
-        return replace(self._bench, engine=PatientEngines(self._bench.engine, job.request_id))
+        return replace(self._bench, engine=PatientEngines(of_one_kind(self._bench.engine), job.request_id))
 
     async def _measure(self, job: Job, on_progress: Progress) -> Outcome:
         folder = self._uploads.folder(job.id)
