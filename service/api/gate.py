@@ -21,6 +21,7 @@ from starlette.types import Message, Receive, Scope, Send
 from service.api.access.callers import caller_of
 from service.api.access.guard import Guard
 from service.api.access.needs import SAFE_METHODS
+from service.api.beginnings import Beginnings
 from service.api.budgets import Budget, Returns
 from service.api.noting import Noting
 from service.api.openapi import completed
@@ -56,6 +57,8 @@ class Exchange:
 
 
 HotPath = Callable[[Exchange], Awaitable[Response]]
+Doorstep = Callable[[str], None]
+"""What is asked of a client before anything else is done for a request. Raises ServiceError."""
 
 
 def deadline_of(value: bytes | str | None) -> float | None:
@@ -182,6 +185,7 @@ class Gate:
     instruments: Instruments
     guard: Guard
     hot_paths: dict[tuple[str, str], HotPath] = field(default_factory=dict)
+    doorsteps: dict[tuple[str, str], Doorstep] = field(default_factory=dict)
     draining: bool = False
     open: int = 0
     """Requests that are being answered, questions about the service and open event streams included."""
@@ -193,6 +197,7 @@ class Gate:
         """Those among them that bring work and have come whole, which are limited."""
         self.memory = Budget(settings.memory_limit_bytes, settings.client_share)
         """Of what callers send, and of answers that they do not take."""
+        self.beginnings = Beginnings()
         self.noting = Noting(settings, self.instruments.conditions)
         self.instruments.begin_at_zero(self.instruments.rejected, "draining", "front_full", "memory_full")
 
@@ -216,6 +221,12 @@ class Gate:
             elif self.requests.taken >= self.requests.limit:
                 raise self._full(holding.client)
         return holding
+
+    async def begin(self, method: str, path: str, client: str) -> None:
+        """Wait for the turn of a request that costs much. Raises ServiceError where a doorstep does."""
+        await self.beginnings.take(client)
+        if (doorstep := self.doorsteps.get((method, path))) is not None:
+            doorstep(client)
 
     def _check_open(self) -> None:
         if self.draining:
@@ -296,6 +307,7 @@ class Application(FastAPI):
                     exchange = Exchange(scope, holding.receive, request_id, headers)
                     await answer.send_whole(await _run_hot(hot, exchange))
                 else:
+                    await gate.begin(method, path, holding.client)
                     await super().__call__(scope, holding.receive, answer.send)
         except ServiceError as error:
             await answer.send_whole(refusal(scope, error))

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Request
 
+from service.api.given import given
 from service.errors import NotAcceptable
 
 JSON = "application/json"
@@ -47,7 +48,7 @@ def kind_within(request: Request) -> str:
     return kind
 
 
-MediaType = Annotated[str, Depends(kind_within)]
+MediaType = Annotated[str, given(kind_within)]
 
 
 def choose(accept: str, offered: Sequence[str]) -> str:

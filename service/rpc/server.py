@@ -7,15 +7,16 @@ import grpc
 import orjson
 
 from service.api.gate import Application
-from service.errors import ConfigurationError, InvalidRequest
+from service.errors import ConfigurationError, InvalidRequest, Overloaded, ServiceError
 from service.rpc.asking import Reply, ask, headers_of
 from service.rpc.calls import CALLS, NOT_READY, Call
 from service.rpc.messages import METHODS, SERVICE, message_class
+from service.rpc.reading import Reading
 from service.settings import Settings
 
 INFER, STREAM = "ModelInfer", "ModelStreamInfer"
 MOST_CALLS = 128
-"""Calls that are open at a time: each may bring a message of the body limit before anybody has read who asks."""
+"""Calls that are open at a time."""
 METADATA_BYTES = 16 << 10
 FAILED = 300
 CODES = {
@@ -24,9 +25,11 @@ CODES = {
     403: grpc.StatusCode.PERMISSION_DENIED,
     404: grpc.StatusCode.NOT_FOUND,
     405: grpc.StatusCode.UNIMPLEMENTED,
+    408: grpc.StatusCode.DEADLINE_EXCEEDED,
     409: grpc.StatusCode.FAILED_PRECONDITION,
     413: grpc.StatusCode.RESOURCE_EXHAUSTED,
     415: grpc.StatusCode.INVALID_ARGUMENT,
+    422: grpc.StatusCode.INVALID_ARGUMENT,
     429: grpc.StatusCode.RESOURCE_EXHAUSTED,
     499: grpc.StatusCode.CANCELLED,
     501: grpc.StatusCode.UNIMPLEMENTED,
@@ -41,16 +44,18 @@ TOLD = ("retry-after", "x-model", "x-model-version", "x-request-id")
 class Inference:
     """The calls, over an application in this process."""
 
-    def __init__(self, app: Application) -> None:
+    def __init__(self, app: Application, reading: Reading) -> None:
         self._app = app
+        self._reading = reading
 
-    async def answer(self, name: str, message: Any, context: Any) -> Any:
+    async def answer(self, name: str, messages: AsyncIterator[Any], context: Any) -> Any:
         """What one call answers; an error ends it."""
         call = CALLS[name]
         try:
+            message = await self._reading.only(messages, context.peer())
             reply = await self._ask(call, message, context)
-        except InvalidRequest as error:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, error.detail)
+        except ServiceError as error:
+            await context.abort(CODES[error.status], error.detail)
         told = tuple((header, reply.headers[header]) for header in TOLD if header in reply.headers)
         if _is_error(reply, call):
             await context.abort(CODES.get(reply.status, grpc.StatusCode.INTERNAL), error_of(reply), told)
@@ -61,7 +66,7 @@ class Inference:
         """An answer, or what is wrong, for each message of a stream, in their order."""
         call = CALLS[INFER]
         kind = message_class("ModelStreamInferResponse")
-        async for message in messages:
+        async for message in self._read(messages, context):
             try:
                 reply = await self._ask(call, message, context)
             except InvalidRequest as error:
@@ -71,6 +76,13 @@ class Inference:
                 yield kind(error_message=error_of(reply))
             else:
                 yield kind(infer_response=call.answer(reply))
+
+    async def _read(self, messages: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+        try:
+            async for message in self._reading.each(messages, context.peer()):
+                yield message
+        except Overloaded as error:
+            await context.abort(CODES[error.status], error.detail)
 
     async def _ask(self, call: Call, message: Any, context: Any) -> Reply:
         """What the application answers. Raises InvalidRequest for a message that is no request."""
@@ -95,10 +107,11 @@ def create_server(app: Application, settings: Settings) -> Any:
         ("grpc.max_metadata_size", METADATA_BYTES),
         ("grpc.max_concurrent_streams", MOST_CALLS),
         ("grpc.so_reuseport", 0),
+        ("grpc.http2.bdp_probe", 0),  # else more and more is buffered of a message that nobody reads yet
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ]
     server = grpc.aio.server(options=options, maximum_concurrent_rpcs=MOST_CALLS)
-    inference = Inference(app)
+    inference = Inference(app, Reading(settings))
     handlers = {name: _unary(inference, name) for name in CALLS}
     handlers[STREAM] = grpc.stream_stream_rpc_method_handler(inference.stream, **_codec(STREAM))
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
@@ -117,10 +130,10 @@ def bind(server: Any, host: str, port: int) -> int:
 
 
 def _unary(inference: Inference, name: str) -> Any:
-    async def handle(message: Any, context: Any) -> Any:
-        return await inference.answer(name, message, context)
+    async def handle(messages: AsyncIterator[Any], context: Any) -> Any:
+        return await inference.answer(name, messages, context)
 
-    return grpc.unary_unary_rpc_method_handler(handle, **_codec(name))
+    return grpc.stream_unary_rpc_method_handler(handle, **_codec(name))  # which reads a message when it is asked for
 
 
 def _codec(name: str) -> dict[str, Any]:

@@ -206,7 +206,7 @@ def begun(kind: type[Uvicorns], head: bytes) -> tuple[object, ...] | None:
     except HttpParserError as error:
         return type(error), type(error.__context__)
     cycle = connection.begun
-    return cycle and (cycle.scope, cycle.keep_alive, cycle.waiting_for_100_continue)
+    return (cycle.scope, cycle.keep_alive, cycle.waiting_for_100_continue) if cycle is not None else None
 
 
 TARGETS = st.one_of(
