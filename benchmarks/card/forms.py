@@ -67,7 +67,7 @@ def _made(place: Place, way: str, net: nn.Module, images: Tensor) -> Compute:
     if way == "eager":
         return net
     graphs, wanted = Graphs(), Pass("", "", "", len(images), exact=False)
-    graphs.record(wanted, lambda given: [net(given[0])], [images], torch.cuda.Stream())
+    graphs.record(wanted, lambda given: [net(given[0])], [images], torch.cuda.Stream())  # type: ignore[no-untyped-call]
     recording = graphs.of(wanted)
     assert recording is not None, "it could not be recorded"
     return lambda given: next(_played(recording.play([given])))

@@ -28,8 +28,7 @@ def run(place: Place) -> None:
     for engines in numbers:
         folder = place.out / f"service-{engines}"
         models = MODELS[: 1 if place.rehearsal else None]
-        settings = {"DEVICES": ",".join([place.device] * engines), "PRELOAD": ",".join(models)}
-        with Service(folder, **settings) as service:
+        with Service(folder, DEVICES=",".join([place.device] * engines), PRELOAD=",".join(models)) as service:
             seconds = 0.5 if place.rehearsal else max(2.0, place.left_s / (8 * len(numbers)))
             for name in models:
                 _classify(place, service, name, engines, seconds)

@@ -40,15 +40,14 @@ class OneKind:
             self._kind = kind_of(self._first)
         if self._kind:
             return [link for link in links if kind_of(link) == self._kind]
-        return [self._first] if self._first in links else links
+        first = self._first
+        return links if first is None or first not in links else [first]
 
     def _choose(self, links: Sequence[Link]) -> Sequence[Link]:
         """The same, and from now on those like the first of them."""
         fitting = self._fitting(links)
         if not fitting:
-            raise EngineUnavailable(
-                f"No engine on {self._kind} answers; what was begun there is not mixed with others."
-            )
+            raise EngineUnavailable(f"No engine on {self._kind} answers; what was begun there is mixed with no other.")
         if not self._kind:
             self._first = min(fitting, key=lambda link: (not kind_of(link), link.rows_waiting))
             return [self._first]

@@ -224,5 +224,7 @@ def test_pieces_of_a_submission_may_come_back_in_any_order() -> None:
         assert answers == []
         [share] = batch.shares
         batch.deliver([np.arange(share.start, share.stop)])
-    [[found]] = answers
+    [answer] = answers
+    assert isinstance(answer, list)
+    [found] = answer
     np.testing.assert_array_equal(found, np.arange(11))

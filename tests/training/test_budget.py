@@ -1,5 +1,6 @@
 """A training that has little time stops where it was best, says so, and goes on another day."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -58,11 +59,11 @@ def model(tmp_path: Path) -> Model:
 def test_a_training_without_time_stops_after_one_round_and_goes_on_when_it_has_some(
     model: Model, data_dir: Path, tmp_path: Path
 ) -> None:
-    places = {"data_dir": data_dir, "checkpoint_dir": tmp_path / "checkpoints"}
-    stopped = train(model, budget_s=0.0, **places)
+    run = partial(train, model, data_dir=data_dir, checkpoint_dir=tmp_path / "checkpoints")
+    stopped = run(budget_s=0.0)
     assert stopped.noticed == ("its time of 0 s was up after 1 of 12 epochs",)
     assert (tmp_path / "checkpoints" / "checkpoint.pt").is_file()
-    resumed = train(model, **places)
+    resumed = run()
     whole = train(model, data_dir=data_dir, checkpoint_dir=tmp_path / "others")
     assert resumed.noticed == ()
     assert resumed.sha256 == whole.sha256 != stopped.sha256
@@ -71,12 +72,12 @@ def test_a_training_without_time_stops_after_one_round_and_goes_on_when_it_has_s
 def test_cards_that_are_not_here_are_refused_in_words(
     model: Model, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    places = {"data_dir": data_dir, "checkpoint_dir": tmp_path}
+    run = partial(train, model, data_dir=data_dir, checkpoint_dir=tmp_path)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(ConfigurationError, match="--processes 4 needs 4 GPUs, and torch finds 1 here; `--device cpu`"):
-        train(model, device="cuda:0", processes=4, **places)
+        run(device="cuda:0", processes=4)
     with pytest.raises(ConfigurationError, match="--device cuda:2 needs 3 GPUs, and torch finds 1 here"):
-        train(model, device="cuda:2", **places)
+        run(device="cuda:2")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(ConfigurationError, match="--device cuda needs 1 GPU, and torch finds none here"):
-        train(model, device="cuda", **places)
+        run(device="cuda")

@@ -25,7 +25,7 @@ class CudaMark:
     """A place in a stream."""
 
     def __init__(self, stream: torch.cuda.Stream) -> None:
-        self.event = torch.cuda.Event(blocking=True)
+        self.event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
         self.event.record(stream)
 
     def wait(self) -> None:
@@ -37,7 +37,10 @@ class CudaStreams:
     """A stream a stage. Work appends its kernels to the stream as soon as it is run."""
 
     def __init__(self, device: torch.device, priority: int) -> None:
-        self.of = {stage: torch.cuda.Stream(device, priority=priority) for stage in Stage}
+        self.of: dict[Stage, torch.cuda.Stream] = {
+            stage: torch.cuda.Stream(device, priority=priority)  # type: ignore[no-untyped-call]
+            for stage in Stage
+        }
 
     def run(self, stage: Stage, piece: Piece, work: Callable[[], None], after: Mark | None = None) -> Mark:  # noqa: ARG002
         """Append work to a stage's stream."""

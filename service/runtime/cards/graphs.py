@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -50,7 +50,7 @@ class Graphs:
 
     def __init__(self) -> None:
         self._recordings: dict[Pass, Recording] = {}
-        self._pools: dict[bool, tuple[int, int]] = {}
+        self._pools: dict[bool, Any] = {}
 
     def of(self, wanted: Pass) -> Recording | None:
         """The recording of a pass, if there is one."""
