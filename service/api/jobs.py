@@ -85,7 +85,7 @@ async def accept(request: Request, state: State, check: Check, *, files: Collect
         if not declared:
             await state.upload_room.check(client, afresh=True)
         size = await in_thread(lambda _: state.uploads.commit(job_id))
-        sent = {"client": client, "upload_bytes": size, "key": key_of(request)}
+        sent: dict[str, Any] = {"client": client, "upload_bytes": size, "key": key_of(request)}
         document = {**asked.model_dump(mode="json"), REQUEST_ID: request.scope["state"]["request_id"]}
         accepting = partial(state.jobs.accept, job_id, document, kind, **sent, limits=limits)
         await _counted(state, client, state.database.change, accepting)

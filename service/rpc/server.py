@@ -5,11 +5,14 @@ from typing import Any
 
 import grpc
 import orjson
+from google.protobuf.message import DecodeError
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
 from service.api.gate import Application
 from service.errors import ConfigurationError, InvalidRequest, Overloaded, ServiceError
 from service.rpc.asking import Reply, ask, headers_of
 from service.rpc.calls import CALLS, NOT_READY, Call
+from service.rpc.health import Health
 from service.rpc.messages import METHODS, SERVICE, message_class
 from service.rpc.reading import Reading
 from service.settings import Settings
@@ -53,7 +56,7 @@ class Inference:
         call = CALLS[name]
         try:
             message = await self._reading.only(messages, context.peer())
-            reply = await self._ask(call, message, context)
+            reply = await self._ask(call, understood(name, message), context)
         except ServiceError as error:
             await context.abort(CODES[error.status], error.detail)
         told = tuple((header, reply.headers[header]) for header in TOLD if header in reply.headers)
@@ -68,7 +71,7 @@ class Inference:
         kind = message_class("ModelStreamInferResponse")
         async for message in self._read(messages, context):
             try:
-                reply = await self._ask(call, message, context)
+                reply = await self._ask(call, understood(INFER, message), context)
             except InvalidRequest as error:
                 yield kind(error_message=error.detail)
                 continue
@@ -89,6 +92,14 @@ class Inference:
         asked = call.ask(message)
         asked.headers.update(headers_of(context.invocation_metadata(), context.time_remaining()))
         return await ask(self._app, asked, context.peer())
+
+
+def understood(name: str, message: bytes) -> Any:
+    """The message that bytes sent to a method are. Raises InvalidRequest where they are none."""
+    try:
+        return message_class(METHODS[name].input_type.name).FromString(message)
+    except DecodeError:
+        raise InvalidRequest(f"The bytes are no {METHODS[name].input_type.name}.") from None
 
 
 def error_of(reply: Reply) -> str:
@@ -115,6 +126,7 @@ def create_server(app: Application, settings: Settings) -> Any:
     handlers = {name: _unary(inference, name) for name in CALLS}
     handlers[STREAM] = grpc.stream_stream_rpc_method_handler(inference.stream, **_codec(STREAM))
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+    add_HealthServicer_to_server(Health(app), server)
     return server
 
 
@@ -133,14 +145,13 @@ def _unary(inference: Inference, name: str) -> Any:
     async def handle(messages: AsyncIterator[Any], context: Any) -> Any:
         return await inference.answer(name, messages, context)
 
-    return grpc.stream_unary_rpc_method_handler(handle, **_codec(name))  # which reads a message when it is asked for
+    # A handler of a stream reads a message when it asks for it, one of a single message before it is called.
+    return grpc.stream_unary_rpc_method_handler(handle, **_codec(name))
 
 
 def _codec(name: str) -> dict[str, Any]:
-    """How the messages of a method are read and written."""
-    method = METHODS[name]
-    asked, answered = (message_class(kind.name) for kind in (method.input_type, method.output_type))
-    return {"request_deserializer": asked.FromString, "response_serializer": answered.SerializeToString}
+    """How the answers of a method are written; what is asked is handed over as bytes, and told where they are none."""
+    return {"response_serializer": message_class(METHODS[name].output_type.name).SerializeToString}
 
 
 def _is_error(reply: Reply, call: Call) -> bool:
