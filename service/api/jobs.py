@@ -93,24 +93,22 @@ async def accept(request: Request, state: State, check: Check, *, files: Collect
         accepting = partial(state.jobs.accept, job_id, document, kind, **sent, limits=limits)
         await _counted(state, client, state.database.change, accepting)
     except BaseException as error:
-        if not (committed and isinstance(error, DatabaseUnavailable)):  # else it may be in the queue all the same
-            _let_go(state, job_id, committed=committed)
+        state.uploads.drop(job_id)
+        if committed and state.uploads.is_shared and not isinstance(error, DatabaseUnavailable):
+            asyncio.get_running_loop().run_in_executor(None, _discard, state, job_id)
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             raise DiskFull("There is no room left on the disk for the upload.") from error
         raise
     return job_id
 
 
-def _let_go(state: State, job_id: str, *, committed: bool) -> None:
-    """Delete what was not accepted; what cannot be deleted now is swept later."""
+def _discard(state: State, job_id: str) -> None:
+    """Delete from the storage what was not accepted.
 
-    def discard() -> None:
-        with suppress(StorageUnavailable):
-            state.uploads.discard(job_id)
-
-    state.uploads.drop(job_id)
-    if committed and state.uploads.is_shared:
-        asyncio.get_running_loop().run_in_executor(None, discard)
+    What cannot be deleted now, or may have been accepted although the database did not say so, is swept later.
+    """
+    with suppress(StorageUnavailable):
+        state.uploads.discard(job_id)
 
 
 async def until_over(request: Request, state: State, job_id: str, *, wait_s: float) -> Job:
