@@ -54,6 +54,9 @@ class Restarting:
             raise self.error
         return await self._engines.submit(call, arrays, **options)
 
+    def width(self) -> int:
+        return self._engines.width()
+
     def models(self) -> Mapping[str, LoadedModel]:
         return self._engines.models()
 
