@@ -56,7 +56,9 @@ class Settings(BaseSettings):
         "set.",
     )
     devices: str = Field(
-        "auto", description="Devices with an engine each: `auto`, or a list such as `cuda:0,cuda:1` or `cpu`."
+        "auto",
+        description="Devices with an engine each: `auto`, or a list such as `cuda:0,cuda:1`, `GPU-…`, `MIG-…` or "
+        "`cpu`; one that is named again has several.",
     )
     threads: int = Field(
         0,
@@ -375,27 +377,3 @@ def read_settings(**given: object) -> Settings:
 def notify_socket() -> str:
     """Where systemd wants to be told how the service is; empty where nobody does."""
     return os.environ.get("NOTIFY_SOCKET", "")
-
-
-def calm_linear_algebra() -> None:
-    """Have this process and its children use one thread for numpy's linear algebra, as long as nothing else is set.
-
-    Several threads only fight with the engine's for the cores: 14 s instead of 0.4 for one eigenvalue problem of 2,048.
-    """
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
-
-def silence_onnxruntime() -> None:
-    """Have onnxruntime tell its makers nothing and leave no file of that behind; it looks when it is imported."""
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-
-
-def share_metrics(directory: Path) -> None:
-    """Have this process and its children write their metrics to `directory`, emptied first.
-
-    prometheus-client decides at its import, so this comes before that.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    for stale in directory.glob("*.db"):
-        stale.unlink()
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)

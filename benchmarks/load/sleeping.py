@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from service.__main__ import main
+from service.environment import share_metrics
 from service.nets.registry import NETS
 from service.nets.weights import save_weights
-from service.settings import Settings, share_metrics
+from service.settings import Settings
 
 NAME = "sleeper"
 PER_SECOND = 200

@@ -27,6 +27,7 @@ from service.evaluation.store_reference import store_reference
 from service.evaluation.telling import End, Telling
 from service.evaluation.threads import in_thread
 from service.evaluation.tidying import Tidying
+from service.runtime.kinds import of_one_kind
 from service.schemas import EvaluationRequest, ReferenceRequest
 from service.storage.opening import open_storage
 from service.telemetry.instruments import Instruments
@@ -276,7 +277,7 @@ class Evaluator:
 
     def _patient(self, job: Job) -> Bench:
         """The bench for what has been accepted, which waits for engines."""
-        return replace(self._bench, engine=PatientEngines(self._bench.engine, job.request_id))
+        return replace(self._bench, engine=PatientEngines(of_one_kind(self._bench.engine), job.request_id))
 
     async def _measure(self, job: Job, on_progress: Progress) -> Outcome:
         figures_bytes = 0

@@ -61,6 +61,7 @@ class EngineClient(Protocol):
 
 
 SILENT = "silent"
+EVICTED = "evicted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +70,18 @@ class LoadedModel:
 
     version: str
     state: str
-    """`loading` or `ready`; SILENT where its engine does not say anything."""
+    """`loading` or `ready`; EVICTED where it had to make room and comes back when it is asked; SILENT where its engine
+    does not say anything."""
     device: str
     form: str = PLAIN
     """In which a classifier answers interactive requests."""
+    kind: str = ""
+    """What the device is; those of one kind compute the same bits."""
+
+    @property
+    def place(self) -> str:
+        """The device and what it is, for people."""
+        return self.device if self.kind in ("", self.device) else f"{self.device} ({self.kind})"
 
 
 class EngineControl(Protocol):

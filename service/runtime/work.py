@@ -34,11 +34,17 @@ class Work:
     computed: float = 0.0
     """When the last of them came back."""
     taken: int = 0
-    pieces: list[list[Array]] = field(default_factory=list)
+    missing: int = field(init=False)
+    """Rows of which there are no results yet, where they come in pieces."""
+    pieces: dict[int, list[Array]] = field(default_factory=dict)
+    """The results so far by their first row; pieces come in any order."""
     over: bool = False
     """Answered, failed or cancelled: nothing more is done for it."""
     expiry: asyncio.TimerHandle | None = None
     """What answers it once its deadline passes."""
+
+    def __post_init__(self) -> None:
+        self.missing = self.rows
 
     def finish(self, outcome: list[Array] | ServiceError) -> None:
         """Answer once; later outcomes are dropped."""

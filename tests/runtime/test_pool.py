@@ -16,6 +16,7 @@ from service.errors import Draining, EngineUnavailable, ModelFailed
 from service.processes.lifeline import END
 from service.runtime import pool as module
 from service.runtime.calls import PARTS_EACH, Call, Lane, LoadedModel, submit_parts
+from service.runtime.duties import Duty, socket_of
 from service.runtime.link import ConnectionLost, Link
 from service.runtime.listener import Listener
 from service.runtime.pool import EnginePool
@@ -349,3 +350,22 @@ async def test_an_engine_that_misses_its_beats_has_nothing_ready_and_gets_no_wor
     assert pool.width() == 1
     await silent.close()
     await beating.close()
+
+
+async def test_forecasts_go_to_the_engine_that_is_there_for_them_and_to_others_while_it_is_away(sockets: Path) -> None:
+    duties = {Duty.OTHERS: Answering(), Duty.FORECASTS: Answering()}
+    places = {duty: socket_of(sockets, number, duty) for number, duty in enumerate(duties)}
+    listeners = {duty: await listening(behind, places[duty]) for duty, behind in duties.items()}
+    pool = EnginePool(list(places.values()))
+    await pool.start()
+    await connected(pool, 2)
+    for verb in ("classify", "forecast", "generate", "fit", "continue"):
+        await pool.submit(Call("model", verb), [np.zeros(1)])
+    done = {duty: [work.call.verb for work in behind.works] for duty, behind in duties.items()}
+    assert done == {Duty.OTHERS: ["classify", "generate"], Duty.FORECASTS: ["forecast", "fit", "continue"]}
+    await listeners[Duty.FORECASTS].close()
+    await eventually(lambda: len(pool._links) == 1)
+    await pool.submit(Call("model", "forecast"), [np.zeros(1)])
+    assert duties[Duty.OTHERS].works[-1].call.verb == "forecast"
+    await pool.stop()
+    await listeners[Duty.OTHERS].close()
