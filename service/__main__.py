@@ -55,6 +55,10 @@ def _role(options: argparse.Namespace, settings: "Settings") -> Coroutine[Any, A
     """The coroutine of a role; each imports only what it needs, so fronts never load torch."""
     names = ("sockets", "control", "metrics_dir", "parent_pipe")
     places = {name: getattr(options, name) for name in names}
+    if options.role == "engine" and options.device == "ray":
+        from service.processes.bridge import run_bridge
+
+        return run_bridge(settings, socket=options.socket, parent_pipe=options.parent_pipe)
     if options.role == "engine":
         from service.processes.engine import run_engine
 
