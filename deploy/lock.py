@@ -25,9 +25,21 @@ LOCKS = ROOT / "deploy" / "locks"
 OLDEST_PYTHON = "3.11"
 EDITABLE = "editables>=0.5"
 """What hatchling takes to install a checkout in place."""
-BESIDE = ("browser", "docs", "fuzz", "kubernetes", "mutants", "notebook", "openvino", "series", "supply", "traces")
+BESIDE = (
+    "browser",
+    "docs",
+    "fuzz",
+    "kubernetes",
+    "mutants",
+    "notebook",
+    "openvino",
+    "pods",
+    "series",
+    "supply",
+    "traces",
+)
 """The extras that have a file of their own beside `development`."""
-IMAGE = ("postgres",)
+IMAGE = ("azure", "gcs", "postgres", "s3")
 """The extras that the image brings along."""
 HEAD = "# Written by `python -m deploy.lock`.\n"
 _UNLOCKED = re.compile(r"(?:torch|triton|(?:nvidia|cuda)-[\w-]+)$")

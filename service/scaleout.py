@@ -20,9 +20,9 @@ from service.evaluation.queue.jobs import Jobs
 from service.evaluation.queue.migrations import migrate
 from service.evaluation.queue.uploads import Uploads
 from service.evaluation.queue.wire import carry, listen
-from service.evaluation.references import References
 from service.evaluation.report.history import JobHistory
-from service.evaluation.worker import Evaluator
+from service.evaluation.shared_references import references_of
+from service.evaluation.worker import STORAGE_PATIENCE_S, Evaluator
 from service.operations.models import forget_replaced
 from service.remote.connecting import ENGINE, HUB, engines_over
 from service.remote.engines import Outcome, RemoteEngine
@@ -31,6 +31,7 @@ from service.remote.scaling import ROWS, QueuedRows
 from service.remote.wire import HubWire
 from service.runtime.calls import Array, Call, Lane
 from service.settings import Settings, read_settings
+from service.storage.opening import open_storage
 from service.store import ModelStore
 from service.telemetry.gathering import Families, GatheredInstruments, families_of
 from service.telemetry.instruments import Instruments
@@ -186,8 +187,9 @@ class EvaluatorReplica:
         carry(jobs.changes, HubWire(self._engines.member))
         self._instruments = Instruments()
         self._vitals = Vitals(self._instruments.conditions, "evaluator")
-        bench = Bench(settings, store, self._engines, References.of(settings), JobHistory(jobs))
-        self._evaluator = Evaluator(bench, jobs, Uploads(settings.state), self._instruments)
+        storage = open_storage(settings, patience_s=STORAGE_PATIENCE_S)
+        bench = Bench(settings, store, self._engines, references_of(settings, storage), JobHistory(jobs))
+        self._evaluator = Evaluator(bench, jobs, Uploads(settings.state, storage), self._instruments)
         await self._engines.start()
         self._listening = asyncio.create_task(listen(jobs.database, jobs.changes))
         self._working = asyncio.create_task(self._evaluator.run())

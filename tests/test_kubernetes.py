@@ -12,12 +12,14 @@ from fastapi.routing import APIRoute
 
 from deploy.chart import CHART, KUBERNETES, NAME, RENDERED, read
 from deploy.dockerfile import read_dockerfile
+from deploy.lock import IMAGE as IMAGE_EXTRAS
 from deploy.promql import Query
 from service import __version__
 from service.api.app import ROUTERS
 from service.cli import app
 from service.processes.supervisor import ENGINE_STOP_S
 from service.settings import Settings
+from service.storage.opening import EXTRAS
 from service.telemetry.instruments import Instruments
 from service.telemetry.readings import FAMILIES
 
@@ -211,6 +213,7 @@ def test_pods_are_added_by_queries_of_instruments_that_exist() -> None:
 def test_passwords_stand_in_secrets() -> None:
     [address] = [v for v in container("cluster")["env"] if v["name"] == "CHAPTERHOUSE_DATABASE_URL"]
     assert address["valueFrom"]["secretKeyRef"] == {"name": "chapterhouse-database", "key": "url"}
+    assert container("cluster")["envFrom"] == [{"secretRef": {"name": "chapterhouse-store"}}]
     written = "".join(path.read_text("utf-8") for path in KUBERNETES.rglob("*.yaml"))
     assert not re.search(r"://[^\s/@]+:[^\s/@]+@", written.replace("user:password@", ""))
 
@@ -219,8 +222,8 @@ def test_nothing_reaches_a_pod_or_is_reached_by_it_but_what_is_named() -> None:
     policy = one("cluster", "NetworkPolicy")["spec"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
     assert all(rule["from"] and rule["ports"] for rule in policy["ingress"])
-    assert [rule["ports"][0]["port"] for rule in policy["egress"]] == [53, 5432]
-    assert all(rule["to"] for rule in policy["egress"])
+    assert [rule["ports"][0]["port"] for rule in policy["egress"]] == [53, 5432, 443]
+    assert all(rule["to"] for rule in policy["egress"][:2]), "a store of objects may be anywhere"
 
 
 @every_rendering
@@ -228,6 +231,14 @@ def test_a_kustomization_has_the_rendered_file_in_the_releases_namespace(folder:
     written = yaml.safe_load((KUBERNETES / "kustomize" / folder / "kustomization.yaml").read_text("utf-8"))
     assert written["resources"] == [f"{NAME}.yaml"]
     assert written["namespace"] == NAME
+
+
+def test_the_image_knows_every_store_and_database_that_a_pod_may_be_given() -> None:
+    assert {*EXTRAS.values(), "postgres"} <= set(IMAGE_EXTRAS)
+    [migrating] = pod("cluster")["initContainers"]
+    assert migrating["args"][0] == "migrate"
+    assert migrating["env"] == container("cluster")["env"]
+    assert "initContainers" not in pod("single")
 
 
 def test_the_chart_is_of_this_version() -> None:

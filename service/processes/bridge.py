@@ -18,9 +18,6 @@ from service.telemetry.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
-DEVICE = "ray"
-"""What CHAPTERHOUSE_DEVICES calls a cluster."""
-
 
 class Bridge:
     """What listens behind the socket: it passes everything on."""

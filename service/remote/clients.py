@@ -96,6 +96,10 @@ class RemoteEngines:
                 raise outcome
             _opened(outcome)
 
+    def width(self) -> int:
+        """How many engines share the work, one at least."""
+        return 1 if self.member.word is None else max(1, self.member.word.engines)
+
     def models(self) -> Mapping[str, LoadedModel]:
         """The models that engines hold, the readiest state of each."""
         return {} if self.member.word is None else self.member.word.models

@@ -21,7 +21,7 @@ CHOICES = {
     "no disk": ("state.size=",),
     "no pause before the end": ("drain.preStopSeconds=0",),
     "a claim with data sets": ("data.claim=datasets",),
-    "the adapter of Prometheus": ("autoscaling.by=hpa", "database.secret=there"),
+    "the adapter of Prometheus": ("autoscaling.by=hpa", "database.secret=there", "objectStore.url=s3://there"),
     "an open network": ("networkPolicy.enabled=false",),
     "a load balancer": ("service.type=LoadBalancer",),
     "names": ("allowedHosts={a.example.org,b.example.org}",),
@@ -75,7 +75,14 @@ def test_several_pods_without_a_database_of_all_are_refused(more: str) -> None:
     assert "set database.secret" in refused.value.stderr
 
 
-@pytest.mark.parametrize("wrong", ["replica=2", "settings.PORT=9", "autoscaling.by=hand", "gpu.count=-1"])
+@pytest.mark.parametrize("given", [("database.secret=x", "autoscaling.by=keda"), ("objectStore.url=s3://x",)])
+def test_pods_that_share_half_of_it_are_refused(given: tuple[str, ...]) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        rendered(given=given)
+    assert "that all of them share" in refused.value.stderr or "that they share" in refused.value.stderr
+
+
+@pytest.mark.parametrize("wrong", ["replica=2", "settings.PORT=9", "autoscaling.by=hand", "gpu.count=-1", "objectStore.url=ftp://x"])
 def test_a_value_that_is_none_is_refused(wrong: str) -> None:
     with pytest.raises(subprocess.CalledProcessError, match="exit status 1"):
         rendered(given=(wrong,))

@@ -9,7 +9,7 @@ from doubles import FakeEngine, Unanswering, echoed, images
 
 from service.errors import EngineUnavailable, ModelNotFound, ServiceError
 from service.processes.bridge import Bridge
-from service.processes.supervisor import engine_devices
+from service.runtime.cards.naming import devices_of
 from service.runtime.calls import Call, LoadedModel
 from service.runtime.listener import Listener
 from service.runtime.pool import EnginePool
@@ -66,4 +66,4 @@ async def test_who_hangs_up_cancels_what_was_passed_on(sockets: Path) -> None:
 
 
 def test_a_cluster_is_one_device() -> None:
-    assert engine_devices("ray") == ["ray"]
+    assert devices_of("ray") == (["ray"], "")

@@ -17,9 +17,23 @@
 - name: CHAPTERHOUSE_DATABASE_URL
   valueFrom: {secretKeyRef: {name: {{ . }}, key: {{ $.Values.database.key }}}}
 {{- end }}
+{{- with .Values.objectStore.url }}
+- {name: CHAPTERHOUSE_STORAGE_URL, value: {{ . | quote }}}
+{{- end }}
 {{- range $name, $value := .Values.settings }}
 - {name: {{ printf "CHAPTERHOUSE_%s" $name }}, value: {{ $value | quote }}}
 {{- end }}
+{{- end }}
+
+{{- define "chapterhouse.guarded" -}}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: {drop: [ALL]}
+volumeMounts:
+  - {name: state, mountPath: /var/lib/chapterhouse}
+  - {name: data, mountPath: /var/cache/chapterhouse{{ if .Values.data.claim }}, readOnly: true{{ end }}}
+  - {name: scratch, mountPath: /tmp}
 {{- end }}
 
 {{- define "chapterhouse.hosts" -}}
