@@ -59,7 +59,7 @@ kubernetes: .venv/.kubernetes .kubernetes/.installed ## Ask Helm, kubectl and th
 
 ray: .venv/.development ## Run the service on a Ray cluster of this machine, in an environment of its own.
 	$(BIN)/python -m benchmarks.peers.install ray
-	.venv/peers/ray/bin/python -m pytest -m ray tests/scaleout
+	.venv/peers/ray/bin/python -m pytest -W ignore -m ray tests/scaleout # Ray warns of itself
 
 prometheus: .venv/.development ## Watch the service under load by Prometheus (Debian's prometheus): every panel has data.
 	test -x "$$(command -v prometheus)" || { echo "make prometheus: install Debian's prometheus first" >&2; exit 1; }

@@ -74,7 +74,7 @@ class Bridge:
 
 
 async def run_bridge(settings: Settings, *, socket: Path, parent_pipe: int) -> None:
-    """Answer on `socket` until the supervisor ends it. Raises ConfigurationError where there is no cluster, or no Ray."""
+    """Answer on `socket` until the supervisor ends it. Raises ConfigurationError where there is none, or no Ray."""
     watch_parent(parent_pipe)
     instruments = Instruments()
     beat(parent_pipe, settings.beat_s, also=Vitals(instruments.conditions, "engine").note)

@@ -82,7 +82,9 @@ def test_pods_that_share_half_of_it_are_refused(given: tuple[str, ...]) -> None:
     assert "that all of them share" in refused.value.stderr or "that they share" in refused.value.stderr
 
 
-@pytest.mark.parametrize("wrong", ["replica=2", "settings.PORT=9", "autoscaling.by=hand", "gpu.count=-1", "objectStore.url=ftp://x"])
+@pytest.mark.parametrize(
+    "wrong", ["replica=2", "settings.PORT=9", "autoscaling.by=hand", "gpu.count=-1", "objectStore.url=ftp://x"]
+)
 def test_a_value_that_is_none_is_refused(wrong: str) -> None:
     with pytest.raises(subprocess.CalledProcessError, match="exit status 1"):
         rendered(given=(wrong,))

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -92,7 +93,7 @@ def running_cluster(folder: Path, *, fronts: int, engines: int, **settings: str)
         **settings,
     }
     variables = {f"CHAPTERHOUSE_{name}": value for name, value in given.items()}
-    variables["PYTHONPATH"] = os.pathsep.join([str(TESTS.parent), str(TESTS)])
+    variables["PYTHONPATH"] = os.pathsep.join([str(TESTS.parent), str(TESTS), *sys.path])
     with tempfile.TemporaryDirectory(prefix="ray-") as short:
         ray.init(
             num_cpus=16,

@@ -23,7 +23,7 @@ AGAIN = (
 )
 """Files of tests/api; two of them may have a test of the same name."""
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.ray
 
 for place in AGAIN:
     folder, _, file = place.rpartition(".")
