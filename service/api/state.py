@@ -62,12 +62,14 @@ class State:
         metrics_dir: Path | None = None,
         limits_dir: Path | None = None,
         local_token: str = "",
+        instruments: Instruments | None = None,
     ) -> Self:
         """The state over these engines, everything else where the settings say.
 
-        `limits_dir` is where the fronts of a service count together; `local_token` is this machine's own.
+        `limits_dir` is where the fronts of a service count together; `local_token` is this machine's own;
+        `instruments` are those that a scrape is answered with, where they are not this process's alone.
         """
-        instruments, jobs = Instruments(), Jobs.of(settings, busy_s=BUSY_S)
+        instruments, jobs = instruments or Instruments(), Jobs.of(settings, busy_s=BUSY_S)
         instruments.begin_at_zero(instruments.rejected, "evaluations_full")
         storage = open_storage(settings)
         uploads = Uploads(settings.state, storage)
