@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from experiments.in_full import either, table, written
 from experiments.schemas import Field, fields_of, resolved, values_of
 from service.api.app import described
 from service.errors import ServiceError, error_types
@@ -20,7 +21,6 @@ DOCS = Path(__file__).parents[1] / "docs"
 FOLDER = DOCS / "endpoints"
 ERRORS = DOCS / "errors.md"
 COMMAND = "python -m experiments.endpoints"
-HEAD = "## In full\n"
 TOLD = f"\nFrom the service's own `/openapi.json`, by `{COMMAND}`.\n"
 PAGES: dict[str, tuple[str, ...]] = {
     "classify": ("/classify",),
@@ -62,7 +62,7 @@ def operations_of(page: str, document: Document) -> Iterator[tuple[str, Document
 def in_full(page: str, document: Document) -> str:
     """What stands below a page's `## In full`."""
     told = [told_of(name, operation, document) for name, operation in operations_of(page, document)]
-    return HEAD + TOLD + "".join(told)
+    return TOLD + "".join(told)
 
 
 def told_of(name: str, operation: Document, document: Document) -> str:
@@ -104,7 +104,7 @@ def _bodies(body: Document, document: Document) -> str:
     kinds = [f"`{kind}`" for kind in content]
     if not kinds:
         return ""
-    told = f"\nThe body{'' if body.get('required') else ', where there is one,'} is {_either(kinds)}.\n"
+    told = f"\nThe body{'' if body.get('required') else ', where there is one,'} is {either(kinds)}.\n"
     for kind, told_of_it in content.items():
         rows = [_sent(field) for field in fields_of(told_of_it["schema"], document, depth=1)]
         told += table((f"field of `{kind}`", "values", "unless given", "what"), rows)
@@ -121,7 +121,7 @@ def _answers(responses: Document, document: Document) -> str:
         if int(status) >= FIRST_REFUSAL:
             continue
         content = answer.get("content", {})
-        rows.append((status, _either([f"`{kind}`" for kind in content]) or "nothing", answer["description"]))
+        rows.append((status, either([f"`{kind}`" for kind in content]) or "nothing", answer["description"]))
         if JSON_KIND in content and not told:
             told = _json(content[JSON_KIND], document)
     return table(("answer", "as", "what"), rows) + told
@@ -153,35 +153,11 @@ def errors() -> str:
         )
         for kind in sorted(kinds, key=lambda kind: (kind.status, kind.__name__))
     ]
-    return HEAD + TOLD + table(("status", "title", "when", "`reason` of the metrics", "`Retry-After`"), rows)
-
-
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """A table below an empty line; nothing without rows."""
-    if not rows:
-        return ""
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n" + "".join(f"| {' | '.join(map(_cell, cells))} |\n" for cells in lines)
-
-
-def _cell(words: str) -> str:
-    return " ".join(words.replace("|", r"\|").split())
+    return TOLD + table(("status", "title", "when", "`reason` of the metrics", "`Retry-After`"), rows)
 
 
 def _default(schema: Document) -> str:
     return "" if schema.get("default") in (None, "") else f"`{json.dumps(schema['default'])}`"
-
-
-def _either(words: list[str]) -> str:
-    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def written(page: str, told: str) -> str:
-    """A page with what stands in full as it is now. Raises ValueError where it has no place for it."""
-    words, head, _ = page.partition(HEAD)
-    if not head:
-        raise ValueError(f"the page has no line {HEAD.strip()}")
-    return words + told
 
 
 def pages(document: Document) -> Iterator[tuple[Path, str]]:

@@ -36,7 +36,7 @@ def fields_of(schema: Document, document: Document, *, depth: int = DEEPEST, wit
         default = "" if member.get("default") in (None, "", [], {}) else f"`{json.dumps(member['default'])}`"
         yield Field(f"{within}{name}", values_of(member, document), default, described)
         if depth > 1:
-            below = f"{within}{name}{'[]' if _is_list(member) else ''}."
+            below = f"{within}{name}{_step(member)}."
             yield from fields_of(_inner(member), document, depth=depth - 1, within=below)
 
 
@@ -49,17 +49,21 @@ def _object(schema: Document, document: Document) -> Document:
 
 
 def _inner(schema: Document) -> Document:
-    """What a list holds, or what may be null; anything else as it is."""
-    for kind in _kinds(schema):
-        if "items" in kind:
-            items: Document = kind["items"]
-            return items
+    """What a list or an object by name holds, or what may be null; anything else as it is."""
     kinds = _kinds(schema)
+    for kind in kinds:
+        for held in (kind.get("items"), kind.get("additionalProperties")):
+            if isinstance(held, dict):
+                return held
     return kinds[0] if len(kinds) == 1 else schema
 
 
-def _is_list(schema: Document) -> bool:
-    return any("items" in kind for kind in _kinds(schema))
+def _step(schema: Document) -> str:
+    """How a path goes on within a member."""
+    kinds = _kinds(schema)
+    if any("items" in kind for kind in kinds):
+        return "[]"
+    return ".NAME" if any(isinstance(kind.get("additionalProperties"), dict) for kind in kinds) else ""
 
 
 def _kinds(schema: Document) -> list[Document]:

@@ -7,13 +7,17 @@ A place is a line such as `<!-- trained: lenet5-mnist -->`; the words around it 
 """
 
 import argparse
+import json
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
+from chapterhouse import Local
 from experiments.families.tables import written
 from experiments.families.words import CHINESE, ENGLISH, Language
 from experiments.pictures import Subject, page_of
+from service.drawing.forecast import draw_forecast
 from service.settings import Settings
 from service.store import ModelStore
 
@@ -28,6 +32,8 @@ DRAWN = (
     "mobilenet-cifar10",
 )
 """The nets whose pictures a page shows."""
+SERIES = Path(__file__).parents[2] / "tests" / "data" / "load.json"
+"""The request for a forecast that the examples of docs/ send."""
 LAYERS = 3
 SIDE = 1000
 COLOURS = 48
@@ -44,7 +50,7 @@ def language_of(page: Path) -> Language:
 
 
 def draw() -> None:
-    """Draw how each net sees an image, in few colours."""
+    """Draw how each net sees an image, in few colours, and a forecast."""
     settings = Settings()
     store = ModelStore(settings.shipped_models_dir)
     for model_id in DRAWN:
@@ -52,6 +58,20 @@ def draw() -> None:
         picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
         few = picture.quantize(COLOURS, dither=Image.Dither.NONE)
         few.save(FOLDER / f"{model_id}.png", optimize=True)
+    (FOLDER / "forecast.svg").write_text(forecast_drawn(), "utf-8")
+
+
+def forecast_drawn() -> str:
+    """The forecast of the examples, as `/forecast` draws it."""
+    asked = json.loads(SERIES.read_text("utf-8"))
+    with Local() as local:
+        found = local.forecast(asked["history"], asked["horizon"], fit=True)
+    assert found.interval is not None, "the series is long enough to measure it"
+    history, forecast, low, high = (
+        np.asarray(values, np.float64)[:, None]
+        for values in (asked["history"], found.forecast, found.interval.low, found.interval.high)
+    )
+    return draw_forecast(found.model, history, forecast, (low, high))
 
 
 def main() -> None:

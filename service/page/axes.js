@@ -24,8 +24,8 @@ export function ends(low, high) {
 export class Axes {
   constructor(plot, { up = "", across, places = rounded }) {
     this.places = places;
-    this.side = h("div", { class: "side-scale" });
-    this.foot = h("div", { class: "foot-scale" });
+    this.side = h("div", { class: "side-scale", "aria-hidden": "true" });
+    this.foot = h("div", { class: "foot-scale", "aria-hidden": "true" });
     this.element = h(
       "div",
       { class: places === ends ? "axes small" : "axes" },
@@ -35,7 +35,6 @@ export class Axes {
       this.foot,
       h("p", { class: "across", "aria-hidden": "true" }, across),
     );
-    for (const scale of [this.side, this.foot]) scale.setAttribute("aria-hidden", "true");
   }
 
   /** Put values to the places between the ends of both scales. */
