@@ -8,8 +8,9 @@ All of it is said by the commands themselves, in `service/cli/`.
 
 import argparse
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import typer
 
@@ -19,18 +20,9 @@ from service.cli import app
 DOCUMENT = Path(__file__).parents[1] / "docs" / "commands.md"
 COMMAND = "python -m experiments.commands"
 TOLD = f"\nFrom the commands themselves, by `{COMMAND}`; `--help` of each says the same.\n"
-WORDS = {
-    "boolean": "",
-    "directory": "a folder",
-    "file": "a file",
-    "float": "a number",
-    "float range": "a number",
-    "integer": "a whole number",
-    "integer range": "a whole number",
-    "path": "a path",
-    "text": "text",
-}
-NOTHING = (None, False, (), [], "")
+WORDS: dict[Any, str] = {bool: "", float: "a number", int: "a whole number", Path: "a path", str: "text"}
+HUGE = 1 << 30
+NOTHING = (None, (), [], "")
 
 
 def commands() -> Iterator[tuple[str, Any]]:
@@ -74,18 +66,31 @@ def _flags(option: Any) -> str:
 
 
 def _values(parameter: Any) -> str:
-    if choices := getattr(parameter.type, "choices", None):
-        return ", ".join(f"`{choice}`" for choice in choices)
     if parameter.metavar:
         return f"`{parameter.metavar}`"
-    return WORDS.get(parameter.type.name, parameter.type.name)
+    kind = parameter.type_descriptor.annotation
+    if get_origin(kind) in (list, tuple):
+        kind = get_args(kind)[0]
+    if get_origin(kind) is Literal:
+        return ", ".join(f"`{choice}`" for choice in get_args(kind))
+    if issubclass(kind, Enum):
+        return ", ".join(f"`{choice.value}`" for choice in kind)
+    return WORDS[kind] + _range(parameter.min, parameter.max)
+
+
+def _range(low: float | None, high: float | None) -> str:
+    if low is None and (high is None or high > HUGE):
+        return ""
+    if high is None or high > HUGE:
+        return f", at least {low}"
+    return f", {low} to {high}" if low is not None else f", at most {high}"
 
 
 def _default(parameter: Any) -> str:
     default = parameter.default
-    if callable(default) or default in NOTHING:
-        return ""
-    return f"`{default}`"
+    if default is True:
+        return f"`{parameter.opts[0]}`"
+    return "" if default is False or default in NOTHING or callable(default) else f"`{default}`"
 
 
 def main() -> None:

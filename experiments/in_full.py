@@ -15,8 +15,8 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     """A table below an empty line; nothing without rows."""
     if not rows:
         return ""
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n" + "".join(f"| {' | '.join(map(_cell, cells))} |\n" for cells in lines)
+    first, *others = (f"| {' | '.join(map(_cell, cells))} |\n" for cells in (head, *rows))
+    return "".join(("\n", first, f"|{'---|' * len(head)}\n", *others))
 
 
 def either(words: list[str]) -> str:

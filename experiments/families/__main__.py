@@ -36,7 +36,7 @@ SERIES = Path(__file__).parents[2] / "tests" / "data" / "load.json"
 """The request for a forecast that the examples of docs/ send."""
 LAYERS = 3
 SIDE = 1000
-COLOURS = 48
+COLOURS = 160
 
 
 def pages() -> list[Path]:

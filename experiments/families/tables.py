@@ -14,11 +14,12 @@ from experiments.collapse.document import coverage_cells, digit_cells
 from experiments.collapse.record import Measurement, read_record
 from experiments.collapse.tables import MNIST, TABLES, name_of
 from experiments.families.words import Language
+from experiments.in_full import table
 from service.nets.published import PUBLISHED
 from service.settings import Settings
 from service.store import Card, Model, ModelStore
 
-PLACE = re.compile(r"^<!-- (\w+): ([\w. -]+) -->\n(?:\|.*\n)*", re.MULTILINE)
+PLACE = re.compile(r"^<!-- (\w+): ([\w. -]+) -->\n(?:\n?\|.*\n)*", re.MULTILINE)
 """Where a table stands: what it is of, and what is in it. The table that follows is written anew."""
 POINTS = {table.key: table for table in TABLES if table is not MNIST}
 LONG_S = 90
@@ -32,9 +33,8 @@ def written(page: str, language: Language) -> str:
         kind, wanted = place[1], place[2].split()
         if kind not in KINDS:
             raise ValueError(f"there are no tables of {kind}; there are {', '.join(KINDS)}")
-        head, rule = f"<!-- {kind}: {place[2]} -->\n", "---"
-        lines = list(KINDS[kind](wanted, language))
-        return head + "".join(f"| {' | '.join(cells)} |\n" for cells in (lines[0], [rule] * len(lines[0]), *lines[1:]))
+        head, *rows = KINDS[kind](wanted, language)
+        return f"<!-- {kind}: {place[2]} -->" + table(head, rows)
 
     return PLACE.sub(put, page)
 
@@ -107,9 +107,9 @@ def published(names: Iterable[str], language: Language) -> Rows:
 
 def modes(keys: Iterable[str], language: Language) -> Rows:
     """How many modes of a set of points each system covers."""
-    [table] = [POINTS[key] for key in keys]
-    yield tuple(words.format(modes=table.modes) for words in language.modes)
-    for model, found in _measured(table.generators(_folder())):
+    [points] = [POINTS[key] for key in keys]
+    yield tuple(words.format(modes=points.modes) for words in language.modes)
+    for model, found in _measured(points.generators(_folder())):
         *cells, _, seeds = coverage_cells(found, good=True)
         yield name_of(model), *cells, seeds
 

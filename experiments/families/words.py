@@ -100,7 +100,8 @@ class Language:
         if self.is_english:
             return english
         parts = [VARIANTS.get(part, part) for part in english.split(", ")]
-        return re.sub(r"\brate\b", "学习率", "，".join(parts))
+        words = "，".join(parts)
+        return re.sub(r"\bstride\b", "步幅", re.sub(r"\brate\b", "学习率", words))
 
     def dataset(self, name: str) -> str:
         """What a model learnt from."""
@@ -133,7 +134,7 @@ CHINESE = Language(
     trained=("模型", "训练数据", "参数", "乘加次数", "分数", "训练"),
     published=("论文中的网络", "输入", "参数", "乘加次数"),
     modes=("系统", "{modes} 个模式中的覆盖数", "合格样本", "反向 KL", "种子数"),
-    digits=("系统", "最少的数字", "最多的数字", "有把握", "1-NN 真实", "1-NN 生成", "FID（下限）"),
+    digits=("系统", "最少的数字", "最多的数字", "有把握", "1-NN 真实", "1-NN 生成", "FID（噪声下限）"),
     verdicts={
         "reproduced": "复现",
         "not reproduced": "**未复现**",

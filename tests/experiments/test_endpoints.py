@@ -85,5 +85,5 @@ def test_schemas_are_said_in_words() -> None:
 
 
 def test_a_cell_keeps_its_row() -> None:
-    assert table(("a",), [("x | y\nz",)]) == "\n| a |\n| --- |\n| x \\| y z |\n"
+    assert table(("a",), [("x | y\nz",)]) == "\n| a |\n|---|\n| x \\| y z |\n"
     assert table(("a",), []) == ""
