@@ -1,14 +1,16 @@
 """What the routes share, and how they get it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Self
 
-from fastapi import Depends, Request
+from fastapi import Request
 
 from service.api.access.guard import Guard
+from service.api.budgets import Refusals
 from service.api.database import BUSY_S, DatabaseThreads
 from service.api.disk import UploadRoom
+from service.api.given import given
 from service.api.readers import Readers
 from service.api.streams import EventStreams
 from service.api.watching import Watcher
@@ -18,8 +20,10 @@ from service.evaluation.queue.jobs import Jobs
 from service.evaluation.queue.uploads import Uploads
 from service.evaluation.references import References
 from service.evaluation.report.history import JobHistory
+from service.evaluation.shared_references import references_of
 from service.runtime.calls import EngineControl, Engines
 from service.settings import Settings
+from service.storage.opening import open_storage
 from service.store import ModelStore
 from service.telemetry.instruments import Instruments
 
@@ -44,6 +48,8 @@ class State:
     streams: EventStreams
     readers: Readers
     metrics_dir: Path | None = None
+    refusals: Refusals = field(default_factory=Refusals)
+    """Who has just been refused a place among the evaluations."""
 
     @classmethod
     def of(
@@ -63,7 +69,8 @@ class State:
         """
         instruments, jobs = Instruments(), Jobs.of(settings, busy_s=BUSY_S)
         instruments.begin_at_zero(instruments.rejected, "evaluations_full")
-        uploads = Uploads(settings.state)
+        storage = open_storage(settings)
+        uploads = Uploads(settings.state, storage)
         database = DatabaseThreads(jobs.probe, instruments.database_answers.set)
         return cls(
             settings,
@@ -74,8 +81,8 @@ class State:
             jobs,
             uploads,
             UploadRoom(uploads, settings),
-            References.of(settings),
-            FigureFiles(settings.state),
+            references_of(settings, storage),
+            FigureFiles(storage),
             Guard.of(settings, local_token=local_token, limits_dir=limits_dir),
             database,
             Watcher(jobs, database),
@@ -100,4 +107,4 @@ def state_of(request: Request) -> State:
     return state
 
 
-StateDep = Annotated[State, Depends(state_of)]
+StateDep = Annotated[State, given(state_of)]

@@ -90,7 +90,8 @@ def plan(request: EvaluationRequest, bench: Bench, *, has_file: bool) -> Plan:
     named = {threshold.metric for threshold in thresholds}
     optional = frozenset() if request.metrics else frozenset(metrics.keys() - named)
     stored = None if request.reference_name is None else bench.references.describe(request.reference_name)
-    wanted = request.features or (stored.extractor if stored else bench.settings.default_classifier)
+    usual = stored.extractor if stored else bench.settings.default_classifier
+    wanted = usual if request.features is None else request.features
     extractor = bench.store.extractor(bench.settings.default_classifier if wanted == CALLER else wanted)
     if stored is not None:
         stored.check_extractor(wanted, None if wanted == CALLER else extractor.weights_sha256)
@@ -281,7 +282,7 @@ class _Evaluation:
             held = self._bench.engine.models().get(extractor.id)
             if extractor.weights_sha256 is None or held is None:
                 return None
-            device = held.device.partition(":")[0]
+            device = held.kind
         sees_order = any(metric.sees_order for metric in self._plan.metrics.values())
         return sha256_of(
             generated=sent.sha256,
@@ -380,7 +381,7 @@ class _Evaluation:
             dim=dim,
             decoder=DECODER,
             resizing=f"{extractor.input.resample}: {RESIZING[extractor.input.resample]}",
-            device=held.device if held else None,
+            device=held.place if held else None,
         )
 
     def _trust(self) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from service.environment import silence_onnxruntime
 from service.errors import InvalidManifest, PackageMissing, UntrustedWeights
-from service.settings import silence_onnxruntime
 
 Arrays = list[NDArray[np.float32]]
 

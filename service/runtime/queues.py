@@ -43,9 +43,11 @@ class Share(NamedTuple):
         if self.start == 0 and self.stop == work.rows:
             work.finish(results)
             return
-        work.pieces.append(results)
-        if self.stop == work.rows:
-            work.finish([np.concatenate(parts) for parts in zip(*work.pieces, strict=True)])
+        work.pieces[self.start] = results
+        work.missing -= self.rows
+        if not work.missing:
+            pieces = [work.pieces[start] for start in sorted(work.pieces)]
+            work.finish([np.concatenate(parts) for parts in zip(*pieces, strict=True)])
 
 
 @dataclass(slots=True, eq=False)
@@ -78,6 +80,12 @@ class Batch:
                 work.waited_s = now - work.arrived
                 waited.append(work.waited_s)
         return waited
+
+    def end(self, seconds: float, now: float) -> None:
+        """It has come back from the device, which took so long."""
+        for work, _, _ in self.shares:
+            work.device_s += seconds
+            work.computed = now
 
     def deliver(self, results: list[Array]) -> None:
         """Give everybody in it the results of their own rows."""
