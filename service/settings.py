@@ -1,24 +1,20 @@
 """What an operator can set, and where each process reads it: the only place that sees the environment."""
 
 import os
-import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from service.addresses import PATH_PREFIX, checked_origins
 from service.errors import ConfigurationError
 from service.exactness import FormName, Precision
 from service.machine import cores, memory_bytes
 from service.variables import PREFIX, doubts, is_service_link
 
 MEBIBYTE = 1024 * 1024
-ORIGIN = re.compile(r"https?://[A-Za-z0-9._-]+(:[0-9]+)?|https?://\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
-"""What browsers send as `Origin`."""
-PATH_PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+")
-"""What may stand before every path of the service."""
 DEFAULT_PORT = 8000
 FRONT_BYTES = 384 * MEBIBYTE
 """What a busy front takes of the memory."""
@@ -62,7 +58,7 @@ class Settings(BaseSettings):
     devices: str = Field(
         "auto",
         description="Devices with an engine each: `auto`, or a list such as `cuda:0,cuda:1`, `GPU-…`, `MIG-…` or "
-        "`cpu`; one that is named again has several.",
+        "`cpu`; one that is named again has several; `ray` is a cluster (docs/ray.md).",
     )
     threads: int = Field(
         0,
@@ -83,6 +79,14 @@ class Settings(BaseSettings):
         repr=False,  # it may hold a password
         description="Where evaluations are kept: `postgresql://user@host/name`; a SQLite file in the state directory "
         "unless set.",
+    )
+    storage_url: str = Field(
+        "",
+        description="Where uploads, references and the figures of reports are kept for all services that share them: "
+        "`s3://bucket/folder`, `gs://…`, `az://…` or `file:///folder`; the state directory unless set.",
+    )
+    home_limit_s: float = Field(
+        900.0, gt=0, description="Seconds of silence after which what only a lost service could read fails."
     )
     data_dir: Path = Field(
         Path("~/.cache/chapterhouse/data"), description="Datasets in their publishers' own file formats."
@@ -113,6 +117,9 @@ class Settings(BaseSettings):
         256 * MEBIBYTE,
         ge=1,
         description="Memory of one front that bodies and unread answers may take, before 429.",
+    )
+    shared_memory_bytes: int = Field(
+        64 * MEBIBYTE, ge=0, le=1 << 40, description="Memory for arrays to each engine, and as much back; 0: none."
     )
     client_share: float = Field(
         0.75,
@@ -249,10 +256,7 @@ class Settings(BaseSettings):
     @field_validator("cors_origins")
     @classmethod
     def _check_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        wrong = [origin for origin in value if origin != "*" and not ORIGIN.fullmatch(origin)]
-        if wrong:
-            raise ValueError(f"{', '.join(wrong)}: write an origin as https://example.org, without a path")
-        return tuple(origin.lower() for origin in value)
+        return checked_origins(value)
 
     @field_validator("root_path")
     @classmethod
@@ -261,11 +265,12 @@ class Settings(BaseSettings):
             raise ValueError("write a prefix as /one or /one/two")
         return value.rstrip("/")
 
-    @field_validator("port", mode="before")
+    @field_validator("port", "grpc_port", mode="before")
     @classmethod
-    def _pass_over_service_links(cls, value: object) -> object:
-        """What Kubernetes puts where the port is looked for is no setting; `doubts_about_environment` says so."""
-        return DEFAULT_PORT if is_service_link(value) else value
+    def _pass_over_service_links(cls, value: object, info: ValidationInfo) -> object:
+        """What Kubernetes puts where a port is looked for is no setting; `doubts_about_environment` says so."""
+        assert info.field_name is not None
+        return cls.model_fields[info.field_name].default if is_service_link(value) else value
 
     @property
     def shipped_models_dir(self) -> Path:

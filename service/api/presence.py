@@ -30,9 +30,9 @@ class Presence:
 
     def end(self) -> None:
         """It has hung up."""
-        self._gone = True
-        if self._task is not None:
+        if not self._gone and self._task is not None:
             self._task.cancel()
+        self._gone = True
 
     def __enter__(self) -> None:
         if self._gone:

@@ -1,6 +1,6 @@
 """What the routes share, and how they get it."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -20,8 +20,10 @@ from service.evaluation.queue.jobs import Jobs
 from service.evaluation.queue.uploads import Uploads
 from service.evaluation.references import References
 from service.evaluation.report.history import JobHistory
+from service.evaluation.shared_references import references_of
 from service.runtime.calls import EngineControl, Engines
 from service.settings import Settings
+from service.storage.opening import open_storage
 from service.store import ModelStore
 from service.telemetry.instruments import Instruments
 
@@ -45,9 +47,9 @@ class State:
     watcher: Watcher
     streams: EventStreams
     readers: Readers
+    refusals: Refusals
+    """Whom evaluations have just been refused for want of room."""
     metrics_dir: Path | None = None
-    refusals: Refusals = field(default_factory=Refusals)
-    """Who has just been refused a place among the evaluations."""
 
     @classmethod
     def of(
@@ -60,14 +62,17 @@ class State:
         metrics_dir: Path | None = None,
         limits_dir: Path | None = None,
         local_token: str = "",
+        instruments: Instruments | None = None,
     ) -> Self:
         """The state over these engines, everything else where the settings say.
 
-        `limits_dir` is where the fronts of a service count together; `local_token` is this machine's own.
+        `limits_dir` is where the fronts of a service count together; `local_token` is this machine's own;
+        `instruments` are those that a scrape is answered with, where they are not this process's alone.
         """
-        instruments, jobs = Instruments(), Jobs.of(settings, busy_s=BUSY_S)
+        instruments, jobs = instruments or Instruments(), Jobs.of(settings, busy_s=BUSY_S)
         instruments.begin_at_zero(instruments.rejected, "evaluations_full")
-        uploads = Uploads(settings.state)
+        storage = open_storage(settings)
+        uploads = Uploads(settings.state, storage)
         database = DatabaseThreads(jobs.probe, instruments.database_answers.set)
         return cls(
             settings,
@@ -78,13 +83,14 @@ class State:
             jobs,
             uploads,
             UploadRoom(uploads, settings),
-            References.of(settings),
-            FigureFiles(settings.state),
+            references_of(settings, storage),
+            FigureFiles(storage),
             Guard.of(settings, local_token=local_token, limits_dir=limits_dir),
             database,
             Watcher(jobs, database),
             EventStreams(settings, instruments),
             Readers(settings),
+            Refusals(jobs.changes.listen),
             metrics_dir,
         )
 

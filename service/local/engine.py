@@ -49,6 +49,10 @@ class LazyEngine:
         async with self._at_work() as engine:
             return await engine.submit(call, arrays, lane=lane, deadline=deadline, request_id=request_id)
 
+    def width(self) -> int:
+        """One: it takes the first device alone."""
+        return 1
+
     async def load(self, model_id: str) -> None:
         """Load and warm a model."""
         async with self._at_work() as engine:

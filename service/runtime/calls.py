@@ -55,6 +55,10 @@ class EngineClient(Protocol):
         """
         ...
 
+    def width(self) -> int:
+        """How many engines share the work, one at least: what comes in parts keeps some under way for each of them."""
+        ...
+
 
 SILENT = "silent"
 EVICTED = "evicted"
@@ -125,8 +129,8 @@ async def submit_patiently(
             await asyncio.sleep(ROOM_POLL_S)
 
 
-PARTS_AHEAD = 1
-"""Parts that are on their way while one is used: enough to keep a device busy, little enough to hold."""
+PARTS_EACH = 2
+"""Parts of one piece of work under way for each engine: enough to keep a device busy, little enough to hold."""
 
 
 async def submit_parts(
@@ -138,7 +142,7 @@ async def submit_parts(
     deadline: float | None = None,
     request_id: str = "",
 ) -> AsyncGenerator[list[Array], None]:
-    """The answers to the parts of one piece of work, in order; each part is made when its turn comes.
+    """The answers to the parts of one piece of work, in order; each part is made when an engine is to have it.
 
     Raises the ServiceError that the engine met; Overloaded only for the first part, later ones wait for room.
     """
@@ -149,7 +153,7 @@ async def submit_parts(
             asked = submit(call, arrays, lane=lane, deadline=deadline, request_id=request_id)
             under_way.append(asyncio.create_task(asked))
             submit = partial(submit_patiently, engine)
-            if len(under_way) > PARTS_AHEAD:
+            while len(under_way) >= PARTS_EACH * engine.width():
                 yield await under_way.popleft()
         while under_way:
             yield await under_way.popleft()

@@ -30,6 +30,10 @@ class OneKind:
             call, arrays, lane=lane, deadline=deadline, request_id=request_id, among=self._choose
         )
 
+    def width(self) -> int:
+        """How many engines of this kind share the work."""
+        return self._pool.width(self._fitting)
+
     def models(self) -> Mapping[str, LoadedModel]:
         """The models held by engines of this kind."""
         return self._pool.models(self._fitting)

@@ -163,12 +163,18 @@ class EnginePool:
         for link in self._links:
             link.tell(news)
 
+    def width(self, among: Among = _all) -> int:
+        """How many engines are connected and heard, one at least; those for forecasts alone apart."""
+        general = [link for link in among(self._links) if self._duties[link] is not Duty.FORECASTS]
+        return max(1, sum(not self._is_silent(link) for link in general))
+
     def models(self, among: Among = _all) -> Mapping[str, LoadedModel]:
         """The models held by any engine, the readiest state of each; an engine that misses beats has none ready."""
-        if len(self._links) == 1 and not self._is_silent(self._links[0]):  # as it is asked for every answer
-            return self._links[0].models
+        links = among(self._links)
+        if len(links) == 1 and not self._is_silent(links[0]):  # as it is asked for every answer
+            return links[0].models
         found: dict[str, LoadedModel] = {}
-        for link in among(self._links):
+        for link in links:
             silent = self._is_silent(link)
             for model_id, held in link.models.items():
                 loaded = replace(held, state=SILENT) if silent else held

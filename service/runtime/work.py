@@ -11,6 +11,10 @@ from service.runtime.calls import Array, Call, Lane
 Answer = Callable[[list[Array] | ServiceError], None]
 
 
+def _dropped(_outcome: list[Array] | ServiceError) -> None:
+    """Nobody waits for an answer any more."""
+
+
 @dataclass(slots=True, eq=False)
 class Work:
     """One submission: rows that are answered together, whatever batches they went through."""
@@ -45,11 +49,16 @@ class Work:
     def finish(self, outcome: list[Array] | ServiceError) -> None:
         """Answer once; later outcomes are dropped."""
         if not self.over:
+            answer = self.answer
             self.close()
-            self.answer(outcome)
+            answer(outcome)
 
     def close(self) -> None:
-        """Mark it as over, and stop the timer of its deadline."""
+        """Mark it as over, and stop the timer of its deadline.
+
+        It lets go of where its answer goes, which knows it: its arrays are gone with the last batch that has them.
+        """
         self.over = True
+        self.answer = _dropped
         if self.expiry is not None:
             self.expiry.cancel()

@@ -46,7 +46,7 @@ class Elsewhere:
     """The engine of a test, that says it holds its models on another device."""
 
     def __init__(self, engine: LocalEngine, device: str, kind: str) -> None:
-        self.submit = engine.submit
+        self.submit, self.width = engine.submit, engine.width
         self._engine = engine
         self._place = {"device": device, "kind": kind}
 

@@ -93,7 +93,7 @@ class Noting(LeNet5):
 
     def forward(self, x: Tensor) -> Tensor:
         """As ever."""
-        self.noted.add(torch.backends.cudnn.conv.fp32_precision)
+        self.noted.add(torch.backends.cudnn.conv.fp32_precision)  # type: ignore[attr-defined]
         return super().forward(x)
 
 
@@ -105,8 +105,8 @@ def test_a_recipe_computes_in_the_precision_that_it_names(
     Noting.noted.clear()
     manifest = CLASSIFIER.replace("epochs = 12", f'epochs = 1\nprecision = "{precision}"')
     (model.folder / "model.toml").write_text(manifest, "utf-8")
-    before = torch.backends.cudnn.conv.fp32_precision
+    before = torch.backends.cudnn.conv.fp32_precision  # type: ignore[attr-defined]
     card = train(model, data_dir=data_dir, checkpoint_dir=tmp_path / "checkpoints")
     assert Noting.noted == {multiplied, before}, "its layers are looked at afterwards"
     assert card.recipe["precision"] == precision
-    assert torch.backends.cudnn.conv.fp32_precision == before
+    assert torch.backends.cudnn.conv.fp32_precision == before  # type: ignore[attr-defined]
