@@ -1,6 +1,6 @@
 """What the routes share, and how they get it."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -47,9 +47,9 @@ class State:
     watcher: Watcher
     streams: EventStreams
     readers: Readers
+    refusals: Refusals
+    """Whom evaluations have just been refused for want of room."""
     metrics_dir: Path | None = None
-    refusals: Refusals = field(default_factory=Refusals)
-    """Who has just been refused a place among the evaluations."""
 
     @classmethod
     def of(
@@ -90,6 +90,7 @@ class State:
             Watcher(jobs, database),
             EventStreams(settings, instruments),
             Readers(settings),
+            Refusals(jobs.changes.listen),
             metrics_dir,
         )
 

@@ -9,8 +9,8 @@ from doubles import FakeEngine, Unanswering, echoed, images
 
 from service.errors import EngineUnavailable, ModelNotFound, ServiceError
 from service.processes.bridge import Bridge
-from service.runtime.cards.naming import devices_of
 from service.runtime.calls import Call, LoadedModel
+from service.runtime.cards.naming import devices_of
 from service.runtime.listener import Listener
 from service.runtime.pool import EnginePool
 
