@@ -118,13 +118,14 @@ def _coverage_rows(table: Table, models: Sequence[Model], record: Record) -> Ite
     yield f"|{'---|' * (len(names) + 1)}"
     for model in models:
         found = record.get(model.id)
-        cells = _coverage_cells(found, model.manifest.training.get("stack", 1), good=good)
+        cells = coverage_cells(found, model.manifest.training.get("stack", 1), good=good)
         yield _row(name_of(model), *cells, reported.pop(name_of(model), "–"))
     for system, figure in reported.items():
         yield _row(system, *["–"] * (2 + good), "only published", "–", *["–"] * good, figure)
 
 
-def _coverage_cells(found: Measurement | None, meant: int, *, good: bool) -> list[str]:
+def coverage_cells(found: Measurement | None, meant: int, *, good: bool) -> list[str]:
+    """Modes, good samples, reverse KL, what made them, over how many seeds, and each seed's own numbers."""
     if found is None or found.coverage is None:
         return [*["–"] * (2 + good), "not trained yet", "–", *["–"] * good]
     coverage = found.coverage
@@ -157,14 +158,15 @@ def _digit_rows(models: Sequence[Model], record: Record) -> Iterator[str]:
     yield f"|{'---|' * 10}"
     for model in models:
         found = record.get(model.id)
-        cells = _digit_cells(found.digits) if found and found.digits else ["–"] * 6
+        cells = digit_cells(found.digits) if found and found.digits else ["–"] * 6
         made = (_made(found), "1") if found else ("not trained yet", "–")
         yield _row(name_of(model), *cells, *made, reported.pop(name_of(model), "–"))
     for system, figure in reported.items():
         yield _row(system, *["–"] * 6, "only published", "–", figure)
 
 
-def _digit_cells(digits: Digits) -> list[str]:
+def digit_cells(digits: Digits) -> list[str]:
+    """Rarest and commonest digit, confidence, 1-NN on both halves, and FID beside its floor."""
     real = digits.confident_real
     return [
         *(f"{100 * share:.1f} % ({digits.shares.index(share)})" for share in (min(digits.shares), max(digits.shares))),
