@@ -10,7 +10,7 @@ from service.api.bodies import FORM_KIND, IMAGE_BODY, IMAGE_BODY_TYPES, boundary
 from service.api.deadlines import DeadlineDep
 from service.api.gate import Watch
 from service.api.images import JSON_KIND, described, read_json, read_one_of_form
-from service.api.models import headers_of
+from service.api.models import Version, headers_of
 from service.api.negotiation import JSON, MediaType
 from service.api.openapi import BINARY, OF_MODEL, refusals
 from service.api.routes import Endpoint
@@ -70,6 +70,7 @@ async def explain(
     model: Annotated[
         str | None, Query(description="A classifier; the default one unless given.", examples=["lenet5-mnist"])
     ] = None,
+    version: Version = None,
     method: Annotated[Method, Query(description="What is asked.", examples=["occlusion"])] = "saliency",
     layer: Annotated[
         str | None,
@@ -106,7 +107,7 @@ async def explain(
     a grey square, `saliency` the slope of its logit; `activations` and `filters` show a layer's maps and kernels.
     `filters` needs no image. Model, layer and scale stand below the picture, and in the document.
     """
-    chosen = state.store.get(model or state.settings.default_classifier, task="classify")
+    chosen = state.store.chosen(model or state.settings.default_classifier, task="classify", version=version or None)
     inspection = Inspection.of(chosen, method, layer=layer, unit=unit, label=label, square=square, as_is=as_is)
     image = await _image(request, state, inspection)
     with Watch(request.receive):

@@ -57,7 +57,9 @@ async def forecast(
     A warning says where a naive forecast was nearer (`held_out`). With
     `Accept: image/svg+xml` the answer is a drawing.
     """
-    model = state.store.get(body.model or state.settings.default_forecaster, task="forecast")
+    model = state.store.chosen(
+        body.model or state.settings.default_forecaster, task="forecast", version=body.version or None
+    )
     question = Question.of(body, model, limit=state.settings.forecast_limit)
     headers = headers_of(model)
     blocks = question.ask(state.engines, deadline=deadline.at, request_id=request.state.request_id)
@@ -82,5 +84,5 @@ async def _streamed(document: ForecastDocument, first: bytes, blocks: AsyncItera
 
 def _drawn(question: Question, document: ForecastDocument) -> str:
     how = "fitted to this history" if question.fit else question.model.version
-    title = f"{question.model.id}, {how}: {question.horizon:,} steps, interval of {question.level:.0%}"
+    title = f"{question.model.name}, {how}: {question.horizon:,} steps, interval of {question.level:.0%}"
     return draw_forecast(title, question.history.values, document.values, document.ends)

@@ -56,7 +56,9 @@ async def generate(body: GenerateRequest, request: Request, state: StateDep, dea
     Generators of images answer with a grid, PNG files or an array; those of points in the plane with JSON, a plot or an
     array. Without `format`, `Accept` chooses.
     """
-    model = state.store.get(body.model or state.settings.default_generator, task="generate")
+    model = state.store.chosen(
+        body.model or state.settings.default_generator, task="generate", version=body.version or None
+    )
     accepted = None if body.format else _accepted(request, model)
     sampling = Sampling.of(body, model, limit=state.settings.generate_limit, format_name=accepted)
     blocks = sampling.blocks(state.engines, deadline=deadline.at, request_id=request.state.request_id)
@@ -80,7 +82,7 @@ def _headers(sampling: Sampling) -> dict[str, str]:
     model = sampling.model
     told = {**headers_of(model), "x-seed": str(sampling.seed), "x-count": str(sampling.count)}
     if not sampling.format.shown:
-        told["content-disposition"] = f'attachment; filename="{model.id}-{sampling.seed}.{sampling.suffix}"'
+        told["content-disposition"] = f'attachment; filename="{model.name}-{sampling.seed}.{sampling.suffix}"'
     return told
 
 

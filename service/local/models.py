@@ -21,6 +21,7 @@ from service.operations.forecast import ForecastDocument, Question
 from service.operations.generate import Sampling
 from service.operations.models import describe_model, describe_models
 from service.operations.units import UnitImages
+from service.operations.versions import forget, name
 from service.schemas import Classification, ForecastReply, ModelDetail, ModelSummary, SampleFormat
 from service.settings import Settings
 from service.store import ModelStore
@@ -47,13 +48,21 @@ class LocalModels:
 
     async def load(self, model_id: str) -> None:
         """Load and warm a model; returns when it is ready. Raises ModelNotFound."""
-        self._store.get(model_id)
-        await self._engine.load(model_id)
+        await self._engine.load(self._store.get(model_id).id)
 
     async def unload(self, model_id: str) -> None:
         """Let go of a model once what waits for it is done. Raises ModelNotFound."""
-        self._store.get(model_id)
-        await self._engine.unload(model_id)
+        await self._engine.unload(self._store.get(model_id).id)
+
+    async def name_version(self, model_id: str, alias: str, version: str, share: float = 0.0) -> ModelDetail:
+        """Have a name mean this version of a model, once it is warm. Raises ModelNotFound, WrongTask."""
+        await name(self._store, self._engine, model_id, alias, version, share)
+        return await self.model(model_id)
+
+    async def forget_name(self, model_id: str, alias: str) -> ModelDetail:
+        """Have a name of a version mean nothing any more. Raises ModelNotFound, WrongTask, InvalidRequest."""
+        await forget(self._store, self._engine, model_id, alias)
+        return await self.model(model_id)
 
     async def classify(
         self,
@@ -105,7 +114,7 @@ class LocalModels:
         prepared = self._prepared(inspection, image, layout, value_range)
         arrays = await inspection.ask(self._engine, prepared)
         picture = inspection.draw(arrays, prepared)
-        return Explained(inspection.model.id, inspection.model.version, method, encode_png(picture))
+        return Explained(inspection.model.name, inspection.model.version, method, encode_png(picture))
 
     async def explain_arrays(
         self,
@@ -154,7 +163,7 @@ class LocalModels:
         """The same as a picture. Raises as `units` does."""
         asked = self._unit_images(model, layer, units, method)
         picture = encode_png(asked.draw(await asked.ask(self._engine)))
-        return Explained(asked.model.id, asked.model.version, method, picture)
+        return Explained(asked.model.name, asked.model.version, method, picture)
 
     async def forecast(
         self,
@@ -174,7 +183,9 @@ class LocalModels:
         history and horizon. Raises InvalidRequest, InvalidSeries, ModelNotFound, WrongTask.
         """
         request = forecast_request(history, horizon, model=model, fit=fit, inputs=inputs, level=level, season=season)
-        chosen = self._store.get(request.model or self.settings.default_forecaster, task="forecast")
+        chosen = self._store.get(
+            request.model or self.settings.default_forecaster, task="forecast", version=request.version or None
+        )
         question = Question.of(request, chosen, limit=self.settings.forecast_limit)
         document = ForecastDocument(question)
         pieces = [document.add(block) async for block in question.ask(self._engine)]
@@ -215,7 +226,9 @@ class LocalModels:
         request = generate_request(
             model, count=count, seed=seed, format=format, interpolate=interpolate, generator=generator
         )
-        chosen = self._store.get(request.model or self.settings.default_generator, task="generate")
+        chosen = self._store.get(
+            request.model or self.settings.default_generator, task="generate", version=request.version or None
+        )
         sampling = Sampling.of(request, chosen)
         with closing(sampling.format.stream(sampling.contents())) as stream:
             async with aclosing(sampling.blocks(self._engine)) as blocks:

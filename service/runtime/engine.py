@@ -101,12 +101,12 @@ class Engine:
         self._store.refresh(model_id)
         model = self._store.get(model_id)
         await asyncio.to_thread(getattr, model, "version")  # which reads the weights where no card knows them
-        known = self._residents.get(model_id)
+        known = self._residents.get(model.id)
         if known is not None and known.net is not None and known.model.version != model.version:
-            await self.unload(model_id)
+            await self.unload(model.id)
         if known is not None and known.leaving:
             await known.left.wait()
-        resident = self._resident(model_id)
+        resident = self._resident(model.id)
         if resident.loading is not None:
             await asyncio.shield(resident.loading)
 
