@@ -55,6 +55,16 @@ class Strangeness(_Kept):
         precision, means = np.array(self.precision), np.array(self.means)
         return precision, -2.0 * precision @ means.T, np.einsum("ki,ij,kj->k", means, precision, means)
 
+    @cached_property
+    def rows(self) -> "tuple[NDArray[np.float64], list[float]]":
+        """R with Rᵀ R = P, and below it (−2 P m)ᵀ, by which z is multiplied once; and mᵀ P m. Made once."""
+        import numpy as np
+
+        precision, linear, constant = self.form
+        powers, directions = np.linalg.eigh(precision)
+        root = np.sqrt(np.maximum(powers, 0.0))[:, None] * directions.T
+        return np.ascontiguousarray(np.concatenate([root, linear.T])), constant.tolist()
+
 
 class Calibration(_Kept):
     """What turns a classifier's logits into probabilities that can be believed (Guo et al. 2017, arXiv 1706.04599)."""

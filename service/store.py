@@ -283,7 +283,7 @@ class ModelStore:
     def _of_version(self, model_id: str, version: str | None) -> Model:
         """The model of an id, or of `id@version`, in the version that is named beside it or in `stable`."""
         name, _, own = model_id.partition("@")
-        asked = version or own or STABLE
+        asked = own or STABLE if version is None else version
         versions = self.versions(name)
         if versions is None:
             model = self._known.get(name) or self._known.setdefault(name, self._find(name))

@@ -1,6 +1,6 @@
 """The application: gate, routes and errors over an engine client, wherever the engines run."""
 
-from functools import cache
+from functools import cache, partial
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
@@ -25,6 +25,7 @@ from service.api import (
 from service.api.classify import ClassifyPath
 from service.api.gate import Application, Gate
 from service.api.heads import Heads
+from service.api.jobs import turn_away
 from service.api.openapi import TAGS, refusals
 from service.api.problems import install_handlers
 from service.api.scraping import Scraping
@@ -62,6 +63,7 @@ def create_app(state: State) -> Application:
     app.gate = Gate(state.settings, state.instruments, state.guard)
     state.watcher.closing = lambda: app.gate.draining
     app.gate.hot_paths["POST", "/classify"] = ClassifyPath(state)
+    app.gate.doorsteps["POST", "/evaluate"] = partial(turn_away, state)
     install_handlers(app)
     app.add_middleware(Heads)
     app.router.routes.extend(_routes())

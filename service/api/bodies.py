@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fastapi import Request, Response
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.types import Receive
 
-from service.api.gate import CallerGone, Holding
+from service.api.gate import Holding
 from service.api.openapi import BINARY, FORM
+from service.api.presence import CallerGone
 from service.api.readers import QUICK_DOCUMENT_BYTES
 from service.api.state import state_of
 from service.errors import BodyTooLarge, InvalidRequest, UnsupportedMediaType
@@ -174,7 +175,7 @@ async def read_form(body: AsyncIterator[bytes], boundary: bytes, open_part: Call
             begun = begun or bool(data)
             parser.write(data)
         parser.finalize()
-    except MultipartParseError as error:
+    except FormParserError as error:
         raise InvalidRequest(f"The form is malformed: {error}") from error
     finally:
         reader.close()

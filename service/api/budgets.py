@@ -1,14 +1,19 @@
 """What a front has to give (connections, requests, memory), and how much of it one client may hold."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from service.errors import Overloaded
 from service.runtime.pace import bounded
 
 MUCH = 4 << 20
 WINDOW_S, ENOUGH_S = 1.0, 0.25
 """Over how long it is counted what comes back, and how much of that time says how fast it does."""
+
+AGAIN_S, REMEMBERED = 0.25, 1024
+"""For how long a refusal is remembered, and of about how many clients."""
 
 
 class Returns:
@@ -92,3 +97,39 @@ class Budget:
         if self._most - self.taken >= MUCH and self.on_much_returned is not None:
             self._most = self.taken
             self.on_much_returned()
+
+
+class Refusals:
+    """Whom a front has just refused something for want of room, so that asking again at once costs next to nothing.
+
+    Nothing is lost by it: who is refused is told to wait for longer than that.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last: dict[str, tuple[float, str, float]] = {}
+
+    @contextmanager
+    def of(self, client: str) -> Iterator[None]:
+        """Around what may refuse a client. Raises Overloaded where that has been raised a moment ago."""
+        self.check(client)
+        try:
+            yield
+        except Overloaded as refusal:
+            self._note(client, refusal)
+            raise
+
+    def _note(self, client: str, refusal: Overloaded) -> None:
+        now = self._clock()
+        if len(self._last) >= REMEMBERED:
+            self._last = {who: last for who, last in self._last.items() if now - last[0] < AGAIN_S}
+        self._last[client] = now, refusal.detail, refusal.retry_after_s or AGAIN_S
+
+    def check(self, client: str) -> None:
+        """Raise Overloaded where that was raised a moment ago."""
+        if (last := self._last.get(client)) is None:
+            return
+        when, detail, retry_after_s = last
+        if self._clock() - when < AGAIN_S:
+            raise Overloaded(detail).again_in(retry_after_s)
+        del self._last[client]

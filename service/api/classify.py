@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple, Self, TypeAlias
 import orjson
 from fastapi import APIRouter, Query, Response
 
+from service.api.access.proxies import RawHeaders
 from service.api.bodies import (
     FORM_KIND,
     IMAGE_BODY,
@@ -20,12 +21,14 @@ from service.api.bodies import (
     read_form,
 )
 from service.api.deadlines import Deadline
-from service.api.gate import Exchange, Watch
+from service.api.gate import Exchange
 from service.api.images import JSON_KIND, OPTIONS, described, read_json
 from service.api.models import Version, form_header, headers_of
 from service.api.negotiation import JSON, choose
 from service.api.openapi import BINARY, OF_MODEL, headers, refusals
+from service.api.outgoing import Reply
 from service.api.pictures import Picture
+from service.api.presence import watch
 from service.api.queries import read_query
 from service.api.routes import Endpoint
 from service.api.state import State
@@ -39,6 +42,7 @@ from service.errors import (
     UnsupportedMediaType,
     WrongTask,
 )
+from service.operations.choosing import choose_model
 from service.operations.classify import TOP_K_DEFAULT, TOP_K_LIMIT, Labelling, check_top_k
 from service.schemas import Classification
 from service.store import Model
@@ -116,9 +120,7 @@ class Asked(NamedTuple):
         as_is = fields.get("as_is", "false").lower()
         if as_is not in TRUTHS:
             raise InvalidRequest.of_field("as_is", f"must be one of {', '.join(TRUTHS)}")
-        return cls(
-            fields.get("model"), fields.get("version") or None, check_top_k(int(top_k) if whole else 0), TRUTHS[as_is]
-        )
+        return cls(fields.get("model"), fields.get("version"), check_top_k(int(top_k) if whole else 0), TRUTHS[as_is])
 
 
 @lru_cache(maxsize=1024)
@@ -140,7 +142,7 @@ class ClassifyPath:
         self._engine = state.engines
         self._readers = state.readers
 
-    async def __call__(self, exchange: Exchange) -> Response:
+    async def __call__(self, exchange: Exchange) -> Reply:
         """Answer one request. Raises ServiceError."""
         query = parse_query(exchange.scope["query_string"])
         choose(exchange.headers.get(b"accept", b"").decode("latin-1"), (JSON,))
@@ -151,13 +153,13 @@ class ClassifyPath:
         async with deadline.kept():
             return await self._answer(exchange, query, deadline.at)
 
-    async def _answer(self, exchange: Exchange, query: ParsedQuery, deadline: float | None) -> Response:
+    async def _answer(self, exchange: Exchange, query: ParsedQuery, deadline: float | None) -> Reply:
         labelling = await self._understand(exchange, *query)
         model = labelling.model
-        with Watch(exchange.receive):
+        with watch(exchange.scope, exchange.receive):
             answer = await labelling.ask(self._engine, deadline=deadline, request_id=exchange.request_id)
-        told = headers_of(model) | form_header(self._engine, model)
-        return Response(orjson.dumps(answer), media_type=JSON, headers=told)
+        body, told = orjson.dumps(answer), headers_of(model) | form_header(self._engine, model)
+        return Reply(200, [*_written(*told.items()), (b"content-length", b"%d" % len(body))], body)
 
     async def _understand(self, exchange: Exchange, fields: Mapping[str, str], asked: Asked) -> Labelling:
         """The request that a body makes, raw or as a form. Raises ServiceError."""
@@ -198,12 +200,11 @@ class ClassifyPath:
         return Labelling(model, asked.top_k, [None] * len(images), images)
 
     def _check(self, asked: Asked) -> None:
-        """Raises ModelNotFound, WrongTask."""
-        self._store.get(asked.model or self._settings.default_classifier, task="classify", version=asked.version)
+        """Raises ModelNotFound, WrongTask for a model that the query names; whose version, the rest may say."""
+        choose_model(self._store, self._settings, asked.model, "classify")
 
     def _find(self, asked: Asked) -> Model:
-        chosen = asked.model or self._settings.default_classifier
-        return self._store.chosen(chosen, task="classify", version=asked.version)
+        return choose_model(self._store, self._settings, asked.model, "classify", version=asked.version)
 
     async def _read(self, exchange: Exchange) -> bytes:
         length = exchange.headers.get(b"content-length")
@@ -229,6 +230,12 @@ class ClassifyPath:
         if not pictures:
             raise InvalidRequest("The form holds no image.")
         return pictures, fields
+
+
+@lru_cache(maxsize=256)
+def _written(*headers: tuple[str, str]) -> RawHeaders:
+    """Headers as they go out, and that the answer is JSON."""
+    return [(name.encode(), value.encode("latin-1")) for name, value in (*headers, ("content-type", JSON))]
 
 
 def _beside(query: Mapping[str, str], sent: Sequence[Picture]) -> dict[str, str]:

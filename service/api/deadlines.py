@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Self
 
-from fastapi import Depends, Request
+from fastapi import Request
 
 from service.api.gate import deadline_of
+from service.api.given import given
 from service.errors import DeadlineExceeded
 
 
@@ -50,4 +51,4 @@ def deadline_within(request: Request) -> Deadline:
     return deadline
 
 
-DeadlineDep = Annotated[Deadline, Depends(deadline_within)]
+DeadlineDep = Annotated[Deadline, given(deadline_within)]

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Query, Request, Response
 
 from service.api.bodies import FORM_KIND, IMAGE_BODY, IMAGE_BODY_TYPES, boundary_of, read_body
 from service.api.deadlines import DeadlineDep
-from service.api.gate import Watch
 from service.api.images import JSON_KIND, described, read_json, read_one_of_form
 from service.api.models import Version, headers_of
 from service.api.negotiation import JSON, MediaType
 from service.api.openapi import BINARY, OF_MODEL, refusals
+from service.api.presence import watch
 from service.api.routes import Endpoint
 from service.api.state import State, StateDep
 from service.errors import (
@@ -27,6 +27,7 @@ from service.errors import (
 )
 from service.explanations import Explanation
 from service.imaging import encode_png
+from service.operations.choosing import choose_model
 from service.operations.explain import LARGEST, Inspection
 from service.tasks.classify import Prepared
 from service.tasks.methods import Method
@@ -107,10 +108,10 @@ async def explain(
     a grey square, `saliency` the slope of its logit; `activations` and `filters` show a layer's maps and kernels.
     `filters` needs no image. Model, layer and scale stand below the picture, and in the document.
     """
-    chosen = state.store.chosen(model or state.settings.default_classifier, task="classify", version=version or None)
+    chosen = choose_model(state.store, state.settings, model, "classify", version=version)
     inspection = Inspection.of(chosen, method, layer=layer, unit=unit, label=label, square=square, as_is=as_is)
     image = await _image(request, state, inspection)
-    with Watch(request.receive):
+    with watch(request.scope, request.receive):
         arrays = await inspection.ask(state.engines, image, deadline=deadline.at, request_id=request.state.request_id)
     headers = headers_of(chosen)
     if kind == PNG:

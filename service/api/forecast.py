@@ -7,10 +7,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from service.api.deadlines import DeadlineDep
-from service.api.gate import Watch
 from service.api.models import headers_of
 from service.api.negotiation import JSON, MediaType
 from service.api.openapi import OF_MODEL, TEXT, refusals
+from service.api.presence import watch
 from service.api.routes import Endpoint
 from service.api.state import StateDep
 from service.drawing.forecast import draw_forecast
@@ -23,6 +23,7 @@ from service.errors import (
     UnsupportedMediaType,
     WrongTask,
 )
+from service.operations.choosing import choose_model
 from service.operations.forecast import BLOCK_STEPS, Block, ForecastDocument, Question
 from service.schemas import ForecastReply, ForecastRequest
 
@@ -57,14 +58,12 @@ async def forecast(
     A warning says where a naive forecast was nearer (`held_out`). With
     `Accept: image/svg+xml` the answer is a drawing.
     """
-    model = state.store.chosen(
-        body.model or state.settings.default_forecaster, task="forecast", version=body.version or None
-    )
+    model = choose_model(state.store, state.settings, body.model, "forecast", version=body.version)
     question = Question.of(body, model, limit=state.settings.forecast_limit)
     headers = headers_of(model)
     blocks = question.ask(state.engines, deadline=deadline.at, request_id=request.state.request_id)
     document = ForecastDocument(question)
-    with Watch(request.receive):
+    with watch(request.scope, request.receive):
         first = document.add(await anext(blocks))
     if kind == SVG:
         async for block in blocks:

@@ -4,7 +4,6 @@ The hottest paths are answered right here by ASGI callables, without routing or 
 goes on to FastAPI.
 """
 
-import asyncio
 import itertools
 import logging
 import secrets
@@ -12,7 +11,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any, Self
 
 from fastapi import FastAPI, Response
@@ -21,20 +19,22 @@ from starlette.types import Message, Receive, Scope, Send
 from service.api.access.callers import caller_of
 from service.api.access.guard import Guard
 from service.api.access.needs import SAFE_METHODS
+from service.api.beginnings import Beginnings
 from service.api.budgets import Budget, Returns
 from service.api.noting import Noting
 from service.api.openapi import completed
-from service.api.outgoing import Outgoing
+from service.api.outgoing import Outgoing, Reply
+from service.api.presence import CallerGone
 from service.api.problems import LOGGED, refusal
-from service.errors import BodyTooLarge, Draining, InvalidRequest, Overloaded, ServiceError
+from service.errors import BodyTooLarge, Draining, InvalidRequest, Overloaded, ServiceError, UnsupportedMediaType
 from service.settings import Settings
 from service.telemetry.instruments import Instruments
 
 log = logging.getLogger(__name__)
 
-WATCH_AFTER_S = 0.05
-"""Only requests that wait this long are watched for their caller hanging up: quick ones do not pay for it."""
 REQUEST_ID_LIMIT = 128
+IDENTITY = b"identity"
+"""The one coding of a body that is read: unpacked it could be of any size."""
 BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 _PROCESS = secrets.token_hex(6)
 _COUNT = itertools.count()
@@ -55,7 +55,9 @@ class Exchange:
     headers: dict[bytes, bytes]
 
 
-HotPath = Callable[[Exchange], Awaitable[Response]]
+HotPath = Callable[[Exchange], Awaitable[Response | Reply]]
+Doorstep = Callable[[str], None]
+"""What is asked of a client before anything else is done for a request. Raises ServiceError."""
 
 
 def deadline_of(value: bytes | str | None) -> float | None:
@@ -69,46 +71,6 @@ def deadline_of(value: bytes | str | None) -> float | None:
     if not 0 < milliseconds < 1e9:
         raise InvalidRequest("X-Deadline-Ms must be a positive number of milliseconds.")
     return time.monotonic() + milliseconds / 1000
-
-
-class CallerGone(BaseException):
-    """The client hung up; there is nobody to answer."""
-
-
-class Watch:
-    """Cancels the work inside, and raises CallerGone, when the client hangs up. The body must have been read."""
-
-    __slots__ = ("_gone", "_listener", "_receive", "_task", "_timer")
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._gone = False
-        self._listener: asyncio.Task[None] | None = None
-
-    def __enter__(self) -> None:
-        self._task = asyncio.current_task()
-        self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._begin)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        self._timer.cancel()
-        if self._listener is not None:
-            self._listener.cancel()
-        if self._gone and kind is asyncio.CancelledError:
-            assert self._task is not None
-            self._task.uncancel()
-            raise CallerGone
-
-    def _begin(self) -> None:
-        self._listener = asyncio.create_task(self._listen())
-
-    async def _listen(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        assert self._task is not None
-        self._gone = True
-        self._task.cancel()
 
 
 async def _nothing_more() -> Message:
@@ -182,6 +144,7 @@ class Gate:
     instruments: Instruments
     guard: Guard
     hot_paths: dict[tuple[str, str], HotPath] = field(default_factory=dict)
+    doorsteps: dict[tuple[str, str], Doorstep] = field(default_factory=dict)
     draining: bool = False
     open: int = 0
     """Requests that are being answered, questions about the service and open event streams included."""
@@ -193,6 +156,7 @@ class Gate:
         """Those among them that bring work and have come whole, which are limited."""
         self.memory = Budget(settings.memory_limit_bytes, settings.client_share)
         """Of what callers send, and of answers that they do not take."""
+        self.beginnings = Beginnings()
         self.noting = Noting(settings, self.instruments.conditions)
         self.instruments.begin_at_zero(self.instruments.rejected, "draining", "front_full", "memory_full")
 
@@ -204,18 +168,26 @@ class Gate:
     def admit(self, method: str, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]) -> Holding:
         """What a request may take from now on. Work is refused while draining or full, questions always pass.
 
-        Raises Draining, Overloaded.
+        Raises Draining, Overloaded, and UnsupportedMediaType for a body that would have to be unpacked.
         """
         brings_work = method not in SAFE_METHODS
         arriving = brings_work and not BODY_HEADERS.isdisjoint(headers)
         holding = Holding(self, caller_of(scope).name, receive, arriving=arriving)
         if brings_work:
             self._check_open()
+            if (coding := headers.get(b"content-encoding", IDENTITY)).lower() != IDENTITY:
+                raise UnsupportedMediaType(f"A body in the coding {coding.decode('latin-1')[:100]} is not read here.")
             if not arriving:
                 holding.begin_work()
             elif self.requests.taken >= self.requests.limit:
                 raise self._full(holding.client)
         return holding
+
+    async def begin(self, method: str, path: str, client: str) -> None:
+        """Wait for the turn of a request that costs much. Raises ServiceError where a doorstep does."""
+        await self.beginnings.take(client)
+        if (doorstep := self.doorsteps.get((method, path))) is not None:
+            doorstep(client)
 
     def _check_open(self) -> None:
         if self.draining:
@@ -279,7 +251,7 @@ class Application(FastAPI):
         request_id = given.decode("latin-1") if given else new_request_id()
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
         place = gate.guard.place(scope, headers)
-        answer = Outgoing(send, request_id.encode("latin-1"), place, closing=gate.draining)
+        answer = Outgoing(scope, send, request_id.encode("latin-1"), place, closing=gate.draining)
         answer.add(gate.guard.sites.shared(headers))
         method, path = scope["method"], place.path
         hot = gate.hot_paths.get((method, path))
@@ -296,6 +268,7 @@ class Application(FastAPI):
                     exchange = Exchange(scope, holding.receive, request_id, headers)
                     await answer.send_whole(await _run_hot(hot, exchange))
                 else:
+                    await gate.begin(method, path, holding.client)
                     await super().__call__(scope, holding.receive, answer.send)
         except ServiceError as error:
             await answer.send_whole(refusal(scope, error))
@@ -319,7 +292,7 @@ class Application(FastAPI):
         instruments.open_requests.set(self.gate.open)
 
 
-async def _run_hot(hot: HotPath, exchange: Exchange) -> Response:
+async def _run_hot(hot: HotPath, exchange: Exchange) -> Response | Reply:
     try:
         return await hot(exchange)
     except ServiceError as error:

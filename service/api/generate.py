@@ -10,10 +10,10 @@ from fastapi.responses import StreamingResponse
 from prometheus_client import Counter
 
 from service.api.deadlines import DeadlineDep
-from service.api.gate import Watch
 from service.api.models import headers_of
 from service.api.negotiation import JSON, kind_for
 from service.api.openapi import BINARY, OF_MODEL, TEXT, headers, refusals
+from service.api.presence import watch
 from service.api.routes import Endpoint
 from service.api.state import StateDep
 from service.errors import (
@@ -24,6 +24,7 @@ from service.errors import (
     UnsupportedMediaType,
     WrongTask,
 )
+from service.operations.choosing import choose_model
 from service.operations.generate import Sampling, formats_of
 from service.packing.formats import IMAGES, POINTS
 from service.packing.stream import Samples, Stream
@@ -56,14 +57,12 @@ async def generate(body: GenerateRequest, request: Request, state: StateDep, dea
     Generators of images answer with a grid, PNG files or an array; those of points in the plane with JSON, a plot or an
     array. Without `format`, `Accept` chooses.
     """
-    model = state.store.chosen(
-        body.model or state.settings.default_generator, task="generate", version=body.version or None
-    )
+    model = choose_model(state.store, state.settings, body.model, "generate", version=body.version)
     accepted = None if body.format else _accepted(request, model)
     sampling = Sampling.of(body, model, limit=state.settings.generate_limit, format_name=accepted)
     blocks = sampling.blocks(state.engines, deadline=deadline.at, request_id=request.state.request_id)
     stream = sampling.format.stream(sampling.contents())
-    with Watch(request.receive):
+    with watch(request.scope, request.receive):
         first = await anext(blocks)
         pieces = _packed(stream, first, blocks, state.instruments.images_generated.labels(model.id))
         if stream.limit is not None:

@@ -8,10 +8,11 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Request
+from fastapi import Header, Request
 from pydantic import BaseModel
 
 from service.api.access.callers import caller_of
@@ -19,6 +20,7 @@ from service.api.access.ownership import key_of
 from service.api.bodies import Part, Sink, boundary_of, chunks, declared_length, read_form
 from service.api.deadlines import deadline_within
 from service.api.gate import Holding
+from service.api.given import given
 from service.api.state import State
 from service.errors import BodyTooLarge, DatabaseUnavailable, DiskFull, InvalidRequest, Overloaded
 from service.evaluation.queue.jobs import REQUEST_ID, Job, JobKind
@@ -74,7 +76,7 @@ async def accept(request: Request, state: State, check: Check, *, files: Collect
     """
     job_id, client, limits = secrets.token_hex(8), client_of(request), Limits.of(state.settings)
     declared = declared_length(_length_of(request), state.settings.upload_limit_bytes)
-    await _counted(state, state.database.ask(state.jobs.check_room, client, limits))
+    await _counted(state, client, state.database.ask, state.jobs.check_room, client, limits)
     await state.upload_room.check(client, declared)
     try:
         folder = state.uploads.begin(job_id, owner=client)
@@ -83,9 +85,10 @@ async def accept(request: Request, state: State, check: Check, *, files: Collect
         if not declared:
             await state.upload_room.check(client, afresh=True)
         size = await in_thread(lambda _: state.uploads.commit(job_id))
-        sent = {"client": client, "upload_bytes": size, "key": key_of(request)}
+        sent: dict[str, Any] = {"client": client, "upload_bytes": size, "key": key_of(request)}
         document = {**asked.model_dump(mode="json"), REQUEST_ID: request.scope["state"]["request_id"]}
-        await _counted(state, state.database.change(state.jobs.accept, job_id, document, kind, **sent, limits=limits))
+        accepting = partial(state.jobs.accept, job_id, document, kind, **sent, limits=limits)
+        await _counted(state, client, state.database.change, accepting)
     except BaseException as error:
         state.uploads.discard(job_id)
         if isinstance(error, OSError) and error.errno in NO_ROOM:
@@ -118,10 +121,20 @@ def client_of(request: Request) -> str:
     return caller_of(request.scope).name
 
 
-async def _counted(state: State, asked: Awaitable[None]) -> None:
+def turn_away(state: State, client: str) -> None:
+    """Raise Overloaded, and count it, where this client has been refused a place a moment ago."""
+    try:
+        state.refusals.check(client)
+    except Overloaded:
+        state.instruments.rejected.labels("evaluations_full").inc()
+        raise
+
+
+async def _counted(state: State, client: str, ask: Callable[..., Awaitable[None]], *question: Any) -> None:
     """Ask for a place in the queue, and count it where there is none. Raises Overloaded."""
     try:
-        await asked
+        with state.refusals.of(client):
+            await ask(*question)
     except Overloaded:
         state.instruments.rejected.labels("evaluations_full").inc()
         raise
@@ -188,4 +201,4 @@ def wait_of(
     return min(float(found[1]), WAIT_LIMIT_S) if found else WAIT_DEFAULT_S
 
 
-WaitDep = Annotated[float, Depends(wait_of)]
+WaitDep = Annotated[float, given(wait_of)]

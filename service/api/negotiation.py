@@ -3,13 +3,17 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Request
 
+from service.api.given import given
 from service.errors import NotAcceptable
 
 JSON = "application/json"
+REMEMBERED = 256
+"""Characters of a header up to which it is remembered what it says: clients send the same one with every request."""
 
 _ELEMENT = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
 _PARAMETER = re.compile(r'(?:[^;"]|"(?:[^"\\]|\\.)*")+')
@@ -47,7 +51,7 @@ def kind_within(request: Request) -> str:
     return kind
 
 
-MediaType = Annotated[str, Depends(kind_within)]
+MediaType = Annotated[str, given(kind_within)]
 
 
 def choose(accept: str, offered: Sequence[str]) -> str:
@@ -57,6 +61,13 @@ def choose(accept: str, offered: Sequence[str]) -> str:
     """
     if not accept.strip():
         return offered[0]
+    most_wanted = _most_wanted if len(accept) <= REMEMBERED else _most_wanted.__wrapped__
+    return most_wanted(accept, tuple(offered))
+
+
+@lru_cache(maxsize=1024)
+def _most_wanted(accept: str, offered: tuple[str, ...]) -> str:
+    """The media type that is wanted most. Raises NotAcceptable."""
     ranges = list(_ranges(accept))
     best = max(offered, key=lambda media_type: _weight_of(media_type, ranges))
     if _weight_of(best, ranges) == 0:

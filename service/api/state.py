@@ -1,14 +1,16 @@
 """What the routes share, and how they get it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Self
 
-from fastapi import Depends, Request
+from fastapi import Request
 
 from service.api.access.guard import Guard
+from service.api.budgets import Refusals
 from service.api.database import BUSY_S, DatabaseThreads
 from service.api.disk import UploadRoom
+from service.api.given import given
 from service.api.readers import Readers
 from service.api.streams import EventStreams
 from service.api.watching import Watcher
@@ -44,6 +46,8 @@ class State:
     streams: EventStreams
     readers: Readers
     metrics_dir: Path | None = None
+    refusals: Refusals = field(default_factory=Refusals)
+    """Who has just been refused a place among the evaluations."""
 
     @classmethod
     def of(
@@ -100,4 +104,4 @@ def state_of(request: Request) -> State:
     return state
 
 
-StateDep = Annotated[State, Depends(state_of)]
+StateDep = Annotated[State, given(state_of)]

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from service.api.deadlines import DeadlineDep
-from service.api.gate import Watch
 from service.api.models import ModelId, headers_of
 from service.api.negotiation import JSON, MediaType
 from service.api.openapi import BINARY, OF_MODEL, refusals
+from service.api.presence import watch
 from service.api.routes import Endpoint
 from service.api.state import StateDep
 from service.errors import Draining, EngineUnavailable, ModelFailed, ModelNotFound, Overloaded, UnitsNotFound, WrongTask
@@ -68,7 +68,7 @@ async def show_units(
     model = state.store.get(model_id, task="classify")
     asked = await asyncio.to_thread(UnitImages.of, model, state.settings, layer=layer, units=unit, method=method)
     await request.body()  # there is none; a caller who hangs up is heard after it
-    with request.app.gate.at_work(request.scope), Watch(request.receive):
+    with request.app.gate.at_work(request.scope), watch(request.scope, request.receive):
         answered = await asked.ask(state.engines, deadline=deadline.at, request_id=request.state.request_id)
     headers = headers_of(model)
     if kind == PNG:

@@ -90,7 +90,8 @@ def plan(request: EvaluationRequest, bench: Bench, *, has_file: bool) -> Plan:
     named = {threshold.metric for threshold in thresholds}
     optional = frozenset() if request.metrics else frozenset(metrics.keys() - named)
     stored = None if request.reference_name is None else bench.references.describe(request.reference_name)
-    wanted = request.features or (stored.extractor if stored else bench.settings.default_classifier)
+    usual = stored.extractor if stored else bench.settings.default_classifier
+    wanted = usual if request.features is None else request.features
     extractor = bench.store.extractor(bench.settings.default_classifier if wanted == CALLER else wanted)
     if stored is not None:
         stored.check_extractor(wanted, None if wanted == CALLER else extractor.weights_sha256)

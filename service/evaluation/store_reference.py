@@ -47,7 +47,7 @@ def plan_reference(request: ReferenceRequest, bench: Bench) -> Model:
     Raises InvalidRequest, ReferenceShipped, ModelNotFound, WrongTask.
     """
     bench.references.check_free(request.name)
-    return bench.store.extractor(request.features or bench.settings.default_classifier)
+    return bench.store.extractor(bench.settings.default_classifier if request.features is None else request.features)
 
 
 async def store_reference(

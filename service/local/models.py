@@ -15,6 +15,7 @@ from service.explanations import UnitsReply
 from service.imaging import encode_png
 from service.local.engine import LazyEngine
 from service.notebooks import Listing
+from service.operations.choosing import choose_model
 from service.operations.classify import Labelling
 from service.operations.explain import Inspection
 from service.operations.forecast import ForecastDocument, Question
@@ -80,7 +81,7 @@ class LocalModels:
         model learnt from; `layout` and `value_range` describe arrays. Raises InvalidRequest, InvalidSamples,
         ModelNotFound, WrongTask.
         """
-        chosen = self._store.get(model or self.settings.default_classifier, task="classify")
+        chosen = choose_model(self._store, self.settings, model, "classify")
 
         def understand() -> Labelling:
             files = image_files(images, layout=layout, value_range=value_range)
@@ -183,9 +184,7 @@ class LocalModels:
         history and horizon. Raises InvalidRequest, InvalidSeries, ModelNotFound, WrongTask.
         """
         request = forecast_request(history, horizon, model=model, fit=fit, inputs=inputs, level=level, season=season)
-        chosen = self._store.get(
-            request.model or self.settings.default_forecaster, task="forecast", version=request.version or None
-        )
+        chosen = choose_model(self._store, self.settings, request.model, "forecast")
         question = Question.of(request, chosen, limit=self.settings.forecast_limit)
         document = ForecastDocument(question)
         pieces = [document.add(block) async for block in question.ask(self._engine)]
@@ -226,9 +225,7 @@ class LocalModels:
         request = generate_request(
             model, count=count, seed=seed, format=format, interpolate=interpolate, generator=generator
         )
-        chosen = self._store.get(
-            request.model or self.settings.default_generator, task="generate", version=request.version or None
-        )
+        chosen = choose_model(self._store, self.settings, request.model, "generate")
         sampling = Sampling.of(request, chosen)
         with closing(sampling.format.stream(sampling.contents())) as stream:
             async with aclosing(sampling.blocks(self._engine)) as blocks:
@@ -253,7 +250,7 @@ class LocalModels:
         square: int | None,
         as_is: bool,  # noqa: FBT001 - one of seven
     ) -> Inspection:
-        chosen = self._store.get(model or self.settings.default_classifier, task="classify")
+        chosen = choose_model(self._store, self.settings, model, "classify")
         return Inspection.of(chosen, method, layer=layer, unit=unit, label=label, square=square, as_is=as_is)
 
     def _prepared(

@@ -13,18 +13,18 @@ from typing import Any, Self
 
 import uvicorn
 
-from service.api import connections
-from service.api.accepting import Acceptor
 from service.api.app import create_app
-from service.api.connections import Connections
+from service.api.connections import limits
+from service.api.connections.accepting import Acceptor
+from service.api.connections.limits import Connections
+from service.api.connections.protocol import Connection
 from service.api.gate import Application, Gate
-from service.api.protocol import Connection
 from service.api.state import State
 from service.errors import Draining
 from service.evaluation.queue.wire import carry, listen
 from service.operations.models import forget_replaced
 from service.processes.descriptors import raise_descriptor_limit
-from service.processes.lifeline import beat, freeze_garbage, on_terminate, watch_parent
+from service.processes.lifeline import beat, collect_rarely, freeze_garbage, on_terminate, watch_parent
 from service.processes.memory import MemoryReturn, keep_stacks_small, share_heap
 from service.processes.tokens import read_local_token
 from service.runtime.pool import EnginePool
@@ -179,12 +179,13 @@ async def run_front(
     app = create_app(state)
     app.gate.noting.trace(tracer_of(settings, "front"))
     app.gate.memory.on_much_returned = MemoryReturn().soon
-    quieten("asyncio", "uvicorn.error", connections.__name__)
+    quieten("asyncio", "uvicorn.error", limits.__name__)
     server = Server.of(app, descriptors=raise_descriptor_limit())
     drains: list[asyncio.Task[None]] = []
     on_terminate(lambda: drains.append(asyncio.create_task(_drain(app.gate, server, engines, settings))))
     app.openapi()
     freeze_garbage()
+    collect_rarely()
     vitals = Vitals(state.instruments.conditions, "front", helpers=state.readers.processes)
     beat(parent_pipe, settings.beat_s, also=vitals.note)
     with listening:

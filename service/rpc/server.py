@@ -5,17 +5,21 @@ from typing import Any
 
 import grpc
 import orjson
+from google.protobuf.message import DecodeError
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
 from service.api.gate import Application
-from service.errors import ConfigurationError, InvalidRequest
+from service.errors import ConfigurationError, InvalidRequest, Overloaded, ServiceError
 from service.rpc.asking import Reply, ask, headers_of
 from service.rpc.calls import CALLS, NOT_READY, Call
+from service.rpc.health import Health
 from service.rpc.messages import METHODS, SERVICE, message_class
+from service.rpc.reading import Reading
 from service.settings import Settings
 
 INFER, STREAM = "ModelInfer", "ModelStreamInfer"
 MOST_CALLS = 128
-"""Calls that are open at a time: each may bring a message of the body limit before anybody has read who asks."""
+"""Calls that are open at a time."""
 METADATA_BYTES = 16 << 10
 FAILED = 300
 CODES = {
@@ -24,9 +28,11 @@ CODES = {
     403: grpc.StatusCode.PERMISSION_DENIED,
     404: grpc.StatusCode.NOT_FOUND,
     405: grpc.StatusCode.UNIMPLEMENTED,
+    408: grpc.StatusCode.DEADLINE_EXCEEDED,
     409: grpc.StatusCode.FAILED_PRECONDITION,
     413: grpc.StatusCode.RESOURCE_EXHAUSTED,
     415: grpc.StatusCode.INVALID_ARGUMENT,
+    422: grpc.StatusCode.INVALID_ARGUMENT,
     429: grpc.StatusCode.RESOURCE_EXHAUSTED,
     499: grpc.StatusCode.CANCELLED,
     501: grpc.StatusCode.UNIMPLEMENTED,
@@ -41,16 +47,18 @@ TOLD = ("retry-after", "x-model", "x-model-version", "x-request-id")
 class Inference:
     """The calls, over an application in this process."""
 
-    def __init__(self, app: Application) -> None:
+    def __init__(self, app: Application, reading: Reading) -> None:
         self._app = app
+        self._reading = reading
 
-    async def answer(self, name: str, message: Any, context: Any) -> Any:
+    async def answer(self, name: str, messages: AsyncIterator[Any], context: Any) -> Any:
         """What one call answers; an error ends it."""
         call = CALLS[name]
         try:
-            reply = await self._ask(call, message, context)
-        except InvalidRequest as error:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, error.detail)
+            message = await self._reading.only(messages, context.peer())
+            reply = await self._ask(call, understood(name, message), context)
+        except ServiceError as error:
+            await context.abort(CODES[error.status], error.detail)
         told = tuple((header, reply.headers[header]) for header in TOLD if header in reply.headers)
         if _is_error(reply, call):
             await context.abort(CODES.get(reply.status, grpc.StatusCode.INTERNAL), error_of(reply), told)
@@ -61,9 +69,9 @@ class Inference:
         """An answer, or what is wrong, for each message of a stream, in their order."""
         call = CALLS[INFER]
         kind = message_class("ModelStreamInferResponse")
-        async for message in messages:
+        async for message in self._read(messages, context):
             try:
-                reply = await self._ask(call, message, context)
+                reply = await self._ask(call, understood(INFER, message), context)
             except InvalidRequest as error:
                 yield kind(error_message=error.detail)
                 continue
@@ -72,11 +80,26 @@ class Inference:
             else:
                 yield kind(infer_response=call.answer(reply))
 
+    async def _read(self, messages: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+        try:
+            async for message in self._reading.each(messages, context.peer()):
+                yield message
+        except Overloaded as error:
+            await context.abort(CODES[error.status], error.detail)
+
     async def _ask(self, call: Call, message: Any, context: Any) -> Reply:
         """What the application answers. Raises InvalidRequest for a message that is no request."""
         asked = call.ask(message)
         asked.headers.update(headers_of(context.invocation_metadata(), context.time_remaining()))
         return await ask(self._app, asked, context.peer())
+
+
+def understood(name: str, message: bytes) -> Any:
+    """The message that bytes sent to a method are. Raises InvalidRequest where they are none."""
+    try:
+        return message_class(METHODS[name].input_type.name).FromString(message)
+    except DecodeError:
+        raise InvalidRequest(f"The bytes are no {METHODS[name].input_type.name}.") from None
 
 
 def error_of(reply: Reply) -> str:
@@ -95,13 +118,15 @@ def create_server(app: Application, settings: Settings) -> Any:
         ("grpc.max_metadata_size", METADATA_BYTES),
         ("grpc.max_concurrent_streams", MOST_CALLS),
         ("grpc.so_reuseport", 0),
+        ("grpc.http2.bdp_probe", 0),  # else more and more is buffered of a message that nobody reads yet
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ]
     server = grpc.aio.server(options=options, maximum_concurrent_rpcs=MOST_CALLS)
-    inference = Inference(app)
+    inference = Inference(app, Reading(settings))
     handlers = {name: _unary(inference, name) for name in CALLS}
     handlers[STREAM] = grpc.stream_stream_rpc_method_handler(inference.stream, **_codec(STREAM))
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+    add_HealthServicer_to_server(Health(app), server)
     return server
 
 
@@ -117,17 +142,16 @@ def bind(server: Any, host: str, port: int) -> int:
 
 
 def _unary(inference: Inference, name: str) -> Any:
-    async def handle(message: Any, context: Any) -> Any:
-        return await inference.answer(name, message, context)
+    async def handle(messages: AsyncIterator[Any], context: Any) -> Any:
+        return await inference.answer(name, messages, context)
 
-    return grpc.unary_unary_rpc_method_handler(handle, **_codec(name))
+    # A handler of a stream reads a message when it asks for it, one of a single message before it is called.
+    return grpc.stream_unary_rpc_method_handler(handle, **_codec(name))
 
 
 def _codec(name: str) -> dict[str, Any]:
-    """How the messages of a method are read and written."""
-    method = METHODS[name]
-    asked, answered = (message_class(kind.name) for kind in (method.input_type, method.output_type))
-    return {"request_deserializer": asked.FromString, "response_serializer": answered.SerializeToString}
+    """How the answers of a method are written; what is asked is handed over as bytes, and told where they are none."""
+    return {"response_serializer": message_class(METHODS[name].output_type.name).SerializeToString}
 
 
 def _is_error(reply: Reply, call: Call) -> bool:

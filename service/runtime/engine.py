@@ -342,7 +342,9 @@ class Engine:
                 raise
             await self._run_apart(resident, batch, error, pausing=pausing)
             return None
-        seconds = time.monotonic() - began
+        ended = time.monotonic()
+        seconds = ended - began
+        batch.end(seconds, ended)
         if task_of(batch.call.verb).warmed and not pausing:
             resident.note(batch, seconds)
         self._telling.forwarded(model_id, seconds)

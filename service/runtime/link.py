@@ -81,6 +81,7 @@ class Link(asyncio.Protocol):
         on_lost: "Callable[[Link], None]" = lambda _: None,
         on_news: Callable[[Any], object] = lambda _: None,
     ) -> None:
+        self._loop = asyncio.get_running_loop()
         self._reader = FrameReader()
         self._ids = itertools.count(1)
         self._open: dict[int, Answer] = {}
@@ -127,9 +128,9 @@ class Link(asyncio.Protocol):
     ) -> list[Array]:
         """Arrays to arrays, as EngineClient promises. Raises ConnectionLost too."""
         self._waiting += len(arrays[0]) if arrays else 0
-        message_id = next(self._ids)
-        item = item_of(message_id, arrays, call, lane, deadline, request_id)
-        return await self._ask(message_id, lambda outbox: outbox.put_item(item))
+        message_id, outbox = next(self._ids), self._out()
+        outbox.put_item(item_of(message_id, arrays, call, lane, deadline, request_id))
+        return await self._answer_to(message_id)
 
     async def load(self, model_id: str) -> None:
         """Load and warm a model at the other end."""
@@ -145,20 +146,24 @@ class Link(asyncio.Protocol):
             self._outbox.put(encode(MessageType.NEWS, 0, news))
 
     async def _command(self, kind: MessageType, model_id: str) -> None:
-        message_id = next(self._ids)
-        message = encode(kind, message_id, {"model": model_id})
-        await self._ask(message_id, lambda outbox: outbox.put(message))
+        message_id, outbox = next(self._ids), self._out()
+        outbox.put(encode(kind, message_id, {"model": model_id}))
+        await self._answer_to(message_id)
 
-    async def _ask(self, message_id: int, send: Callable[[Outbox], None]) -> list[Array]:
+    def _out(self) -> Outbox:
+        """Where questions go. Raises ConnectionLost."""
         if self._outbox is None:
             raise ConnectionLost("The connection to the engine was lost.")
-        answer: Answer = asyncio.get_running_loop().create_future()
+        return self._outbox
+
+    async def _answer_to(self, message_id: int) -> list[Array]:
+        """What is answered to a question that has just been put."""
+        answer: Answer = self._loop.create_future()
         self._open[message_id] = answer
-        send(self._outbox)
         try:
             return await answer
         except asyncio.CancelledError:
-            if self._open.pop(message_id, None) is not None:
+            if self._open.pop(message_id, None) is not None and self._outbox is not None:
                 self._outbox.put(encode(MessageType.CANCEL, message_id, {}))
             raise
 

@@ -54,6 +54,10 @@ class Noting:
         }
         self.tracer.part(work.request_id, "queue", waited_s, seconds - waited_s, **spoken)
         self.tracer.part(work.request_id, "batch", seconds - waited_s, **spoken)
+        if work.device_s:
+            self.tracer.part(
+                work.request_id, "device", work.device_s, seconds - (work.computed - work.arrived), **spoken
+            )
 
     def _write(self, work: Work, outcome: Outcome, seconds: float) -> None:
         kept_back = self.lines.take()

@@ -79,6 +79,12 @@ class Batch:
                 waited.append(work.waited_s)
         return waited
 
+    def end(self, seconds: float, now: float) -> None:
+        """It has come back from the device, which took so long."""
+        for work, _, _ in self.shares:
+            work.device_s += seconds
+            work.computed = now
+
     def deliver(self, results: list[Array]) -> None:
         """Give everybody in it the results of their own rows."""
         at = 0

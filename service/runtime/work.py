@@ -25,6 +25,10 @@ class Work:
     arrived: float = field(default_factory=time.monotonic)
     waited_s: float | None = None
     """From its arrival until the first of its rows went to the device, once they have."""
+    device_s: float = 0.0
+    """How long the device has computed its batches."""
+    computed: float = 0.0
+    """When the last of them came back."""
     taken: int = 0
     pieces: list[list[Array]] = field(default_factory=list)
     over: bool = False

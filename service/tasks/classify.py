@@ -12,7 +12,7 @@ from service.imaging import Pixels, as_light_ink, conform, read_picture
 from service.imaging.reading import ALPHA
 from service.store import ImageInput, Manifest
 from service.tasks.pauses import Pauses
-from service.tasks.sureness import FEW, probability_lists, strangeness_of
+from service.tasks.sureness import FEW, probability_lists, strangeness_list
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -114,7 +114,7 @@ class Classify:
         ]
         if calibration is not None:
             known = calibration.strangeness
-            strangeness = strangeness_of(logits, known, calibration.temperature).tolist()
+            strangeness = strangeness_list(logits, known, calibration.temperature)
             for prediction, value in zip(found, strangeness, strict=True):
                 prediction["strangeness"] = value
                 if value > known.limit:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from math import exp, sqrt
+from operator import add, mul
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,23 @@ def _softmax_of(row: list[float], temperature: float) -> list[float]:
     return [power / total for power in powers]
 
 
+def strangeness_list(logits: Logits, known: Strangeness, temperature: float) -> list[float]:
+    """How strange each image is, as a list; of one image and few classes, as most requests bring, sooner reckoned."""
+    if len(logits) == 1 and known.method == "distance" and logits.shape[1] <= FEW:
+        return [_distance_of(logits[0], known)]
+    found: list[float] = strangeness_of(logits, known, temperature).tolist()
+    return found
+
+
+def _distance_of(row: Logits, known: Strangeness) -> float:
+    """The distance of one image: a single product of a matrix, and plain numbers."""
+    rows, constants = known.rows
+    products = rows.dot(row).tolist()  # of so few numbers sooner than by @
+    classes = len(constants)
+    square = sum(map(mul, products[:classes], products[:classes])) + min(map(add, products[classes:], constants))
+    return sqrt(max(square, 0.0))
+
+
 def mean_probabilities(classifiers: Iterable[tuple[Logits, Calibration | None]]) -> Real:
     """What several classifiers say together (n, classes): each at its own temperature, all counting the same."""
     found: Real = np.mean([probabilities_of(logits, calibration) for logits, calibration in classifiers], axis=0)
@@ -65,10 +83,6 @@ def strangeness_of(logits: Logits, known: Strangeness, temperature: float) -> Re
     if known.method == "energy":
         return energy(z, temperature)
     precision, linear, constant = known.form
-    if len(z) == 1:  # one image, as most requests bring: products of vectors take a third of the time
-        row = z[0]
-        square = float(row @ precision @ row) + min((row @ linear + constant).tolist())
-        return np.array([sqrt(max(square, 0.0))])
     squares = np.add.reduce(z @ precision * z, axis=1) + np.minimum.reduce(z @ linear + constant, axis=1)
     distances: Real = np.sqrt(np.maximum(squares, 0.0))
     return distances

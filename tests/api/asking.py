@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import httpx
 from api.describing import assert_described, document_of
+from api.wire import Wire
 from starlette.types import Message
 from waiting import PATIENCE_S
 
@@ -16,6 +17,9 @@ LOCAL_TOKEN = "this-machine"
 BEARING = {"authorization": f"Bearer {LOCAL_TOKEN}"}
 PATIENT = {"prefer": f"wait={PATIENCE_S:.0f}"}
 """What every client here sends: on a slow machine the default wait of `/evaluate` can be too short."""
+HERE = "127.0.0.1"
+ways = {"over sockets": False}
+"""How clients of this machine reach an application; the fixture `both_ways` changes it."""
 
 
 @dataclass
@@ -68,13 +72,14 @@ class Caller:
 
 
 def connect(
-    app: Application, *, host: str = "127.0.0.1", raise_app_exceptions: bool = False, bears: bool = True
+    app: Application, *, host: str = HERE, raise_app_exceptions: bool = False, bears: bool = True
 ) -> httpx.AsyncClient:
     """A client of the application that comes from `host`, sees its failures as answers, and reads the document.
 
     It bears the service's own token of this machine, unless a request or `bears` says otherwise.
     """
-    transport = httpx.ASGITransport(app, raise_app_exceptions=raise_app_exceptions, client=(host, 1))
+    bare = httpx.ASGITransport(app, raise_app_exceptions=raise_app_exceptions, client=(host, 1))
+    transport = Wire(app) if ways["over sockets"] and host == HERE else bare
 
     async def check(reply: httpx.Response) -> None:
         await reply.aread()

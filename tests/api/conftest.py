@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import httpx
 import pytest
 import uvloop
-from api.asking import LOCAL_TOKEN, connect
+from api.asking import LOCAL_TOKEN, connect, ways
 from api.fronts import Front, serving
 from doubles import FakeEngine, echoed
 
@@ -27,6 +27,12 @@ def make_app(service_settings: Settings, store: ModelStore) -> MakeApp:
         return create_app(State.of(settings, store=store, engines=engine, control=engine, local_token=local_token))
 
     return make
+
+
+@pytest.fixture(params=[False, True], ids=["bare", "over sockets"])
+def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients ask the bare application, and the one behind our own server, which offers more than ASGI does."""
+    monkeypatch.setitem(ways, "over sockets", request.param)
 
 
 @pytest.fixture

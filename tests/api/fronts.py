@@ -17,8 +17,8 @@ import uvloop
 from doubles import images
 from waiting import PATIENCE_S, eventually, until
 
+from service.api.connections.protocol import Connection
 from service.api.gate import Application
-from service.api.protocol import Connection
 from service.imaging import encode_png
 from service.processes.front import Server
 

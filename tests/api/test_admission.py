@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,10 +10,8 @@ from api.asking import PROBLEM, Caller, assert_problem, connect, in_pieces
 from api.evaluating import asking, state_over
 from doubles import FakeEngine, Unanswering, echoed, images
 from evaluation.packing import digits, npz
-from starlette.types import Message
-from waiting import eventually
 
-from service.api.gate import Application, CallerGone, Watch
+from service.api.gate import Application
 from service.api.jobs import WAIT_DEFAULT_S, WAIT_LIMIT_S, wait_of
 from service.errors import DatabaseUnavailable, Overloaded
 from service.evaluation.pipeline import Bench
@@ -92,60 +89,6 @@ async def test_a_deadline_is_so_many_milliseconds_from_now(make_app: MakeApp) ->
     [(_, _, deadline, _)] = engine.calls
     assert deadline is not None
     assert before + 60 <= deadline <= time.monotonic() + 60
-
-
-async def test_a_time_limit_around_a_request_holds_although_its_caller_has_hung_up() -> None:
-    with pytest.raises(TimeoutError):
-        await hang_up_and_linger()
-
-
-async def hang_up_and_linger() -> None:
-    caller = Caller(pieces=())
-    caller.gone.set()
-    async with asyncio.timeout(None) as limit:
-        with suppress(CallerGone), Watch(caller.receive):
-            await asyncio.Event().wait()
-        limit.reschedule(0)
-        await asyncio.Event().wait()
-
-
-async def test_a_watch_that_is_over_neither_begins_to_listen_nor_goes_on() -> None:
-    listening = asyncio.Event()
-
-    async def receive() -> Message:
-        listening.set()
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    short, long = Watch(receive), Watch(receive)
-    with short:
-        pass
-    with long:
-        await listening.wait()
-    assert short._timer.cancelled()
-    assert long._listener is not None
-    assert long._listener.cancelling()
-
-
-async def test_only_hanging_up_is_hanging_up() -> None:
-    caller = Caller(pieces=(b"", b""))
-    with Watch(caller.receive):
-        await eventually(lambda: caller.taken == 2)  # the caller tells nobody
-
-
-async def test_work_that_is_cancelled_from_elsewhere_does_not_pass_for_a_caller_that_hung_up() -> None:
-    begun = asyncio.Event()
-
-    async def watched() -> None:
-        with Watch(Caller(pieces=()).receive):
-            begun.set()
-            await asyncio.Event().wait()
-
-    task = asyncio.create_task(watched())
-    await begun.wait()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
 
 
 async def test_a_caller_that_may_wait_long_is_let_go_as_soon_as_the_service_shuts_down(

@@ -123,3 +123,11 @@ def test_the_boundary_is_read_from_the_type() -> None:
         boundary_of(b"")
     with pytest.raises(InvalidRequest, match="needs a boundary"):
         boundary_of(b"multipart/form-data")
+
+
+async def test_a_boundary_that_no_parser_takes_is_told() -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"--x"
+
+    with pytest.raises(InvalidRequest, match="malformed"):
+        await read_form(body(), b"x" * 1000, lambda _: pytest.fail("there is no part"))

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.budgets import MUCH, Budget, Returns
+from service.api.budgets import MUCH, Budget, Refusals, Returns
+from service.errors import Overloaded
 from service.runtime.pace import LEAST_S, MOST_S
 
 
@@ -134,3 +135,41 @@ def test_nobody_is_sent_away_for_ever() -> None:
     returns = Returns(clock)
     come_back(Budget(1000, 1.0, returns=returns), clock, per_s=1, seconds=1)
     assert returns.wait_s(1000) == MOST_S
+
+
+class TestRefusals:
+    """What a front remembers of whom it refused."""
+
+    def test_who_asks_again_at_once_is_refused_without_anybody_being_asked(self) -> None:
+        now = [0.0]
+        refusals = Refusals(lambda: now[0])
+        with pytest.raises(Overloaded), refusals.of("a"):
+            raise Overloaded("full").again_in(7)
+        now[0] = 0.2
+        with pytest.raises(Overloaded, match="full") as again, refusals.of("a"):
+            pytest.fail("somebody was asked")
+        assert again.value.retry_after_s == 7
+        with refusals.of("b"):
+            pass
+
+    def test_asking_again_and_again_prolongs_nothing(self) -> None:
+        now = [0.0]
+        refusals = Refusals(lambda: now[0])
+        with pytest.raises(Overloaded), refusals.of("a"):
+            raise Overloaded("full")
+        for now[0] in (0.1, 0.2):
+            with pytest.raises(Overloaded), refusals.of("a"):
+                pytest.fail("somebody was asked")
+        now[0] = 0.26
+        with refusals.of("a"):
+            pass
+        assert refusals._last == {}
+
+    def test_clients_that_stay_away_are_forgotten(self) -> None:
+        now = [0.0]
+        refusals = Refusals(lambda: now[0])
+        for client in range(3000):
+            now[0] += 0.001
+            with pytest.raises(Overloaded), refusals.of(str(client)):
+                raise Overloaded("full")
+        assert len(refusals._last) <= 1024 + 256

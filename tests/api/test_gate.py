@@ -10,6 +10,8 @@ from waiting import eventually
 from service.api.gate import Application
 from service.imaging import encode_png
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 MakeApp = Callable[..., Application]
 PICTURE = encode_png(images(1)[0])
 PATHS = [
@@ -55,6 +57,32 @@ async def test_a_failure_has_an_id_too(make_app: MakeApp) -> None:
     assert_problem(reply, 500, "logged under this request's X-Request-Id")
     assert reply.headers["x-request-id"] == "r1"
     assert "secret" not in reply.text
+
+
+@pytest.mark.parametrize("path", ["/classify", "/evaluate", "/generate", "/forecast", "/explain"])
+async def test_a_body_that_is_packed_is_refused_and_not_taken_for_what_it_is_not(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    reply = await client.post(path, content=PICTURE, headers={"content-type": "image/png", "content-encoding": "gzip"})
+    assert_problem(reply, 415, "coding gzip")
+    plain = {"content-type": "image/png", "content-encoding": "Identity"}
+    assert (await client.post("/classify", content=PICTURE, headers=plain)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "document"),
+    [
+        ("/classify?model=", None),
+        ("/explain?model=&method=saliency", None),
+        ("/generate", {"model": "", "count": 1}),
+        ("/forecast", {"model": "", "series": [1.0, 2.0, 3.0], "horizon": 1}),
+    ],
+)
+async def test_a_name_that_is_empty_is_no_models_and_not_the_default_ones(
+    client: httpx.AsyncClient, path: str, document: dict[str, object] | None
+) -> None:
+    given = {"content": PICTURE, "headers": {"content-type": "image/png"}} if document is None else {"json": document}
+    assert (await client.post(path, **given)).status_code in (404, 422)  # type: ignore[arg-type]
 
 
 async def test_a_service_that_shuts_down_takes_no_new_work_and_closes_connections(make_app: MakeApp) -> None:

@@ -10,9 +10,9 @@ from api.fronts import LIVE, Front, Slow, serving, whole
 from doubles import FakeEngine
 from waiting import PATIENCE_S, until
 
+from service.api.connections.protocol import Connection
 from service.api.gate import Application
 from service.api.noting import REFUSAL, refuse
-from service.api.protocol import Connection
 from service.errors import Overloaded
 
 MakeApp = Callable[..., Application]

@@ -16,6 +16,8 @@ from service.errors import EngineUnavailable, LimitReached, Overloaded
 from service.imaging import encode_png
 from service.telemetry.logs import Allowance, AsJson
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 MakeApp = Callable[..., Application]
 PNG = {"content-type": "image/png"}
 PICTURE = encode_png(images(1)[0])

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from api.asking import LOCAL_TOKEN
 from doubles import Slow, add_forecaster, images, likely, worked_on
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from deploy.protocol import WRITTEN, describe
 from service.api.app import create_app
@@ -211,6 +213,23 @@ async def test_a_draining_server_refuses_work(ask: Ask, app: Application) -> Non
     error = await refused(ask("ModelInfer", pixels(1)), grpc.StatusCode.UNAVAILABLE, "shutting down")
     assert dict(error.trailing_metadata())["retry-after"]
     assert not (await ask("ServerReady")).ready
+
+
+async def test_a_probe_is_told_whether_the_service_is_ready(ask: Ask, channel: Any, app: Application) -> None:
+    health = HealthStub(channel)
+    kind = health_pb2.HealthCheckResponse
+    assert (await health.Check(health_pb2.HealthCheckRequest())).status == kind.NOT_SERVING
+    for model in ("echo", "doodle"):
+        await ask("RepositoryModelLoad", {"model_name": model}, metadata=BEARING)
+    assert (await health.Check(health_pb2.HealthCheckRequest())).status == kind.SERVING
+    assert (await health.Check(health_pb2.HealthCheckRequest(service=SERVICE))).status == kind.SERVING
+    await refused(health.Check(health_pb2.HealthCheckRequest(service="x")), grpc.StatusCode.NOT_FOUND, "'x'")
+    app.gate.draining = True
+    assert (await health.Check(health_pb2.HealthCheckRequest())).status == kind.NOT_SERVING
+
+
+async def test_bytes_that_are_no_message_are_told_to_be_none(channel: Any) -> None:
+    await refused(channel.unary_unary(f"/{SERVICE}/ModelInfer")(b"\xff" * 9), grpc.StatusCode.INVALID_ARGUMENT)
 
 
 async def test_a_message_past_the_limit_is_not_read(ask: Ask, service_settings: Settings) -> None:

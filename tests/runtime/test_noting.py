@@ -1,4 +1,5 @@
 import logging
+import time
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from service.errors import ModelFailed
 from service.runtime import noting
 from service.runtime.calls import Call, Lane
 from service.runtime.noting import Noting
+from service.runtime.queues import Batch, Share
 from service.runtime.work import Work
 from service.settings import Settings
 from service.telemetry.instruments import Instruments
@@ -77,9 +79,21 @@ def test_every_piece_of_work_has_a_line_where_that_is_wanted(caplog: pytest.LogC
     assert len(fields(caplog)) == 70
 
 
-def test_its_spans_are_the_queue_and_the_batch() -> None:
+def test_its_spans_are_the_queue_the_batch_and_the_device() -> None:
     tracer = Keeping()
-    note = Noting.of(Settings(), Instruments(), "cpu", tracer)
-    note(work(), [])
-    assert [(request, name) for request, name, _ in tracer.parts] == [("build-4711", "queue"), ("build-4711", "batch")]
+    done = work()
+    for seconds in (0.0, 1e-6):
+        Batch(done.call, [Share(done, 0, 1)], 1).end(seconds, time.monotonic())
+    Noting.of(Settings(), Instruments(), "cpu", tracer)(done, [])
+    assert [(request, name) for request, name, _ in tracer.parts] == [
+        ("build-4711", "queue"),
+        ("build-4711", "batch"),
+        ("build-4711", "device"),
+    ]
     assert tracer.parts[0][2] == {"model": "echo", "verb": "classify", "rows": 2, "device": "cpu"}
+
+
+def test_what_never_came_back_from_the_device_has_no_span_of_it() -> None:
+    tracer = Keeping()
+    Noting.of(Settings(), Instruments(), "cpu", tracer)(work(), ModelFailed("echo raised ArithmeticError."))
+    assert [name for _, name, _ in tracer.parts] == ["queue", "batch"]

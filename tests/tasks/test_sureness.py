@@ -7,7 +7,15 @@ from scipy.special import logsumexp
 from scipy.special import softmax as exact_softmax
 
 from service.calibration import Calibration, Change, Strangeness
-from service.tasks.sureness import FEW, energy, probabilities_of, probability_lists, softmax, strangeness_of
+from service.tasks.sureness import (
+    FEW,
+    energy,
+    probabilities_of,
+    probability_lists,
+    softmax,
+    strangeness_list,
+    strangeness_of,
+)
 
 LOGITS = np.random.default_rng(0).normal(size=(20, 4)) * 30
 MEANS = np.random.default_rng(1).normal(size=(4, 4)) * 10
@@ -38,10 +46,12 @@ def test_the_distance_is_that_to_the_nearest_class() -> None:
     np.testing.assert_allclose(strangeness_of(LOGITS, known_by("distance"), 3.0), expected, rtol=1e-9)
 
 
-def test_one_image_is_as_strange_alone_as_among_others() -> None:
-    known = known_by("distance")
-    alone = [strangeness_of(row[None], known, 3.0)[0] for row in LOGITS]
+@pytest.mark.parametrize("method", ["distance", "energy"])
+def test_one_image_is_as_strange_alone_as_among_others(method: str) -> None:
+    known = known_by(method)
+    alone = [strangeness_list(row[None], known, 3.0)[0] for row in LOGITS]
     np.testing.assert_allclose(alone, strangeness_of(LOGITS, known, 3.0), rtol=1e-12)
+    np.testing.assert_allclose(strangeness_list(LOGITS, known, 3.0), alone, rtol=1e-12)
 
 
 @pytest.mark.parametrize("classes", [1, 4, FEW, FEW + 1])

@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Request
 
 from service.api.access.callers import caller_of
+from service.api.given import given
 from service.evaluation.queue.jobs import Owner
 from service.evaluation.queue.keys import KeyScope
 
@@ -20,5 +21,5 @@ def key_of(request: Request) -> str | None:
     return caller_of(request.scope).key
 
 
-VisibleDep = Annotated[Owner | None, Depends(visible_to)]
-KeyDep = Annotated[str | None, Depends(key_of)]
+VisibleDep = Annotated[Owner | None, given(visible_to)]
+KeyDep = Annotated[str | None, given(key_of)]

@@ -6,10 +6,10 @@ from fastapi import APIRouter, Request, Response
 
 from service.api.deadlines import DeadlineDep
 from service.api.dialects import body_of
-from service.api.gate import Watch
 from service.api.models import form_header
 from service.api.negotiation import JSON
 from service.api.openapi import BINARY, OF_MODEL, refusals
+from service.api.presence import watch
 from service.api.routes import Endpoint
 from service.api.state import State, StateDep
 from service.api.v2.answering import answer
@@ -61,7 +61,7 @@ async def infer_by_version(request: Request, model: OfVersion, state: StateDep, 
 async def _inferred(request: Request, model: Model, state: State, deadline: float | None) -> Response:
     asked = await read_message(request, state, model)
     kept = request.state
-    with Watch(request.receive):
+    with watch(request.scope, request.receive):
         found = await answer(asked, model, state, holding=kept.holding, deadline=deadline, request_id=kept.request_id)
     reply = write_message(asked, model, found)
     if model.manifest.task == "classify" and any(tensor.name != "features" for tensor in found.tensors):

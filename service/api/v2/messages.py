@@ -33,10 +33,8 @@ DIGITS = 12
 async def read_message(request: Request, state: State, model: Model) -> InferRequest:
     """The request that a body makes. Raises InvalidRequest, UnsupportedMediaType, BodyTooLarge, Overloaded."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    coding = request.headers.get("content-encoding", "identity").strip().lower()
-    if kind not in KINDS or coding != "identity":
-        told = kind if kind not in KINDS else f"Content-Encoding: {coding}"
-        raise UnsupportedMediaType(f"{told[:100]} is not read here; send {JSON} or {OCTETS}, as it is.")
+    if kind not in KINDS:
+        raise UnsupportedMediaType(f"{kind[:100]} is not read here; send {JSON} or {OCTETS}.")
     length = request.headers.get("content-length", "").encode("latin-1")
     data = await read_body(request.receive, limit=state.settings.body_limit_bytes, content_length=length)
     head = _head_length(request.headers.get(HEAD_LENGTH), len(data))

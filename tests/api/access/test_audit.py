@@ -10,6 +10,8 @@ from service.api.access.audit import Audit
 from service.api.access.callers import Caller as Who
 from service.api.gate import Application
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 MakeApp = Callable[..., Application]
 
 

@@ -83,6 +83,8 @@ from pathlib import Path
 from service.api.access.limits import Limits
 from service.evaluation.queue.keys import Key
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 leave = Limits(Path(sys.argv[1])).enter(Key("ci", "", frozenset(), 0.0, concurrency=2))
 print("inside", flush=True)
 sys.stdin.read()

@@ -7,6 +7,8 @@ from doubles import FakeEngine
 
 from service.api.gate import Application
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 MakeApp = Callable[..., Application]
 WRITES = [
     ("POST", "/classify"),

@@ -15,10 +15,13 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from service.api.cycles import SHORT_BYTES, Cycle, begin, run
+from service.api.connections.cycles import SHORT_BYTES, Cycle, begin, run
+from service.api.outgoing import WHOLE
+from service.api.presence import PRESENCE
 
 START: Message = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5"), (b"x-a", b"b")]}
 BODY: Message = {"type": "http.response.body", "body": b"hello"}
+ALL: Message = {**START, "type": WHOLE, "body": b"hello"}
 HEAD = b"HTTP/1.1 200 OK\r\ndate: today\r\ncontent-length: 5\r\nx-a: b\r\n\r\n"
 
 
@@ -98,6 +101,28 @@ async def test_a_short_answer_is_one_write() -> None:
     asked = Asked()
     assert await asked.answered(START, BODY) == [HEAD + b"hello"]
     assert (asked.over, asked.cycle.response_complete, asked.wire.closed) == (1, True, False)
+
+
+async def test_a_whole_answer_is_one_message_and_one_write() -> None:
+    asked = Asked()
+    assert await asked.answered(ALL) == [HEAD + b"hello"]
+    assert (asked.over, asked.cycle.response_complete, asked.wire.closed) == (1, True, False)
+
+
+@pytest.mark.parametrize(
+    ("method", "version", "keep_alive"), [("HEAD", "1.1", True), ("GET", "1.1", False), ("GET", "1.0", False)]
+)
+async def test_a_whole_answer_is_that_of_two_messages(method: str, version: str, *, keep_alive: bool) -> None:
+    one, two = (Asked(method, version=version, keep_alive=keep_alive) for _ in range(2))
+    assert await one.answered(ALL) == await two.answered(START, BODY)
+    assert (one.over, one.wire.closed) == (two.over, two.wire.closed) == (1, not keep_alive)
+
+
+async def test_a_whole_answer_behind_the_beginning_of_another_one_ends_the_connection() -> None:
+    asked = Asked()
+    unfinished = {**BODY, "body": b"hel", "more_body": True}
+    assert await asked.answered(START, unfinished, ALL) == [HEAD, b"hel"]
+    assert asked.wire.closed
 
 
 async def test_an_answer_in_pieces_goes_out_as_it_comes() -> None:
@@ -206,7 +231,11 @@ def begun(kind: type[Uvicorns], head: bytes) -> tuple[object, ...] | None:
     except HttpParserError as error:
         return type(error), type(error.__context__)
     cycle = connection.begun
-    return cycle and (cycle.scope, cycle.keep_alive, cycle.waiting_for_100_continue)
+    if cycle is None:
+        return None
+    offered = cycle.scope.pop("extensions", {})  # type: ignore[typeddict-item] # uvicorn has none
+    assert offered.keys() == ({PRESENCE, WHOLE} if kind is Ours else set())
+    return cycle.scope, cycle.keep_alive, cycle.waiting_for_100_continue
 
 
 TARGETS = st.one_of(

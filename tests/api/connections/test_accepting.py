@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 from waiting import eventually
 
-from service.api.accepting import BEGUN_AT_ONCE, ROOM, Acceptor
+from service.api.connections.accepting import BEGUN_AT_ONCE, ROOM, Acceptor
 
 
 class Begun:

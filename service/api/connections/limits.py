@@ -6,11 +6,11 @@ from enum import Enum
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from service.api.accepting import ROOM
 from service.api.access.callers import caller_at
 from service.api.budgets import Budget
+from service.api.connections.accepting import ROOM
+from service.api.connections.intake import Intake
 from service.api.gate import Gate, new_request_id
-from service.api.intake import Intake
 from service.api.problems import problem_response
 from service.errors import HeadersTooLarge, ServiceError
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Mapping, Sequence, Sized
 from functools import lru_cache
 from urllib.parse import unquote
 
@@ -16,11 +16,14 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
+from service.api.outgoing import WHOLE
+from service.api.presence import PRESENCE, Presence
+
 SHORT_BYTES = 1 << 16
 """An answer no longer than this goes out with its head."""
 TARGET_BYTES = 256
 """A target no longer than this is remembered, understood."""
-SPECIAL = (b"connection", b"transfer-encoding")
+SPECIAL = frozenset({b"connection", b"transfer-encoding"})
 """Headers that say how an answer is sent: uvicorn sees to them."""
 
 
@@ -28,6 +31,8 @@ def abandon(cycle: RequestResponseCycle) -> None:
     """Tell a request that its client is gone."""
     if not cycle.response_complete:
         cycle.disconnected = True
+        presence: Presence = cycle.scope["extensions"][PRESENCE]
+        presence.end()
     cycle.message_event.set()
 
 
@@ -40,29 +45,33 @@ class Cycle(RequestResponseCycle):
     """The same, written down."""
 
     async def send(self, message: Message) -> None:  # type: ignore[override] # uvicorn's words for what Starlette's say
-        """Send a part of the answer; whatever is not plain is left to uvicorn."""
-        start = self._start
+        """Send a part of the answer, or all of it; whatever is not plain is left to uvicorn."""
+        is_whole = message["type"] == WHOLE
+        start = message if is_whole else self._start
         if start is None:
             if self._keeps(message):
                 self._start = message
-                return
-        else:
-            self._start = None
+            else:
+                await super().send(message)  # type: ignore[arg-type]
+            return
+        self._start = None
+        if not is_whole or self._keeps(message):
             if self._complete(message):
                 return
             self.response_started = False
-            await super().send(start)  # type: ignore[arg-type]
-        await super().send(message)  # type: ignore[arg-type]
+        await super().send({**start, "type": "http.response.start"})  # type: ignore[arg-type]
+        await super().send({**message, "type": "http.response.body"} if is_whole else message)  # type: ignore[arg-type]
 
     def _keeps(self, message: Message) -> bool:
-        """Whether this is the head of a short answer, which is written down then."""
-        if message["type"] != "http.response.start" or self.response_started or not self.keep_alive:
+        """Whether this begins with the head of a short answer, which is written down then."""
+        if message["type"] not in ("http.response.start", WHOLE) or self.response_started or not self.keep_alive:
             return False
         if self.scope["method"] == "HEAD" or self.chunked_encoding is not None:
             return False
         headers = list(message.get("headers", ()))
-        length = _length(headers)
-        if length is None or any(name in SPECIAL for name, _ in headers):
+        given = dict(headers)
+        length = _length(given)
+        if length is None or not SPECIAL.isdisjoint(given):
             return False
         names, values = zip(*headers, strict=True)
         if HEADER_RE.search(b"".join(names)) or HEADER_VALUE_RE.search(b"".join(values)):
@@ -99,6 +108,7 @@ def begin(connection: HttpToolsProtocol) -> Cycle:
     url = connection.url
     target = _target_of(url) if len(url) <= TARGET_BYTES else _target_of.__wrapped__(url)
     scope["path"], scope["raw_path"], scope["query_string"] = target
+    scope["extensions"] = {PRESENCE: Presence(connection.loop), WHOLE: {}}
     return Cycle(
         scope,
         connection.transport,
@@ -143,12 +153,10 @@ def _was_reset(transport: asyncio.Transport) -> bool:
     return bool(connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
 
 
-def _length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
+def _length(headers: Mapping[bytes, bytes]) -> int | None:
     """What a short answer says of its length."""
-    for name, value in headers:
-        if name == b"content-length" and value.isdigit() and len(value) < len(str(SHORT_BYTES)):
-            return int(value)
-    return None
+    said = headers.get(b"content-length", b"")
+    return int(said) if said.isdigit() and len(said) < len(str(SHORT_BYTES)) else None
 
 
 def unchunked(cycle: RequestResponseCycle, app: ASGIApp) -> ASGIApp:

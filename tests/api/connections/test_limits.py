@@ -25,7 +25,7 @@ from fastapi import Request
 from fastapi.responses import StreamingResponse
 from waiting import PATIENCE_S, until
 
-from service.api.connections import HEADERS_LIMIT, PIPELINED_BYTES, Connections
+from service.api.connections.limits import HEADERS_LIMIT, PIPELINED_BYTES, Connections
 from service.api.gate import Application
 from service.telemetry.logs import NowAndThen
 

@@ -1,7 +1,7 @@
 """HTTP as it arrives: uvicorn's protocol over httptools, with limits on what a client may send, hold and leave waiting.
 
-`HttpToolsProtocol` is no public interface: `tests/api/test_protocol.py` names what this relies on, and `pyproject.toml`
-the versions of uvicorn that have it.
+`HttpToolsProtocol` is no public interface: `tests/api/connections/test_protocol.py` names what this relies on, and
+`pyproject.toml` the versions of uvicorn that have it.
 """
 
 import asyncio
@@ -10,7 +10,9 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from service.api.connections import (
+from service.api.connections.cycles import abandon, begin, run
+from service.api.connections.intake import Flow
+from service.api.connections.limits import (
     FAREWELLS,
     HEADERS_LIMIT,
     PIPELINED_BYTES,
@@ -20,8 +22,6 @@ from service.api.connections import (
     Phase,
     last_answer,
 )
-from service.api.cycles import abandon, begin, run
-from service.api.intake import Flow
 from service.errors import (
     MalformedRequest,
     Overloaded,

@@ -1,7 +1,7 @@
 import asyncio
 from typing import cast
 
-from service.api.intake import AT_ONCE, LARGE_BYTES, Flow, Intake
+from service.api.connections.intake import AT_ONCE, LARGE_BYTES, Flow, Intake
 
 
 class Reading:

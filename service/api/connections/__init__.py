@@ -1,0 +1,1 @@
+"""HTTP as it arrives: listening, connections and their limits, requests begun and answers sent."""
