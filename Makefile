@@ -131,6 +131,12 @@ $(BIN)/python: # without it nobody can be asked what pip is told
 	.venv/metrics/bin/python -m pip install --quiet --no-deps --requirement benchmarks/scores/alone.txt
 	touch $@
 
-.venv/.browser .venv/.docs .venv/.fuzz .venv/.mutants .venv/.notebook .venv/.openvino .venv/.own .venv/.series .venv/.supply .venv/.traces: .venv/.%: .venv/.development $(LOCKS)/%.txt
+.venv/.browser .venv/.docs .venv/.fuzz .venv/.mutants .venv/.notebook .venv/.openvino .venv/.series .venv/.supply .venv/.traces: .venv/.%: .venv/.development $(LOCKS)/%.txt
 	$(INSTALL_LOCKED) --requirement $(LOCKS)/development.txt --requirement $(LOCKS)/$*.txt
+	touch $@
+
+# timm asks for torchvision, which comes from where torch does, or does not load beside it.
+.venv/.own: .venv/.development $(LOCKS)/own.txt
+	$(INSTALL_LOCKED) --requirement $(LOCKS)/development.txt --requirement $(LOCKS)/own.txt
+	$(if $(TORCH_INDEX),$(INSTALL) --force-reinstall --no-deps --index-url $(TORCH_INDEX) "$$(grep -o '^torchvision==[0-9.]*' $(LOCKS)/own.txt)")
 	touch $@

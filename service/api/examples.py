@@ -11,6 +11,8 @@ _CLASSIFIER: dict[str, Any] = {
     "id": "lenet5-mnist",
     "task": "classify",
     "version": _VERSIONS["lenet5-mnist"],
+    "versions": [_VERSIONS["lenet5-mnist"]],
+    "aliases": {},
     "chapter": 4,
     "paper": "LeCun, Bottou, Bengio, Haffner, 'Gradient-based learning applied to document recognition', 1998",
     "summary": "LeNet-5 as published, on handwritten digits.",

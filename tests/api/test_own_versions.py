@@ -8,6 +8,7 @@ import httpx
 import pytest
 from api.asking import assert_problem
 from doubles import CLASSIFIER, DOUBLES, GENERATOR, Slow, add_model, images
+from waiting import PATIENCE_S
 
 from service.imaging import encode_png
 from service.runtime.in_process import LocalEngine
@@ -100,7 +101,7 @@ async def test_a_version_is_swapped_without_an_answer_lost_and_the_old_one_drain
     add_versions(models_dir, "own", "slow", "echo")
     assert (await client.post("/models/own/load")).status_code == 204
     waiting = asyncio.create_task(classified(client))
-    await asyncio.to_thread(Slow.entered.wait)
+    assert await asyncio.to_thread(Slow.entered.wait, PATIENCE_S)
     swapping = asyncio.create_task(client.put("/models/own/aliases/stable", json={"version": "two"}))
     assert not waiting.done()
     Slow.let_go.set()
