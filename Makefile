@@ -17,7 +17,7 @@ INSTALL_LOCKED := $(INSTALL) --require-hashes --requirement $(LOCKS)/service.txt
 # Tests start a hundred programs: each would compile all its modules anew where a shell forbids to keep them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test check clients notebook openvino own browser docs prometheus traces format bench-peers bench-metrics series deployment mutants fuzz lock audit clean
+.PHONY: run test check clients notebook openvino own browser pods docs prometheus traces format bench-peers bench-metrics series deployment mutants fuzz lock audit clean
 
 run: .venv/.service ## Serve on http://127.0.0.1:8000; CHAPTERHOUSE_PORT moves it.
 	@echo "Starting; open the address that it names once it serves. Ctrl-C ends it."
@@ -48,6 +48,10 @@ own: .venv/.own ## Test the guides of docs/own-models.md that need timm and scik
 browser: .venv/.browser ## Open the page and the documentation in Chromium (Debian's chromium).
 	test -x "$$(command -v chromium)" || { echo "make browser: install Debian's chromium first" >&2; exit 1; }
 	$(BIN)/python -m pytest -m browser tests/browser
+
+pods: .venv/.pods ## Test several services over one PostgreSQL (Debian's postgresql) and one store of objects.
+	test -x "$$(command -v initdb)" || ls /usr/lib/postgresql/*/bin/initdb >/dev/null || { echo "make pods: install Debian's postgresql first" >&2; exit 1; }
+	$(BIN)/python -m pytest -m pods tests/pods
 
 docs: .venv/.docs ## Build the documentation as a site, into site/; every link has to lead somewhere, and nothing to another host.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
@@ -131,7 +135,7 @@ $(BIN)/python: # without it nobody can be asked what pip is told
 	.venv/metrics/bin/python -m pip install --quiet --no-deps --requirement benchmarks/scores/alone.txt
 	touch $@
 
-.venv/.browser .venv/.docs .venv/.fuzz .venv/.mutants .venv/.notebook .venv/.openvino .venv/.series .venv/.supply .venv/.traces: .venv/.%: .venv/.development $(LOCKS)/%.txt
+.venv/.browser .venv/.docs .venv/.fuzz .venv/.mutants .venv/.notebook .venv/.openvino .venv/.pods .venv/.series .venv/.supply .venv/.traces: .venv/.%: .venv/.development $(LOCKS)/%.txt
 	$(INSTALL_LOCKED) --requirement $(LOCKS)/development.txt --requirement $(LOCKS)/$*.txt
 	touch $@
 

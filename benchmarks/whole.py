@@ -35,6 +35,7 @@ import numpy as np
 from benchmarks.load.service import Service as Running
 from service.client.sending import Bearer
 from service.datasets.registry import find_dataset
+from service.environment import calm_linear_algebra
 from service.evaluation.extraction import extract_features
 from service.evaluation.pipeline import Bench, evaluate
 from service.evaluation.references import References
@@ -43,7 +44,7 @@ from service.machine import cores
 from service.processes.memory import keep_memory
 from service.runtime.in_process import LocalEngine
 from service.schemas import EvaluationRequest
-from service.settings import Settings, calm_linear_algebra, read_settings
+from service.settings import Settings, read_settings
 from service.store import ModelStore
 
 PATIENCE_S = 3600.0

@@ -24,7 +24,7 @@ LOCKS = ROOT / "deploy" / "locks"
 OLDEST_PYTHON = "3.11"
 EDITABLE = "editables>=0.5"
 """What hatchling takes to install a checkout in place."""
-BESIDE = ("browser", "docs", "fuzz", "mutants", "notebook", "openvino", "own", "series", "supply", "traces")
+BESIDE = ("browser", "docs", "fuzz", "mutants", "notebook", "openvino", "own", "pods", "series", "supply", "traces")
 """The extras that have a file of their own beside `development`."""
 HEAD = "# Written by `python -m deploy.lock`.\n"
 _UNLOCKED = re.compile(r"(?:torch|triton|(?:nvidia|cuda)-[\w-]+)$")

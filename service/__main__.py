@@ -47,6 +47,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--sockets", type=Path, nargs="+")
     parser.add_argument("--metrics-dir", type=Path)
     parser.add_argument("--device")
+    parser.add_argument("--duty", default="all")
     parser.add_argument("--socket", type=Path)
     return parser.parse_args(arguments)
 
@@ -56,9 +57,7 @@ def _role(options: argparse.Namespace, settings: "Settings") -> Coroutine[Any, A
     names = ("sockets", "control", "metrics_dir", "parent_pipe")
     places = {name: getattr(options, name) for name in names}
     if options.role == "engine":
-        from service.processes.engine import run_engine
-
-        return run_engine(settings, device=options.device, socket=options.socket, parent_pipe=options.parent_pipe)
+        return _engine(options, settings)
     if options.role == "front":
         from service.processes.front import run_front
 
@@ -70,6 +69,19 @@ def _role(options: argparse.Namespace, settings: "Settings") -> Coroutine[Any, A
     from service.processes.evaluator import run_evaluator
 
     return run_evaluator(settings, sockets=options.sockets, control=options.control, parent_pipe=options.parent_pipe)
+
+
+def _engine(options: argparse.Namespace, settings: "Settings") -> Coroutine[Any, Any, None]:
+    """An engine's coroutine; what it sees of the machine's cards is said before anything looks for them."""
+    from service.environment import put, surroundings
+    from service.runtime.cards.naming import environment_of
+
+    put(environment_of(options.device, surroundings()))
+    from service.processes.engine import run_engine
+    from service.runtime.duties import Duty
+
+    places = {"socket": options.socket, "parent_pipe": options.parent_pipe}
+    return run_engine(settings, device=options.device, duty=Duty(options.duty), **places)
 
 
 def _run(role: Coroutine[Any, Any, None], *, plainly: bool) -> None:

@@ -5,6 +5,10 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 _SECRET = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*:/{1,2})[^\s/?#'\"<>]*@")
 HIDDEN = "…@"
+ORIGIN = re.compile(r"https?://[A-Za-z0-9._-]+(:[0-9]+)?|https?://\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
+"""What browsers send as `Origin`."""
+PATH_PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+")
+"""What may stand before every path of the service."""
 
 
 def without_secrets(text: str) -> str:
@@ -26,3 +30,11 @@ def is_loopback(host: str) -> bool:
     name = host.lower().rstrip(".")
     address = address_of(name)
     return name == "localhost" or name.endswith(".localhost") or (address is not None and address.is_loopback)
+
+
+def checked_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+    """Origins as browsers send them; `*` is any. Raises ValueError for what is none."""
+    wrong = [origin for origin in origins if origin != "*" and not ORIGIN.fullmatch(origin)]
+    if wrong:
+        raise ValueError(f"{', '.join(wrong)}: write an origin as https://example.org, without a path")
+    return tuple(origin.lower() for origin in origins)

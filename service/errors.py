@@ -32,6 +32,7 @@
   - PackageMissing              501
   - EngineUnavailable           503
   - DatabaseUnavailable         503
+  - StorageUnavailable          503
   - TooManyConnections          503
   - NotReady                    503
   - Draining                    503
@@ -276,6 +277,14 @@ class DatabaseUnavailable(ServiceError):
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     title = "The database is not available"
+    retry_after_s = 2
+
+
+class StorageUnavailable(ServiceError):
+    """What keeps uploads, references and figures for several services does not answer."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    title = "The storage is not available"
     retry_after_s = 2
 
 

@@ -1,7 +1,6 @@
 """What an operator can set, and where each process reads it: the only place that sees the environment."""
 
 import os
-import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,16 +8,13 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from service.addresses import PATH_PREFIX, checked_origins
 from service.errors import ConfigurationError
 from service.exactness import FormName, Precision
 from service.machine import cores, memory_bytes
 from service.variables import PREFIX, doubts, is_service_link
 
 MEBIBYTE = 1024 * 1024
-ORIGIN = re.compile(r"https?://[A-Za-z0-9._-]+(:[0-9]+)?|https?://\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
-"""What browsers send as `Origin`."""
-PATH_PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+")
-"""What may stand before every path of the service."""
 DEFAULT_PORT = 8000
 FRONT_BYTES = 384 * MEBIBYTE
 """What a busy front takes of the memory."""
@@ -60,7 +56,9 @@ class Settings(BaseSettings):
         "set.",
     )
     devices: str = Field(
-        "auto", description="Devices with an engine each: `auto`, or a list such as `cuda:0,cuda:1` or `cpu`."
+        "auto",
+        description="Devices with an engine each: `auto`, or a list such as `cuda:0,cuda:1`, `GPU-…`, `MIG-…` or "
+        "`cpu`; one that is named again has several.",
     )
     threads: int = Field(
         0,
@@ -81,6 +79,14 @@ class Settings(BaseSettings):
         repr=False,  # it may hold a password
         description="Where evaluations are kept: `postgresql://user@host/name`; a SQLite file in the state directory "
         "unless set.",
+    )
+    storage_url: str = Field(
+        "",
+        description="Where uploads, references and the figures of reports are kept for all services that share them: "
+        "`s3://bucket/folder`, `gs://…`, `az://…` or `file:///folder`; the state directory unless set.",
+    )
+    home_limit_s: float = Field(
+        900.0, gt=0, description="Seconds of silence after which what only a lost service could read fails."
     )
     data_dir: Path = Field(
         Path("~/.cache/chapterhouse/data"), description="Datasets in their publishers' own file formats."
@@ -114,6 +120,9 @@ class Settings(BaseSettings):
         256 * MEBIBYTE,
         ge=1,
         description="Memory of one front that bodies and unread answers may take, before 429.",
+    )
+    shared_memory_bytes: int = Field(
+        64 * MEBIBYTE, ge=0, le=1 << 40, description="Memory for arrays to each engine, and as much back; 0: none."
     )
     client_share: float = Field(
         0.75,
@@ -250,10 +259,7 @@ class Settings(BaseSettings):
     @field_validator("cors_origins")
     @classmethod
     def _check_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        wrong = [origin for origin in value if origin != "*" and not ORIGIN.fullmatch(origin)]
-        if wrong:
-            raise ValueError(f"{', '.join(wrong)}: write an origin as https://example.org, without a path")
-        return tuple(origin.lower() for origin in value)
+        return checked_origins(value)
 
     @field_validator("root_path")
     @classmethod
@@ -374,27 +380,3 @@ def read_settings(**given: object) -> Settings:
 def notify_socket() -> str:
     """Where systemd wants to be told how the service is; empty where nobody does."""
     return os.environ.get("NOTIFY_SOCKET", "")
-
-
-def calm_linear_algebra() -> None:
-    """Have this process and its children use one thread for numpy's linear algebra, as long as nothing else is set.
-
-    Several threads only fight with the engine's for the cores: 14 s instead of 0.4 for one eigenvalue problem of 2,048.
-    """
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
-
-def silence_onnxruntime() -> None:
-    """Have onnxruntime tell its makers nothing and leave no file of that behind; it looks when it is imported."""
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-
-
-def share_metrics(directory: Path) -> None:
-    """Have this process and its children write their metrics to `directory`, emptied first.
-
-    prometheus-client decides at its import, so this comes before that.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    for stale in directory.glob("*.db"):
-        stale.unlink()
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)

@@ -13,6 +13,7 @@ from doubles import DOUBLES, Echo, Miscounting, Slow, add_doubles
 from hypothesis import HealthCheck, settings
 from threadpoolctl import threadpool_limits
 
+from service.environment import silence_onnxruntime
 from service.evaluation.pipeline import Bench
 from service.evaluation.queue.database import Database
 from service.evaluation.queue.migrations import migrate
@@ -20,7 +21,7 @@ from service.evaluation.references import References
 from service.machine import cores
 from service.nets.registry import NETS
 from service.runtime.in_process import LocalEngine
-from service.settings import Settings, silence_onnxruntime
+from service.settings import Settings
 from service.store import ModelStore
 
 silence_onnxruntime()

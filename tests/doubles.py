@@ -10,8 +10,10 @@ import os
 import signal
 import threading
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
+from itertools import cycle, takewhile
 from pathlib import Path
 from typing import ClassVar
 
@@ -318,6 +320,7 @@ class FakeEngine:
     held: Mapping[str, LoadedModel] = field(default_factory=dict)
     calls: list[tuple[Call, Lane, float | None, str]] = field(default_factory=list)
     commands: list[tuple[str, str]] = field(default_factory=list)
+    width: Callable[[], int] = lambda: 1
 
     async def submit(
         self,
@@ -375,13 +378,8 @@ class Unanswering(FakeEngine):
 
 def split(items: Iterable[bytes], sizes: Sequence[int]) -> list[bytes]:
     """The same bytes in pieces of these sizes, over and over."""
-    whole = b"".join(items)
-    pieces, start, turn = [], 0, 0
-    while start < len(whole):
-        end, turn = start + sizes[turn % len(sizes)], turn + 1
-        pieces.append(whole[start:end])
-        start = end
-    return pieces
+    whole = BytesIO(b"".join(items))
+    return list(takewhile(bool, map(whole.read, cycle(sizes))))
 
 
 def main() -> None:

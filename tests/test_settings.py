@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from service.environment import share_metrics
 from service.errors import ConfigurationError
-from service.settings import Settings, doubts_about_environment, read_settings, share_metrics
+from service.settings import Settings, doubts_about_environment, read_settings
 
 
 def test_every_setting_is_read_from_the_environment_and_described(monkeypatch: pytest.MonkeyPatch) -> None:

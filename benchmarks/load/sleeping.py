@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from service.__main__ import main
+from service.environment import share_metrics
 from service.nets.registry import NETS
 from service.nets.weights import save_weights
-from service.settings import Settings, share_metrics
+from service.settings import Settings
 
 NAME = "sleeper"
 PER_SECOND = 200
@@ -30,6 +31,7 @@ paper = "none"
 summary = "Sleeps."
 dataset = "none"
 labels = ["a", "b"]
+options.per_second = {{per_second}}
 [input]
 size = [28, 28]
 channels = 1
@@ -44,13 +46,14 @@ block = 4
 class Sleeper(nn.Module):
     """Takes the same time for every image, and none of the processor's."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, per_second: float = PER_SECOND) -> None:
         super().__init__()
+        self.per_second = per_second
         self.scale = nn.Parameter(torch.tensor(1.0))
 
     def features(self, x: Tensor) -> Tensor:
         """The two corners of images (n, 1, 28, 28), when the time is up."""
-        time.sleep(len(x) / PER_SECOND)
+        time.sleep(len(x) / self.per_second)
         return x[:, 0, 0, :2]
 
     def head(self, features: Tensor) -> Tensor:
@@ -62,11 +65,11 @@ class Sleeper(nn.Module):
         return self.head(self.features(x))
 
 
-def add_sleeper(layer: Path) -> None:
-    """Write the model into a layer of a store."""
+def add_sleeper(layer: Path, *, per_second: float = PER_SECOND) -> None:
+    """Write the model into a layer of a store; it classifies so many images a second."""
     folder = layer / NAME
     folder.mkdir(parents=True)
-    (folder / "model.toml").write_text(MANIFEST, "utf-8")
+    (folder / "model.toml").write_text(MANIFEST.format(per_second=per_second), "utf-8")
     save_weights(Sleeper(), folder / "weights.safetensors")
 
 

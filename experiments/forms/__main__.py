@@ -19,8 +19,8 @@ from service.forms.memory import Memory
 from service.forms.registry import make_form
 from service.forms.timing import Compute, answer, plainly
 from service.imaging import Pixels
+from service.nets.arithmetic import compute_exactly
 from service.nets.registry import open_net
-from service.runtime.arithmetic import compute_exactly
 from service.settings import Settings, read_settings
 from service.store import Model, ModelStore
 

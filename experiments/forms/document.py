@@ -30,6 +30,7 @@ and say so: `X-Model-Form`.
 | `traced` | the folded one, recorded once and run without Python | float32 | a CPU |
 | `onnxruntime` | the folded one, exported | float32 | a CPU; `pip install 'chapterhouse[onnx]'` |
 | `openvino` | the folded one, compiled for the processor | float32 | a CPU; `pip install 'chapterhouse[openvino]'` |
+| `tf32` | the folded one, its products in TF32 | TF32, allowed where bfloat16 is | a GPU |
 | `bfloat16` | the folded one in bfloat16 | bfloat16 | AMX, avx512_bf16 or a GPU |
 | `openvino-bfloat16` | the compiled one in bfloat16 | bfloat16 | both |
 

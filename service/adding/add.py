@@ -13,11 +13,11 @@ from service.adding.kinds import kind_of
 from service.adding.writing import as_toml
 from service.errors import ConfigurationError
 from service.files import copy_whole, file_sha256, show, write_whole
-from service.manifest import FILES, Manifest
 from service.nets.foreign import Foreign
 from service.nets.layers import count_parameters, layer_table
 from service.nets.registry import open_net
 from service.store import Card, Layer, Model, ModelStore, write_card
+from service.store.manifest import FILES, Manifest
 from service.training.train import example_of, versions
 from service.versions import FILE as ALIASES
 from service.versions import STABLE, WORD, Aliases

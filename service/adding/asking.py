@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from service.adding.kinds import Kind
 from service.adding.preprocessing import of_timm
 from service.errors import ConfigurationError, InvalidManifest, reason_of
-from service.manifest import FILES, Manifest, TaskName
 from service.nets.foreign import Foreign, Port
 from service.nets.outside import TIMM
 from service.nets.registry import open_net
+from service.store.manifest import FILES, Manifest, TaskName
 from service.tasks.registry import TASKS
 
 PROBED = 2

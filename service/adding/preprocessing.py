@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from service.errors import ConfigurationError
-from service.manifest import Resample
+from service.store.manifest import Resample
 
 FILTERS: dict[object, Resample] = {
     2: "pillow-bilinear",

@@ -1,6 +1,7 @@
 """`POST /evaluate` and what becomes of it: uploads onto disk, a row in the database, a report or the way to it."""
 
 import asyncio
+from contextlib import suppress
 from typing import Annotated, Any
 
 import orjson
@@ -27,6 +28,7 @@ from service.errors import (
     NotComparable,
     PackageMissing,
     ReferenceNotFound,
+    StorageUnavailable,
     UnreadableArchive,
     UnsupportedMediaType,
     WrongTask,
@@ -59,7 +61,7 @@ STATE = {
         202: STATE,
         **refusals(ModelNotFound, ReferenceNotFound, EvaluationNotFound, WrongTask, NotComparable),
         **refusals(BodyTooLarge, UnsupportedMediaType, UnreadableArchive, InvalidSamples),
-        **refusals(ModelFailed, PackageMissing, DatabaseUnavailable, DiskFull),
+        **refusals(ModelFailed, PackageMissing, DatabaseUnavailable, StorageUnavailable, DiskFull),
     },
     openapi_extra={"requestBody": FORM},
 )
@@ -133,9 +135,10 @@ async def remove_evaluation(evaluation_id: EvaluationId, state: StateDep, whose:
 def _remove(state: State, evaluation_id: str, whose: Owner | None) -> None:
     """All of it, also where the caller's deadline passes meanwhile."""
     was = state.jobs.remove(evaluation_id, whose)
-    if was != "running":  # else the evaluator that works in that folder removes it, within a second or so
-        state.uploads.discard(evaluation_id)
-    state.figure_files.discard(evaluation_id)
+    with suppress(StorageUnavailable):  # it is gone; its files are swept when the storage is back
+        if was != "running":  # else the evaluator that works in that folder removes it, within a second or so
+            state.uploads.discard(evaluation_id)
+        state.figure_files.discard(evaluation_id)
 
 
 def _checked(fields: dict[str, str]) -> EvaluationRequest:

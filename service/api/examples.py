@@ -77,6 +77,7 @@ _STRONG: dict[str, Any] = {
 _COUNTED: dict[str, int] = {"count": 64, "ns": 1250000}
 
 SCHEMAS: dict[str, Any] = {
+    "Alias": {"version": "second", "share": 0.1},
     "ChangeRequest": {"parameters": {"unload_dependents": False}},
     "IndexRequest": {"ready": True},
     "InferBody": {

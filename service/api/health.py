@@ -8,12 +8,14 @@ from service.api.openapi import TEXT, refusals
 from service.api.routes import Endpoint
 from service.api.state import StateDep
 from service.errors import Draining, NotReady
-from service.runtime.calls import SILENT
+from service.runtime.calls import EVICTED, SILENT
 from service.schemas import Liveness, Readiness
 from service.telemetry.instruments import EXPOSITION_TYPE
 
 router = APIRouter(tags=["operations"], route_class=Endpoint)
 
+WARM = ("ready", EVICTED)
+"""States of a model that answers; one that had to make room comes back when it is asked."""
 EXPOSITION = {"content": {EXPOSITION_TYPE.partition(";")[0]: TEXT}, "description": "One line for each sample."}
 
 
@@ -37,7 +39,7 @@ async def ready(request: Request, state: StateDep) -> Readiness:
     if request.app.gate.draining:
         raise Draining("This instance is shutting down.")
     held = state.engines.models()
-    warm = sorted(name for name, loaded in held.items() if loaded.state == "ready")
+    warm = sorted(name for name, loaded in held.items() if loaded.state in WARM)
     missing = [name for name in state.settings.wanted_models if name not in {known.partition("@")[0] for known in warm}]
     if any(loaded.state == SILENT for loaded in held.values()) and missing:
         raise NotReady("The engine does not answer. Unless it does so soon, it is restarted.")

@@ -90,7 +90,9 @@ async def accept(request: Request, state: State, check: Check, *, files: Collect
         accepting = partial(state.jobs.accept, job_id, document, kind, **sent, limits=limits)
         await _counted(state, client, state.database.change, accepting)
     except BaseException as error:
-        state.uploads.discard(job_id)
+        state.uploads.drop(job_id)
+        if state.uploads.is_shared:
+            asyncio.get_running_loop().run_in_executor(None, state.uploads.discard, job_id)
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             raise DiskFull("There is no room left on the disk for the upload.") from error
         raise

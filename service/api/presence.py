@@ -30,9 +30,9 @@ class Presence:
 
     def end(self) -> None:
         """It has hung up."""
-        self._gone = True
-        if self._task is not None:
+        if not self._gone and self._task is not None:
             self._task.cancel()
+        self._gone = True
 
     def __enter__(self) -> None:
         if self._gone:
@@ -85,7 +85,12 @@ class Watch:
         self._task.cancel()
 
 
+def presence_of(scope: Mapping[str, Any]) -> Presence | None:
+    """The client of a request, where its server tells of it."""
+    presence: Presence | None = scope.get("extensions", {}).get(PRESENCE)
+    return presence
+
+
 def watch(scope: Mapping[str, Any], receive: Receive) -> AbstractContextManager[None]:
     """Cancels the work inside, and raises CallerGone, when the client of a request that has been read hangs up."""
-    presence: Presence | None = scope.get("extensions", {}).get(PRESENCE)
-    return presence or Watch(receive)
+    return presence_of(scope) or Watch(receive)

@@ -24,6 +24,7 @@ from service.errors import (
     PackageMissing,
     ReferenceNotFound,
     ReferenceShipped,
+    StorageUnavailable,
     UnreadableArchive,
     UnsupportedMediaType,
     WrongTask,
@@ -80,7 +81,8 @@ async def show_reference(name: Name, state: StateDep) -> ReferenceSummary:
         201: {**STORED, "description": "There was none of this name."},
         202: STATE,
         **refusals(ModelNotFound, ReferenceShipped, WrongTask, BodyTooLarge, UnsupportedMediaType),
-        **refusals(UnreadableArchive, InvalidSamples, ModelFailed, PackageMissing, DatabaseUnavailable, DiskFull),
+        **refusals(UnreadableArchive, InvalidSamples, ModelFailed, PackageMissing),
+        **refusals(DatabaseUnavailable, StorageUnavailable, DiskFull),
     },
     openapi_extra={"requestBody": FORM},
 )

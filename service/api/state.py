@@ -20,8 +20,10 @@ from service.evaluation.queue.jobs import Jobs
 from service.evaluation.queue.uploads import Uploads
 from service.evaluation.references import References
 from service.evaluation.report.history import JobHistory
+from service.evaluation.shared_references import references_of
 from service.runtime.calls import EngineControl, Engines
 from service.settings import Settings
+from service.storage.opening import open_storage
 from service.store import ModelStore
 from service.telemetry.instruments import Instruments
 
@@ -67,7 +69,8 @@ class State:
         """
         instruments, jobs = Instruments(), Jobs.of(settings, busy_s=BUSY_S)
         instruments.begin_at_zero(instruments.rejected, "evaluations_full")
-        uploads = Uploads(settings.state)
+        storage = open_storage(settings)
+        uploads = Uploads(settings.state, storage)
         database = DatabaseThreads(jobs.probe, instruments.database_answers.set)
         return cls(
             settings,
@@ -78,8 +81,8 @@ class State:
             jobs,
             uploads,
             UploadRoom(uploads, settings),
-            References.of(settings),
-            FigureFiles(settings.state),
+            references_of(settings, storage),
+            FigureFiles(storage),
             Guard.of(settings, local_token=local_token, limits_dir=limits_dir),
             database,
             Watcher(jobs, database),

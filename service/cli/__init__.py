@@ -29,7 +29,7 @@ def _commands(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    from service.settings import calm_linear_algebra
+    from service.environment import calm_linear_algebra
 
     calm_linear_algebra()  # before any command loads numpy
     # What goes wrong is said in one sentence; `serve` and its processes have a log of their own.

@@ -8,9 +8,9 @@ import typer
 
 from service.cli.reporting import fail_clearly, say
 from service.errors import ConfigurationError
-from service.manifest import Resample, TaskName
 from service.settings import read_settings
 from service.store import ModelStore
+from service.store.manifest import Resample, TaskName
 
 WORDS = ("features", "logits", "probabilities", "samples", "forecast", "layout", "pixels")
 """The options that say what a file's outputs mean, each an option of this command."""

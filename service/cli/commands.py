@@ -20,6 +20,10 @@ COMMANDS: dict[str, Place] = {
         "serve:serve",
         "Serve over HTTP until SIGTERM or Ctrl-C. Every setting is an environment variable, too: docs/settings.md.",
     ),
+    "migrate": Place(
+        "migrate:migrate",
+        "Bring the database to this version; several may do so at once, and there is no harm in doing it again.",
+    ),
     "train": Place(
         "train:train",
         "Train a model by the recipe in its model.toml, score it on the test set, and write weights and card.",

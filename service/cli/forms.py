@@ -30,7 +30,7 @@ def measure_forms(
 
     from service.datasets.registry import find_dataset
     from service.forms.form import Place
-    from service.runtime.arithmetic import compute_exactly
+    from service.nets.arithmetic import compute_exactly
     from service.scoring.forms import measure_forms as measure
 
     settings = read_settings()

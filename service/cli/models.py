@@ -12,6 +12,7 @@ from service.cli.fetch import fetch
 from service.cli.forms import measure_forms
 from service.cli.nets import print_layers, show_nets
 from service.cli.reporting import EXIT_FAILED, JSONOption, fail_clearly, print_json, print_table, say
+from service.cli.sharing import pull, push
 from service.cli.units import find_units
 from service.cli.versions import alias, remove
 from service.errors import ConfigurationError, DatasetMissing, InvalidManifest, PackageMissing, ReferenceNotFound
@@ -33,6 +34,8 @@ app.command("remove")(remove)
 app.command("fetch")(fetch)
 app.command("units")(find_units)
 app.command("forms")(measure_forms)
+app.command("push")(push)
+app.command("pull")(pull)
 
 
 @app.command("list")

@@ -17,9 +17,11 @@ app = typer.Typer(help="Reference sets that evaluations compare with.", no_args_
 @fail_clearly
 def list_references() -> None:
     """List the stored references."""
-    from service.evaluation.references import References
+    from service.evaluation.shared_references import references_of
+    from service.storage.opening import open_storage
 
-    store = References.of(read_settings())
+    settings = read_settings()
+    store = references_of(settings, open_storage(settings))
     for name in store.names():
         kept = store.describe(name)
         count = "statistics" if kept.count is None else f"{kept.count:,} samples"

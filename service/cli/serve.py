@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from service.cli.reporting import fail_clearly
+from service.environment import share_metrics
 from service.errors import ConfigurationError
-from service.settings import Settings, doubts_about_environment, read_settings, share_metrics
+from service.settings import Settings, doubts_about_environment, read_settings
 
 log = logging.getLogger(__name__)
 

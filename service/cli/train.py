@@ -38,6 +38,10 @@ def train(
         Recipe | None,
         typer.Option(help="Which recipe; the reduced one on a CPU, where there is one, the full one elsewhere."),
     ] = None,
+    time_budget: Annotated[
+        float | None,
+        typer.Option(min=0, help="Seconds after which it stops and keeps the best so far; the same command goes on."),
+    ] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the checkpoint of a training that was stopped.")] = True,
 ) -> None:
     """Train a model by the recipe in its model.toml, score it on the test set, and write weights and card."""
@@ -63,6 +67,7 @@ def train(
         threads=threads,
         device=device,
         processes=processes,
+        budget_s=time_budget,
         store=ModelStore.of(settings),
     )
     write_card(card, staged / "card.json")

@@ -1,8 +1,8 @@
-"""Images to features: blocks through an engine on the bulk lane, in order, a few of them under way."""
+"""Images to features: blocks through the engines on the bulk lane, a few of them under way for each."""
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +18,8 @@ from service.runtime.calls import Array, Call, EngineClient, Lane, submit_patien
 from service.store import ImageInput, Model
 from service.tasks.features import AT_ANY_SIZE
 
-BLOCKS_UNDER_WAY = 4
-"""Enough to keep a device busy, little enough to leave the queue to others."""
+BLOCKS_MADE, BLOCKS_EACH = 2, 2
+"""Blocks that are being made, and those under way for each engine: devices are busy, queues are left to others."""
 
 FLOAT_BYTES = 4
 
@@ -44,24 +44,35 @@ async def extract_features(
     sink = _Sink(len(images), folder)
     done = 0
 
-    async def extract(starts: Iterator[int]) -> None:
+    async def extract(start: int) -> None:
         nonlocal done
-        for start in starts:
-            verb, rows = await asyncio.to_thread(block_of, images, start, start + block, model.input)
-            call = Call(model.id, verb, model.version)
-            sink.put(start, len(rows), await submit_patiently(engine, call, [rows], lane=Lane.BULK))
-            done += len(rows)
-            on_progress(done / len(images))
+        verb, rows = await asyncio.to_thread(block_of, images, start, start + block, model.input)
+        call = Call(model.id, verb, model.version)
+        sink.put(start, len(rows), await submit_patiently(engine, call, [rows], lane=Lane.BULK))
+        done += len(rows)
+        on_progress(done / len(images))
 
-    starts = iter(range(0, len(images), block))
-    under_way = [asyncio.create_task(extract(starts)) for _ in range(BLOCKS_UNDER_WAY)]
+    under_way: set[asyncio.Task[None]] = set()
     try:
-        await asyncio.gather(*under_way)
+        for start in range(0, len(images), block):
+            under_way.add(asyncio.create_task(extract(start)))
+            if len(under_way) >= BLOCKS_MADE + BLOCKS_EACH * engine.width():
+                under_way = await _after_one(under_way)
+        while under_way:
+            under_way = await _after_one(under_way)
     finally:
         for task in under_way:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
     return sink.finish()
+
+
+async def _after_one(under_way: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+    """What is still under way once at least one has ended. Raises what one met."""
+    ended, left = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+    for task in ended:
+        task.result()
+    return left
 
 
 async def side_of_images(

@@ -42,6 +42,10 @@ class PatientEngines:
                 pass  # it is being restarted
             await asyncio.sleep(PAUSE_S)
 
+    def width(self) -> int:
+        """How many engines share the work."""
+        return self._engines.width()
+
     def models(self) -> Mapping[str, LoadedModel]:
         """The models that engines hold."""
         return self._engines.models()

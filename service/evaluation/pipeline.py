@@ -282,7 +282,7 @@ class _Evaluation:
             held = self._bench.engine.models().get(extractor.id)
             if extractor.weights_sha256 is None or held is None:
                 return None
-            device = held.device.partition(":")[0]
+            device = held.kind
         sees_order = any(metric.sees_order for metric in self._plan.metrics.values())
         return sha256_of(
             generated=sent.sha256,
@@ -381,7 +381,7 @@ class _Evaluation:
             dim=dim,
             decoder=DECODER,
             resizing=f"{extractor.input.resample}: {RESIZING[extractor.input.resample]}",
-            device=held.device if held else None,
+            device=held.place if held else None,
         )
 
     def _trust(self) -> tuple[str, ...]:

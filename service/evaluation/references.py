@@ -152,13 +152,18 @@ def save_reference(reference: Reference, folder: Path) -> Path:
 def stage_reference(reference: Reference, folder: Path) -> Callable[[], Path]:
     """Write a reference beside its place, and return what puts it there at once."""
     folder.mkdir(parents=True, exist_ok=True)
+    return stage(folder / f"{reference.description.name}{SUFFIX}", pack(reference))
+
+
+def pack(reference: Reference) -> bytes:
+    """The file of a reference."""
     tensors = {
         "mu": reference.statistics.mean,
         "sigma": reference.statistics.covariance,
         **{name: rows for name in ROWS if (rows := getattr(reference, name)) is not None},
     }
     words = json.dumps(reference.description.model_dump(), sort_keys=True)
-    return stage(folder / f"{reference.description.name}{SUFFIX}", save(tensors, metadata={DESCRIPTION: words}))
+    return save(tensors, metadata={DESCRIPTION: words})
 
 
 class References:
@@ -193,7 +198,7 @@ class References:
         path = self._find(name)
         with _opened(path) as file:
             description, digests = _description(file, path), "digests" in file.keys()  # noqa: SIM118 - no mapping
-        return _summary(description, digests=digests, shipped=path.parent != self._folders[0])
+        return _summary(description, digests=digests, shipped=self._is_shipped(path))
 
     def check_free(self, name: str) -> None:
         """Refuse a name under which nothing can be stored. Raises InvalidRequest, ReferenceShipped.
@@ -204,7 +209,7 @@ class References:
         if any((folder / f"{name}{SUFFIX}").is_file() for folder in self._folders[1:]):
             raise ReferenceShipped(f"{name} came with the store, which is read-only; choose another name.")
 
-    def stage(self, reference: Reference) -> Callable[[], Path]:
+    def stage(self, reference: Reference) -> Callable[[], object]:
         """Write a reference beside its place in the state directory, and return what puts it there at once."""
         return stage_reference(reference, self._folders[0])
 
@@ -215,9 +220,15 @@ class References:
     def remove(self, name: str) -> None:
         """Remove a reference from the state directory. Raises ReferenceNotFound, ReferenceShipped."""
         path = self._find(name)
-        if path.parent != self._folders[0]:
+        if self._is_shipped(path):
             raise ReferenceShipped(f"{name} came with the store, which is read-only.")
+        self._remove(path)
+
+    def _remove(self, path: Path) -> None:
         path.unlink(missing_ok=True)
+
+    def _is_shipped(self, path: Path) -> bool:
+        return path.parent in self._folders[1:]
 
     def describe(self, name: str) -> Description:
         """Where a reference comes from, without reading its arrays. Raises ReferenceNotFound, InvalidManifest."""
@@ -238,15 +249,17 @@ class References:
         return Reference(description, statistics, *(arrays.get(name) for name in ROWS))
 
     def _find(self, name: str) -> Path:
-        if NAME.fullmatch(name):
-            for folder in self._folders:
-                path = folder / f"{name}{SUFFIX}"
-                if path.is_file():
-                    return path
+        if NAME.fullmatch(name) and (path := self._path(name)) is not None:
+            return path
         known = ", ".join(self.names()) or "none"
         raise ReferenceNotFound(
             f"There is no stored reference called {name!r}; stored: {known}.{meant(name, self.names())}"
         )
+
+    def _path(self, name: str) -> Path | None:
+        """The file of the first folder that has one of this name."""
+        paths = (folder / f"{name}{SUFFIX}" for folder in self._folders)
+        return next((path for path in paths if path.is_file()), None)
 
 
 def check_name(name: str) -> None:

@@ -7,33 +7,43 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
-from service.errors import ConfigurationError, DatabaseUnavailable, DiskFull, ServiceError
+from service.errors import ConfigurationError, DatabaseUnavailable, DiskFull, ServiceError, StorageUnavailable
+from service.evaluation.figures.data import Figures
 from service.evaluation.figures.files import FigureFiles
 from service.evaluation.patience import PatientEngines
 from service.evaluation.pipeline import Bench, Progress, evaluate
 from service.evaluation.queue import jobs as leases
 from service.evaluation.queue.changes import Change
+from service.evaluation.queue.homes import Homes
 from service.evaluation.queue.jobs import Job, JobKind, Jobs
+from service.evaluation.queue.leading import Lead
 from service.evaluation.queue.uploads import Uploads
 from service.evaluation.queue.workers import Workers
 from service.evaluation.retention import Retention
 from service.evaluation.store_reference import store_reference
 from service.evaluation.telling import End, Telling
 from service.evaluation.threads import in_thread
+from service.evaluation.tidying import Tidying
+from service.runtime.kinds import of_one_kind
 from service.schemas import EvaluationRequest, ReferenceRequest
+from service.storage.opening import open_storage
 from service.telemetry.instruments import Instruments
 from service.telemetry.traces import Tracer
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 10.0
+LOOK_S = 30.0
 """How often an idle evaluator looks without having been called: a lease may have run out, or a call was lost."""
 RENEW_S = 1.0
 DATABASE_PATIENCE_S = 2.0
 """Pause before a database that did not answer is asked again."""
-SWEEP_S = 300.0
+AWAY_S = 600.0
+"""For how long a database may be away before what is being worked on is let go: nobody else can claim it meanwhile."""
+STORAGE_PATIENCE_S = 30.0
+"""For how long a storage that does not answer is asked again before an evaluation goes back into the queue."""
 MOST_ENDING = 2
 """Abandoned evaluations, at most, whose step under way cannot be interrupted, beside the one at work."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -51,6 +61,7 @@ class Outcome:
 
     document: Mapping[str, Any]
     publish: Callable[[], object] | None = None
+    figures_bytes: int | None = None
 
 
 class Evaluator:
@@ -64,10 +75,17 @@ class Evaluator:
         self._uploads = uploads
         self._instruments = instruments
         self._telling = Telling(instruments, tracer)
-        self._workers = Workers(bench.settings.state)
-        self._figure_files = FigureFiles(bench.settings.state)
-        self._retention = Retention(bench.settings, jobs, uploads, self._figure_files)
+        settings = bench.settings
+        self._workers = Workers(settings.state)
+        self._figure_files = FigureFiles(open_storage(settings, patience_s=STORAGE_PATIENCE_S))
+        self._tidying = Tidying(
+            self._workers,
+            Homes(jobs, limit_s=settings.home_limit_s),
+            Lead(jobs.database),
+            Retention(settings, jobs, uploads, self._figure_files, bench.references),
+        )
         self._owner = ""
+        self._leases_hold_until = 0.0
         self._ending: set[asyncio.Task[None]] = set()
         self._called = asyncio.Event()
         self.stopping = asyncio.Event()
@@ -76,7 +94,7 @@ class Evaluator:
         """Work until `stopping` is set; what is not over then is queued again."""
         worker = self._workers.enter()
         self._owner = worker.name
-        sweeping = asyncio.create_task(self._sweep())
+        tidying = asyncio.create_task(self._tidying.run())
         hear_no_more = self._jobs.changes.listen(self._hear)
         try:
             while not self.stopping.is_set():
@@ -88,9 +106,8 @@ class Evaluator:
                     await self._wait_for_call()
         finally:
             hear_no_more()
-            sweeping.cancel()
-            await asyncio.gather(sweeping, *self._ending, return_exceptions=True)
-            self._workers.stop_tidying()
+            tidying.cancel()
+            await asyncio.gather(tidying, *self._ending, return_exceptions=True)
             worker.leave()
 
     async def _work_until_let_go(self, job: Job) -> None:
@@ -126,6 +143,8 @@ class Evaluator:
             return await asyncio.to_thread(self._next)
         except DatabaseUnavailable:
             await self._pause(DATABASE_PATIENCE_S)
+            # Nobody could renew a lease meanwhile; whoever lives does so now.
+            self._leases_hold_until = time.monotonic() + leases.LEASE_S
             self._called.set()
             return None
 
@@ -133,26 +152,17 @@ class Evaluator:
         """The evaluation to work on now; what a dead evaluator held here need not wait for the end of its lease."""
         glance = self._jobs.glance()
         self._instruments.evaluations_waiting.set(glance.waiting)
-        for holder in glance.holders - {self._owner}:
-            if self._workers.is_gone(holder):
-                log.warning("%s is gone; what it held is begun again", holder)
-                self._jobs.release(holder)
-        return self._jobs.claim(self._owner)
-
-    async def _sweep(self) -> None:
-        while True:
-            try:
-                if self._workers.tidies_up():
-                    await in_thread(self._retention.sweep)
-            except DatabaseUnavailable:
-                log.info("nothing is swept while the database does not answer")
-            except OSError:
-                log.exception("sweeping failed")
-            await asyncio.sleep(SWEEP_S)
+        gone = [holder for holder in glance.holders - {self._owner} if self._workers.is_gone(holder)]
+        for holder in gone:
+            log.warning("%s is gone; what it held is begun again", holder)
+            self._jobs.release(holder)
+        if not (glance.is_work or gone):
+            return None
+        return self._jobs.claim(self._owner, abandoned=time.monotonic() > self._leases_hold_until)
 
     async def _insist(self, ask: Callable[..., T], *arguments: Any) -> T:
-        """The database's answer, asked for again and again while a lease lasts. Raises DatabaseUnavailable."""
-        until = time.monotonic() + leases.LEASE_S
+        """The database's answer, asked for again and again while it is away. Raises DatabaseUnavailable."""
+        until = time.monotonic() + AWAY_S
         while True:
             try:
                 return await asyncio.to_thread(ask, *arguments)
@@ -168,7 +178,12 @@ class Evaluator:
     async def _work(self, job: Job, let_go: asyncio.Event) -> None:
         """Bring one evaluation to its end; without a database to write that into, it is whoever's whose turn comes."""
         try:
-            await self._see_through(job, let_go)
+            try:
+                await self._see_through(job, let_go)
+            except StorageUnavailable:
+                log.warning("evaluation %s is queued again: the storage does not answer", job.id)
+                await self._insist(self._jobs.give_back, job, self._owner)
+                await self._pause(STORAGE_PATIENCE_S)
         except DatabaseUnavailable:
             log.warning("evaluation %s is begun again when the database is back", job.id)
 
@@ -187,8 +202,13 @@ class Evaluator:
         if await self._insist(self._jobs.is_open, job.id):
             log.warning("evaluation %s is another evaluator's by now", job.id)
             return
-        self._uploads.discard(job.id)
+        await self._discard(job)
         self._telling.ended(job, end, time.monotonic() - began)
+
+    async def _discard(self, job: Job) -> None:
+        """Delete an upload that nobody needs any more; what cannot be deleted now is swept later."""
+        with contextlib.suppress(StorageUnavailable):
+            await asyncio.to_thread(self._uploads.discard, job.id)
 
     async def _give_back(self, job: Job, work: "asyncio.Task[Outcome]") -> None:
         """Queue an evaluation again, before waiting for a step that may outlast the time that is left to stop in."""
@@ -200,13 +220,13 @@ class Evaluator:
             await asyncio.gather(work, return_exceptions=True)
 
     async def _end(self, job: Job, work: "asyncio.Task[Outcome]") -> End:
-        """Write down how the work on a job ended. Raises DatabaseUnavailable: then its lease runs out."""
+        """Write down how the work on a job ended. Raises DatabaseUnavailable, StorageUnavailable: then it has not."""
         try:
             outcome = work.result()
             ended = await self._insist(self._finish, job, outcome)
         except ClaimLost:
             return End("cancelled")
-        except DatabaseUnavailable:
+        except (DatabaseUnavailable, StorageUnavailable):
             raise
         except Exception as error:
             told = as_service_error(error)
@@ -218,7 +238,8 @@ class Evaluator:
         return End("finished", outcome.document) if ended else End("cancelled")
 
     def _finish(self, job: Job, outcome: Outcome) -> bool:
-        return self._jobs.finish(job, self._owner, outcome.document, publish=outcome.publish)
+        beside = {"publish": outcome.publish, "figures_bytes": outcome.figures_bytes}
+        return self._jobs.finish(job, self._owner, outcome.document, **beside)  # type: ignore[arg-type]
 
     async def _report(self, job: Job, let_go: asyncio.Event) -> Outcome:
         """The outcome of one job, whose claim is renewed meanwhile. Raises ClaimLost and what the work raises.
@@ -256,12 +277,18 @@ class Evaluator:
 
     def _patient(self, job: Job) -> Bench:
         """The bench for what has been accepted, which waits for engines."""
-        return replace(self._bench, engine=PatientEngines(self._bench.engine, job.request_id))
+        return replace(self._bench, engine=PatientEngines(of_one_kind(self._bench.engine), job.request_id))
 
     async def _measure(self, job: Job, on_progress: Progress) -> Outcome:
-        folder = self._uploads.folder(job.id)
-        reference = folder / "reference"
+        figures_bytes = 0
+
+        def save(figures: Figures) -> None:
+            nonlocal figures_bytes
+            figures_bytes = self._figure_files.save(job.id, figures)
+
         with self._uploads.attempt(job.id) as working_dir:
+            folder = await self._bring(job, working_dir)
+            reference = folder / "reference"
             report = await evaluate(
                 EvaluationRequest.model_validate(job.asked),
                 replace(self._patient(job), history=self._bench.history.of(job.key)),
@@ -270,18 +297,22 @@ class Evaluator:
                 reference=reference if reference.exists() else None,
                 working_dir=working_dir,
                 on_progress=on_progress,
-                on_figures=lambda figures: self._figure_files.save(job.id, figures),
+                on_figures=save,
             )
         if report.reused is not None:
-            await asyncio.to_thread(self._figure_files.copy, report.reused, job.id)
-        return Outcome(report.model_dump(mode="json"))
+            figures_bytes = await asyncio.to_thread(self._figure_files.copy, report.reused, job.id)
+        return Outcome(report.model_dump(mode="json"), figures_bytes=figures_bytes)
+
+    async def _bring(self, job: Job, working_dir: Path) -> Path:
+        """The folder of an evaluation's files on this machine's disk."""
+        return await in_thread(lambda stop: self._uploads.bring(job.id, working_dir, stop))
 
     async def _keep(self, job: Job, on_progress: Progress) -> Outcome:
         with self._uploads.attempt(job.id) as working_dir:
             kept = await store_reference(
                 ReferenceRequest.model_validate(job.asked),
                 self._patient(job),
-                upload=self._uploads.folder(job.id) / "reference",
+                upload=await self._bring(job, working_dir) / "reference",
                 working_dir=working_dir,
                 on_progress=on_progress,
             )

@@ -1,12 +1,14 @@
-"""Forms that torch itself runs: folded with channels last, in bfloat16, and traced."""
+"""Forms that torch itself runs: folded with channels last, in TF32 or bfloat16, and traced."""
 
 import warnings
 
 import torch
+from torch import Tensor
 
 from service.forms.form import Form, Place
 from service.forms.whole import example_of, whole_of
 from service.machine import processor_flags
+from service.nets.arithmetic import multiplying
 from service.store import Model
 
 BFLOAT16_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})
@@ -31,6 +33,23 @@ def has_bfloat16(place: Place) -> bool:
 def fold(model: Model, place: Place) -> Form:
     """Fewer steps, and maps whose channels lie side by side."""
     return Form("folded", whole_of(model).to(place.device))
+
+
+def is_on_card(place: Place) -> bool:
+    """Whether this is a card, which has TF32 or multiplies float32 all the same."""
+    return not is_on_cpu(place)
+
+
+def in_tf32(model: Model, place: Place) -> Form:
+    """The folded one, whose products a card may take with 10 bits of a number's 23."""
+    whole = whole_of(model).to(place.device)
+
+    def logits(images: Tensor) -> Tensor:
+        with multiplying(tf32=True):  # the device's one thread launches all, so nothing else is computed so
+            found: Tensor = whole(images)
+        return found
+
+    return Form("tf32", logits)
 
 
 def in_bfloat16(model: Model, place: Place) -> Form:

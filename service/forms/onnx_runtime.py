@@ -5,10 +5,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from service.environment import silence_onnxruntime
 from service.forms.exported import can_run, export
 from service.forms.form import Form, Place
 from service.forms.whole import example_of, whole_of
-from service.settings import silence_onnxruntime
 from service.store import Model
 
 

@@ -28,6 +28,7 @@ FORMS: dict[FormName, Kind] = {
     "traced": Kind("float32", eager.is_on_cpu, eager.trace),
     "onnxruntime": Kind("float32", onnx_runtime.is_possible, onnx_runtime.make, ONNX_RUNTIME),
     "openvino": Kind("float32", openvino.is_possible, openvino.in_float32, OPENVINO),
+    "tf32": Kind("bfloat16", eager.is_on_card, eager.in_tf32),  # more precise, and where that may serve it may, too
     "bfloat16": Kind("bfloat16", eager.has_bfloat16, eager.in_bfloat16),
     "openvino-bfloat16": Kind("bfloat16", openvino.is_possible_in_bfloat16, openvino.in_bfloat16, OPENVINO),
 }

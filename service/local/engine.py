@@ -1,6 +1,7 @@
 """An engine that opens with the first work for it, and leaves torch as the program beside it wants it."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,8 +11,10 @@ from service.settings import Settings
 from service.store import ModelStore
 
 if TYPE_CHECKING:
-    from service.runtime.arithmetic import Exactly
+    from service.nets.arithmetic import Exactly
     from service.runtime.in_process import LocalEngine
+
+log = logging.getLogger(__name__)
 
 
 class _Opened(NamedTuple):
@@ -45,6 +48,10 @@ class LazyEngine:
         """Arrays to arrays, as EngineClient promises."""
         async with self._at_work() as engine:
             return await engine.submit(call, arrays, lane=lane, deadline=deadline, request_id=request_id)
+
+    def width(self) -> int:
+        """One: it takes the first device alone."""
+        return 1
 
     async def load(self, model_id: str) -> None:
         """Load and warm a model."""
@@ -81,13 +88,15 @@ class LazyEngine:
     def _make(self) -> _Opened:
         import torch
 
-        from service.runtime.arithmetic import Exactly
-        from service.runtime.devices import available_devices
+        from service.nets.arithmetic import Exactly
+        from service.runtime.cards.naming import devices_of
         from service.runtime.in_process import LocalEngine
 
         threads, exactly = torch.get_num_threads(), Exactly()
         with exactly:
-            device = available_devices(self._settings.devices)[0]
-            engine = LocalEngine(self._store, device=device, threads=self._settings.engine_threads)
+            devices, doubt = devices_of(self._settings.devices)
+            if doubt:
+                log.warning(doubt)
+            engine = LocalEngine(self._store, device=devices[0], threads=self._settings.engine_threads)
         torch.set_num_threads(threads)  # what threads that others make begin with
         return _Opened(engine, exactly)

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from service.environment import silence_onnxruntime
 from service.errors import PackageMissing, UntrustedWeights
 from service.nets.foreign import Foreign, Port
 from service.nets.onnx_checks import check_graph, count_weights
-from service.settings import silence_onnxruntime
 
 NEEDED = "An ONNX file needs onnxruntime: pip install 'chapterhouse[onnx]'."
 CUDA = "CUDAExecutionProvider"

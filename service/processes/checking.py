@@ -12,7 +12,9 @@ from service.evaluation.queue.database import Database
 from service.evaluation.queue.keys import Keys
 from service.evaluation.upkeep.check import findings
 from service.machine import cores, memory_bytes
-from service.processes.supervisor import bind, engine_devices
+from service.processes.supervisor import bind
+from service.runtime.cards.naming import devices_of, duties_of
+from service.runtime.duties import Duty
 from service.settings import Settings, doubts_about_environment
 from service.store import ModelStore
 from service.telemetry.traces import missing_package
@@ -32,12 +34,13 @@ class Finding:
 
 def plan_of(settings: Settings) -> Iterator[str]:
     """What would run, a line each."""
-    devices = engine_devices(settings.devices)
+    devices, _ = devices_of(settings.devices)
+    engines = [name if duty is not Duty.FORECASTS else f"{name} for forecasts" for name, duty in duties_of(devices)]
     database = Database.of(settings).name if settings.database_url else str(settings.database)
     yield f"address      http://{settings.host}:{settings.port}{settings.root_path}"
     yield f"machine      {cores()} cores, {memory_bytes() / GIBIBYTE:.1f} GiB of memory"
     yield f"fronts       {settings.fronts}, with {settings.readers} readers each when they are needed"
-    yield f"engines      {len(devices)}: {', '.join(devices)}; {settings.engine_threads} threads on a CPU"
+    yield f"engines      {len(engines)}: {', '.join(engines)}; {settings.engine_threads} threads on a CPU"
     if settings.grpc_port is not None:
         yield f"grpc         {settings.host}:{settings.grpc_port}"
     yield f"evaluators   {settings.evaluators}"
@@ -59,6 +62,8 @@ def _requests(settings: Settings) -> str:
 def check(settings: Settings) -> Iterator[Finding]:
     """What is wrong, and what is doubtful."""
     for doubt in doubts_about_environment():
+        yield Finding(doubt, prevents=False)
+    if doubt := devices_of(settings.devices)[1]:
         yield Finding(doubt, prevents=False)
     yield from _check_port(settings)
     yield from _check_state(settings)

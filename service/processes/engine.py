@@ -6,7 +6,9 @@ from pathlib import Path
 
 from service.processes.lifeline import beat, freeze_garbage, on_terminate, watch_parent
 from service.processes.memory import keep_memory
-from service.runtime.devices import Device
+from service.runtime.cards.naming import is_card
+from service.runtime.cards.opening import open_device
+from service.runtime.duties import Duty
 from service.runtime.engine import Engine
 from service.runtime.improving import FormChoice
 from service.runtime.listener import Listener
@@ -18,21 +20,30 @@ from service.telemetry.traces import tracer_of
 
 log = logging.getLogger(__name__)
 
+SEEN = "cuda:0"
+"""What torch calls a card that is the only one it sees."""
 
-async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pipe: int) -> None:
+
+async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pipe: int, duty: Duty = Duty.ALL) -> None:
     """Answer on `socket` until the supervisor ends it, then finish what is queued.
 
-    Raises the error that the device died of.
+    A card is the only one that this process sees. Raises the error that the device died of.
     """
     watch_parent(parent_pipe)
     keep_memory()
     store = ModelStore.of(settings)
-    opened = Device(device, threads=settings.engine_threads, most_threads=settings.most_engine_threads)
+    opened = open_device(
+        device,
+        at=SEEN if is_card(device) else None,
+        threads=settings.engine_threads,
+        most_threads=settings.most_engine_threads,
+    )
     instruments = Instruments()
     forms = FormChoice.of(settings)
-    engine = Engine(store, opened, instruments=instruments, queue_limit=settings.queue_limit, forms=forms)
+    engine = Engine(store, opened, instruments=instruments, queue_limit=settings.queue_limit, forms=forms, duty=duty)
     tracer = tracer_of(settings, "engine")
-    listener = Listener(engine, over=Noting.of(settings, instruments, device, tracer))
+    noting = Noting.of(settings, instruments, device, tracer)
+    listener = Listener(engine, memory_bytes=settings.shared_memory_bytes, over=noting)
     engine.on_change.append(listener.send_status)
     engine.on_change.append(freeze_garbage)
     terminated = asyncio.Event()
@@ -41,7 +52,7 @@ async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pi
     await listener.listen(socket)
     vitals = DeviceVitals(instruments.conditions, opened)
     beat(parent_pipe, settings.beat_s, opened.steps.open, also=vitals.note)
-    log.info("listening for work on %s", device)
+    log.info("listening for work on %s (%s)", device, opened.kind)
     waiting = asyncio.create_task(terminated.wait())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
     if serving.done():

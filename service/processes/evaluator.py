@@ -10,13 +10,14 @@ from service.evaluation.pipeline import Bench
 from service.evaluation.queue.jobs import Jobs
 from service.evaluation.queue.uploads import Uploads
 from service.evaluation.queue.wire import carry, listen
-from service.evaluation.references import References
 from service.evaluation.report.history import JobHistory
-from service.evaluation.worker import Evaluator
+from service.evaluation.shared_references import references_of
+from service.evaluation.worker import STORAGE_PATIENCE_S, Evaluator
 from service.operations.models import forget_replaced
 from service.processes.lifeline import beat, freeze_garbage, on_terminate, watch_parent
 from service.runtime.pool import EnginePool
 from service.settings import Settings
+from service.storage.opening import open_storage
 from service.store import ModelStore
 from service.telemetry.instruments import Instruments
 from service.telemetry.traces import tracer_of
@@ -40,9 +41,10 @@ async def run_evaluator(settings: Settings, *, sockets: Sequence[Path], control:
     await supervisor.start()
     listening = asyncio.create_task(listen(jobs.database, jobs.changes))
     instruments = Instruments()
-    bench = Bench(settings, store, engines, References.of(settings), JobHistory(jobs))
+    storage = open_storage(settings, patience_s=STORAGE_PATIENCE_S)
+    bench = Bench(settings, store, engines, references_of(settings, storage), JobHistory(jobs))
     tracer = tracer_of(settings, "evaluator")
-    evaluator = Evaluator(bench, jobs, Uploads(settings.state), instruments, tracer)
+    evaluator = Evaluator(bench, jobs, Uploads(settings.state, storage), instruments, tracer)
     on_terminate(evaluator.stopping.set)
     freeze_garbage()
     beat(parent_pipe, settings.beat_s, also=Vitals(instruments.conditions, "evaluator").note)

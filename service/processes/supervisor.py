@@ -5,7 +5,6 @@ import contextlib
 import logging
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +20,8 @@ from service.processes.migration import Migration
 from service.processes.systemd import Systemd
 from service.processes.watching import Watch
 from service.runtime.calls import LoadedModel
+from service.runtime.cards.naming import devices_of, duties_of
+from service.runtime.duties import Duty, socket_of
 from service.runtime.link import ConnectionLost, Link
 from service.runtime.listener import Listener
 from service.runtime.pool import EnginePool
@@ -57,19 +58,6 @@ def bind(settings: Settings) -> socket.socket:
             f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}. Is another service running there?"
         ) from error
     return listening
-
-
-def engine_devices(wanted: str) -> list[str]:
-    """Resolve `auto` without loading torch into this process: every CUDA device, else the CPU."""
-    if wanted == "auto" and not any(Path("/dev").glob("nvidia[0-9]*")):
-        return ["cpu"]
-    if wanted != "auto":
-        return [name.strip() for name in wanted.split(",") if name.strip()]
-    asked = subprocess.run(
-        [sys.executable, "-c", "import torch; print(torch.cuda.device_count())"], capture_output=True, check=False
-    )
-    count = int(asked.stdout or 0)
-    return [f"cuda:{index}" for index in range(count)] or ["cpu"]
 
 
 class WantedModels:
@@ -130,11 +118,17 @@ class Supervisor:
         self._watch: Watch[Child] = Watch(settings)
         for counter in (self.instruments.restarts, self.instruments.conditions.heartbeats_missed):
             self.instruments.begin_at_zero(counter, "front", "engine", "evaluator")
-        devices = engine_devices(settings.devices)
-        sockets = [runtime_dir / f"device-{index}.sock" for index in range(len(devices))]
+        devices, doubt = devices_of(settings.devices)
+        if doubt:
+            log.warning(doubt)
+        duties = duties_of(devices)
+        sockets = [socket_of(runtime_dir, number, duty) for number, (_, duty) in enumerate(duties)]
         self._engines = [
-            Child("engine", ["--device", device, "--socket", str(path)], device=device)
-            for device, path in zip(devices, sockets, strict=True)
+            Child("engine", ["--device", device, "--duty", duty, "--socket", str(path)], device=device)
+            for (device, duty), path in zip(duties, sockets, strict=True)
+        ]
+        self._needed = [
+            engine for engine, (_, duty) in zip(self._engines, duties, strict=True) if duty is not Duty.FORECASTS
         ]
         places = ["--sockets", *map(str, sockets)]
         control = ["--control", str(runtime_dir / "supervisor.sock")]
@@ -242,7 +236,7 @@ class Supervisor:
     def _is_for_ever(self, child: Child) -> bool:
         """Whether a child that ended would end so again and leave nothing to serve with."""
         if child.code == EXIT_UNAVAILABLE:
-            return all(engine.code == EXIT_UNAVAILABLE and not engine.lived for engine in self._engines)
+            return all(engine.code == EXIT_UNAVAILABLE and not engine.lived for engine in self._needed)
         return child.code == EXIT_CONFIGURATION and not child.lived
 
     async def _live(self, child: Child) -> int | None:

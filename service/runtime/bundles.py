@@ -1,14 +1,16 @@
 """Many submissions, or many answers, as one message: what they share is said once, and their arrays lie side by side.
 
     words (JSON) · entry · entry … · request ids · first arrays of all · second arrays of all · …
+    words (JSON) · entry · entry … · request ids · place · place …
 
-The words are the call, the lane, and of each array its dtype, its shape and where it lies: they are written and read
-once and remembered. An entry is fixed numbers. Nothing is done for a row but to copy it, and to cut it out again.
+The words are the call, the lane, dtype and shape of each array, and whether they lie in the message or in memory that
+both ends share: they are written and read once and remembered. An entry is fixed numbers, a place is where in that
+memory the arrays of an item begin. Nothing is done for a row but to copy it, and to cut it out again.
 """
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -16,15 +18,15 @@ import numpy as np
 import orjson
 
 from service.runtime.calls import Array, Call, Lane, Option
+from service.runtime.shared import SHARED_FROM_BYTES, Room, Spec, View
 
 DTYPES = {np.dtype(name).str: np.dtype(name) for name in ("uint8", "int64", "float16", "float32", "float64")}
-INLINE = 0
-"""An array that lies in its message; other numbers are free for memory that both ends share."""
 BUNDLE_LIMIT_BYTES = 1 << 24
 """Messages are not made larger by bundling."""
 REQUEST_ID_LIMIT = 255
 _ENTRY = struct.Struct("<QdB")
 """The id, the deadline (NaN for none) and the length of the request's id."""
+_PLACE = struct.Struct("<Q")
 
 
 class Words(NamedTuple):
@@ -32,13 +34,15 @@ class Words(NamedTuple):
 
     call: Call | None
     lane: Lane
-    specs: tuple[tuple["np.dtype[np.generic]", tuple[int, ...]], ...]
-    """Dtype and shape of each array of each submission."""
+    specs: tuple[Spec, ...]
+    """Of each array of each submission."""
+    shared: bool = False
+    """Whether the arrays lie in memory that both ends share."""
 
     @property
     def row_bytes(self) -> int:
-        """The bytes that the arrays of one submission take."""
-        return sum(dtype.itemsize * math.prod(shape) for dtype, shape in self.specs)
+        """The bytes that one submission takes of its message."""
+        return 0 if self.shared else sum(dtype.itemsize * math.prod(shape) for dtype, shape in self.specs)
 
 
 class Item(NamedTuple):
@@ -49,6 +53,8 @@ class Item(NamedTuple):
     deadline: float | None
     request_id: str
     arrays: Sequence[Array]
+    place: int = 0
+    """Where its arrays are, if they lie in shared memory."""
 
 
 def item_of(
@@ -62,6 +68,13 @@ def item_of(
     """A submission of this call, or an answer."""
     specs = tuple([(array.dtype, array.shape) for array in arrays])
     return Item(Words(call, lane, specs), message_id, deadline, request_id[:REQUEST_ID_LIMIT], arrays)
+
+
+def placed(item: Item, room: Room) -> Item:
+    """The item as it is sent: with its arrays in shared memory, where they are large and find room there."""
+    if sum([array.nbytes for array in item.arrays]) < SHARED_FROM_BYTES or (place := room.put(item.arrays)) is None:
+        return item
+    return item._replace(words=item.words._replace(shared=True), arrays=(), place=place)
 
 
 def most_beside(item: Item) -> int:
@@ -79,13 +92,18 @@ def write_bundle(items: Sequence[Item]) -> tuple[bytes, list[bytes]]:
         for item, text in zip(items, ids, strict=True)
     ]
     parts += ids
+    if words.shared:
+        parts += [_PLACE.pack(item.place) for item in items]
+        return _text_of(words), parts
     for place in range(len(words.specs)):
         parts += [item.arrays[place].tobytes() for item in items]
     return _text_of(words), parts
 
 
-def read_bundle(data: bytes, start: int, words_length: int, count: int, end: int) -> list[Item]:
-    """The items of a message, which fill it. Raises ValueError."""
+def read_bundle(
+    data: bytes, start: int, words_length: int, count: int, end: int, view: View | None = None
+) -> list[Item]:
+    """The items of a message, which fill it, and may have arrays in the memory of this view. Raises ValueError."""
     at = start + words_length
     if not count or at + count * _ENTRY.size > end:
         raise ValueError(f"a message that does not hold its {count} entries")
@@ -96,35 +114,50 @@ def read_bundle(data: bytes, start: int, words_length: int, count: int, end: int
     for _, _, length in entries:
         ids.append(data[at : at + length].decode("latin-1"))
         at += length
-    columns: list[list[Array]] = []
-    for dtype, shape in words.specs:
-        numbers = count * math.prod(shape)
-        if at + numbers * dtype.itemsize > end:
-            raise ValueError(f"{count} arrays of shape {shape} that their message does not hold")
-        columns.append(list(np.frombuffer(data, dtype, numbers, at).reshape(count, *shape)))
-        at += numbers * dtype.itemsize
-    if at != end:
-        raise ValueError(f"a message of {end - start} bytes with {end - at} that belong to no array")
-    rows = zip(*columns, strict=True) if columns else [()] * count
+    rows = (
+        _rows_at(data, at, end, count, words.specs) if not words.shared else _rows_in(view, data[at:end], count, words)
+    )
     return [
         Item(words, message_id, None if math.isnan(deadline) else deadline, request_id, arrays)
         for (message_id, deadline, _), request_id, arrays in zip(entries, ids, rows, strict=True)
     ]
 
 
+def _rows_at(data: bytes, at: int, end: int, count: int, specs: Sequence[Spec]) -> Iterable[Sequence[Array]]:
+    """The arrays of each of these items, which fill the rest of their message. Raises ValueError."""
+    columns: list[list[Array]] = []
+    for dtype, shape in specs:
+        numbers = count * math.prod(shape)
+        if at + numbers * dtype.itemsize > end:
+            raise ValueError(f"{count} arrays of shape {shape} that their message does not hold")
+        columns.append(list(np.frombuffer(data, dtype, numbers, at).reshape(count, *shape)))
+        at += numbers * dtype.itemsize
+    if at != end:
+        raise ValueError(f"a message with {end - at} bytes that belong to no array")
+    return zip(*columns, strict=True) if columns else [()] * count
+
+
+def _rows_in(view: View | None, places: bytes, count: int, words: Words) -> list[list[Array]]:
+    """The arrays of each of these items, which lie in shared memory. Raises ValueError."""
+    if view is None or len(places) != count * _PLACE.size:
+        raise ValueError(f"{count} items in shared memory with {len(places)} bytes of places")
+    return [view.arrays(place, words.specs) for (place,) in _PLACE.iter_unpack(places)]
+
+
 @lru_cache(maxsize=1024)
 def _text_of(words: Words) -> bytes:
-    call, specs = words.call, [[dtype.str, shape, INLINE] for dtype, shape in words.specs]
+    call, specs = words.call, [[dtype.str, shape] for dtype, shape in words.specs]
     said = None if call is None else [call.model, call.verb, call.version, call.options]
-    return orjson.dumps([said, words.lane, specs])
+    return orjson.dumps([said, words.lane, specs, words.shared])
 
 
 @lru_cache(maxsize=1024)
 def _words_of(text: bytes) -> Words:
     """The words that `_text_of` wrote. Raises ValueError."""
     try:
-        said, lane, specs = orjson.loads(text)
-        return Words(None if said is None else _call_of(*said), Lane(lane), tuple([_spec_of(*spec) for spec in specs]))
+        said, lane, specs, shared = orjson.loads(text)
+        call = None if said is None else _call_of(*said)
+        return Words(call, Lane(lane), tuple([_spec_of(*spec) for spec in specs]), bool([False, True].index(shared)))
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"words that are none of ours: {error!r}") from error
 
@@ -139,8 +172,8 @@ def _call_of(model: str, verb: str, version: str | None, options: Sequence[tuple
     return Call(model, verb, version, tuple([(name, value) for name, value in options]))
 
 
-def _spec_of(name: str, shape: Sequence[int], place: int) -> tuple["np.dtype[np.generic]", tuple[int, ...]]:
+def _spec_of(name: str, shape: Sequence[int]) -> Spec:
     """Dtype and shape of an array. Raises ValueError, KeyError, TypeError."""
-    if place != INLINE or not shape or not all(type(side) is int and side >= 0 for side in shape):
-        raise ValueError(f"an array of shape {shape} in place {place}")
+    if not shape or not all(type(side) is int and side >= 0 for side in shape):
+        raise ValueError(f"an array of shape {shape}")
     return DTYPES[name], tuple(shape)

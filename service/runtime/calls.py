@@ -55,8 +55,13 @@ class EngineClient(Protocol):
         """
         ...
 
+    def width(self) -> int:
+        """How many engines share the work, one at least: what comes in parts keeps some under way for each of them."""
+        ...
+
 
 SILENT = "silent"
+EVICTED = "evicted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +70,18 @@ class LoadedModel:
 
     version: str
     state: str
-    """`loading` or `ready`; SILENT where its engine does not say anything."""
+    """`loading` or `ready`; EVICTED where it had to make room and comes back when it is asked; SILENT where its engine
+    does not say anything."""
     device: str
     form: str = PLAIN
     """In which a classifier answers interactive requests."""
+    kind: str = ""
+    """What the device is; those of one kind compute the same bits."""
+
+    @property
+    def place(self) -> str:
+        """The device and what it is, for people."""
+        return self.device if self.kind in ("", self.device) else f"{self.device} ({self.kind})"
 
 
 class EngineControl(Protocol):
@@ -116,8 +129,8 @@ async def submit_patiently(
             await asyncio.sleep(ROOM_POLL_S)
 
 
-PARTS_AHEAD = 1
-"""Parts that are on their way while one is used: enough to keep a device busy, little enough to hold."""
+PARTS_EACH = 2
+"""Parts of one piece of work under way for each engine: enough to keep a device busy, little enough to hold."""
 
 
 async def submit_parts(
@@ -129,7 +142,7 @@ async def submit_parts(
     deadline: float | None = None,
     request_id: str = "",
 ) -> AsyncGenerator[list[Array], None]:
-    """The answers to the parts of one piece of work, in order; each part is made when its turn comes.
+    """The answers to the parts of one piece of work, in order; each part is made when an engine is to have it.
 
     Raises the ServiceError that the engine met; Overloaded only for the first part, later ones wait for room.
     """
@@ -140,7 +153,7 @@ async def submit_parts(
             asked = submit(call, arrays, lane=lane, deadline=deadline, request_id=request_id)
             under_way.append(asyncio.create_task(asked))
             submit = partial(submit_patiently, engine)
-            if len(under_way) > PARTS_AHEAD:
+            while len(under_way) >= PARTS_EACH * engine.width():
                 yield await under_way.popleft()
         while under_way:
             yield await under_way.popleft()

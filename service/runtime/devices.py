@@ -5,8 +5,9 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,10 +17,10 @@ from service.errors import ConfigurationError, DeviceUnavailable, ServiceError, 
 from service.files import file_sha256
 from service.forms.form import Form, Place
 from service.machine import cores, memory_bytes
+from service.nets.arithmetic import compute_exactly
 from service.nets.folding import fold
 from service.nets.pauses import pausing_between_layers
 from service.nets.registry import NETS, open_net
-from service.runtime.arithmetic import compute_exactly
 from service.runtime.calls import Array
 from service.runtime.queues import Batch
 from service.runtime.steps import Steps
@@ -37,25 +38,31 @@ WEIGHT_OF_THE_LAST = 0.1
 """How much the last forward pass of its kind counts in what such a pass usually takes."""
 
 
-def available_devices(wanted: str) -> list[str]:
-    """The devices that get an engine each: every CUDA device there is, else the CPU, for `auto`."""
-    if wanted == "auto":
-        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        return [f"cuda:{index}" for index in range(count)] or ["cpu"]
-    return [name.strip() for name in wanted.split(",") if name.strip()]
+class Flight(Protocol):
+    """A batch on its way through a device."""
+
+    def landed(self) -> Awaitable[list[Array]]:
+        """Its results, padding removed. Raises what it met."""
+        ...
 
 
 class Device:
     """A torch device, used from one thread, which has `threads` of the processor's cores to itself.
 
-    Batches that need not be exact may be given up to `most_threads`. Making one sets torch to compute exactly, for all
-    of the process. Raises ConfigurationError for a device that can never be here, DeviceUnavailable for one that cannot
-    be opened now.
+    Batches that need not be exact may be given up to `most_threads`. `name` is what people call it, `at` what torch
+    does, if that is another. Making one sets torch to compute exactly, for all of the process. Raises
+    ConfigurationError for a device that can never be here, DeviceUnavailable for one that cannot be opened now.
     """
 
-    def __init__(self, name: str, *, threads: int = 0, most_threads: int = 0) -> None:
-        self._device = _open(name)
+    def __init__(self, name: str, *, at: str | None = None, threads: int = 0, most_threads: int = 0) -> None:
+        self._device = _open(name, at or name)
         self.name = name
+        self.pads = self._device.type != "cpu"
+        """Whether batches are of few sizes, for which it prepares itself; a CPU takes any."""
+        self.most_rows = 0
+        """Rows to which batches may grow beyond a manifest's, where that is found to be worth it."""
+        self.in_flight = 1
+        """Batches that may be under way at a time; more than one where they are begun and land later."""
         self.steps = Steps()
         self._usual_s: dict[tuple[str, str], dict[int, float]] = {}
         """What batches of a model and a verb take, by their size."""
@@ -69,9 +76,9 @@ class Device:
         compute_exactly()
 
     @property
-    def pads(self) -> bool:
-        """Whether batches are of few sizes, for which it prepares itself; a CPU takes any."""
-        return self._device.type != "cpu"
+    def kind(self) -> str:
+        """What it is, in words that are the same for devices that compute the same bits."""
+        return self._device.type
 
     @property
     def choices(self) -> Sequence[int]:
@@ -82,15 +89,16 @@ class Device:
     def place_of(self, model: Model) -> Place:
         """Where a model's forms run: on all cores if it is heavy by its card, and no clock, so that engines agree."""
         heavy = model.card is not None and (model.card.macs or 0) >= HEAVY_MACS
-        return Place(self.name, self.choices[-1 if heavy else 0])
+        return Place(str(self._device), self.choices[-1 if heavy else 0])
 
     def give_threads(self, model: Model, threads: int) -> None:
         """Use so many threads for batches of a model from now on, unless they have to be exact."""
         self._given[model.id] = threads
 
-    def time(self, net: nn.Module, model: Model, batch: Batch, threads: int) -> float:
-        """The seconds that a batch takes on so many threads."""
-        self.give_threads(model, threads)
+    def time(self, net: nn.Module, model: Model, batch: Batch, threads: int | None) -> float:
+        """The seconds that a batch takes, on so many threads if they are given."""
+        if threads is not None:
+            self.give_threads(model, threads)
         began = time.perf_counter()
         self.forward(net, model, batch)
         return time.perf_counter() - began
@@ -111,7 +119,11 @@ class Device:
             # Twice as fast on a CPU; classifiers keep the form in which stored references were extracted.
             fold(net)
             net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return net.to(self._device)
+        return net.to(self._home_of(model))
+
+    def _home_of(self, model: Model) -> torch.device:  # noqa: ARG002 - others tell models apart
+        """Where a model's weights lie, and its rows while they are computed."""
+        return self._device
 
     def forward_pausing(self, net: nn.Module | Form, model: Model, batch: Batch) -> list[Array]:
         """As `forward`, with the pauses that its task makes. Raises Stopped."""
@@ -126,22 +138,45 @@ class Device:
 
     def forward(self, net: nn.Module | Form, model: Model, batch: Batch) -> list[Array]:
         """The results of a batch, padding removed; the items along axis 0. Raises ValueError for too few or many."""
-        call, began = batch.call, time.monotonic()
+        with self.computing(model, batch, time.monotonic()):
+            return self._forward(net, model, batch)
+
+    @contextlib.contextmanager
+    def computing(self, model: Model, batch: Batch, began: float) -> Iterator[None]:
+        """Count a batch as under way on this thread, and learn what such a one takes that began then."""
+        call = batch.call
         known = self._usual_s.get((model.id, call.verb), {})
         with self.steps.at(f"{call.verb} of {model.id}", _usual(known, batch.size)):
-            results = self._forward(net, model, batch)
+            yield
         if _takes_as_long_as_ever(call.verb):
             took_s = time.monotonic() - began
             usual_s = known.get(batch.size, took_s)
             known[batch.size] = usual_s + (took_s - usual_s) * WEIGHT_OF_THE_LAST
             self._usual_s[model.id, call.verb] = known
-        return results
+
+    def pipelines(self, batch: Batch) -> bool:  # noqa: ARG002 - as devices are
+        """Whether a batch is begun here and lands later, beside others."""
+        return False
+
+    def begin(self, net: nn.Module | Form, model: Model, batch: Batch) -> Flight:
+        """Send a batch on its way, where the device pipelines it. Raises Stopped where nobody waits for it any more."""
+        raise NotImplementedError
+
+    def prepare(self, net: nn.Module | Form, model: Model, batch: Batch) -> None:
+        """Make ready for batches like this one, with pauses for what is short. Raises what such a batch raises."""
+        if isinstance(net, Form):
+            self.forward(net, model, batch)
+        else:
+            self.forward_in_slices(net, model, batch)
+
+    def forget(self, model_id: str) -> None:
+        """Let go of what is kept for a model. Called on the device's thread."""
 
     def _forward(self, net: nn.Module | Form, model: Model, batch: Batch) -> list[Array]:
         task = task_of(batch.call.verb, batch.call.options)
         torch.set_num_threads(self._threads_for(net, model, batch))
         with torch.inference_mode():
-            tensors = [torch.from_numpy(array).to(self._device) for array in gather(batch)]
+            tensors = [torch.from_numpy(array).to(self._home_of(model)) for array in gather(batch)]
             outputs = [net.logits(tensors[0])] if isinstance(net, Form) else task.forward(net, tensors, model.manifest)
             if any(len(output) != batch.size for output in outputs):
                 raise ValueError(f"{[len(output) for output in outputs]} results for {batch.size} rows")
@@ -149,9 +184,6 @@ class Device:
 
     def memory_bytes(self) -> dict[str, int]:
         """What is in use of the device's memory, by whomever, and what there is; of a CPU, by this process alone."""
-        if self._device.type == "cuda":
-            free, total = torch.cuda.mem_get_info(self._device)
-            return {"used": total - free, "total": total}
         return {"used": resident_bytes(os.getpid()), "total": memory_bytes()}
 
     def _threads_for(self, net: nn.Module | Form, model: Model, batch: Batch) -> int:
@@ -175,12 +207,10 @@ class Device:
 
     def relieve(self) -> None:
         """Give back what the allocator keeps for later, after something was too much at once."""
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
 
-    def is_lost(self, error: BaseException) -> bool:
+    def is_lost(self, error: BaseException) -> bool:  # noqa: ARG002 - a processor is never lost
         """Whether an error means that nothing more will run on this device in this process."""
-        return self._device.type == "cuda" and isinstance(error, torch.AcceleratorError)
+        return False
 
     def close(self) -> None:
         """End the device's threads."""
@@ -188,10 +218,10 @@ class Device:
         self.thread.shutdown(wait=True, cancel_futures=True)
 
 
-def _open(name: str) -> torch.device:
-    """The device of this name, with memory on it. Raises ConfigurationError, DeviceUnavailable."""
+def _open(name: str, at: str) -> torch.device:
+    """The device that torch calls `at`, with memory on it. Raises ConfigurationError, DeviceUnavailable."""
     try:
-        device = torch.device(name)
+        device = torch.device(at)
     except RuntimeError as error:
         raise ConfigurationError(f"There is no device {name!r}: {error}") from error
     if device.type == "cuda" and not torch.backends.cuda.is_built():  # type: ignore[no-untyped-call]

@@ -20,10 +20,13 @@ from service.forms.form import Form
 from service.nets.pauses import Stopped
 from service.runtime.calls import Array, Lane, LoadedModel
 from service.runtime.devices import Device
+from service.runtime.duties import Duty
+from service.runtime.flights import Flights
 from service.runtime.forms import Forms
+from service.runtime.holding import Holding
 from service.runtime.improving import FormChoice
-from service.runtime.loading import Loading, halve
-from service.runtime.queues import LATE, Batch, ModelQueue
+from service.runtime.loading import halve
+from service.runtime.queues import LATE, Batch
 from service.runtime.residents import Resident, Telling
 from service.runtime.rows import check_rows
 from service.runtime.turns import TURN, Turns
@@ -47,19 +50,28 @@ class Engine:
 
     def __init__(
         self, store: ModelStore, device: Device, *, instruments: Instruments, queue_limit: int = 1024,
-        forms: FormChoice | None = None,
+        forms: FormChoice | None = None, duty: Duty = Duty.ALL,
     ) -> None:  # fmt: skip
-        self._store = store
         self._device = device
         self._telling = Telling(instruments, device.name)
-        self._queue_limit = queue_limit
-        self._residents: dict[str, Resident] = {}
         self._arrived = asyncio.Event()
         self._turns = Turns(device.thread)
         self._forms = Forms(forms, device, self._turns, self.rows_waiting, self._changed)
+        self._holding = Holding(
+            store,
+            device,
+            self._turns,
+            self._forms,
+            self._telling,
+            queue_limit=queue_limit,
+            duty=duty,
+            changed=self._changed,
+            lost=self._lose,
+        )
         self._in_a_row = 0
         self._long: asyncio.Task[None] | None = None
         self._long_lanes = (Lane.LONG, Lane.BULK)
+        self._flights = Flights(device.in_flight)
         self._under_way = 0
         self._finished: tuple[Batch, list[Array]] | None = None
         self._stopping = False
@@ -78,53 +90,32 @@ class Engine:
         self._arrived.set()
         if self._loop_task is not None:
             await asyncio.gather(self._loop_task, return_exceptions=True)
-        loading = [resident.loading for resident in self._residents.values() if resident.loading is not None]
-        for task in loading:
-            task.cancel()
-        await asyncio.gather(*loading, self._forms.stop(), return_exceptions=True)
+        await self._holding.stop()
+        await self._forms.stop()
         self._device.close()
 
     def models(self) -> Mapping[str, LoadedModel]:
         """The models held, whether each is loaded, and its form."""
-        states = {name: "loading" if held.net is None else "ready" for name, held in self._residents.items()}
-        return {
-            name: LoadedModel(held.model.version, states[name], self._device.name, self._forms.name_of(name))
-            for name, held in self._residents.items()
-        }
+        return self._holding.told()
 
     def rows_waiting(self) -> int:
         """The rows that wait, and those of the batches under way."""
-        return self._under_way + sum(len(resident.queue) for resident in self._residents.values())
+        return self._under_way + sum(len(resident.queue) for resident in self._holding)
 
     async def load(self, model_id: str) -> None:
         """Load and warm a model; returns when it is ready. Raises what stopped it."""
-        self._store.refresh(model_id)
-        model = self._store.get(model_id)
-        await asyncio.to_thread(getattr, model, "version")  # which reads the weights where no card knows them
-        known = self._residents.get(model.id)
-        if known is not None and known.net is not None and known.model.version != model.version:
-            await self.unload(model.id)
-        if known is not None and known.leaving:
-            await known.left.wait()
-        resident = self._resident(model.id)
-        if resident.loading is not None:
-            await asyncio.shield(resident.loading)
+        await self._holding.load(model_id)
 
     async def unload(self, model_id: str) -> None:
         """Let go of a model once what waits for it is done."""
-        resident = self._residents.get(model_id)
-        if resident is None:
-            return
-        resident.leaving = True
-        self._arrived.set()
-        await resident.left.wait()
+        await self._holding.unload(model_id)
 
     def enqueue(self, work: Work) -> None:
         """Take a submission; its answer comes through `work.answer`, refusals too."""
         try:
             if self._loop_task is None or self._loop_task.done():
                 raise EngineUnavailable("This engine does not run.")
-            resident = self._resident(work.call.model)
+            resident = self._holding.resident(work.call.model)
             check_rows(work, resident.model)
             if work.lane is Lane.INTERACTIVE and task_of(work.call.verb, work.call.options).pauses != "never":
                 work.lane = Lane.LONG
@@ -155,56 +146,19 @@ class Engine:
         self._discard(work)
 
     def _discard(self, work: Work) -> None:
-        if (resident := self._residents.get(work.call.model)) is not None:
+        if (resident := self._holding.get(work.call.model)) is not None:
             resident.queue.discard(work)
             self._telling.waiting(resident)
-
-    def _resident(self, model_id: str) -> Resident:
-        resident = self._residents.get(model_id)
-        if resident is None:
-            model = self._store.get(model_id)
-            serving, _ = model.manifest.serving, model.version
-            queue = ModelQueue(
-                max_batch=serving.max_batch, block=serving.block, limit=self._queue_limit, padded=self._device.pads
-            )
-            resident = self._residents[model_id] = Resident(model, queue)
-            resident.loading = asyncio.create_task(self._load(resident), name=f"load-{model_id}")
-            resident.loading.add_done_callback(_retrieve)
-            self._changed()
-        return resident
-
-    async def _load(self, resident: Resident) -> None:
-        model_id = resident.model.id
-        began = time.monotonic()
-        try:
-            net = await Loading(self._device, self._turns, resident.model, resident.queue).run()
-            await self._forms.recall(resident.model, net)
-        except Exception as error:
-            if self._device.is_lost(error):
-                self._lost = error  # who waits is tried once more, when this process is another
-                self._arrived.set()
-                raise
-            del self._residents[model_id]
-            resident.left.set()
-            failure = self._device.refusal(error, resident.model)
-            for work in resident.queue.drain():
-                work.finish(failure)
-            log.exception("%s cannot be loaded", model_id)
-            self._changed()
-            self._arrived.set()
-            raise failure from error
-        resident.net = net
-        resident.loading = None
-        self._telling.loaded(resident.model, there=True)
-        log.info("%s %s is warm on %s after %.2f s", model_id, resident.model.version, self._device.name,
-                 time.monotonic() - began)  # fmt: skip
-        self._forms.search(resident.model, net)
-        self._changed()
-        self._arrived.set()
 
     def _changed(self) -> None:
         for callback in self.on_change:
             callback()
+        self._arrived.set()
+
+    def _lose(self, error: BaseException) -> None:
+        """Nothing more will run on this device."""
+        self._lost = self._lost or error
+        self._arrived.set()
 
     async def _serve(self) -> None:
         """Keep the device busy: the answers of a batch leave while the next one is computed."""
@@ -212,11 +166,11 @@ class Engine:
             if self._lost is not None:
                 self._deliver()
                 raise self._lost
-            self._remove_leaving()
+            await self._holding.remove_leaving()
             choice = self._choose()
             if choice is None:
                 self._deliver()
-                if self._stopping and self._long is None and not self._any_waits():
+                if self._stopping and not self._is_at_work and not self._any_waits():
                     return
                 self._arrived.clear()
                 await self._arrived.wait()
@@ -228,12 +182,8 @@ class Engine:
             if batch is None:
                 self._telling.waiting(resident)
                 continue
-            if lane is Lane.INTERACTIVE:
-                self._in_a_row += 1
-                await self._work_on(resident, batch)
-            else:
-                self._begin_long(resident, batch, lane)
-                await asyncio.sleep(0)  # so that it comes to the device before what is chosen next
+            self._take_turn(lane)
+            await self._begin(resident, batch, lane)
 
     def _deliver(self) -> None:
         """Answer the callers of the last batch, if they do not have their answers yet."""
@@ -243,42 +193,56 @@ class Engine:
             self._under_way -= batch.rows
             batch.deliver(results)
 
-    def _begin_long(self, resident: Resident, batch: Batch, lane: Lane) -> None:
-        """Run a batch whose pauses are for what comes meanwhile; one at a time, the lanes in turn."""
-        self._in_a_row = 0
-        self._long_lanes = (Lane.BULK, Lane.LONG) if lane is Lane.LONG else (Lane.LONG, Lane.BULK)
-        self._long = asyncio.create_task(self._work_long_on(resident, batch))
-        self._long.add_done_callback(self._end_long)
+    def _take_turn(self, lane: Lane) -> None:
+        """Something of a lane is next: long work is due after so much that is short, its lanes in turn."""
+        if lane is Lane.INTERACTIVE:
+            self._in_a_row += 1
+        else:
+            self._in_a_row = 0
+            self._long_lanes = (Lane.BULK, Lane.LONG) if lane is Lane.LONG else (Lane.LONG, Lane.BULK)
+
+    async def _begin(self, resident: Resident, batch: Batch, lane: Lane) -> None:
+        """Have a batch done: beside others where the device can, else alone, but for pauses where it is long."""
+        resident.under_way += 1  # before anybody can take it for idle
+        if self._device.pipelines(batch):
+            self._flights.add(self._work_beside_others(resident, batch), lane, self._end_flight)
+        elif lane is Lane.INTERACTIVE:
+            await self._work_on(resident, batch)
+        else:
+            self._long = asyncio.create_task(self._work_beside_others(resident, batch, pausing=True))
+            self._long.add_done_callback(self._end_long)
+        if self._is_at_work:
+            await asyncio.sleep(0)  # so that it comes to the device before what is chosen next
 
     def _end_long(self, ended: "asyncio.Task[None]") -> None:
         self._long = None
+        self._end_flight(ended)
+
+    def _end_flight(self, ended: "asyncio.Task[None]") -> None:
         if not ended.cancelled() and (error := ended.exception()) is not None:
-            self._lost = error
+            self._lose(error)
         self._arrived.set()
 
+    @property
+    def _is_at_work(self) -> bool:
+        """Whether something is under way that does not keep this loop waiting."""
+        return self._long is not None or len(self._flights) > 0
+
     def _any_waits(self) -> bool:
-        return any(len(resident.queue) for resident in self._residents.values())
+        return any(len(resident.queue) for resident in self._holding)
 
     def _choose(self) -> tuple[Resident, Lane] | None:
         """The next queue in turn: any with short work; else, and now and then before it, any with long work."""
-        long = self._long_lanes if self._long is None else ()
+        if self._flights.are_all_taken:
+            return None
+        long = self._long_lanes if self._long is None and self._flights.have_room_for_long else ()
         lanes = (Lane.INTERACTIVE, *long) if self._in_a_row < TURN else (*long, Lane.INTERACTIVE)
         for lane in lanes:
-            for model_id, resident in self._residents.items():
+            for resident in self._holding:
                 if resident.net is not None and resident.queue.rows[lane]:
-                    self._residents[model_id] = self._residents.pop(model_id)
+                    self._holding.move_last(resident.model.id)
                     return resident, lane
         return None
-
-    def _remove_leaving(self) -> None:
-        for model_id, resident in list(self._residents.items()):
-            if resident.leaving and resident.net is not None and not len(resident.queue) and self._long is None:
-                self._deliver()
-                self._forms.forget(model_id)
-                del self._residents[model_id]
-                resident.left.set()
-                self._telling.loaded(resident.model, there=False)
-                self._changed()
 
     async def _linger(self, resident: Resident) -> None:
         """Wait a moment for the callers of the last batch to come back, where that is cheap beside the work itself."""
@@ -303,18 +267,21 @@ class Engine:
         try:
             results = await self._run(resident, batch)
         finally:
+            resident.under_way -= 1
             if results is None:
                 self._under_way -= batch.rows
             else:
                 self._finished = batch, results
 
-    async def _work_long_on(self, resident: Resident, batch: Batch) -> None:
+    async def _work_beside_others(self, resident: Resident, batch: Batch, *, pausing: bool = False) -> None:
+        """Forward a batch that pauses for others, or is in flight with them; it is answered as soon as it is done."""
         self._under_way += batch.rows
         try:
-            if (results := await self._run(resident, batch, pausing=True)) is not None:
+            if (results := await self._run(resident, batch, pausing=pausing)) is not None:
                 batch.deliver(results)
         finally:
             self._under_way -= batch.rows
+            resident.under_way -= 1
 
     async def _run(self, resident: Resident, batch: Batch, *, pausing: bool = False) -> list[Array] | None:
         """Forward a batch. None where that is over: one bad item fails alone, what is too much is cut and answered."""
@@ -335,11 +302,12 @@ class Engine:
                 share.work.finish(error)
             return None
         except Exception as error:
+            if self._lost is not None or self._device.is_lost(error):
+                self._telling.failed(model_id)
+                raise
             if self._forms.failed(resident.model, net, error):
                 return await self._run(resident, batch, pausing=pausing)
             self._telling.failed(model_id)
-            if self._device.is_lost(error):
-                raise
             await self._run_apart(resident, batch, error, pausing=pausing)
             return None
         ended = time.monotonic()
@@ -361,6 +329,10 @@ class Engine:
                 part.deliver(results)
         if parts:
             return
+        if too_much and await self._holding.make_room(resident):
+            if (results := await self._run(resident, batch, pausing=pausing)) is not None:
+                batch.deliver(results)
+            return
         log.error("%s failed on a batch of %d", resident.model.id, batch.rows, exc_info=error)
         raised = f"ran out of memory on {batch.size} rows at once" if too_much else f"raised {type(error).__name__}"
         for share in batch.shares:
@@ -369,17 +341,18 @@ class Engine:
     def _on_device(
         self, net: nn.Module | Form, model: Model, batch: Batch, *, pausing: bool = False
     ) -> Awaitable[list[Array]]:
+        if self._device.pipelines(batch):
+            return self._flown(net, model, batch)
         if pausing:
             return self._turns.long(partial(self._goes_on, batch), self._device.forward_pausing, net, model, batch)
         return self._turns.short(self._device.forward, net, model, batch)
+
+    async def _flown(self, net: nn.Module | Form, model: Model, batch: Batch) -> list[Array]:
+        """The results of a batch that is begun behind the others under way, and lands behind them."""
+        flight = await self._turns.short(self._device.begin, net, model, batch)
+        return await flight.landed()
 
     def _goes_on(self, batch: Batch) -> bool:
         """Whether a batch that pauses is wanted still; a pause is progress."""
         self._device.steps.renew()
         return batch.is_wanted()
-
-
-def _retrieve(task: "asyncio.Task[None]") -> None:
-    """A failed load has been logged and answered; nobody else needs to await it."""
-    if not task.cancelled():
-        task.exception()

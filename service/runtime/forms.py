@@ -12,7 +12,7 @@ from service.exactness import PLAIN
 from service.forms.form import Form
 from service.runtime.devices import Device
 from service.runtime.improving import FormChoice, Improver
-from service.runtime.queues import Batch
+from service.runtime.queues import Batch, warm_sizes
 from service.runtime.rows import zeros
 from service.runtime.turns import Turns
 from service.store import Model
@@ -121,8 +121,9 @@ class Forms:
 
         That others wait is no reason to go on in another form than the other engines.
         """
-        for rows in range(1, min(FEW, model.manifest.serving.max_batch) + 1):
-            await self._turns.short(self._device.forward, form, model, zeros(model, "classify", rows))
+        most, pads = model.manifest.serving.max_batch, self._device.pads
+        for rows in warm_sizes(most) if pads else range(1, min(FEW, most) + 1):
+            await self._turns.short(self._device.prepare, form, model, zeros(model, "classify", rows, padded=pads))
         for _ in range(MOMENTS):
             if not self._rows_waiting():
                 break

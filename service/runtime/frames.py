@@ -18,6 +18,7 @@ import orjson
 from service.errors import ServiceError, error_types
 from service.runtime.bundles import DTYPES, Item, read_bundle, write_bundle
 from service.runtime.calls import Array
+from service.runtime.shared import View
 
 _HEADER = struct.Struct("<IIQB")
 MESSAGE_LIMIT_BYTES = 1 << 30
@@ -37,6 +38,7 @@ class MessageType(IntEnum):
     SUBMISSIONS = 9
     RESULTS = 10
     NEWS = 12
+    DONE = 13
 
 
 BUNDLES = (MessageType.SUBMISSIONS, MessageType.RESULTS)
@@ -72,7 +74,8 @@ def encode_bundle(kind: MessageType, items: Sequence[Item]) -> bytes:
 class FrameReader:
     """Cuts what a stream delivers into messages, whatever the pieces it arrives in."""
 
-    def __init__(self) -> None:
+    def __init__(self, view: View | None = None) -> None:
+        self._view = view
         self._pieces: list[bytes] = []
         self._held = 0
         self._needed = _HEADER.size
@@ -97,7 +100,7 @@ class FrameReader:
                 self._needed += length
                 break
             if kind in BUNDLES:
-                items = read_bundle(data, body, meta_length, message_id, body + length)
+                items = read_bundle(data, body, meta_length, message_id, body + length, self._view)
                 yield Frame(MessageType(kind), 0, None, [], items)
             else:
                 yield Frame(MessageType(kind), message_id, *_cut(data, body, meta_length, body + length))

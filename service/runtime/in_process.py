@@ -7,6 +7,7 @@ from typing import Self
 
 from service.errors import ServiceError
 from service.runtime.calls import Array, Call, Lane, LoadedModel
+from service.runtime.cards.opening import open_device
 from service.runtime.devices import Device
 from service.runtime.engine import Engine
 from service.runtime.improving import FormChoice
@@ -22,12 +23,12 @@ class LocalEngine:
         self,
         store: ModelStore,
         *,
-        device: str = "cpu",
+        device: str | Device = "cpu",
         threads: int = 0,
         queue_limit: int = 1024,
         forms: FormChoice | None = None,
     ) -> None:
-        opened = Device(device, threads=threads)
+        opened = device if isinstance(device, Device) else open_device(device, threads=threads)
         self._engine = Engine(store, opened, instruments=Instruments(), queue_limit=queue_limit, forms=forms)
 
     async def __aenter__(self) -> Self:
@@ -67,6 +68,10 @@ class LocalEngine:
         except asyncio.CancelledError:
             self._engine.cancel(work)
             raise
+
+    def width(self) -> int:
+        """One: there is no other."""
+        return 1
 
     async def load(self, model_id: str) -> None:
         """Load and warm a model."""

@@ -2,21 +2,25 @@
 
 import asyncio
 import itertools
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from service.errors import EngineUnavailable, ServiceError
-from service.runtime.bundles import Item, item_of, most_beside
+from service.runtime.bundles import Item, item_of, most_beside, placed
 from service.runtime.calls import Array, Call, Lane, LoadedModel
 from service.runtime.frames import (
+    Frame,
     FrameReader,
     MessageType,
     encode,
     encode_bundle,
     error_of_meta,
 )
+from service.runtime.greeting import Shared, greeted
+from service.runtime.shared import Room
 
 Answer = asyncio.Future[list[Array]]
 
@@ -28,13 +32,21 @@ class ConnectionLost(EngineUnavailable):
 class Outbox:
     """Gathers what is written during one turn of the event loop into one write, and what `last` gives behind it.
 
-    Items that follow each other and share their words become one message of this kind.
+    Items that follow each other and share their words become one message of this kind; their large arrays go into
+    the room, if there is one.
     """
 
-    def __init__(self, transport: asyncio.WriteTransport, kind: MessageType, last: Callable[[], bytes] = bytes) -> None:
+    def __init__(
+        self,
+        transport: asyncio.WriteTransport,
+        kind: MessageType,
+        last: Callable[[], bytes] = bytes,
+        room: Room | None = None,
+    ) -> None:
         self._transport = transport
         self._kind = kind
         self._last = last
+        self._room = room
         self._parts: list[bytes] = []
         self._bundle: list[Item] = []
         self._most = 0
@@ -49,6 +61,8 @@ class Outbox:
     def put_item(self, item: Item) -> None:
         """Send a submission or an answer at the end of this turn."""
         self._begin()
+        if self._room is not None:
+            item = placed(item, self._room)
         if not self._bundle or len(self._bundle) == self._most or item.words != self._bundle[0].words:
             self._close_bundle()
             self._most = most_beside(item)
@@ -87,6 +101,7 @@ class Link(asyncio.Protocol):
         self._open: dict[int, Answer] = {}
         self._transport: asyncio.Transport | None = None
         self._outbox: Outbox | None = None
+        self._shared: Shared | None = None
         self._on_status = on_status
         self._on_lost = on_lost
         self._waiting = 0
@@ -110,7 +125,17 @@ class Link(asyncio.Protocol):
         `on_lost` is called before anybody learns that the connection was lost, `on_news` with what others tell.
         """
         loop = asyncio.get_running_loop()
-        _, link = await loop.create_unix_connection(lambda: cls(on_status, on_lost, on_news), str(path))
+        link = cls(on_status, on_lost, on_news)
+        connected = socket.socket(socket.AF_UNIX)
+        connected.setblocking(False)  # noqa: FBT003 - its only argument
+        try:
+            await loop.sock_connect(connected, str(path))
+            link._shared = await greeted(connected, link._tell_done)
+            await loop.create_unix_connection(lambda: link, sock=connected)
+        except BaseException:
+            connected.close()
+            link._end_sharing()
+            raise
         return link
 
     @property
@@ -144,6 +169,15 @@ class Link(asyncio.Protocol):
         """Tell all others at the same socket; nobody answers."""
         if self._outbox is not None:
             self._outbox.put(encode(MessageType.NEWS, 0, news))
+
+    def _tell_done(self, places: list[int]) -> None:
+        if self._outbox is not None:
+            self._outbox.put(encode(MessageType.DONE, 0, {"places": places}))
+
+    def _end_sharing(self) -> None:
+        if self._shared is not None:
+            self._shared.room.close()
+        self._shared, self._reader = None, FrameReader()
 
     async def _command(self, kind: MessageType, model_id: str) -> None:
         message_id, outbox = next(self._ids), self._out()
@@ -182,26 +216,37 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the event loop."""
         self._transport = cast("asyncio.Transport", transport)
-        self._outbox = Outbox(self._transport, MessageType.SUBMISSIONS)
+        room, view = self._shared or (None, None)
+        self._reader = FrameReader(view)
+        self._outbox = Outbox(self._transport, MessageType.SUBMISSIONS, room=room)
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop."""
         self.heard = time.monotonic()
+        if self._shared is not None:
+            self._shared.room.rest(self.heard)
         for frame in self._reader.feed(data):
             if frame.kind is MessageType.RESULTS:
                 for item in frame.items:
                     self._settle(item.id, list(item.arrays))
             elif frame.kind is MessageType.WAITING:
                 self._waiting = frame.meta["rows"]
-            elif frame.kind is MessageType.STATUS:
-                self.models = {name: LoadedModel(*state) for name, state in frame.meta["models"].items()}
-                self._on_status()
-            elif frame.kind is MessageType.NEWS:
-                self._on_news(frame.meta)
             elif frame.kind is MessageType.ERROR:
                 self._settle(frame.id, error_of_meta(frame.meta))
-            else:
+            elif frame.kind is MessageType.RESULT:
                 self._settle(frame.id, frame.arrays)
+            else:
+                self._learn(frame)
+
+    def _learn(self, frame: Frame) -> None:
+        """Take what is no answer."""
+        if frame.kind is MessageType.STATUS:
+            self.models = {name: LoadedModel(*state) for name, state in frame.meta["models"].items()}
+            self._on_status()
+        elif frame.kind is MessageType.NEWS:
+            self._on_news(frame.meta)
+        elif frame.kind is MessageType.DONE and self._shared is not None:
+            self._shared.free(frame.meta["places"])
 
     def _settle(self, message_id: int, outcome: list[Array] | ServiceError) -> None:
         answer = self._open.pop(message_id, None)
@@ -215,6 +260,7 @@ class Link(asyncio.Protocol):
     def connection_lost(self, _error: Exception | None) -> None:
         """Called by the event loop."""
         self._outbox = None
+        self._end_sharing()
         self.models = {}
         self._on_lost(self)
         self.fail(ConnectionLost("The engine died before it answered."))

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import astuple
 from functools import lru_cache
@@ -13,6 +14,7 @@ from service.errors import ServiceError
 from service.runtime.bundles import Item, item_of
 from service.runtime.calls import Array, LoadedModel
 from service.runtime.frames import Frame, FrameReader, MessageType, encode, error_to_meta
+from service.runtime.greeting import Shared, greet
 from service.runtime.link import Outbox
 from service.runtime.work import Work
 
@@ -56,7 +58,10 @@ def _pass(_work: Work, _outcome: Outcome) -> None:
 
 
 class Listener:
-    """All connections to one socket, with a beat to each now and then unless it `beats` not."""
+    """All connections to one socket, with a beat to each now and then unless it `beats` not.
+
+    Large arrays go through memory that is shared with the caller, of so many bytes in either direction.
+    """
 
     def __init__(
         self,
@@ -64,9 +69,11 @@ class Listener:
         *,
         check_s: float = CHECK_S,
         beats: bool = True,
+        memory_bytes: int = 0,
         over: Callable[[Work, Outcome], None] = _pass,
     ) -> None:
         self.behind = behind
+        self.memory_bytes = memory_bytes
         self.over = over
         """Called with every submission that has been answered."""
         self._beats = beats
@@ -150,12 +157,20 @@ class Connection(asyncio.Protocol):
         self._reader = FrameReader()
         self._open: dict[int, Work] = {}
         self._outbox: Outbox | None = None
+        self._shared: Shared | None = None
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the event loop."""
         self._transport = cast("asyncio.Transport", transport)
-        self._outbox = Outbox(self._transport, MessageType.RESULTS, self._waiting)
+        try:
+            self._shared = greet(transport, self._listener.memory_bytes, self._tell_done)
+        except OSError:
+            self._transport.abort()  # the caller has gone again
+            return
+        room, view = self._shared or (None, None)
+        self._reader = FrameReader(view)
+        self._outbox = Outbox(self._transport, MessageType.RESULTS, self._waiting, room)
         self._listener.connections.add(self)
         self.send_status()
 
@@ -166,6 +181,9 @@ class Connection(asyncio.Protocol):
         for work in list(self._open.values()):
             self._listener.behind.cancel(work)
         self._open.clear()
+        if self._shared is not None:
+            self._shared.room.close()
+        self._shared, self._reader = None, FrameReader()
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop."""
@@ -185,6 +203,11 @@ class Connection(asyncio.Protocol):
     def beat(self) -> None:
         """Tell this caller how much waits, and so that it is heard."""
         self._send(b"")
+        if self._shared is not None:
+            self._shared.room.rest(time.monotonic())
+
+    def _tell_done(self, places: list[int]) -> None:
+        self._send(encode(MessageType.DONE, 0, {"places": places}))
 
     def _waiting(self) -> bytes:
         """What goes behind everything that is sent."""
@@ -206,15 +229,15 @@ class Connection(asyncio.Protocol):
         elif frame.kind is MessageType.CANCEL:
             if (work := self._open.pop(frame.id, None)) is not None:
                 behind.cancel(work)
-        elif frame.kind is MessageType.LOAD:
-            self._answer_later(frame, behind.load)
-        elif frame.kind is MessageType.UNLOAD:
-            self._answer_later(frame, behind.unload)
+        elif frame.kind in (MessageType.LOAD, MessageType.UNLOAD):
+            self._answer_later(frame, behind.load if frame.kind is MessageType.LOAD else behind.unload)
         elif frame.kind is MessageType.NEWS:
             self._listener.pass_on(frame.meta, self)
+        elif frame.kind is MessageType.DONE and self._shared is not None:
+            self._shared.free(frame.meta["places"])
 
     def _submit(self, item: Item) -> None:
-        words, message_id, deadline, request_id, arrays = item
+        words, message_id, deadline, request_id, arrays, _ = item
 
         def answer(outcome: Outcome) -> None:
             self._open.pop(message_id, None)

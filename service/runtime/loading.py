@@ -52,8 +52,8 @@ class Loading:
                 for size in self._sizes(task):
                     if not await self._warm(net, zeros(self._model, verb, size, padded=self._queue.padded)):
                         break
-                if not task.exact and not self._queue.padded:
-                    await self._measure(net, verb)
+                if not task.exact:
+                    await (self._grow if self._queue.padded else self._measure)(net, verb)
         return net
 
     def _sizes(self, task: Task) -> Iterable[int]:
@@ -72,7 +72,7 @@ class Loading:
             return False
         try:
             began = asyncio.get_running_loop().time()
-            await self._turns.long(_always, self._device.forward_in_slices, net, self._model, batch)
+            await self._turns.long(_always, self._device.prepare, net, self._model, batch)
             self._row_s = (asyncio.get_running_loop().time() - began) / batch.size
         except Exception as error:
             if batch.exact or batch.size == 1 or not self._device.is_out_of_memory(error):
@@ -93,8 +93,34 @@ class Loading:
         log.info("%s takes %.2f ms a row on %d threads; batches have at most %d rows", self._model.id,
                  1000 * taken[threads], threads, self._queue.most[Lane.INTERACTIVE])  # fmt: skip
 
-    async def _row_takes(self, net: nn.Module, batch: Batch, threads: int) -> float:
-        """The seconds of one row of a batch on so many threads."""
+    async def _grow(self, net: nn.Module, verb: str) -> None:
+        """Find out whether batches larger than the manifest's are worth it on this device, size by size."""
+        size, most = self._queue.most[Lane.INTERACTIVE], self._device.most_rows
+        row_s = await self._row_takes(net, zeros(self._model, verb, size, padded=True)) if size < most else 0.0
+        while (larger := 1 << size.bit_length()) <= most:
+            batch = zeros(self._model, verb, larger, padded=True)
+            if not await self._fits(net, batch):
+                break
+            larger_row_s = await self._row_takes(net, batch)
+            if larger_row_s > WORTH * row_s or larger_row_s * larger > BATCH_S:
+                break
+            size, row_s = larger, larger_row_s
+            self._queue.most[Lane.INTERACTIVE] = size
+        log.info("batches of %s have at most %d rows on %s", self._model.id, size, self._device.name)
+
+    async def _fits(self, net: nn.Module, batch: Batch) -> bool:
+        """Make ready for a size that may be too much for the device."""
+        try:
+            await self._turns.long(_always, self._device.prepare, net, self._model, batch)
+        except Exception as error:
+            if not self._device.is_out_of_memory(error):
+                raise
+            await self._turns.short(self._device.relieve)
+            return False
+        return True
+
+    async def _row_takes(self, net: nn.Module, batch: Batch, threads: int | None = None) -> float:
+        """The seconds of one row of a batch, on so many threads if they are given."""
         took_s: list[float] = []
         while len(took_s) < TRIALS_LEAST or (len(took_s) < TRIALS and sum(took_s) < TRIALS * TRIAL_S):
             took_s.append(await self._turns.short(self._device.time, net, self._model, batch, threads))

@@ -11,6 +11,7 @@ from typing import Any
 
 from service.errors import EngineUnavailable, ServiceError
 from service.runtime.calls import SILENT, Array, Call, Lane, LoadedModel
+from service.runtime.duties import Duty, duty_of
 from service.runtime.link import ConnectionLost, Link
 
 WAIT_FOR_ENGINE_S = 2.0
@@ -19,6 +20,13 @@ SILENCE_S = 3.0
 RECONNECT_FIRST_S = 0.02
 RECONNECT_LAST_S = 0.25
 """Between two looks at a socket where nobody listens; a device may be down for days."""
+
+Among = Callable[[Sequence[Link]], Sequence[Link]]
+"""Those of some connections that may have a piece of work. Raises EngineUnavailable."""
+
+
+def _all(links: Sequence[Link]) -> Sequence[Link]:
+    return links
 
 
 class EnginePool:
@@ -34,6 +42,7 @@ class EnginePool:
         self._sockets = sockets
         self._silence_s = silence_s
         self._links: list[Link] = []
+        self._duties: dict[Link, Duty] = {}
         self._connected = asyncio.Event()
         self._keepers: list[asyncio.Task[None]] = []
         self._on_connect = on_connect
@@ -69,6 +78,7 @@ class EnginePool:
                 pause_s = min(RECONNECT_LAST_S, pause_s * 1.5)
                 continue
             pause_s = RECONNECT_FIRST_S
+            self._duties[link] = duty_of(path)
             self._links.append(link)
             self._connected.set()
             try:
@@ -82,6 +92,7 @@ class EnginePool:
 
     def _forget(self, link: Link) -> None:
         """Give a connection no more work; callers whose work it lost choose another."""
+        self._duties.pop(link, None)
         if link in self._links:
             self._links.remove(link)
             if not self._links:
@@ -96,24 +107,30 @@ class EnginePool:
         lane: Lane = Lane.INTERACTIVE,
         deadline: float | None = None,
         request_id: str = "",
+        among: Among = _all,
     ) -> list[Array]:
-        """Arrays to arrays, as EngineClient promises; what a dying engine held is tried once more."""
-        link = await self._least_busy()
+        """Arrays to arrays, as EngineClient promises; what a dying engine held is tried once more.
+
+        `among` says which connections may have it.
+        """
+        link = await self._least_busy(call.verb, among)
         try:
             return await link.submit(call, arrays, lane=lane, deadline=deadline, request_id=request_id)
         except ConnectionLost as died:
             try:
-                link = await self._least_busy()
+                link = await self._least_busy(call.verb, among)
             except EngineUnavailable:
                 raise died from None  # it had this work, which may be why
             return await link.submit(call, arrays, lane=lane, deadline=deadline, request_id=request_id)
 
-    async def _least_busy(self) -> Link:
+    async def _least_busy(self, verb: str, among: Among) -> Link:
+        """Of the engines whose duty a verb is, or of all while none of those is there."""
         await self._some_link()
-        if len(self._links) == 1:
-            return self._links[0]
+        links = among([link for link in self._links if self._duties[link].does(verb)] or self._links)
+        if len(links) == 1:
+            return links[0]
         # At random where they are equal: several fronts would all begin with the same engine.
-        return min(self._links, key=lambda link: (self._is_silent(link), link.rows_waiting, random.random()))  # noqa: S311
+        return min(links, key=lambda link: (self._is_silent(link), link.rows_waiting, random.random()))  # noqa: S311
 
     def _is_silent(self, link: Link) -> bool:
         """Whether an engine has missed its beats: it is stopped, or has been too busy to say so."""
@@ -146,10 +163,17 @@ class EnginePool:
         for link in self._links:
             link.tell(news)
 
-    def models(self) -> Mapping[str, LoadedModel]:
+    def width(self, among: Among = _all) -> int:
+        """How many engines are connected and heard, one at least; those for forecasts alone apart."""
+        general = [link for link in among(self._links) if self._duties[link] is not Duty.FORECASTS]
+        return max(1, sum(not self._is_silent(link) for link in general))
+
+    def models(self, among: Among = _all) -> Mapping[str, LoadedModel]:
         """The models held by any engine, the readiest state of each; an engine that misses beats has none ready."""
+        if len(self._links) == 1 and not self._is_silent(self._links[0]):  # as it is asked for every answer
+            return self._links[0].models
         found: dict[str, LoadedModel] = {}
-        for link in self._links:
+        for link in among(self._links):
             silent = self._is_silent(link)
             for model_id, held in link.models.items():
                 loaded = replace(held, state=SILENT) if silent else held

@@ -43,9 +43,11 @@ class Share(NamedTuple):
         if self.start == 0 and self.stop == work.rows:
             work.finish(results)
             return
-        work.pieces.append(results)
-        if self.stop == work.rows:
-            work.finish([np.concatenate(parts) for parts in zip(*work.pieces, strict=True)])
+        work.pieces[self.start] = results
+        work.missing -= self.rows
+        if not work.missing:
+            pieces = [work.pieces[start] for start in sorted(work.pieces)]
+            work.finish([np.concatenate(parts) for parts in zip(*pieces, strict=True)])
 
 
 @dataclass(slots=True, eq=False)

@@ -1,6 +1,7 @@
 """A model in an engine: its queue from the moment it is wanted, its net once it is loaded, and what is told of both."""
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 
 from torch import nn
@@ -22,6 +23,15 @@ class Resident:
     left: asyncio.Event = field(default_factory=asyncio.Event)
     mean_forward_s: float = 0.0
     last_rows: int = 0
+    last_used: float = field(default_factory=time.monotonic)
+    """When a batch of its went to the device."""
+    under_way: int = 0
+    """Its batches on the device."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is loaded, and has nothing to do."""
+        return self.net is not None and not len(self.queue) and not self.under_way
 
     def note(self, batch: Batch, seconds: float) -> None:
         """A batch that many share took so long."""
@@ -54,6 +64,7 @@ class Telling:
     def begun(self, resident: Resident, batch: Batch, now: float) -> None:
         """A batch goes to the device; every submission in it has waited for as long as it was there."""
         model_id = resident.model.id
+        resident.last_used = now
         self.instruments.batch_rows.labels(model_id).observe(batch.rows)
         most = batch.size if batch.exact else resident.queue.most[batch.shares[0].work.lane]
         self.instruments.conditions.batch_fill_ratio.labels(model_id).observe(batch.rows / most)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from service.tasks.pauses import Pauses
 from service.tasks.sureness import FEW, probability_lists, strangeness_list
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
 
@@ -28,7 +30,16 @@ def normalise(images: "Tensor", spec: ImageInput) -> "Tensor":
         padded = x.new_zeros(x.shape[0], x.shape[1], x.shape[2] + 2 * spec.pad, x.shape[3] + 2 * spec.pad)
         padded[:, :, spec.pad : -spec.pad, spec.pad : -spec.pad] = x
         x = padded
-    return x.sub_(x.new_tensor(spec.mean).view(-1, 1, 1)).div_(x.new_tensor(spec.std).view(-1, 1, 1))
+    return x.sub_(constant(spec.mean, x.device)).div_(constant(spec.std, x.device))
+
+
+@lru_cache(maxsize=1024)
+def constant(channels: tuple[float, ...], device: "torch.device") -> "Tensor":
+    """A number for each channel, float32 (C, 1, 1), kept where it is used: no batch waits until it has been copied."""
+    import torch
+
+    with torch.inference_mode(mode=False):  # others may ask for gradients beside it
+        return torch.tensor(channels, dtype=torch.float32, device=device).view(-1, 1, 1)
 
 
 class Prepared(NamedTuple):

@@ -11,9 +11,11 @@ from service.errors import (
     Overloaded,
     PackageMissing,
     ServiceError,
+    StorageUnavailable,
 )
 
 ADVICE: dict[type[ServiceError], str] = {
+    StorageUnavailable: "the log names the storage and what it said; CHAPTERHOUSE_STORAGE_URL is its address",
     DatabaseUnavailable: "`chapterhouse state check` says what is wrong with the database",
     DeadlineExceeded: "compare `wait_ms` and `work_ms` of the engine's line: more devices, or a longer X-Deadline-Ms",
     DiskFull: "make room, or lower CHAPTERHOUSE_UPLOADS_DISK_BYTES and CHAPTERHOUSE_REPORTS_DISK_BYTES",

@@ -70,7 +70,9 @@ class ClassifierRecipe(BaseModel):
         (), description="Progressive resizing: up to which share of the epochs images have which side, then their own."
     )
     images: int | None = Field(None, gt=0, description="Only so many of the first training images.")
-    precision: Literal["float32", "bfloat16"] = Field("float32", description="Of products in the forward pass.")
+    precision: Literal["float32", "tf32", "bfloat16"] = Field(
+        "float32", description="Of products: as they are written, with a card's TF32, or bfloat16 in the forward pass."
+    )
     channels_last: bool = False
     weights: Literal["float32", "float16"] = Field("float32", description="How weight matrices are stored.")
     held_out: int = Field(0, ge=0, description="Last training images that are measured instead of trained on.")
@@ -159,9 +161,7 @@ def train_classifier(recipe: ClassifierRecipe, run: Run) -> nn.Module:
         side = recipe.side_in(epoch)
         for place in range(batches):
             rows = run.team.share(order[place * recipe.batch : (place + 1) * recipe.batch]).to(run.device)  # (batch,)
-            x = alter(pixels[rows])  # (batch, C, H + 2·pad, W + 2·pad)
-            if side is not None:
-                x = interpolate(x, size=(side, side), mode="bilinear", antialias=True)
+            x = alter(pixels[rows], side)  # (batch, C, H + 2·pad, W + 2·pad), or (batch, C, side, side)
             with torch.autocast(run.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
                 answers = module(x)  # one (batch, classes) a classifier
             loss = recipe.measure_losses(answers, labels[rows])
@@ -172,12 +172,24 @@ def train_classifier(recipe: ClassifierRecipe, run: Run) -> nn.Module:
             run.progress.report((epoch - 1) * batches + place + 1, steps, epoch=epoch, loss=loss.detach())
 
         if recipe.held_out:
-            accuracy = measure_accuracy(net if kept is None else kept.module, measured, spec, run.device)
-            run.progress.say(f"epoch {epoch}: accuracy {accuracy:.4f} on {recipe.held_out} held-out images")
+            _look(net if kept is None else kept.module, measured, epoch, run)
+        over = run.is_over(epoch, recipe.epochs, "epochs")
         if run.team.leads:
-            run.checkpoints.keep(epoch, last=epoch == recipe.epochs)
+            run.checkpoints.keep(epoch, last=over)
+        if over:
+            break
 
-    return _served(net if kept is None else kept.module, run)
+    served = net if kept is None else kept.module
+    run.best.fill(served)
+    return _served(served, run)
+
+
+def _look(net: nn.Module, measured: Split, epoch: int, run: Run) -> None:
+    """See how good the net is by now on the images that are held out."""
+    assert run.manifest.input is not None
+    accuracy = measure_accuracy(net, measured, run.manifest.input, run.device)
+    run.offer(net, -accuracy)
+    run.progress.say(f"epoch {epoch}: accuracy {accuracy:.4f} on {len(measured)} held-out images")
 
 
 def _descend(loss: Tensor, net: nn.Module, optimiser: torch.optim.Optimizer, recipe: ClassifierRecipe) -> None:
@@ -215,14 +227,16 @@ def _averaged(net: nn.Module, decay: float) -> AveragedModel | None:
     return AveragedModel(net, multi_avg_fn=average, use_buffers=True).eval()
 
 
-def _alteration(recipe: ClassifierRecipe, trained: Split, spec: ImageInput) -> Callable[[Tensor], Tensor]:
-    """What turns stored pixels (n, H, W, C) into what the net trains on, (n, C, H + 2·pad, W + 2·pad)."""
+def _alteration(recipe: ClassifierRecipe, trained: Split, spec: ImageInput) -> Callable[[Tensor, int | None], Tensor]:
+    """What turns stored pixels (n, H, W, C) into what the net trains on, (n, C, H + 2·pad, W + 2·pad) or of a side."""
     begin = Augmenter(recipe.augmentation, trained.images, spec) if recipe.augmentation else None
     distortion = recipe.distortion
 
-    def alter(images: Tensor) -> Tensor:
+    def alter(images: Tensor, side: int | None) -> Tensor:
         x = normalise(images, spec) if begin is None else begin(images)
-        return x if distortion is None else distort(x, distortion, spec)
+        if distortion is not None:
+            x = distort(x, distortion, spec)
+        return x if side is None else interpolate(x, size=(side, side), mode="bilinear", antialias=True)
 
     return alter
 

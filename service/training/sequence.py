@@ -40,6 +40,9 @@ def train_sequence(recipe: SequenceRecipe, run: Run) -> nn.Module:
         optimiser.step()
         schedule.step()
         run.progress.report(epoch, recipe.epochs, nmse=errors.mean().item() / variance)
-        run.checkpoints.keep(epoch, last=epoch == recipe.epochs)
+        over = run.is_over(epoch, recipe.epochs, "epochs")
+        run.checkpoints.keep(epoch, last=over)
+        if over:
+            break
 
     return net.cpu().eval()

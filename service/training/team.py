@@ -33,6 +33,14 @@ class Team:
         """The net, averaging its gradients over the team on every backward pass."""
         return net if self.size == 1 else DistributedDataParallel(net)
 
+    def agree(self, *, over: bool, device: torch.device) -> bool:
+        """Whether the first of the team says so: clocks differ, and all have to stop at the same round."""
+        if self.size == 1:
+            return over
+        said = torch.tensor(int(over), device=device)
+        distributed.broadcast(said, 0)
+        return bool(said)
+
     def draw_order(self, count: int, device: torch.device) -> Tensor:
         """A random order of `count` images that the whole team shares, (count,).
 

@@ -25,11 +25,13 @@ from service.datasets.split import Split
 from service.datasets.stacked import Stacked
 from service.errors import ConfigurationError
 from service.files import copy_whole, file_sha256
+from service.nets.arithmetic import multiplying
 from service.nets.layers import count_parameters, layer_table
 from service.nets.registry import build_net
 from service.nets.weights import load_weights, save_weights
 from service.store import Card, Layer, Manifest, Model, ModelStore, Score
 from service.training.adversarial.recording import FILE as RECORDING
+from service.training.budget import Budget
 from service.training.checkpoints import Checkpoints
 from service.training.progress import Progress
 from service.training.registry import Form, Loop, read_recipe
@@ -50,6 +52,7 @@ class _Job:
     device: str
     store: ModelStore
     withheld: int
+    budget_s: float | None
 
     def read(self) -> tuple[Loop, BaseModel]:
         """The loop, and its recipe."""
@@ -84,6 +87,7 @@ def train(
     processes: int = 1,
     store: ModelStore | None = None,
     withheld: int = 0,
+    budget_s: float | None = None,
     console: Console | None = None,
 ) -> Card:
     """Train a model as its manifest says; write `weights.safetensors`, return its card without scores.
@@ -92,19 +96,20 @@ def train(
     training was stopped and resumed. Weights, and a recorded run if there is one, go to `output_dir`, the model's own
     folder unless given. A checkpoint in `checkpoint_dir` is resumed unless `resume` is False. `store` holds the models
     with which others begin; the model's own unless given. The last `withheld` training images are kept from everything
-    that the training does. Raises InvalidManifest, DatasetMissing, TrainingFailed and,
-    for the checkpoint of another recipe, ConfigurationError.
+    that the training does. After `budget_s` seconds it stops where it was best, by what the recipe holds out or
+    appraises, and the card says so. Raises InvalidManifest, DatasetMissing, TrainingFailed and, for the checkpoint of
+    another recipe or cards that are not here, ConfigurationError.
     """
+    _check_cards(device, processes)
     manifest = model.manifest
     wanted = manifest.training if seed is None else {**manifest.training, "seed": seed}
     neighbours = store or ModelStore(model.folder.parent)
-    job = _Job(model, wanted, form, data_dir, checkpoint_dir, threads, device, neighbours, withheld)
+    job = _Job(model, wanted, form, data_dir, checkpoint_dir, threads, device, neighbours, withheld, budget_s)
     recipe = job.read()[1].model_dump(mode="json")
     if not resume:
         job.open_checkpoints().forget()
-    told = _Told((), {})
     if processes > 1:
-        net, seconds = _train_together(job, processes)
+        net, seconds, told = _train_together(job, processes)
     else:
         net, seconds, told = _train(job, Team(), torch.device(device), console)
     folder = output_dir or model.folder
@@ -148,8 +153,14 @@ def _train(job: _Job, team: Team, device: torch.device, console: Console | None)
         data, _ = data.divide(job.withheld)
     checkpoints = job.open_checkpoints()
     seed: int = recipe.model_dump()["seed"]
-    with _reproducible(seed, job.threads), Progress(job.model.id, console=console) as progress:
-        run = Run(manifest, data, device, checkpoints, progress, team, job.store.get)
+    tf32 = recipe.model_dump().get("precision") == "tf32"
+    with (
+        _reproducible(seed, job.threads),
+        multiplying(tf32=tf32),
+        Progress(job.model.id, console=console) as progress,
+    ):
+        budget = Budget(job.budget_s)
+        run = Run(manifest, data, device, checkpoints, progress, team, job.store.get, budget=budget)
         net = loop.train(recipe, run)
     return net, checkpoints.seconds, _Told(tuple(run.noticed), run.ending)
 
@@ -163,7 +174,21 @@ def _source(manifest: Manifest) -> Dataset | Stacked | SeriesSource | Mixture:
     return STACKED.get(manifest.dataset) or find_dataset(manifest.dataset)
 
 
-def _train_together(job: _Job, processes: int) -> tuple[nn.Module, float]:
+def _check_cards(device: str, processes: int) -> None:
+    """Raise ConfigurationError where a training needs cards that are not here."""
+    if not device.startswith("cuda"):
+        return
+    there = torch.cuda.device_count()
+    needed = processes if processes > 1 else int(device.partition(":")[2] or 0) + 1
+    if there < needed:
+        wants = f"--processes {processes}" if processes > 1 else f"--device {device}"
+        cards = "1 GPU" if needed == 1 else f"{needed} GPUs"
+        raise ConfigurationError(
+            f"{wants} needs {cards}, and torch finds {there or 'none'} here; `--device cpu` trains on the processor."
+        )
+
+
+def _train_together(job: _Job, processes: int) -> tuple[nn.Module, float, _Told]:
     """The same by several processes: one a GPU, or so many on the CPU. Raises ConfigurationError."""
     loop, _ = job.read()
     if not loop.shares_batches:
@@ -173,17 +198,18 @@ def _train_together(job: _Job, processes: int) -> tuple[nn.Module, float]:
         spawn(_take_part, args=(processes, job, place), nprocs=processes)  # type: ignore[no-untyped-call]
         net = build_net(job.model.manifest.net, job.model.manifest.options)
         load_weights(net, place / "weights.safetensors")
-        return net.eval(), float((place / "seconds").read_text("utf-8"))
+        seconds, *noticed = (place / "told").read_text("utf-8").splitlines()
+        return net.eval(), float(seconds), _Told(tuple(noticed), {})
 
 
 def _take_part(rank: int, processes: int, job: _Job, place: Path) -> None:
     """One process of several; the first leaves what came out."""
     device = torch.device(f"cuda:{rank}" if job.device.startswith("cuda") else job.device)
     with gathered(rank, processes, place / "meeting", device) as team:
-        net, seconds, _ = _train(job, team, device, None if team.leads else Console(quiet=True))
+        net, seconds, told = _train(job, team, device, None if team.leads else Console(quiet=True))
         if team.leads:
             save_weights(net, place / "weights.safetensors")
-            (place / "seconds").write_text(str(seconds), "utf-8")
+            (place / "told").write_text("\n".join([str(seconds), *told.noticed]), "utf-8")
 
 
 def with_scores(card: Card, scores: Mapping[str, Score]) -> Card:

@@ -11,12 +11,11 @@ from nets.programs import looking_net, looking_program
 from service.adding.add import add
 from service.adding.asking import Wishes
 from service.errors import ConfigurationError, InvalidManifest, UntrustedWeights, WrongTask
-from service.manifest import TaskName
 from service.operations.generate import Sampling
 from service.runtime.calls import Call
 from service.runtime.in_process import LocalEngine
 from service.schemas import GenerateRequest
-from service.store import Model, ModelStore
+from service.store import Model, ModelStore, TaskName
 
 GREY = np.linspace(0, 255, 2 * 16).astype(np.uint8).reshape(2, 4, 4, 1)
 

@@ -1,14 +1,17 @@
 """Features are the same in memory and on disk, and a cancelled extraction leaves nothing behind."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from doubles import Unanswering
+from doubles import FakeEngine, Unanswering
 from evaluation.packing import digits
 
-from service.evaluation.extraction import BLOCKS_UNDER_WAY, extract_features
+from service.errors import ModelFailed
+from service.evaluation.extraction import BLOCKS_EACH, BLOCKS_MADE, extract_features
+from service.runtime.calls import Array, Call
 from service.runtime.in_process import LocalEngine
 from service.store import ModelStore
 
@@ -38,4 +41,39 @@ async def test_a_cancelled_extraction_takes_all_its_blocks_with_it(store: ModelS
     with pytest.raises(asyncio.CancelledError):
         await work
     assert len(asyncio.all_tasks()) == 1
-    assert BLOCKS_UNDER_WAY > 1
+
+
+class Held(FakeEngine):
+    """Answers nothing before all are there that it waits for, and notes how many there were."""
+
+    def __init__(self, engines: int) -> None:
+        super().__init__(width=lambda: engines)
+        self.open = self.most = 0
+        self.enough = asyncio.Event()
+
+    async def submit(self, call: Call, arrays: Sequence[Array], **options: object) -> list[Array]:  # noqa: ARG002
+        """Features, once so many are asked for at the same time as engines can be kept busy with."""
+        self.open += 1
+        self.most = max(self.most, self.open)
+        if self.most >= BLOCKS_EACH * self.width():
+            self.enough.set()
+        await self.enough.wait()
+        self.open -= 1
+        return [np.zeros((len(arrays[0]), 4), np.float32), np.zeros((len(arrays[0]), 0), np.float32)]
+
+
+@pytest.mark.parametrize("engines", [1, 8])
+async def test_every_engine_has_blocks_under_way_and_the_queue_is_left_to_others(
+    store: ModelStore, engines: int
+) -> None:
+    engine = Held(engines)
+    features, _ = await extract_features(engine, store.get("echo"), digits(500, size=2))
+    assert len(features) == 500
+    assert BLOCKS_EACH * engines <= engine.most <= BLOCKS_MADE + BLOCKS_EACH * engines
+
+
+async def test_what_a_block_meets_ends_the_others(store: ModelStore) -> None:
+    engine = FakeEngine(ModelFailed("no"))
+    with pytest.raises(ModelFailed):
+        await extract_features(engine, store.get("echo"), digits(500, size=2))
+    assert len(asyncio.all_tasks()) == 1

@@ -76,7 +76,7 @@ async def test_the_number_does_not_depend_on_the_load(bench: Bench, made: Path, 
         """Other clients' work, submitted between this evaluation's blocks."""
 
         def __init__(self) -> None:
-            self.models = bench.engine.models
+            self.models, self.width = bench.engine.models, bench.engine.width
 
         async def submit(
             self,

@@ -11,8 +11,10 @@ from service.evaluation.queue.database import EVALUATIONS, Database
 from service.evaluation.queue.jobs import Jobs
 from service.evaluation.queue.uploads import Uploads
 from service.evaluation.retention import DAY_S, Retention
+from service.evaluation.shared_references import references_of
 from service.files import STALE_S
 from service.settings import Settings
+from service.storage.opening import open_storage
 
 
 @pytest.fixture
@@ -32,7 +34,9 @@ def end(jobs: Jobs, settings: Settings, name: str, *, days_ago: float) -> None:
 
 def sweep(jobs: Jobs, settings: Settings, **changed: object) -> None:
     settings = settings.model_copy(update=changed)
-    Retention(settings, jobs, Uploads(settings.state), FigureFiles(settings.state)).sweep()
+    storage = open_storage(settings)
+    figure_files, references = FigureFiles(storage), references_of(settings, storage)
+    Retention(settings, jobs, Uploads(settings.state, storage), figure_files, references).sweep()
 
 
 def test_reports_are_kept_for_so_many_days_and_what_is_open_always(jobs: Jobs, service_settings: Settings) -> None:
@@ -46,7 +50,7 @@ def test_reports_are_kept_for_so_many_days_and_what_is_open_always(jobs: Jobs, s
 
 
 def test_beyond_the_limit_the_oldest_go_first_with_their_exhibits(jobs: Jobs, service_settings: Settings) -> None:
-    figure_files = FigureFiles(service_settings.state)
+    figure_files = FigureFiles(open_storage(service_settings))
     shown = Figures(projection=Projection(np.zeros((4, 2)), np.zeros((4, 2)), np.ones(2)))
     for days, name in enumerate(("a", "b", "c")):
         end(jobs, service_settings, name, days_ago=days)

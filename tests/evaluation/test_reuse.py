@@ -39,17 +39,20 @@ class Remembering(NoHistory):
         return self.reports.get(inputs_sha256)
 
 
+CARD = "NVIDIA H100 80GB HBM3, float32"
+
+
 class Elsewhere:
     """The engine of a test, that says it holds its models on another device."""
 
-    def __init__(self, engine: LocalEngine, device: str) -> None:
-        self.submit = engine.submit
+    def __init__(self, engine: LocalEngine, device: str, kind: str) -> None:
+        self.submit, self.width = engine.submit, engine.width
         self._engine = engine
-        self._device = device
+        self._place = {"device": device, "kind": kind}
 
     def models(self) -> Mapping[str, LoadedModel]:
         """What the engine holds."""
-        return {name: replace(held, device=self._device) for name, held in self._engine.models().items()}
+        return {name: replace(held, **self._place) for name, held in self._engine.models().items()}
 
 
 class Asking:
@@ -194,11 +197,12 @@ async def test_an_extractor_that_is_given_its_images_otherwise_computes_anew(
 async def test_another_kind_of_device_computes_anew_and_another_of_its_kind_does_not(
     asked: Asking, engine: LocalEngine, made: Path, real: Path
 ) -> None:
-    reused = []
-    for device in ("cpu", "cuda:0", "cuda:1"):
-        asked.bench = replace(asked.bench, engine=Elsewhere(engine, device))
-        reused.append((await asked(made, real)).reused)
-    assert reused == [None, None, "2"]
+    reports = []
+    for device, kind in (("cpu", "cpu"), ("cuda:0", CARD), ("cuda:1", CARD), ("cuda:1", "another card, float32")):
+        asked.bench = replace(asked.bench, engine=Elsewhere(engine, device, kind))
+        reports.append(await asked(made, real))
+    assert [report.reused for report in reports] == [None, None, "2", None]
+    assert [report.features.device for report in reports[:2]] == ["cpu", f"cuda:0 ({CARD})"]
 
 
 @pytest.mark.parametrize("whose", ["generated", "reference"])

@@ -54,6 +54,9 @@ class Restarting:
             raise self.error
         return await self._engines.submit(call, arrays, **options)
 
+    def width(self) -> int:
+        return self._engines.width()
+
     def models(self) -> Mapping[str, LoadedModel]:
         return self._engines.models()
 
@@ -235,14 +238,14 @@ async def test_what_a_killed_evaluator_held_is_begun_again_at_once(
     dead = Workers(service_settings.state).enter()
     assert jobs.claim(dead.name) is not None
     monkeypatch.setattr(module, "LOOK_S", 0.01)
-    looked, claim = 0, jobs.claim
+    looked, glance = 0, jobs.glance
 
-    def look(owner: str) -> Job | None:
+    def look() -> Glance:
         nonlocal looked
         looked += 1
-        return claim(owner)
+        return glance()
 
-    monkeypatch.setattr(jobs, "claim", look)
+    monkeypatch.setattr(jobs, "glance", look)
     evaluator = evaluator_of(bench, jobs, uploads)
     task = asyncio.create_task(evaluator.run())
     await eventually(lambda: looked > 2)
@@ -296,6 +299,7 @@ async def test_when_the_database_stays_away_the_evaluation_is_begun_again_once_i
     monkeypatch.setattr(module, "DATABASE_PATIENCE_S", 0.01)
     monkeypatch.setattr(module, "LOOK_S", 0.01)
     monkeypatch.setattr(leases, "LEASE_S", 0.1)
+    monkeypatch.setattr(module, "AWAY_S", 0.1)
     away, finish = True, jobs.finish
 
     def stumbling(*arguments: Any, **options: Any) -> bool:

@@ -86,7 +86,7 @@ def test_a_file_and_a_net_of_different_kinds_are_refused(tmp_path: Path) -> None
 
 def test_onnxruntime_leaves_no_file_for_its_makers_wherever_it_is_imported(tmp_path: Path) -> None:
     """From 1.32 on its import begins a session of telemetry, which would go out over the network."""
-    program = "from service.settings import silence_onnxruntime; silence_onnxruntime(); import onnxruntime"
+    program = "from service.environment import silence_onnxruntime; silence_onnxruntime(); import onnxruntime"
     where = {"TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", program], env=where, check=True)
     assert list(tmp_path.iterdir()) == []

@@ -10,7 +10,7 @@ from service.calibration import Calibration, Change, Strangeness
 from service.errors import InvalidRequest, Overloaded
 from service.imaging import encode_png
 from service.operations.classify import TOP_K_LIMIT, Labelling
-from service.runtime.calls import PARTS_AHEAD, Array, Call, Lane
+from service.runtime.calls import PARTS_EACH, Array, Call, Lane
 from service.runtime.in_process import LocalEngine
 from service.schemas import Classification
 from service.store import Model, ModelStore
@@ -116,12 +116,16 @@ async def test_no_engine_is_asked_where_nothing_can_be_read(echo: Model) -> None
     assert engine.rows == []
 
 
-async def test_many_images_go_in_parts_of_the_largest_batch_few_of_them_at_once(echo: Model) -> None:
+@pytest.mark.parametrize("engines", [1, 2])
+async def test_many_images_go_in_parts_of_the_largest_batch_few_at_once_for_each_engine(
+    echo: Model, engines: int
+) -> None:
     engine = Batching()
+    engine.width = lambda: engines
     firsts = list(range(1, 3 * MAX_BATCH + 2))
     answer = await labelling(echo, named(*firsts), top_k=1).ask(engine)
     assert engine.rows == [MAX_BATCH, MAX_BATCH, MAX_BATCH, 1]
-    assert engine.most == PARTS_AHEAD + 1
+    assert engine.most == PARTS_EACH * engines
     found = [prediction["labels"][0]["probability"] for prediction in answer["predictions"]]
     np.testing.assert_allclose(found, likely(*firsts)[:, 0], atol=1e-6)
 

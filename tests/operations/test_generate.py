@@ -17,7 +17,7 @@ from service.operations.generate import (
     gather_samples,
     sample_images,
 )
-from service.runtime.calls import PARTS_AHEAD, Array, Call, Lane
+from service.runtime.calls import PARTS_EACH, Array, Call, Lane
 from service.runtime.in_process import LocalEngine
 from service.schemas import GenerateRequest
 from service.store import Model, ModelStore
@@ -99,7 +99,7 @@ async def test_few_blocks_are_asked_for_ahead_and_many_images_go_on_the_bulk_lan
     await gather_samples(many, store.get("doodle"), seed=0, count=INTERACTIVE_COUNT + 1)
     assert {lane for _, lane, *_ in few.calls} == {Lane.INTERACTIVE}
     assert {lane for _, lane, *_ in many.calls} == {Lane.BULK}
-    assert max(few.most, many.most) <= PARTS_AHEAD + 1
+    assert max(few.most, many.most) <= PARTS_EACH
 
 
 async def test_a_full_queue_refuses_the_first_block_and_makes_the_others_wait(store: ModelStore) -> None:
@@ -123,7 +123,7 @@ async def test_nothing_goes_on_when_the_images_are_not_wanted_any_more(store: Mo
         break
     await blocks.aclose()
     assert engine.open == 0
-    assert len(engine.calls) <= PARTS_AHEAD + 2
+    assert len(engine.calls) <= PARTS_EACH + 1
 
 
 @pytest.fixture

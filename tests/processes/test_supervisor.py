@@ -18,7 +18,7 @@ from waiting import PATIENCE_S, until
 
 from service.errors import ConfigurationError
 from service.imaging import encode_png
-from service.processes.supervisor import WantedModels, bind, engine_devices
+from service.processes.supervisor import WantedModels, bind
 from service.runtime.calls import Call, Lane
 from service.runtime.pool import EnginePool
 from service.runtime.work import Work
@@ -267,8 +267,3 @@ def test_a_service_listens_on_either_family() -> None:
     with bind(Settings(port=0)) as free, bind(Settings(port=0, host="::1")) as other:
         assert free.getsockname()[1] > 0
         assert other.family == socket.AF_INET6
-
-
-def test_devices_are_what_is_asked_for() -> None:
-    assert engine_devices("cpu, cuda:1,") == ["cpu", "cuda:1"]
-    assert engine_devices("auto")[0].partition(":")[0] in ("cpu", "cuda")

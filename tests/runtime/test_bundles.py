@@ -59,6 +59,7 @@ def test_a_bundle_comes_out_as_it_went_in_however_the_stream_is_cut(
     assert len(frame.items) == len(sent)
     for found, item in zip(frame.items, sent, strict=True):
         assert found[:4] == item[:4]
+        assert found.place == item.place
         for one, other in zip(found.arrays, item.arrays, strict=True):
             assert (one.shape, one.dtype, one.tobytes()) == (other.shape, other.dtype, other.tobytes())
 
@@ -82,7 +83,7 @@ def message(words: bytes, rest: bytes = b"", *, count: int = 1, words_length: in
 
 
 ENTRY = struct.pack("<QdB", 7, 0.0, 0)
-GOOD = b'[null,"bulk",[["<f4",[1],0]]]'
+GOOD = b'[null,"bulk",[["<f4",[1]]],false]'
 
 
 def test_a_message_as_it_is_written_is_read() -> None:
@@ -99,18 +100,18 @@ def test_a_message_as_it_is_written_is_read() -> None:
         message(b"{}", ENTRY),
         message(b"[]", ENTRY),
         message(b"7", ENTRY),
-        message(b'[null,"nowhere",[]]', ENTRY),
-        message(b'[7,"bulk",[]]', ENTRY),
-        message(b'[["m"],"bulk",[]]', ENTRY),
-        message(b'[[7,"v",null,[]],"bulk",[]]', ENTRY),
-        message(b'[["m","v",7,[]],"bulk",[]]', ENTRY),
-        message(b'[["m","v",null,[[7,7]]],"bulk",[]]', ENTRY),
-        message(b'[null,"bulk",[]]', count=0),
-        message(b'[["m","v",null,7],"bulk",[]]', ENTRY),
-        message(b'[["m","v",null,[["x",[]]]],"bulk",[]]', ENTRY),
-        message(b'[null,"bulk",[]]', ENTRY + b"more"),
-        message(b'[null,"bulk",[]]', ENTRY, count=2),
-        message(b'[null,"bulk",[]]', ENTRY, count=2**63),
+        message(b'[null,"nowhere",[],false]', ENTRY),
+        message(b'[7,"bulk",[],false]', ENTRY),
+        message(b'[["m"],"bulk",[],false]', ENTRY),
+        message(b'[[7,"v",null,[]],"bulk",[],false]', ENTRY),
+        message(b'[["m","v",7,[]],"bulk",[],false]', ENTRY),
+        message(b'[["m","v",null,[[7,7]]],"bulk",[],false]', ENTRY),
+        message(b'[null,"bulk",[],false]', count=0),
+        message(b'[["m","v",null,7],"bulk",[],false]', ENTRY),
+        message(b'[["m","v",null,[["x",[]]]],"bulk",[],false]', ENTRY),
+        message(b'[null,"bulk",[],false]', ENTRY + b"more"),
+        message(b'[null,"bulk",[],false]', ENTRY, count=2),
+        message(b'[null,"bulk",[],false]', ENTRY, count=2**63),
         message(GOOD, ENTRY),
         message(GOOD, ENTRY + bytes(8)),
         message(GOOD, ENTRY + bytes(4), words_length=200),
@@ -122,7 +123,9 @@ def test_a_message_as_it_is_written_is_read() -> None:
         message(GOOD.replace(b"[1]", b"[]"), ENTRY + bytes(4)),
         message(GOOD.replace(b"[1]", b"1"), ENTRY + bytes(4)),
         message(GOOD.replace(b"[1]", b"[9223372036854775807,4]"), ENTRY + bytes(4)),
-        message(GOOD.replace(b",0]", b",1]"), ENTRY + bytes(4)),
+        message(GOOD.replace(b"false", b"true"), ENTRY + bytes(8)),
+        message(GOOD.replace(b"false", b"7"), ENTRY + bytes(4)),
+        message(GOOD.replace(b"false", b"[]"), ENTRY + bytes(4)),
         message(GOOD, ENTRY[:-1] + b"\x09" + bytes(4)),
     ],
 )

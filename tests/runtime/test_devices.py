@@ -8,7 +8,7 @@ from waiting import PATIENCE_S, until
 
 from service.errors import ConfigurationError, DeviceUnavailable, InvalidManifest, UntrustedWeights
 from service.runtime.calls import Call, Lane
-from service.runtime.devices import Device, available_devices, gather
+from service.runtime.devices import Device, gather
 from service.runtime.queues import Batch, Share
 from service.runtime.work import Work
 from service.store import Model, ModelStore
@@ -18,11 +18,6 @@ def test_a_device_that_is_not_there_is_a_mistake_of_the_configuration() -> None:
     for name in ("nonsense", "cuda:99"):
         with pytest.raises(ConfigurationError, match=f"There is no device '{name}'"):
             Device(name)
-
-
-def test_named_devices_are_taken_as_they_are() -> None:
-    assert available_devices("cuda:0, cuda:1,") == ["cuda:0", "cuda:1"]
-    assert available_devices("auto")
 
 
 def test_weights_that_are_not_the_ones_of_the_card_are_refused(models_dir: Path) -> None:
@@ -49,15 +44,6 @@ def test_a_batch_is_its_shares_in_order_and_zeros_after_them() -> None:
     batch = Batch(Call("m", "v"), [Share(works[0], 1, 3), Share(works[1], 0, 1)], 4)
     [gathered] = gather(batch)
     np.testing.assert_array_equal(gathered, [[7, 7], [7, 7], [8, 8], [0, 0]])
-
-
-def test_a_device_is_lost_by_an_error_of_its_accelerator_and_by_no_other() -> None:
-    device = Device("cpu", threads=1)
-    assert not device.is_lost(torch.AcceleratorError("an illegal memory access was encountered"))
-    device._device = torch.device("cuda")  # a device that need not be there to be asked
-    assert device.is_lost(torch.AcceleratorError("an illegal memory access was encountered"))
-    assert not device.is_lost(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
-    device.close()
 
 
 def test_a_device_that_is_known_and_cannot_be_opened_may_be_there_later(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,18 +7,22 @@ from typing import ClassVar
 
 import pytest
 import torch
-from doubles import CLASSIFIER, Echo, add_model, worked_on
+from doubles import CLASSIFIER, Echo, add_model, images, worked_on
 from runtime.submitting import ECHO, ask, start, turns
 from torch import Tensor, nn
 from waiting import PATIENCE_S, eventually
 
 from service.nets.registry import NETS
-from service.runtime.calls import Call
+from service.runtime.calls import Call, Lane
 from service.runtime.devices import Device
+from service.runtime.duties import Duty
+from service.runtime.engine import Engine
 from service.runtime.in_process import LocalEngine
 from service.runtime.loading import fitting
 from service.runtime.rows import zeros
-from service.store import Model
+from service.runtime.work import Work
+from service.store import Model, ModelStore
+from service.telemetry.instruments import Instruments
 
 
 class Layer(nn.Identity):
@@ -124,3 +128,17 @@ def test_what_has_to_be_exact_is_computed_on_the_same_threads_whatever_a_net_was
         device.thread.submit(device.forward, net, model, zeros(model, verb, 1)).result(PATIENCE_S)
     assert Dear.met == [(1, 2), (1, 1)]
     device.close()
+
+
+async def test_an_engine_holds_no_model_that_is_the_duty_of_another_until_somebody_asks_for_it(
+    store: ModelStore,
+) -> None:
+    engine = Engine(store, Device("cpu", threads=1), instruments=Instruments(), duty=Duty.FORECASTS)
+    await engine.start()
+    await engine.load("echo")
+    assert engine.models() == {}
+    answers: asyncio.Queue[object] = asyncio.Queue()
+    engine.enqueue(Work(ECHO, [images(1)], 1, Lane.INTERACTIVE, None, "", answers.put_nowait))
+    assert isinstance(await asyncio.wait_for(answers.get(), PATIENCE_S), list)
+    assert engine.models().keys() == {"echo"}
+    await engine.stop()

@@ -15,7 +15,8 @@ from waiting import PATIENCE_S, eventually
 from service.errors import Draining, EngineUnavailable, ModelFailed
 from service.processes.lifeline import END
 from service.runtime import pool as module
-from service.runtime.calls import Call, LoadedModel
+from service.runtime.calls import PARTS_EACH, Call, Lane, LoadedModel, submit_parts
+from service.runtime.duties import Duty, socket_of
 from service.runtime.link import ConnectionLost, Link
 from service.runtime.listener import Listener
 from service.runtime.pool import EnginePool
@@ -58,6 +59,7 @@ async def test_work_goes_to_the_engine_with_the_least_of_it(sockets: Path) -> No
     pool = EnginePool([sockets / "0.sock", sockets / "1.sock"])
     await pool.start()
     await connected(pool, 2)
+    assert pool.width() == 2
     asked = [asyncio.create_task(pool.submit(CALL, [np.zeros(1)])) for _ in range(6)]
     await asyncio.gather(*(behind.answer_all(3) for behind in behinds))
     await asyncio.gather(*asked)
@@ -274,6 +276,31 @@ async def test_work_goes_where_the_engines_say_that_fewest_rows_wait(sockets: Pa
         await listener.close()
 
 
+async def test_one_piece_of_work_in_parts_keeps_every_engine_busy_and_comes_back_in_order(sockets: Path) -> None:
+    behinds = [Behind() for _ in range(4)]
+    paths = [sockets / f"{place}.sock" for place in range(4)]
+    listeners = [await listening(behind, path) for behind, path in zip(behinds, paths, strict=True)]
+    pool = EnginePool(paths)
+    await pool.start()
+    await connected(pool, 4)
+
+    async def ask() -> list[int]:
+        parts = ([np.full((4, 1), number)] for number in range(20))
+        return [int(answer[0, 0]) async for [answer] in submit_parts(pool, CALL, parts, lane=Lane.BULK)]
+
+    asked = asyncio.create_task(ask())
+    await eventually(lambda: sum(len(behind.works) for behind in behinds) == 4 * PARTS_EACH)
+    assert min(len(behind.works) for behind in behinds) >= 1
+    while not asked.done():
+        for behind in behinds:
+            await behind.answer_all(0)
+        await asyncio.sleep(0)
+    assert await asked == list(range(20))
+    await pool.stop()
+    for listener in listeners:
+        await listener.close()
+
+
 async def test_engines_that_are_equally_busy_are_chosen_at_random(sockets: Path) -> None:
     behinds = [Answering(), Answering()]
     listeners = [await listening(behind, sockets / f"{place}.sock") for place, behind in enumerate(behinds)]
@@ -318,6 +345,27 @@ async def test_an_engine_that_misses_its_beats_has_nothing_ready_and_gets_no_wor
     for _ in range(10):
         await pool.submit(CALL, [np.zeros(1)])
     assert behinds[0].works == []
+    assert pool.width() == 1
     await pool.stop()
+    assert pool.width() == 1
     await silent.close()
     await beating.close()
+
+
+async def test_forecasts_go_to_the_engine_that_is_there_for_them_and_to_others_while_it_is_away(sockets: Path) -> None:
+    duties = {Duty.OTHERS: Answering(), Duty.FORECASTS: Answering()}
+    places = {duty: socket_of(sockets, number, duty) for number, duty in enumerate(duties)}
+    listeners = {duty: await listening(behind, places[duty]) for duty, behind in duties.items()}
+    pool = EnginePool(list(places.values()))
+    await pool.start()
+    await connected(pool, 2)
+    for verb in ("classify", "forecast", "generate", "fit", "continue"):
+        await pool.submit(Call("model", verb), [np.zeros(1)])
+    done = {duty: [work.call.verb for work in behind.works] for duty, behind in duties.items()}
+    assert done == {Duty.OTHERS: ["classify", "generate"], Duty.FORECASTS: ["forecast", "fit", "continue"]}
+    await listeners[Duty.FORECASTS].close()
+    await eventually(lambda: len(pool._links) == 1)
+    await pool.submit(Call("model", "forecast"), [np.zeros(1)])
+    assert duties[Duty.OTHERS].works[-1].call.verb == "forecast"
+    await pool.stop()
+    await listeners[Duty.OTHERS].close()

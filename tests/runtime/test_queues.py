@@ -212,3 +212,19 @@ def test_half_a_size_is_one_that_is_warm(size: int, most: int) -> None:
     queue.halve(Lane.INTERACTIVE, 64)
     assert queue.most == {Lane.INTERACTIVE: most, Lane.LONG: 64, Lane.BULK: 64}
     assert most in warm_sizes(64)
+
+
+def test_pieces_of_a_submission_may_come_back_in_any_order() -> None:
+    work, answers = work_of(11)
+    queue, batches = queue_of(work, max_batch=4), []
+    while (batch := queue.take(Lane.INTERACTIVE)) is not None:
+        batches.append(batch)
+    assert len(batches) == 3
+    for batch in (batches[2], batches[0], batches[1]):
+        assert answers == []
+        [share] = batch.shares
+        batch.deliver([np.arange(share.start, share.stop)])
+    [answer] = answers
+    assert isinstance(answer, list)
+    [found] = answer
+    np.testing.assert_array_equal(found, np.arange(11))

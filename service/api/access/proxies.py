@@ -7,9 +7,9 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from service.addresses import address_of
+from service.addresses import PATH_PREFIX, address_of
 from service.api.access.callers import Caller, caller_at, peer_of
-from service.settings import PATH_PREFIX, Settings
+from service.settings import Settings
 
 Headers = Mapping[bytes, bytes]
 RawHeaders = list[tuple[bytes, bytes]]

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from service.api.outgoing import WHOLE
-from service.api.presence import PRESENCE, Presence
+from service.api.presence import PRESENCE, Presence, presence_of
 
 SHORT_BYTES = 1 << 16
 """An answer no longer than this goes out with its head."""
@@ -31,8 +31,8 @@ def abandon(cycle: RequestResponseCycle) -> None:
     """Tell a request that its client is gone."""
     if not cycle.response_complete:
         cycle.disconnected = True
-        presence: Presence = cycle.scope["extensions"][PRESENCE]
-        presence.end()
+        if (presence := presence_of(cycle.scope)) is not None:
+            presence.end()
     cycle.message_event.set()
 
 
@@ -108,7 +108,7 @@ def begin(connection: HttpToolsProtocol) -> Cycle:
     url = connection.url
     target = _target_of(url) if len(url) <= TARGET_BYTES else _target_of.__wrapped__(url)
     scope["path"], scope["raw_path"], scope["query_string"] = target
-    scope["extensions"] = {PRESENCE: Presence(connection.loop), WHOLE: {}}
+    scope["extensions"] = {PRESENCE: Presence(connection.loop), WHOLE: {}}  # type: ignore[dict-item] # it is no dict
     return Cycle(
         scope,
         connection.transport,

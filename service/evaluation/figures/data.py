@@ -6,7 +6,6 @@ A figure is for the eye: no number of a report depends on one, and a report whos
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
@@ -112,10 +111,10 @@ def pack(figures: Figures) -> bytes:
     return stream.getvalue()
 
 
-def unpack(path: Path) -> Figures | None:
-    """The figures of a file; None where it is gone or damaged. Nothing is unpickled."""
+def unpack(data: bytes) -> Figures | None:
+    """The figures of a file; None where it is damaged. Nothing is unpickled."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return Figures(**{name: _figure(name, arrays) for name in KINDS})
     except (OSError, EOFError, ValueError, BadZipFile):
         return None

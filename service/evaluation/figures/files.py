@@ -1,44 +1,70 @@
-"""Where the figures of finished evaluations are kept: a folder each in the state directory."""
+"""Where the figures of finished evaluations are kept: a folder each in the storage."""
 
-import shutil
+import time
 from collections.abc import Collection
-from pathlib import Path
 
+from service.errors import StorageUnavailable
 from service.evaluation.figures.data import FILE, Figures, pack, unpack
-from service.files import remove_stale, write_whole
+from service.files import STALE_S
+from service.storage.storage import Storage
+
+REPORTS = "reports"
 
 
 class FigureFiles:
-    """The folders `reports/<id>` of a state directory."""
+    """The folders `reports/<id>` of a storage. All but `load` raise StorageUnavailable."""
 
-    def __init__(self, state: Path) -> None:
-        self._root = state / "reports"
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
 
-    def save(self, report_id: str, figures: Figures) -> None:
-        """Keep the figures of a report, whole or not at all."""
-        folder = self._root / report_id
-        folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / FILE, pack(figures))
+    @property
+    def is_shared(self) -> bool:
+        """Whether other services see them, too."""
+        return bool(self._storage.name)
+
+    def save(self, report_id: str, figures: Figures) -> int:
+        """Keep the figures of a report, whole or not at all; the bytes that they take."""
+        data = pack(figures)
+        self._storage.write(_key(report_id), data)
+        return len(data)
 
     def load(self, report_id: str) -> Figures | None:
         """The figures of a report; None where there are none, or none that can be read."""
-        return unpack(self._root / report_id / FILE)
+        data = self._data(report_id)
+        return None if data is None else unpack(data)
 
-    def copy(self, report_id: str, target_id: str) -> None:
-        """Keep the figures of one report for another of the same samples, where there are any."""
-        if (figures := self.load(report_id)) is not None:
-            self.save(target_id, figures)
+    def copy(self, report_id: str, target_id: str) -> int:
+        """Keep the figures of one report for another of the same samples, where there are any; their bytes."""
+        data = self._data(report_id)
+        if data is None or unpack(data) is None:
+            return 0
+        self._storage.write(_key(target_id), data)
+        return len(data)
 
     def discard(self, report_id: str) -> None:
         """Delete the figures of a report."""
-        shutil.rmtree(self._root / report_id, ignore_errors=True)
+        self._storage.delete(f"{REPORTS}/{report_id}")
 
     def size_of(self, report_id: str) -> int:
         """Bytes that the figures of a report take."""
-        file = self._root / report_id / FILE
-        return file.stat().st_size if file.is_file() else 0
+        return sum(entry.size_bytes for entry in self._storage.list(f"{REPORTS}/{report_id}"))
 
     def sweep(self, wanted: Collection[str]) -> None:
         """Delete the stale folders that belong to no `wanted` report."""
-        if self._root.is_dir():
-            remove_stale(folder for folder in self._root.iterdir() if folder.name not in wanted)
+        newest: dict[str, float] = {}
+        for entry in self._storage.list(REPORTS):
+            report_id = entry.key.split("/")[1]
+            newest[report_id] = max(entry.modified, newest.get(report_id, 0.0))
+        for report_id, modified in newest.items():
+            if report_id not in wanted and time.time() - modified > STALE_S:
+                self.discard(report_id)
+
+    def _data(self, report_id: str) -> bytes | None:
+        try:
+            return self._storage.get(_key(report_id))
+        except (OSError, StorageUnavailable):
+            return None
+
+
+def _key(report_id: str) -> str:
+    return f"{REPORTS}/{report_id}/{FILE}"

@@ -31,8 +31,10 @@ SETTING = "CHAPTERHOUSE_DATABASE_URL"
 DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg", "sqlite": "sqlite"}
 CHANNEL = "chapterhouse_evaluations"
 """Where PostgreSQL tells who listens of the rows that change."""
-QUEUE_LOCK = 0x7175657565
-"""The number under which PostgreSQL's advisory lock on the queue is held."""
+QUEUE_LOCK, LEADER_LOCK = 0x7175657565, 0x6C6561646572
+"""The numbers under which PostgreSQL's advisory locks are held: on the queue, and of who leads all services."""
+NOTICED = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3"
+"""So that a server lets go within a minute of what is held by a machine that has vanished."""
 
 METADATA = sa.MetaData()
 EVALUATIONS = sa.Table(
@@ -57,6 +59,14 @@ EVALUATIONS = sa.Table(
     sa.Column("client", sa.String(64), nullable=False, server_default=""),
     sa.Column("upload_bytes", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("key", sa.String(64)),
+    sa.Column("storage", sa.String(255), nullable=False, server_default=""),
+    sa.Column("figures_bytes", sa.BigInteger),
+)
+HOMES = sa.Table(
+    "homes",
+    METADATA,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("seen", sa.Float, nullable=False),
 )
 KEYS = sa.Table(
     "keys",
@@ -117,7 +127,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection for queries. Raises DatabaseUnavailable."""
-        with self._answering(), self._engine.connect() as connection:
+        with self.answering(), self._engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -127,7 +137,7 @@ class Database:
         SQLite's takes the write lock at once, so that what it read stays true; PostgreSQL's locks the rows that it
         reads for update.
         """
-        with self._answering(), self._engine.connect() as connection:
+        with self.answering(), self._engine.connect() as connection:
             if self.is_sqlite:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
@@ -140,7 +150,7 @@ class Database:
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
         """A connection for queries that all see the same moment. Raises DatabaseUnavailable."""
-        with self._answering(), self._engine.connect() as connection:
+        with self.answering(), self._engine.connect() as connection:
             connection.exec_driver_sql("BEGIN" if self.is_sqlite else "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             yield connection
             connection.rollback()
@@ -150,12 +160,30 @@ class Database:
         if not self.is_sqlite:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(QUEUE_LOCK)))
 
+    def lead(self) -> Connection | None:
+        """A connection that holds the lead of all services as long as it lasts; None where another has it.
+
+        Raises DatabaseUnavailable.
+        """
+        with self.answering():
+            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            try:
+                if connection.execute(sa.select(sa.func.pg_try_advisory_lock(LEADER_LOCK))).scalar_one():
+                    connection.exec_driver_sql(NOTICED)
+                    return connection
+            except BaseException:
+                connection.invalidate()
+                raise
+            connection.close()
+        return None
+
     def close(self) -> None:
         """Close the connections that wait for further use."""
         self._engine.dispose()
 
     @contextmanager
-    def _answering(self) -> Iterator[None]:
+    def answering(self) -> Iterator[None]:
+        """What is done with a connection of this database. Raises DatabaseUnavailable."""
         try:
             yield
         except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError) as error:

@@ -18,6 +18,7 @@ from service.evaluation.queue.limits import Limits, check_room
 from service.evaluation.queue.turns import FAIR_S, Spell, Waiting, in_turn, used_seconds
 from service.evaluation.queue.workers import home_of
 from service.settings import Settings
+from service.storage.opening import shared_name
 
 LEASE_S = 15.0
 """A claim that is not renewed for this long is another evaluator's to take."""
@@ -27,7 +28,8 @@ REQUEST_ID = "request_id"
 """Under this a row's request holds the id of the HTTP request that brought it."""
 _COLUMNS = EVALUATIONS.c
 _OVER = ("finished", "failed", "cancelled")
-_OPEN = ("queued", "running")
+OPEN = ("queued", "running")
+"""The statuses of an evaluation for which there is something to be done."""
 
 
 class JobKind(StrEnum):
@@ -88,7 +90,9 @@ class Glance(NamedTuple):
     holders: set[str]
     """Who works on an evaluation of this state directory."""
     waiting: int
-    """How many are accepted and not begun."""
+    """How many of this state directory are accepted and not begun."""
+    is_work: bool
+    """Whether there is one that may be claimed here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,25 +109,32 @@ class Ended:
     id: str
     ended: float
     size_bytes: int
+    figures_bytes: int | None
+    """What its figures take; None for those of earlier versions, which did not say."""
 
 
 class Jobs:
     """The table of evaluations. Every method is one transaction; times are seconds since 1970.
 
-    `home` is the state directory in which this process's uploads lie: only what lies there is claimed. What is written
-    is told by `changes`. Every method raises DatabaseUnavailable.
+    `home` is the state directory of this process: what is counted here, and what was uploaded onto its disk, has its
+    name. `storage` is where it puts uploads that other services read as well; without one, only what lies on its own
+    disk is claimed. What is written is told by `changes`. Every method raises DatabaseUnavailable.
     """
 
-    def __init__(self, database: Database, *, home: str = "") -> None:
+    def __init__(self, database: Database, *, home: str = "", storage: str = "") -> None:
         self.database = database
         self.home = home
+        self.storage = storage
         self.changes = Changes()
-        self._here = sa.or_(_COLUMNS.home == home, _COLUMNS.home.is_(None))  # rows of the first version name none
+        self.counted = sa.or_(_COLUMNS.home == home, _COLUMNS.home.is_(None))  # rows of the first version name none
+        self._on_disk = sa.and_(self.counted, _COLUMNS.storage == "")
+        self._here = sa.or_(self._on_disk, _COLUMNS.storage == storage) if storage else self._on_disk
 
     @classmethod
     def of(cls, settings: Settings, *, busy_s: float = BUSY_S) -> Self:
         """The evaluations of these settings' database and state directory."""
-        return cls(Database.of(settings, busy_s=busy_s), home=home_of(settings.state))
+        database = Database.of(settings, busy_s=busy_s)
+        return cls(database, home=home_of(settings.state), storage=shared_name(settings.storage_url))
 
     def probe(self) -> None:
         """Read a little, and see whether writing would be allowed."""
@@ -146,12 +157,13 @@ class Jobs:
         Raises Overloaded where as many wait as may.
         """
         new = {"kind": kind, "status": "queued", "created": time.time(), "attempt": 0, "progress": 0.0}
-        sent = {"request": dict(request), "home": self.home, "client": client, "upload_bytes": upload_bytes, "key": key}
-        with self._changing() as (connection, changed):
+        sent = {"request": dict(request), "client": client, "upload_bytes": upload_bytes, "key": key}
+        place = {"home": self.home, "storage": self.storage}
+        with self.changing() as (connection, changed):
             if limits is not None:
                 self.database.lock_queue(connection)
-                check_room(connection, self._here, client, limits)
-            connection.execute(EVALUATIONS.insert().values(id=job_id, **new, **sent))
+                check_room(connection, self._here, client, limits, upload_bytes)
+            connection.execute(EVALUATIONS.insert().values(id=job_id, **new, **sent, **place))
             changed(Change(job_id, "queued"))
 
     def check_room(self, client: str, limits: Limits) -> None:
@@ -160,7 +172,7 @@ class Jobs:
             check_room(connection, self._here, client, limits)
 
     @contextmanager
-    def _changing(self) -> Iterator[tuple[Connection, Callable[[Change], None]]]:
+    def changing(self) -> Iterator[tuple[Connection, Callable[[Change], None]]]:
         """A transaction, and what is told when it has been committed: to other machines by the database itself."""
         changes: list[Change] = []
         with self.database.writing() as connection:
@@ -191,12 +203,13 @@ class Jobs:
             return {name: Stage(*stage) for name, *stage in connection.execute(query)}
 
     def glance(self) -> Glance:
-        """Who works here, and how many wait."""
+        """Who works here, how many wait, and whether there is something to begin."""
         query = sa.select(_COLUMNS.owner).where(_COLUMNS.status == "running", _COLUMNS.home == self.home)
-        waiting = sa.select(sa.func.count()).where(_COLUMNS.status == "queued")
+        waiting = sa.select(sa.func.count()).where(_COLUMNS.status == "queued", self.counted)
         with self.database.reading() as connection:
             holders = {owner for owner in connection.execute(query).scalars() if owner}
-            return Glance(holders, connection.execute(waiting).scalar_one())
+            is_work = bool(self._claimable(connection, time.time(), most=1))
+            return Glance(holders, connection.execute(waiting).scalar_one(), is_work)
 
     def ids(self, *statuses: str) -> set[str]:
         """Every evaluation there is, or those of these statuses."""
@@ -205,8 +218,8 @@ class Jobs:
             return set(connection.execute(query.where(_COLUMNS.status.in_(statuses)) if statuses else query).scalars())
 
     def open_here(self) -> list[Job]:
-        """The evaluations of this state directory for which there is still something to be done."""
-        query = sa.select(EVALUATIONS).where(_COLUMNS.status.in_(_OPEN), self._here)
+        """The evaluations that are not over and whose uploads lie in this state directory."""
+        query = sa.select(EVALUATIONS).where(_COLUMNS.status.in_(OPEN), self._on_disk)
         with self.database.reading() as connection:
             return [_job(row) for row in connection.execute(query).mappings()]
 
@@ -214,7 +227,7 @@ class Jobs:
         """Whether there is still something to be done for an evaluation."""
         query = sa.select(_COLUMNS.status).where(_COLUMNS.id == job_id)
         with self.database.reading() as connection:
-            return connection.execute(query).scalars().first() in _OPEN
+            return connection.execute(query).scalars().first() in OPEN
 
     def finished_like(self, inputs_sha256: str, of: Owner | None = None) -> Mapping[str, Any] | None:
         """An owner's newest report whose numbers depend on the very same inputs."""
@@ -224,26 +237,25 @@ class Jobs:
             report: Mapping[str, Any] | None = connection.execute(query).scalars().first()
         return report
 
-    def claim(self, owner: str) -> Job | None:
+    def claim(self, owner: str, *, abandoned: bool = True) -> Job | None:
         """The evaluation here whose turn it is, now `owner`'s; None when none is queued and no lease ran out.
 
-        One that was claimed three times without coming to an end is failed instead.
+        Without `abandoned`, leases that ran out are left to their owners. One that was claimed three times without
+        coming to an end is failed instead.
         """
         now = time.time()
-        with self.database.reading() as connection:
-            if not self._claimable(connection, now, most=1):
-                return None
-        with self._changing() as (connection, changed):
-            for waiting in in_turn(self._claimable(connection, now), self._used(connection, now), now):
-                query = sa.select(EVALUATIONS).where(_COLUMNS.id == waiting.id, _may_be_claimed(now))
+        lapsed = now if abandoned else 0.0
+        with self.changing() as (connection, changed):
+            for waiting in in_turn(self._claimable(connection, lapsed), self._used(connection, now), now):
+                query = sa.select(EVALUATIONS).where(_COLUMNS.id == waiting.id, _may_be_claimed(lapsed))
                 row = connection.execute(query.with_for_update(skip_locked=True)).mappings().first()
-                if row is not None and (job := _take(connection, row, owner, now, changed)) is not None:
+                if row is not None and (job := _take(connection, row, self.home, owner, changed)) is not None:
                     return job
         return None
 
-    def _claimable(self, connection: Connection, now: float, *, most: int | None = None) -> list[Waiting]:
+    def _claimable(self, connection: Connection, lapsed: float, *, most: int | None = None) -> list[Waiting]:
         columns = (_COLUMNS.id, _COLUMNS.client, _COLUMNS.created, _COLUMNS.upload_bytes)
-        query = sa.select(*columns).where(_may_be_claimed(now), self._here).limit(most)
+        query = sa.select(*columns).where(_may_be_claimed(lapsed), self._here).limit(most)
         return [Waiting(*row) for row in connection.execute(query)]
 
     def _used(self, connection: Connection, now: float) -> dict[str, float]:
@@ -256,7 +268,7 @@ class Jobs:
     def release(self, owner: str) -> None:
         """End the leases of an evaluator that is known to be dead."""
         held = sa.and_(_COLUMNS.owner == owner, _COLUMNS.status == "running", _COLUMNS.home == self.home)
-        with self._changing() as (connection, changed):
+        with self.changing() as (connection, changed):
             if connection.execute(sa.update(EVALUATIONS).where(held).values(lease_until=0.0)).rowcount:
                 changed(Change())
 
@@ -265,15 +277,22 @@ class Jobs:
         return self._update_held(job, owner, lease_until=time.time() + LEASE_S, progress=progress)
 
     def finish(
-        self, job: Job, owner: str, report: Mapping[str, Any], *, publish: Callable[[], object] | None = None
+        self,
+        job: Job,
+        owner: str,
+        report: Mapping[str, Any],
+        *,
+        publish: Callable[[], object] | None = None,
+        figures_bytes: int | None = None,
     ) -> bool:
         """Store the report; False, and nothing is stored, when the claim is no longer `owner`'s.
 
-        `publish` makes visible what lies outside the database: it is called while the claim is held, and must be quick
-        and harmless to repeat.
+        `figures_bytes` are what was kept beside it. `publish` makes visible what lies outside the database: it is
+        called while the claim is held, and must be quick and harmless to repeat.
         """
         size = len(json.dumps(report))
-        values = {"status": "finished", "report": dict(report), "progress": 1.0, "size_bytes": size}
+        sizes = {"size_bytes": size, "figures_bytes": figures_bytes}
+        values = {"status": "finished", "report": dict(report), "progress": 1.0, **sizes}
         inputs = report.get("inputs_sha256")
         return self._update_held(job, owner, publish, **values, ended=time.time(), inputs_sha256=inputs, owner=None)
 
@@ -294,7 +313,7 @@ class Jobs:
             _COLUMNS.owner == holder,
             _COLUMNS.attempt == job.attempt,
         )
-        with self._changing() as (connection, changed):
+        with self.changing() as (connection, changed):
             is_held = connection.execute(sa.update(EVALUATIONS).where(held).values(**values)).rowcount == 1
             if is_held and publish is not None:
                 publish()
@@ -308,7 +327,7 @@ class Jobs:
 
         Raises EvaluationNotFound.
         """
-        with self._changing() as (connection, changed):
+        with self.changing() as (connection, changed):
             row = _found(connection, job_id, of, for_update=True)
             if row["status"] in _OVER:
                 connection.execute(sa.delete(EVALUATIONS).where(_COLUMNS.id == job_id))
@@ -320,10 +339,10 @@ class Jobs:
 
     def over(self) -> list[Ended]:
         """The evaluations that are over, the one that ended last first."""
-        columns = (_COLUMNS.id, _COLUMNS.ended, _COLUMNS.size_bytes)
+        columns = (_COLUMNS.id, _COLUMNS.ended, _COLUMNS.size_bytes, _COLUMNS.figures_bytes)
         query = sa.select(*columns).where(_COLUMNS.status.in_(_OVER)).order_by(_COLUMNS.ended.desc(), _COLUMNS.id)
         with self.database.reading() as connection:
-            return [Ended(row.id, row.ended or 0.0, row.size_bytes) for row in connection.execute(query)]
+            return [Ended(row[0], row[1] or 0.0, *row[2:]) for row in connection.execute(query)]
 
     def forget(self, job_ids: Collection[str]) -> None:
         """Delete evaluations that are over."""
@@ -345,15 +364,16 @@ def _found(connection: Connection, job_id: str, of: Owner | None, *, for_update:
     return row
 
 
-def _may_be_claimed(now: float) -> sa.ColumnElement[bool]:
-    abandoned = sa.and_(_COLUMNS.status == "running", _COLUMNS.lease_until < now)
+def _may_be_claimed(lapsed: float) -> sa.ColumnElement[bool]:
+    abandoned = sa.and_(_COLUMNS.status == "running", _COLUMNS.lease_until < lapsed)
     return sa.or_(_COLUMNS.status == "queued", abandoned)
 
 
 def _take(
-    connection: Connection, row: RowMapping, owner: str, now: float, changed: Callable[[Change], None]
+    connection: Connection, row: RowMapping, home: str, owner: str, changed: Callable[[Change], None]
 ) -> Job | None:
-    """Make a locked row `owner`'s, or fail it where it has been begun too often."""
+    """Make a locked row `owner`'s and this home's, or fail it where it has been begun too often."""
+    now = time.time()
     this = sa.update(EVALUATIONS).where(_COLUMNS.id == row["id"])
     if row["attempt"] >= ATTEMPTS_LIMIT:
         reason = f"The evaluator died {ATTEMPTS_LIMIT} times while it worked on this."
@@ -362,7 +382,7 @@ def _take(
         changed(Change(row["id"], "failed"))
         return None
     taken = {"status": "running", "started": now, "attempt": row["attempt"] + 1, "progress": 0.0}
-    connection.execute(this.values(**taken, owner=owner, lease_until=now + LEASE_S))
+    connection.execute(this.values(**taken, home=home, owner=owner, lease_until=now + LEASE_S))
     changed(Change(row["id"], "running"))
     return _job({**row, **taken})
 

@@ -25,15 +25,24 @@ class Limits(NamedTuple):
     a_client: int
     in_all: int
     evaluators: int
+    upload_bytes: int | None = None
+    """What uploads in a storage that services share may take; on a disk, what lies there is counted."""
+    client_share: float = 1.0
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """What an operator has set."""
-        return cls(settings.evaluations_limit_per_client, settings.evaluations_limit, settings.evaluators)
+        counted = (settings.evaluations_limit_per_client, settings.evaluations_limit, settings.evaluators)
+        shared = settings.uploads_disk_bytes if settings.storage_url else None
+        return cls(*counted, shared, settings.client_share)
 
 
-def check_room(connection: Connection, here: sa.ColumnElement[bool], client: str, limits: Limits) -> None:
-    """Raise Overloaded where as many evaluations wait `here` as may."""
+def check_room(
+    connection: Connection, here: sa.ColumnElement[bool], client: str, limits: Limits, more_bytes: int = 0
+) -> None:
+    """Raise Overloaded where as many evaluations wait `here` as may, or their uploads take too much with these."""
+    if limits.upload_bytes is not None:
+        _check_bytes(connection, here, client, limits.upload_bytes, limits.client_share, more_bytes)
     counted = sa.select(_COLUMNS.client, sa.func.count()).where(_COLUMNS.status == "queued", here)
     waiting = {row[0]: row[1] for row in connection.execute(counted.group_by(_COLUMNS.client))}
     mine, everybodys = waiting.get(client, 0), sum(waiting.values())
@@ -44,9 +53,27 @@ def check_room(connection: Connection, here: sa.ColumnElement[bool], client: str
         refusal, turns = Overloaded(f"{everybodys} evaluations wait already, and no more may."), 1
     else:
         return
-    wait_s = turns * _seconds_each(connection, here) / limits.evaluators
+    wait_s = turns * _seconds_each(connection, here) / max(limits.evaluators, _working(connection, here))
     refusal.retry_after_s = min(max(math.ceil(wait_s), LEAST_S), MOST_S)
     raise refusal
+
+
+def _check_bytes(
+    connection: Connection, here: sa.ColumnElement[bool], client: str, limit: int, share: float, more: int
+) -> None:
+    taken = sa.select(_COLUMNS.client, sa.func.sum(_COLUMNS.upload_bytes)).where(_COLUMNS.ended.is_(None), here)
+    held = {row[0]: int(row[1]) for row in connection.execute(taken.group_by(_COLUMNS.client))}
+    if held.get(client, 0) + more > limit * share or sum(held.values()) + more > limit:
+        raise Overloaded(
+            f"Uploads that wait or are worked on may take {limit:,} bytes of the storage, and each client's a part of "
+            "that; this one is too much."
+        )
+
+
+def _working(connection: Connection, here: sa.ColumnElement[bool]) -> int:
+    """How many are worked on now: where several services share a storage, more than one of them would do."""
+    running = sa.select(sa.func.count()).where(_COLUMNS.status == "running", here)
+    return int(connection.execute(running).scalar_one())
 
 
 def _seconds_each(connection: Connection, here: sa.ColumnElement[bool]) -> float:

@@ -42,14 +42,17 @@ class Standing:
         self._read: dict[str, Scores] = {}
 
     def crowds(self) -> dict[str, Crowd]:
-        """How many wait and how many are worked on, and for how long. Raises DatabaseUnavailable."""
+        """How many wait and how many are worked on here, and for how long. Raises DatabaseUnavailable.
+
+        Services that share a database count each evaluation once, so that their numbers may be added.
+        """
         since = {"queued": _COLUMNS.created, "running": _COLUMNS.started}
         now = time.time()
         with self._jobs.database.reading() as connection:
             found = {}
             for status, column in since.items():
                 query = sa.select(sa.func.count(), sa.func.min(column)).where(_COLUMNS.status == status)
-                count, oldest = connection.execute(query).one()
+                count, oldest = connection.execute(query.where(self._jobs.counted)).one()
                 found[status] = Crowd(count, 0.0 if oldest is None else max(0.0, now - oldest))
             return found
 

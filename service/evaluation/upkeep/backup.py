@@ -26,8 +26,8 @@ from service.settings import Settings
 MANIFEST = "backup.json"
 ROWS = "rows.db"
 FORMAT = 1
-PASSING = frozenset({"evaluators", "tidying", "tokens", "uploads"})
-"""What is not copied as it lies there: it belongs to processes that run, is secret, or is taken with its evaluation."""
+PASSING = frozenset({"copies", "evaluators", "tidying", "tokens", "uploads"})
+"""What is not copied as it lies there: it is of processes that run, a copy, secret, or taken with its evaluation."""
 MODELS = frozenset({"models", "twins"})
 REPLACED, RESTORING = "replaced-", ".restoring-"
 CHUNK = 500

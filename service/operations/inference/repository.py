@@ -5,11 +5,11 @@ from typing import Any
 
 from service import __version__
 from service.errors import InvalidManifest, NotReady
-from service.manifest import ONNX, PROGRAM
 from service.operations.inference.signatures import ANY, Slot, signature_of
 from service.operations.inference.tensors import BYTES
 from service.runtime.calls import EngineStatus
 from service.store import Model, ModelStore
+from service.store.manifest import ONNX, PROGRAM
 
 EXTENSIONS = (
     "binary_tensor_data",

@@ -70,6 +70,8 @@ class Log:
         appraised = self._appraiser.measure(generator)
         words = "  ".join(f"{name} {value:.4g}" for name, value in appraised.items())
         self._run.progress.say(f"iteration {step}: {words}")
+        if "fid" in appraised:
+            self._run.offer(generator, appraised["fid"])
         return appraised
 
     @torch.no_grad()

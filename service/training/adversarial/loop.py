@@ -94,9 +94,13 @@ def train_adversarial(recipe: AdversarialRecipe, run: Run) -> nn.Module:
         norms = {"discriminator_gradient": gradient_norm(critic), "generator_gradient": gradient_norm(generator)}
         log.note(step, kept.module, losses | norms | judged.notes | painted.notes)
         run.progress.report(step, recipe.iterations, **losses)
-        run.checkpoints.keep(step, last=step == recipe.iterations)
+        over = run.is_over(step, recipe.iterations, "iterations")
+        run.checkpoints.keep(step, last=over)
+        if over:
+            break
 
     log.close()
+    run.best.fill(kept.module)
     settled = settle(kept.module, (_noise((recipe.rows, latent), run) for _ in range(SETTLING_BATCHES))).cpu()
     return settled if recipe.stack == 1 else first_of(settled, build_net(manifest.net, manifest.options)).eval()
 

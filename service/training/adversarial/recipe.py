@@ -53,7 +53,9 @@ class AdversarialRecipe(BaseModel):
     average: float = Field(
         0.0, ge=0, lt=1, description="Decay of the moving average of the generator that is kept; 0 keeps the last."
     )
-    precision: Literal["float32", "bfloat16"] = Field("float32", description="Of the players' layers; losses have 32.")
+    precision: Literal["float32", "tf32", "bfloat16"] = Field(
+        "float32", description="Of the players' layers, with a card's TF32 or in bfloat16; losses have 32."
+    )
     weights: Literal["float32", "float16"] = Field("float32", description="How matrices and filters are stored.")
     labels: Labels = Labels()
     separate_batches: bool = Field(

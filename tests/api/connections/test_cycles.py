@@ -233,7 +233,7 @@ def begun(kind: type[Uvicorns], head: bytes) -> tuple[object, ...] | None:
     cycle = connection.begun
     if cycle is None:
         return None
-    offered = cycle.scope.pop("extensions", {})  # type: ignore[typeddict-item] # uvicorn has none
+    offered = cycle.scope.pop("extensions", {})
     assert offered.keys() == ({PRESENCE, WHOLE} if kind is Ours else set())
     return cycle.scope, cycle.keep_alive, cycle.waiting_for_100_continue
 

@@ -8,11 +8,12 @@ from evaluation.reporting import figures
 from service.evaluation.figures.data import FILE
 from service.evaluation.figures.files import FigureFiles
 from service.files import STALE_S
+from service.storage.folder import Folder
 
 
 @pytest.fixture
 def figure_files(tmp_path: Path) -> FigureFiles:
-    return FigureFiles(tmp_path)
+    return FigureFiles(Folder(tmp_path))
 
 
 def test_what_was_hung_is_shown_until_it_is_discarded(figure_files: FigureFiles, tmp_path: Path) -> None:

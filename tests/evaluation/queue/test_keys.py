@@ -101,8 +101,10 @@ def test_a_state_directory_from_before_keys_opens_and_keeps_its_evaluations(tmp_
     migrate(database)
     with sqlite3.connect(settings.database) as old:
         old.executescript(
-            "DROP TABLE keys; ALTER TABLE evaluations DROP COLUMN key; UPDATE alembic_version SET version_num = '0003'"
+            "DROP TABLE keys; DROP TABLE homes; ALTER TABLE evaluations DROP COLUMN key; ALTER TABLE evaluations DROP "
+            "COLUMN storage; ALTER TABLE evaluations DROP COLUMN figures_bytes; "
+            "UPDATE alembic_version SET version_num = '0003'"
         )
     old.close()
-    assert migrate(database) == ["0004"]
+    assert migrate(database) == ["0004", "0005"]
     assert Keys(database).all() == []

@@ -102,3 +102,15 @@ def test_of_several_who_come_at_once_no_more_are_let_in_than_may(jobs: Jobs) -> 
     for thread in threads:
         thread.join(PATIENCE_S)
     assert (len(refused), len(jobs.ids("queued"))) == (6, 2)
+
+
+def test_what_uploads_take_of_a_shared_storage_has_a_limit_for_each_client_and_in_all(jobs: Jobs) -> None:
+    limits = Limits(a_client=10, in_all=10, evaluators=1, upload_bytes=100, client_share=0.75)
+    for name, client, size in (("a", "x", 40), ("b", "x", 30), ("c", "y", 25)):
+        jobs.accept(name, {}, client=client, upload_bytes=size, limits=limits)
+    for client, size in (("x", 6), ("z", 6)):
+        with pytest.raises(Overloaded, match="may take 100 bytes of the storage"):
+            jobs.accept("d", {}, client=client, upload_bytes=size, limits=limits)
+    jobs.remove("a")
+    jobs.accept("d", {}, client="z", upload_bytes=45, limits=limits)
+    assert jobs.ids("queued") == {"b", "c", "d"}

@@ -1,4 +1,5 @@
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def differences(database: Database) -> list[object]:
 
 
 def test_the_migrations_make_the_tables_that_the_code_uses(empty_database: Database) -> None:
-    assert migrate(empty_database) == ["0001", "0002", "0003", "0004"]
+    assert migrate(empty_database) == ["0001", "0002", "0003", "0004", "0005"]
     assert differences(empty_database) == []
     assert migrate(empty_database) == []
 
@@ -42,13 +43,20 @@ def test_a_database_from_before_alembic_is_adopted_with_what_it_holds(tmp_path: 
         old.executescript(FIRST_VERSION)
     old.close()
     database = Database.of(settings)
-    assert migrate(database) == ["0002", "0003", "0004"]
+    assert migrate(database) == ["0002", "0003", "0004", "0005"]
     assert differences(database) == []
     jobs = Jobs(database, home="here")
     assert (jobs.get("old").report, jobs.get("old").kind) == ({"fid": 7}, "evaluation")
     claimed = jobs.claim("one")
     assert claimed is not None
     assert claimed.id == "open"
+
+
+def test_services_that_start_at_once_migrate_one_after_the_other(empty_database: Database) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda _: migrate(empty_database), range(4)))
+    assert sorted(done) == [[], [], [], ["0001", "0002", "0003", "0004", "0005"]]
+    assert differences(empty_database) == []
 
 
 def test_a_database_of_a_newer_version_is_left_alone(empty_database: Database) -> None:

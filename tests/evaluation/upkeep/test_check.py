@@ -95,7 +95,7 @@ def test_a_newer_and_an_older_database_are_told_apart(service_settings: Settings
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0002'"))
     [told] = findings(service_settings)
     assert "lacks revision" in told
-    assert "`chapterhouse serve`" in told
+    assert "`chapterhouse migrate`" in told
     with Database.of(service_settings).writing() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     [told] = findings(service_settings)

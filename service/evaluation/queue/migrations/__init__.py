@@ -1,7 +1,7 @@
 """The way from every older database to the tables of now: one Alembic revision a change, in `versions`.
 
-The supervisor takes it once, before it starts anything; a service on another machine that does so at the same moment
-waits.
+The supervisor takes it once, before it starts anything, and so does `chapterhouse migrate`; who does so at the same
+moment, on this machine or another, waits.
 """
 
 import logging
@@ -49,7 +49,7 @@ def check_revision(connection: Connection) -> None:
     if missing := _missing(_scripts(), MigrationContext.configure(connection)):
         raise ConfigurationError(
             f"The database is older than this version of Chapterhouse and lacks revision {missing[0].revision}; "
-            "`chapterhouse serve` brings it up to date."
+            "`chapterhouse migrate` brings it up to date."
         )
 
 

@@ -1,4 +1,4 @@
-"""`model.toml`: what people decide about a model, and what its words mean."""
+"""`model.toml`: what people decide about a model."""
 
 from typing import Any, Literal, Self
 
@@ -34,7 +34,7 @@ FILES = {ONNX: "weights.onnx", PROGRAM: "weights.pt2"}
 
 
 class Written(BaseModel):
-    """Something written in a file of the store: every word of it known, and never changed."""
+    """A document of the store: it holds what is described here and nothing else."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

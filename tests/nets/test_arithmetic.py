@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from service.runtime.arithmetic import EXACT, Exactly
+from service.nets.arithmetic import EXACT, FLOAT32, TF32, Exactly, multiplying
 from service.runtime.devices import Device
 
 
@@ -44,3 +44,16 @@ def test_a_device_counts_the_threads_of_its_own_thread_only() -> None:
     thread.start()
     thread.join(60)
     assert others == [before]
+
+
+def test_cards_multiply_as_they_are_told_and_afterwards_as_before() -> None:
+    def written() -> dict[str, Any]:
+        return {name: attrgetter(name)(torch.backends) for name in FLOAT32}
+
+    before = written()
+    with multiplying(tf32=True):
+        assert written() == {**FLOAT32, **TF32}
+        with multiplying(tf32=False):
+            assert written() == FLOAT32
+        assert written() != FLOAT32
+    assert written() == before

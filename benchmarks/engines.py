@@ -1,0 +1,115 @@
+"""One to eight engines on a net that sleeps: how far from eight times as much eight engines are.
+
+    python -m benchmarks.engines [--engines 1 2 4 8] [--connections 32 128] [--seconds 10]
+
+The net needs a known time for each image and no processor, as an accelerator does, so that two cores feed eight
+engines: what is missing is what the service loses between them. Interactive work is a closed loop of single images over
+HTTP; bulk work is one set of images for their features, through the blocks of an evaluation. Both are told as the share
+of what so many engines could do.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.load.hostile import small_image
+from benchmarks.load.machine import machine
+from benchmarks.load.service import Service
+from benchmarks.load.sleeping import NAME, add_sleeper
+from service.cli.load import Load, run_load
+from service.evaluation.extraction import extract_features
+from service.runtime.pool import EnginePool
+from service.store import ModelStore
+
+PROGRAM = (sys.executable, "-m", "benchmarks.load.sleeping", "serve")
+PER_SECOND = 50
+"""Images of one engine: as slow as a large net, so that what is lost is not the two cores' own limit."""
+LEAST = 0.95
+SIDE = 28
+Shares = Mapping[str, Sequence[float]]
+"""Of each kind of work, the share of what one, two, … engines could do."""
+
+
+def read_all(engines: Sequence[int], connections: Sequence[int], seconds: float) -> dict[str, list[float]]:
+    """The shares that were reached."""
+    found: dict[str, list[float]] = {}
+    for count in engines:
+        with tempfile.TemporaryDirectory(prefix="chapterhouse-engines-") as directory:
+            folder = Path(directory)
+            add_sleeper(folder / "state" / "models", per_second=PER_SECOND)
+            devices = ",".join(["cpu"] * count)
+            with Service(
+                folder, program=PROGRAM, PRELOAD=NAME, DEVICES=devices, FRONTS=1, EVALUATORS=1, THREADS=1
+            ) as service:
+                capacity = count * PER_SECOND
+                for several in connections:
+                    rate = interactive(service, several, seconds)
+                    found.setdefault(f"interactive, {several} connections", []).append(rate / capacity)
+                rate = asyncio.run(bulk(folder, service, round(capacity * seconds)))
+                found.setdefault("bulk, one set of images", []).append(rate / capacity)
+    return found
+
+
+def interactive(service: Service, connections: int, seconds: float) -> float:
+    """Answers a second; the first second is left out, in which the engines have not all been found."""
+    url = f"{service.url}/classify?model={NAME}"
+    run_load(Load(url, small_image(), connections=connections, seconds=1))
+    reading = run_load(Load(url, small_image(), connections=connections, seconds=seconds))
+    assert not reading.errors, reading.errors
+    return reading.requests_per_s
+
+
+async def bulk(folder: Path, service: Service, count: int) -> float:
+    """Images a second whose features are asked for as an evaluation does."""
+    model = ModelStore(service.state / "models").get(NAME)
+    sockets = sorted(folder.glob("tmp/*/device-*.sock"))
+    pool = EnginePool(sockets)
+    await pool.start()
+    while pool.width() < len(sockets):  # noqa: ASYNC110 - a pool has no word for it, its users need none
+        await asyncio.sleep(0.01)
+    began = time.monotonic()
+    await extract_features(pool, model, np.zeros((count, SIDE, SIDE, 1), np.uint8))
+    rate = count / (time.monotonic() - began)
+    await pool.stop()
+    return rate
+
+
+def table(engines: Sequence[int], shares: Shares) -> list[str]:
+    """What was found, and what fell short."""
+    lines = [f"| share of what so many engines could do | {' | '.join(map(str, engines))} |"]
+    lines.append("|---" * (len(engines) + 1) + "|")
+    lines += [f"| {kind} | {' | '.join(f'{share:.3f}' for share in found)} |" for kind, found in shares.items()]
+    return [*lines, *faults(engines, shares)]
+
+
+def faults(engines: Sequence[int], shares: Shares) -> list[str]:
+    """Where so many engines do less than they should beside the first number of them."""
+    return [
+        f"{kind}: {count} engines are {share / found[0]:.3f} of linear"
+        for kind, found in shares.items()
+        for count, share in zip(engines, found, strict=True)
+        if share < LEAST * found[0]
+    ]
+
+
+def main() -> int:
+    """Measure, and say it; 1 where engines stand idle that could work."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--engines", type=int, nargs="+", default=[1, 2, 4, 8])
+    parser.add_argument("--connections", type=int, nargs="+", default=[32, 128])
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each reading")
+    options = parser.parse_args()
+    print(machine())
+    shares = read_all(options.engines, options.connections, options.seconds)
+    print("\n".join(table(options.engines, shares)))
+    return 1 if faults(options.engines, shares) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

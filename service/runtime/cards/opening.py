@@ -1,0 +1,15 @@
+"""A device by its name, opened as what it is."""
+
+from service.runtime.cards.cuda import CudaDevice
+from service.runtime.cards.naming import SIMULATED, is_card
+from service.runtime.cards.simulated import SimulatedDevice
+from service.runtime.devices import Device
+
+
+def open_device(name: str, *, at: str | None = None, threads: int = 0, most_threads: int = 0) -> Device:
+    """The device of this name, which torch calls `at`. Raises ConfigurationError, DeviceUnavailable."""
+    if is_card(name):
+        return CudaDevice(name, at=at or name)
+    if name.startswith(SIMULATED):
+        return SimulatedDevice(name, threads=threads)
+    return Device(name, at=at or name.partition("#")[0], threads=threads, most_threads=most_threads)
