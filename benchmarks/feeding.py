@@ -5,8 +5,8 @@
 An engine in another process has a net that does nothing, so that all it does is to take images and to answer. For large
 blocks there is the link alone: what listens copies them as an engine gathers a batch, and answers two numbers a row.
 Both are asked with memory to share and without it, in turns, and the best of each counts; so does a copy within this
-process, the measure of all others. Rates are told by the clock, and, for one by one, by the processor time of the
-engine: what asks takes the other core of a machine with two.
+process, the measure of all others. Rates are told by the clock and by the processor time of what takes the images: what
+asks needs the other core of a machine with two.
 """
 
 import argparse
@@ -266,17 +266,18 @@ Readings = Mapping[str, Mapping[str, Rate]]
 
 def table(readings: Readings, copy_bytes: float) -> list[str]:
     """What was found: a line for each way in which images come."""
-    lines = ["| a second | shared memory | socket | ratio | by processor time | goal | reached |", "|---" * 7 + "|"]
+    lines = [
+        "| a second | shared memory | socket | ratio | by processor time | socket | ratio | goal | reached |",
+        "|---" * 9 + "|",
+    ]
     for name, goal in GOALS.items():
         shared, sent = readings["shared"][name], readings["socket"][name]
         reached = max(shared.wall, shared.processor if name == "one by one" else 0.0) / goal
-        cells = [
-            f"{shared.wall:,.0f}",
-            f"{sent.wall:,.0f}",
-            f"{shared.wall / sent.wall:.2f}",
-            f"{shared.processor:,.0f}",
-        ]
-        lines.append(f"| {' | '.join([name, *cells, f'{goal:,}', f'{reached:.2f}'])} |")
+        told = (shared.wall, sent.wall, shared.processor, sent.processor)
+        wall, wall_sent, processor, processor_sent = (f"{rate:,.0f}" for rate in told)
+        ratio, ratio_by_processor = f"{told[0] / told[1]:.2f}", f"{told[2] / told[3]:.2f}"
+        cells = [name, wall, wall_sent, ratio, processor, processor_sent, ratio_by_processor, f"{goal:,}"]
+        lines.append(f"| {' | '.join([*cells, f'{reached:.2f}'])} |")
     share = readings["shared"]["blocks, MB"].wall * 1e6 / copy_bytes
     return [*lines, f"a copy within a process: {copy_bytes / 1e6:,.0f} MB a second; blocks go at {share:.2f} of that"]
 

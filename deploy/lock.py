@@ -5,8 +5,9 @@
 
 `torch.txt` names torch's version alone: its wheels, and those of CUDA's libraries, come from one index or another, each
 with hashes of its own. `service.txt` has everything else that serving takes, `build.txt` what makes the wheel, and the
-others what they need beside `development.txt`, as that does beside `service.txt`. All of them agree, and hold for every
-platform and every Python from the oldest that pyproject.toml allows.
+others what they need beside `development.txt`, as that does beside `service.txt`; `image.txt` is what the image has
+beside `service.txt`, since whoever runs it adds no package. All of them agree, and hold for every platform and every
+Python from the oldest that pyproject.toml allows.
 """
 
 import argparse
@@ -24,8 +25,23 @@ LOCKS = ROOT / "deploy" / "locks"
 OLDEST_PYTHON = "3.11"
 EDITABLE = "editables>=0.5"
 """What hatchling takes to install a checkout in place."""
-BESIDE = ("browser", "docs", "fuzz", "mutants", "notebook", "openvino", "own", "pods", "series", "supply", "traces")
+BESIDE = (
+    "browser",
+    "docs",
+    "fuzz",
+    "kubernetes",
+    "mutants",
+    "notebook",
+    "openvino",
+    "own",
+    "pods",
+    "series",
+    "supply",
+    "traces",
+)
 """The extras that have a file of their own beside `development`."""
+IMAGE = ("azure", "gcs", "postgres", "s3")
+"""The extras that the image brings along."""
 HEAD = "# Written by `python -m deploy.lock`.\n"
 _UNLOCKED = re.compile(r"(?:torch|triton|(?:nvidia|cuda)-[\w-]+)$")
 
@@ -68,6 +84,7 @@ def lock(project: dict[str, Any], known: str, resolve: Callable[[str, str], Bloc
         "service": served,
         "build": names(building),
         "development": developed - served,
+        "image": names(serving, *(extras[extra] for extra in IMAGE)) - served,
         **{extra: names(serving, extras["dev"], building, extras[extra]) - developed for extra in BESIDE},
     }
     files = {name: {package: whole[package] for package in sorted(some)} for name, some in chosen.items()}

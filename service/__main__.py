@@ -73,6 +73,11 @@ def _role(options: argparse.Namespace, settings: "Settings") -> Coroutine[Any, A
 
 def _engine(options: argparse.Namespace, settings: "Settings") -> Coroutine[Any, Any, None]:
     """An engine's coroutine; what it sees of the machine's cards is said before anything looks for them."""
+    places = {"socket": options.socket, "parent_pipe": options.parent_pipe}
+    if options.device == "ray":
+        from service.processes.bridge import run_bridge
+
+        return run_bridge(settings, **places)
     from service.environment import put, surroundings
     from service.runtime.cards.naming import environment_of
 
@@ -80,7 +85,6 @@ def _engine(options: argparse.Namespace, settings: "Settings") -> Coroutine[Any,
     from service.processes.engine import run_engine
     from service.runtime.duties import Duty
 
-    places = {"socket": options.socket, "parent_pipe": options.parent_pipe}
     return run_engine(settings, device=options.device, duty=Duty(options.duty), **places)
 
 

@@ -5,7 +5,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.addresses import PATH_PREFIX, checked_origins
@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     devices: str = Field(
         "auto",
         description="Devices with an engine each: `auto`, or a list such as `cuda:0,cuda:1`, `GPU-…`, `MIG-…` or "
-        "`cpu`; one that is named again has several.",
+        "`cpu`; one that is named again has several; `ray` is a cluster (docs/ray.md).",
     )
     threads: int = Field(
         0,
@@ -268,11 +268,12 @@ class Settings(BaseSettings):
             raise ValueError("write a prefix as /one or /one/two")
         return value.rstrip("/")
 
-    @field_validator("port", mode="before")
+    @field_validator("port", "grpc_port", mode="before")
     @classmethod
-    def _pass_over_service_links(cls, value: object) -> object:
-        """What Kubernetes puts where the port is looked for is no setting; `doubts_about_environment` says so."""
-        return DEFAULT_PORT if is_service_link(value) else value
+    def _pass_over_service_links(cls, value: object, info: ValidationInfo) -> object:
+        """What Kubernetes puts where a port is looked for is no setting; `doubts_about_environment` says so."""
+        assert info.field_name is not None
+        return cls.model_fields[info.field_name].default if is_service_link(value) else value
 
     @property
     def shipped_models_dir(self) -> Path:

@@ -251,6 +251,12 @@ DOCUMENT = (
         "it is for",
     ),
     Omission(
+        "python -m experiments.endpoints",
+        "tests/experiments/test_endpoints.py::test_every_route_is_told_in_full[GET /models/{model_id}/labels]",
+        "docs/endpoints/models.md does not tell of `GET /models/{model_id}/labels`; `python -m experiments.endpoints` "
+        "writes it",
+    ),
+    Omission(
         "python -m experiments.collapse --render",
         "tests/experiments/test_collapse.py::test_the_page_is_what_its_measurements_say",
         "`python -m experiments.collapse --render` puts it right",

@@ -1,6 +1,7 @@
 """What the documents name exists: links, files, programs; the changelog has its form, the workflow runs the checks."""
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,19 @@ import yaml
 from service import __version__
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 FOLDERS = ("benchmarks", "chapterhouse", "deploy", "docs", "experiments", "models_store", "service", "tests")
 SOURCES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
 CHANGES = ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security", "For clients")
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text("utf-8")
 
-every_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+every_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 
 
 def prose(path: Path) -> str:
@@ -67,6 +73,13 @@ def test_every_program_that_is_named_exists(path: Path) -> None:
     files |= {f"{module.replace('.', '/')}.py" for module in modules}
     missing = [file for file in files if not (ROOT / file).exists() and not (ROOT / file[:-3] / "__main__.py").exists()]
     assert not missing, f"{path.relative_to(ROOT)} names {missing}, which are not there"
+
+
+def test_the_pictures_are_light() -> None:
+    kinds = (".png", ".jpg", ".svg", ".gif")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    pictures = [ROOT / name for name in listed.split("\0") if name.endswith(kinds)]
+    assert sum(path.stat().st_size for path in pictures if path.exists()) < 3_000_000
 
 
 def test_the_changelog_keeps_its_form() -> None:

@@ -10,7 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from deploy.lock import BESIDE, EDITABLE, LOCKS, Blocks, lock, read_blocks
+from deploy.lock import BESIDE, EDITABLE, IMAGE, LOCKS, Blocks, lock, read_blocks
 
 ROOT = Path(__file__).parent.parent
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -21,6 +21,7 @@ WANTED: dict[tuple[str, ...], list[str]] = {
     ("service",): [word for word in SERVING if not word.startswith("torch")],
     ("build",): [*PROJECT["build-system"]["requires"], EDITABLE],
     ("service", "development"): EXTRAS["dev"],
+    ("service", "image"): [word for extra in IMAGE for word in EXTRAS[extra]],
     **{("service", "development", name): EXTRAS[name] for name in BESIDE},
 }
 INSTALLING = ("Makefile", "Dockerfile", "action.yml", "deploy/gitlab-ci.yml")
@@ -33,7 +34,7 @@ def version_in(block: str) -> str:
 def test_every_extra_that_is_for_development_has_a_file() -> None:
     served = {"azure", "gcs", "grpc", "onnx", "postgres", "s3", "timm"}
     assert set(EXTRAS) == {"dev", *served, *BESIDE}, "an extra has no file: BESIDE in deploy/lock.py"
-    assert set(FILES) == {"torch", "service", "build", "development", *BESIDE}
+    assert set(FILES) == {"torch", "service", "build", "development", "image", *BESIDE}
 
 
 @pytest.mark.parametrize("names", WANTED, ids=" and ".join)
@@ -94,7 +95,7 @@ def test_a_project_is_locked_by_what_each_part_of_it_needs() -> None:
         "tool": ["tool", "shared"],
         "hatchling": ["hatchling"],
         "editables": ["editables"],
-        **{extra: [extra] for extra in BESIDE},
+        **{extra: [extra] for extra in (*BESIDE, *IMAGE)},
     }
 
     def resolve(requirements: str, known: str) -> Blocks:
@@ -105,7 +106,7 @@ def test_a_project_is_locked_by_what_each_part_of_it_needs() -> None:
     project = {
         "project": {
             "dependencies": ["a>=1", "torch>=2"],
-            "optional-dependencies": {"dev": ["tool"], **{extra: [extra] for extra in BESIDE}},
+            "optional-dependencies": {"dev": ["tool"], **{extra: [extra] for extra in (*BESIDE, *IMAGE)}},
         },
         "build-system": {"requires": ["hatchling"]},
     }
@@ -115,5 +116,6 @@ def test_a_project_is_locked_by_what_each_part_of_it_needs() -> None:
         "service": ["a", "shared"],
         "build": ["editables", "hatchling"],
         "development": ["editables", "hatchling", "tool"],
+        "image": sorted(IMAGE),
         **{extra: [extra] for extra in BESIDE},
     }

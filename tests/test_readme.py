@@ -16,7 +16,10 @@ from service.store import Manifest, ModelStore
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
-PAGES = {path.stem: path.read_text("utf-8") for path in sorted((ROOT / "docs").glob("*.md"))}
+DOCS = ROOT / "docs"
+PAGES = {
+    path.relative_to(DOCS).with_suffix("").as_posix(): path.read_text("utf-8") for path in sorted(DOCS.rglob("*.md"))
+}
 GUIDES = {"README": README, "CONTRIBUTING": (ROOT / "CONTRIBUTING.md").read_text("utf-8"), **PAGES}
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 

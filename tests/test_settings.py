@@ -139,11 +139,12 @@ def test_what_kubernetes_says_of_a_service_of_our_name_is_passed_over_and_said_i
         "CHAPTERHOUSE_PORT_80_TCP_ADDR": "10.0.0.7",
         "CHAPTERHOUSE_API_PORT": "tcp://10.0.0.8:80",
         "CHAPTERHOUSE_API_SERVICE_HOST": "10.0.0.8",
+        "CHAPTERHOUSE_GRPC_PORT": "tcp://10.0.0.9:8001",
     }
     for name, value in of_kubernetes.items():
         monkeypatch.setenv(name, value)
-    assert read_settings().port == 8000
+    assert (read_settings().port, read_settings().grpc_port) == (8000, None)
     [doubt] = doubts_about_environment()
-    assert doubt.startswith("CHAPTERHOUSE_API_PORT (9 more like it) is what Kubernetes says of a Service, no setting")
+    assert doubt.startswith("CHAPTERHOUSE_API_PORT (10 more like it) is what Kubernetes says of a Service, no setting")
     monkeypatch.setenv("CHAPTERHOUSE_PORT", "9000")
     assert read_settings().port == 9000

@@ -13,7 +13,7 @@ from deploy.pages import OF_THE_ROOT, within_the_site
 
 ROOT = Path(__file__).parent.parent
 SITE: dict[str, Any] = yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8"))
-PAGES = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
+PAGES = sorted(path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md"))
 
 
 def named(entries: Any) -> list[str]:
@@ -44,6 +44,7 @@ def test_the_site_is_built_strictly_and_with_no_fonts_of_others() -> None:
     [
         ("docs", "[README](../README.md#start)", "[README](index.md#start)"),
         ("docs", "[a](b.md), [c](#d)", "[a](b.md), [c](#d)"),
+        ("docs/endpoints", "[a](../b.md), [c](../../README.md)", "[a](../b.md), [c](../index.md)"),
         ("docs", "see [service/metrics/](../service/metrics)", "see service/metrics/"),
         ("", "![a picture](docs/a.png) of [docs/b.md](docs/b.md)", "![a picture](a.png) of [docs/b.md](b.md)"),
         ("", "[there](https://example.org/x)", "[there](https://example.org/x)"),

@@ -46,14 +46,14 @@ def _summary(claims: Iterable[Claim], record: Record) -> Iterator[str]:
     yield "|---|---|---|---|"
     for claim in claims:
         found = claim.found(record)
-        title = f"[{claim.title}](#{_anchor(claim.title)})"
+        title = f"[{claim.title}](#{anchor(claim.title)})"
         for comparison in claim.comparisons:
-            cells = (title, _compared(comparison), _both(comparison, found), _judged(comparison, found))
+            cells = (title, _compared(comparison), both(comparison, found), _judged(comparison, found))
             yield f"| {' | '.join(cells)} |"
             title = ""
 
 
-def _anchor(title: str) -> str:
+def anchor(title: str) -> str:
     """The name that a heading is linked by: letters and digits, lines for spaces."""
     kept = "".join(letter for letter in title.lower() if letter.isalnum() or letter in " -")
     return kept.replace(" ", "-")
@@ -64,7 +64,7 @@ def _compared(comparison: Comparison) -> str:
     return words if comparison.allowed is None else f"{words}: at most {comparison.allowed} points worse"
 
 
-def _both(comparison: Comparison, found: Mapping[str, Sequence[Measurement]]) -> str:
+def both(comparison: Comparison, found: Mapping[str, Sequence[Measurement]]) -> str:
     """What was measured of one and the other."""
     sides = [[comparison.of(one) for one in found[name]] for name in (comparison.this, comparison.that)]
     if not all(sides):

@@ -1,5 +1,6 @@
 """From the store and the histories of trainings to measurements, of as many generators as have weights."""
 
+import itertools
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -65,10 +66,16 @@ def coverage_of(card: Card, rows: list[Row]) -> Coverage:
     seeds: int = card.recipe.get("stack", 1)
     last: Mapping[str, float] = card.ending or (rows[-1] if rows else {})
     if seeds > 1 and "modes_deviation" in last:
-        modes, good, reverse_kl = (
-            Spread(mean=round(last[name], 6), deviation=round(last[f"{name}_deviation"], 6))
-            for name in ("modes", "good", "reverse_kl")
-        )
+        modes, good, reverse_kl = (_spread_of(name, last) for name in ("modes", "good", "reverse_kl"))
         return Coverage(seeds=seeds, modes=modes, good=good, reverse_kl=reverse_kl)
     one = {name: Spread(mean=round(score.value, 6)) for name, score in card.scores.items()}
     return Coverage(seeds=1, modes=one["modes"], good=one.get("good"), reverse_kl=one["reverse_kl"])
+
+
+def _spread_of(name: str, last: Mapping[str, float]) -> Spread:
+    places = itertools.takewhile(last.__contains__, (f"{name}_of_{place}" for place in itertools.count()))
+    return Spread(
+        mean=round(last[name], 6),
+        deviation=round(last[f"{name}_deviation"], 6),
+        each=tuple(round(last[place], 6) for place in places) or None,
+    )

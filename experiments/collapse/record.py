@@ -18,6 +18,8 @@ class Spread(_Kept):
 
     mean: float
     deviation: float | None = None
+    each: tuple[float, ...] | None = None
+    """Every seed's own, where the training wrote them down."""
 
 
 class Coverage(_Kept):

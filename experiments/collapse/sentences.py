@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from experiments.collapse.record import Measurement, Record
-from experiments.collapse.tables import Demand, Table, name_of, system_of
+from experiments.collapse.tables import GRID, RING, Demand, Table, name_of, system_of
 from service.store import Model
 
 WORDS = {
@@ -16,6 +16,8 @@ WORDS = {
     "one_nn_generated": "1-NN accuracy on generated images",
 }
 SHARES = ("good", "rarest", "commonest", "confident")
+PLAIN = "gan"
+"""The system that the others are to mend."""
 FEWEST_SEEDS = 5
 TELLABLE = 2
 """Of so many demands a sentence repeats the numbers that meet them; of more the table holds them."""
@@ -66,8 +68,9 @@ def _shortfall(table: Table, model: Model, found: Measurement) -> str:
     told = table.demands if len(table.demands) <= TELLABLE else _missed(table, found)
     if found.form == "full":
         recipe = f"This is the full recipe, of {found.iterations:,} iterations."
+    elif (whole := model.manifest.training["iterations"]) == found.iterations:
+        recipe = f"This is the {found.form} recipe, which has fewer trainings side by side."
     else:
-        whole = model.manifest.training["iterations"]
         recipe = f"The {found.form} recipe ends after {found.iterations:,} iterations, the full one after {whole:,}."
     return f"**Not reached** by {name_of(model)}: {_listed(_numbers(table, found, told))}. {recipe}"
 
@@ -114,6 +117,25 @@ def overview(table: Table, models: Sequence[Model], record: Record) -> Iterator[
     few = [name for name, coverage in covering.items() if coverage.seeds < FEWEST_SEEDS]
     if few:
         yield f"Fewer than {FEWEST_SEEDS} seeds stand behind {_listed(few)}: small differences say nothing there."
+
+
+def beside_plain(table: Table, models: Sequence[Model], record: Record) -> Iterator[str]:
+    """Whether any remedy loses more of the points' modes than the system that it is to mend."""
+    if table not in (RING, GRID):
+        return
+    modes = {
+        system_of(model): (name_of(model), found.coverage.modes.mean)
+        for model in models
+        if (found := record.get(model.id)) and found.coverage
+    }
+    name, plain = modes.pop(PLAIN, ("", 0.0))
+    if not name or not modes:
+        return
+    fewer = [f"{remedy} ({_count(covered)})" for remedy, covered in modes.values() if covered < plain]
+    if fewer:
+        yield f"**Fewer modes than {name}** ({_count(plain)}): {_listed(fewer)}."
+    else:
+        yield f"No other system covers fewer modes than {name} ({_count(plain)})."
 
 
 def _range(numbers: Mapping[str, float], number: str) -> str:

@@ -57,7 +57,7 @@ ROUTERS: tuple[APIRouter, ...] = (
 
 def create_app(state: State) -> Application:
     """One front's application; creating it starts nothing."""
-    app = _without_routes()
+    app = described()
     app.state.shared = state
     app.state.scraping = Scraping(state)
     app.gate = Gate(state.settings, state.instruments, state.guard)
@@ -66,6 +66,12 @@ def create_app(state: State) -> Application:
     app.gate.doorsteps["POST", "/evaluate"] = partial(turn_away, state)
     install_handlers(app)
     app.add_middleware(Heads)
+    return app
+
+
+def described() -> Application:
+    """An application with every route and all that its document says of them, and no state to answer from."""
+    app = _without_routes()
     app.router.routes.extend(_routes())
     return app
 

@@ -99,13 +99,23 @@ class Budget:
             self.on_much_returned()
 
 
+Listen = Callable[[Callable[[object], None]], Callable[[], object]]
+
+
+def _nobody_tells(_hear: Callable[[object], None]) -> Callable[[], object]:
+    return lambda: None
+
+
 class Refusals:
     """Whom a front has just refused something for want of room, so that asking again at once costs next to nothing.
 
-    Nothing is lost by it: who is refused is told to wait for longer than that.
+    Nothing is lost by it: who is refused is told to wait for longer than that. While anything is remembered, `listen`
+    has a function called whenever there may be room again; what it returns ends that.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, listen: Listen = _nobody_tells, clock: Callable[[], float] = time.monotonic) -> None:
+        self._listen = listen
+        self._hear_no_more: Callable[[], object] | None = None
         self._clock = clock
         self._last: dict[str, tuple[float, str, float]] = {}
 
@@ -119,8 +129,17 @@ class Refusals:
             self._note(client, refusal)
             raise
 
+    def forget(self, _change: object = None) -> None:
+        """Remember nothing: there may be room again."""
+        self._last = {}
+        if self._hear_no_more is not None:
+            self._hear_no_more()
+            self._hear_no_more = None
+
     def _note(self, client: str, refusal: Overloaded) -> None:
         now = self._clock()
+        if self._hear_no_more is None:
+            self._hear_no_more = self._listen(self.forget)
         if len(self._last) >= REMEMBERED:
             self._last = {who: last for who, last in self._last.items() if now - last[0] < AGAIN_S}
         self._last[client] = now, refusal.detail, refusal.retry_after_s or AGAIN_S

@@ -7,6 +7,7 @@ import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from service.api.deadlines import deadline_within
 from service.api.gate import Holding
 from service.api.given import given
 from service.api.state import State
-from service.errors import BodyTooLarge, DatabaseUnavailable, DiskFull, InvalidRequest, Overloaded
+from service.errors import BodyTooLarge, DatabaseUnavailable, DiskFull, InvalidRequest, Overloaded, StorageUnavailable
 from service.evaluation.queue.jobs import REQUEST_ID, Job, JobKind
 from service.evaluation.queue.limits import Limits
 from service.evaluation.threads import in_thread
@@ -78,12 +79,14 @@ async def accept(request: Request, state: State, check: Check, *, files: Collect
     declared = declared_length(_length_of(request), state.settings.upload_limit_bytes)
     await _counted(state, client, state.database.ask, state.jobs.check_room, client, limits)
     await state.upload_room.check(client, declared)
+    committed = False
     try:
         folder = state.uploads.begin(job_id, owner=client)
         asked = await check(await _receive(request, state, folder, files))
         deadline_within(request).lift()
         if not declared:
             await state.upload_room.check(client, afresh=True)
+        committed = True
         size = await in_thread(lambda _: state.uploads.commit(job_id))
         sent: dict[str, Any] = {"client": client, "upload_bytes": size, "key": key_of(request)}
         document = {**asked.model_dump(mode="json"), REQUEST_ID: request.scope["state"]["request_id"]}
@@ -91,12 +94,21 @@ async def accept(request: Request, state: State, check: Check, *, files: Collect
         await _counted(state, client, state.database.change, accepting)
     except BaseException as error:
         state.uploads.drop(job_id)
-        if state.uploads.is_shared:
-            asyncio.get_running_loop().run_in_executor(None, state.uploads.discard, job_id)
+        if committed and state.uploads.is_shared and not isinstance(error, DatabaseUnavailable):
+            asyncio.get_running_loop().run_in_executor(None, _discard, state, job_id)
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             raise DiskFull("There is no room left on the disk for the upload.") from error
         raise
     return job_id
+
+
+def _discard(state: State, job_id: str) -> None:
+    """Delete from the storage what was not accepted.
+
+    What cannot be deleted now, or may have been accepted although the database did not say so, is swept later.
+    """
+    with suppress(StorageUnavailable):
+        state.uploads.discard(job_id)
 
 
 async def until_over(request: Request, state: State, job_id: str, *, wait_s: float) -> Job:

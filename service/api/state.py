@@ -1,6 +1,6 @@
 """What the routes share, and how they get it."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -47,9 +47,9 @@ class State:
     watcher: Watcher
     streams: EventStreams
     readers: Readers
+    refusals: Refusals
+    """Whom evaluations have just been refused for want of room."""
     metrics_dir: Path | None = None
-    refusals: Refusals = field(default_factory=Refusals)
-    """Who has just been refused a place among the evaluations."""
 
     @classmethod
     def of(
@@ -62,12 +62,14 @@ class State:
         metrics_dir: Path | None = None,
         limits_dir: Path | None = None,
         local_token: str = "",
+        instruments: Instruments | None = None,
     ) -> Self:
         """The state over these engines, everything else where the settings say.
 
-        `limits_dir` is where the fronts of a service count together; `local_token` is this machine's own.
+        `limits_dir` is where the fronts of a service count together; `local_token` is this machine's own;
+        `instruments` are those that a scrape is answered with, where they are not this process's alone.
         """
-        instruments, jobs = Instruments(), Jobs.of(settings, busy_s=BUSY_S)
+        instruments, jobs = instruments or Instruments(), Jobs.of(settings, busy_s=BUSY_S)
         instruments.begin_at_zero(instruments.rejected, "evaluations_full")
         storage = open_storage(settings)
         uploads = Uploads(settings.state, storage)
@@ -88,6 +90,7 @@ class State:
             Watcher(jobs, database),
             EventStreams(settings, instruments),
             Readers(settings),
+            Refusals(jobs.changes.listen),
             metrics_dir,
         )
 

@@ -36,8 +36,8 @@ class Tidying:
                         await in_thread(self._round)
                 except (DatabaseUnavailable, StorageUnavailable) as error:
                     log.info("nothing is swept now: %s", error.detail)
-                except OSError:
-                    log.exception("sweeping failed")
+                except Exception:
+                    log.exception("a round failed")
                 await asyncio.sleep(ROUND_S)
         finally:
             self._workers.stop_tidying()

@@ -16,6 +16,8 @@ START = b"\xff\xd8\xff"
 COLOURS = {"Gray": "GRAY", "YCbCr": "RGB", "RGB": "RGB"}
 """What a file holds, and what is made of it."""
 EXIF = b"Exif\0\0"
+PARTS = (8, 4, 2)
+"""Parts of their size in which blocks of 8×8 can be decoded in less time than as a whole."""
 _SCAN, _END = 0xDA, 0xD9
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
 _MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
@@ -39,11 +41,28 @@ def layout_of(data: bytes) -> Layout | None:
     return Layout(height, width, space)
 
 
-def decode(data: bytes, layout: Layout) -> Pixels:
-    """Pixels (H, W, 1) or (H, W, 3). Raises UnreadableImage where libjpeg as much as warns."""
+def part_of(layout: Layout, enough: int) -> int:
+    """The smallest part of its size, 1/2, 1/4 or 1/8, in which no side is shorter than `enough`; 1 for the whole.
+
+    It divides both sides: else they become longer by a fraction of a pixel, and everything in the image moves.
+    """
+    height, width = layout.height, layout.width
+    fitting = (part for part in PARTS if min(height, width) >= part * enough)
+    return next((part for part in fitting if height % part == width % part == 0), 1)
+
+
+def decode(data: bytes, layout: Layout, part: int = 1) -> Pixels:
+    """Pixels (H, W, 1) or (H, W, 3), of a part of the size. Raises UnreadableImage where libjpeg as much as warns."""
+    height, width = (-(-side // part) if part > 1 else 0 for side in layout[:2])
     try:
         pixels: Pixels = simplejpeg.decode_jpeg(
-            data, colorspace=COLOURS.get(layout.space, "CMYK"), fastdct=False, fastupsample=False
+            data,
+            colorspace=COLOURS.get(layout.space, "CMYK"),
+            fastdct=False,
+            fastupsample=False,
+            min_height=height,
+            min_width=width,
+            min_factor=part,
         )
     except ValueError as error:
         raise UnreadableImage(f"The JPEG is damaged: {error}.") from error

@@ -56,6 +56,8 @@ ORIENTED = (jpeg.EXIF, b"tiff:Orientation")
 """Where a camera's note of it may stand in a JPEG: in Exif, or in XMP."""
 logging.getLogger("PIL").setLevel(logging.CRITICAL)  # a damaged image is its sender's affair
 DEEPEST_BITS, DEEP_WHITE = 16, 65535
+NO_END = sys.maxsize
+"""Enough pixels for whoever wants all of them."""
 
 PALETTE = "had a palette, which was resolved"
 ALPHA = "were transparent in places and were laid over black"
@@ -64,6 +66,7 @@ INKS = "were in CMYK or another space than RGB and were converted to it"
 FRAMES = "had several frames, of which the first was taken"
 TURNED = "were turned upright, as the camera noted"
 REST = "had bytes behind the end of the image, which were not used"
+REDUCED = "were read at 1/{} of the size that is stored"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +75,7 @@ class Picture:
 
     opacity: uint8 (H, W) where it was transparent in places; the pixels lie over black
     lowest, highest, white: the smallest and the largest number in it, and the one that stands for white
+    part: of which part of its size it was read, 1/part
     """
 
     pixels: Pixels
@@ -79,6 +83,7 @@ class Picture:
     opacity: Pixels | None = None
     extremes: tuple[int, int] | None = None
     white: int = 255
+    part: int = 1
 
     @property
     def lowest(self) -> int:
@@ -96,8 +101,8 @@ def decode(data: bytes, *, limit_pixels: int) -> Pixels:
     return read_picture(data, limit_pixels=limit_pixels).pixels
 
 
-def read_picture(data: bytes, *, limit_pixels: int) -> Picture:
-    """An image file.
+def read_picture(data: bytes, *, limit_pixels: int, enough: int = NO_END) -> Picture:
+    """An image file; a JPEG of which no side is shorter than `enough` when it is read in part, at a half or less.
 
     Palettes are resolved, alpha is laid over black, 16 bits are scaled to 8 (grey rounded, colour by its high byte),
     other spaces become RGB, the first frame is taken and the orientation that a camera noted is applied. Raises
@@ -109,7 +114,7 @@ def read_picture(data: bytes, *, limit_pixels: int) -> Picture:
     if data.startswith(png.SIGNATURE):
         return _read_png(data, limit_pixels)
     if data.startswith(jpeg.START):
-        return _read_jpeg(data, limit_pixels)
+        return _read_jpeg(data, limit_pixels, enough)
     return _read_any(data, limit_pixels, behind=rest_bytes(data))
 
 
@@ -147,17 +152,18 @@ def _read_png(data: bytes, limit_pixels: int) -> Picture:
     return Picture(pixels, (REST,) if layout.rest_bytes else ())
 
 
-def _read_jpeg(data: bytes, limit_pixels: int) -> Picture:
+def _read_jpeg(data: bytes, limit_pixels: int, enough: int) -> Picture:
     layout, rest = jpeg.layout_of(data), jpeg.rest_bytes(data)
     if layout is None:
         return _read_any(data, limit_pixels, behind=rest)
     _refuse_large(layout.width, layout.height, limit_pixels)
-    pixels = jpeg.decode(data, layout)
+    part = jpeg.part_of(layout, enough)
+    pixels = jpeg.decode(data, layout, part)
     if layout.space not in jpeg.COLOURS:
         return _read_any(data, limit_pixels, behind=rest)  # inks, now known to be whole
     orientation = _orientation_of(data, limit_pixels) if any(mark in data for mark in ORIENTED) else 1
-    done = {TURNED: orientation != 1, REST: rest > 0}
-    return Picture(_upright(pixels, orientation), _words(done))
+    done = {TURNED: orientation != 1, REDUCED.format(part): part > 1, REST: rest > 0}
+    return Picture(_upright(pixels, orientation), _words(done), part=part)
 
 
 def _orientation_of(data: bytes, limit_pixels: int) -> int:

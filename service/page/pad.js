@@ -16,10 +16,39 @@ export function imageField(take, more = {}) {
     type: "file",
     accept: "image/*",
     hidden: true,
-    onchange: () => field.files[0] && take(field.files[0]),
+    onchange: () => {
+      const [file] = field.files;
+      field.value = ""; // the same file may be chosen again
+      if (file) take(file);
+    },
     ...more,
   });
   return field;
+}
+
+/**
+ * Take each image that is pasted or dropped anywhere, until the view is left. What it returns takes a file of any
+ * origin: an image goes to `take`, and of anything else `refuse` is told what to say.
+ */
+export function imagesFor(take, refuse, signal) {
+  const give = (files) => {
+    const image = [...files].find((file) => file.type.startsWith("image/"));
+    if (image) take(image);
+    else if (files.length) {
+      refuse(h("div", { class: "notice kind", role: "alert" }, h("p", {}, t("draw.wrong", { name: files[0].name }))));
+    }
+  };
+  document.addEventListener("paste", (event) => give(event.clipboardData.files), { signal });
+  document.addEventListener("dragover", (event) => event.preventDefault(), { signal });
+  document.addEventListener(
+    "drop",
+    (event) => {
+      event.preventDefault();
+      give(event.dataTransfer.files);
+    },
+    { signal },
+  );
+  return (file) => give([file]);
 }
 
 /** A button below the sheet. */

@@ -97,6 +97,7 @@ class Holding:
         if known is not None and known.leaving:
             await known.left.wait()
         resident = self.resident(model.id)
+        resident.is_wanted = True
         if resident.loading is not None:
             await asyncio.shield(resident.loading)
 
@@ -164,11 +165,14 @@ class Holding:
                 return net
 
     async def make_room(self, whose: Resident) -> bool:
-        """Let go of the idle model that was longest not asked, for another; whether there was one."""
+        """Let go of the idle model that was longest not asked, for another; whether there was one.
+
+        Those that the service is to hold go last: nobody drives them out by asking for others in turn.
+        """
         idle = [held for held in self._residents.values() if held.is_idle and held is not whose]
         if not idle:
             return False
-        least = min(idle, key=lambda held: held.last_used)
+        least = min(idle, key=lambda held: (held.is_wanted, held.last_used))
         log.warning("%s has no memory left for %s; %s goes, and comes back when it is asked", self._device.name,
                     whose.model.id, least.model.id)  # fmt: skip
         self._evicted[least.model.id] = least.model

@@ -16,20 +16,11 @@ from service.store import ModelStore
 from service.telemetry.instruments import Instruments
 
 
-class LocalEngine:
-    """EngineClient, EngineControl and EngineStatus over one engine in this process, plain unless `forms` are given."""
+class OwnEngine:
+    """EngineClient, EngineControl and EngineStatus over an engine in this process, which `async with` starts."""
 
-    def __init__(
-        self,
-        store: ModelStore,
-        *,
-        device: str | Device = "cpu",
-        threads: int = 0,
-        queue_limit: int = 1024,
-        forms: FormChoice | None = None,
-    ) -> None:
-        opened = device if isinstance(device, Device) else open_device(device, threads=threads)
-        self._engine = Engine(store, opened, instruments=Instruments(), queue_limit=queue_limit, forms=forms)
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
     async def __aenter__(self) -> Self:
         await self._engine.start()
@@ -84,3 +75,20 @@ class LocalEngine:
     def models(self) -> Mapping[str, LoadedModel]:
         """The models held."""
         return self._engine.models()
+
+
+class LocalEngine(OwnEngine):
+    """The same over an engine of its own, plain unless `forms` are given."""
+
+    def __init__(
+        self,
+        store: ModelStore,
+        *,
+        device: str | Device = "cpu",
+        threads: int = 0,
+        queue_limit: int = 1024,
+        forms: FormChoice | None = None,
+    ) -> None:
+        opened = device if isinstance(device, Device) else open_device(device, threads=threads)
+        engine = Engine(store, opened, instruments=Instruments(), queue_limit=queue_limit, forms=forms)
+        super().__init__(engine)

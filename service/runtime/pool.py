@@ -170,10 +170,11 @@ class EnginePool:
 
     def models(self, among: Among = _all) -> Mapping[str, LoadedModel]:
         """The models held by any engine, the readiest state of each; an engine that misses beats has none ready."""
-        if len(self._links) == 1 and not self._is_silent(self._links[0]):  # as it is asked for every answer
-            return self._links[0].models
+        links = among(self._links)
+        if len(links) == 1 and not self._is_silent(links[0]):  # as it is asked for every answer
+            return links[0].models
         found: dict[str, LoadedModel] = {}
-        for link in among(self._links):
+        for link in links:
             silent = self._is_silent(link)
             for model_id, held in link.models.items():
                 loaded = replace(held, state=SILENT) if silent else held

@@ -25,6 +25,8 @@ class Resident:
     last_rows: int = 0
     last_used: float = field(default_factory=time.monotonic)
     """When a batch of its went to the device."""
+    is_wanted: bool = False
+    """Whether the service is to hold it, and not only who asked for it last."""
     under_way: int = 0
     """Its batches on the device."""
 

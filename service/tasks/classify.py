@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from service.calibration import Calibration, Strangeness
 from service.imaging import Pixels, as_light_ink, conform, read_picture
-from service.imaging.reading import ALPHA
+from service.imaging.reading import ALPHA, NO_END
 from service.store import ImageInput, Manifest
 from service.tasks.pauses import Pauses
 from service.tasks.sureness import FEW, probability_lists, strangeness_list
@@ -18,6 +18,10 @@ from service.tasks.sureness import FEW, probability_lists, strangeness_list
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
+
+
+PIXELS_EACH = 2
+"""Of a decoded image, along each side, for one of the model's at least: nothing that resizing would keep is lost."""
 
 
 def normalise(images: "Tensor", spec: ImageInput) -> "Tensor":
@@ -52,11 +56,13 @@ class Prepared(NamedTuple):
 def read_image(data: bytes, spec: ImageInput, *, limit_pixels: int, as_is: bool = False) -> Prepared:
     """One image file, brought to the model's size and, unless it is to be taken as it is, to its manner of drawing.
 
-    Raises UnreadableImage.
+    A JPEG whose pixels are many times what that needs is decoded at a part of its size. Raises UnreadableImage.
     """
-    picture = read_picture(data, limit_pixels=limit_pixels)
+    drawn_over = spec.ink and not as_is
+    enough = NO_END if drawn_over else PIXELS_EACH * (spec.resize or max(spec.size))
+    picture = read_picture(data, limit_pixels=limit_pixels, enough=enough)
     done = list(picture.alterations)
-    if spec.ink and not as_is and (drawn := as_light_ink(picture, spec.size[0])) is not None:
+    if drawn_over and (drawn := as_light_ink(picture, spec.size[0])) is not None:
         done = [words for words in done if words != ALPHA] + list(drawn.notes)
         return Prepared(drawn.pixels[None], tuple(map(_sentence, done)))
     pixels = picture.pixels

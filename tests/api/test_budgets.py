@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -142,7 +144,7 @@ class TestRefusals:
 
     def test_who_asks_again_at_once_is_refused_without_anybody_being_asked(self) -> None:
         now = [0.0]
-        refusals = Refusals(lambda: now[0])
+        refusals = Refusals(clock=lambda: now[0])
         with pytest.raises(Overloaded), refusals.of("a"):
             raise Overloaded("full").again_in(7)
         now[0] = 0.2
@@ -154,7 +156,7 @@ class TestRefusals:
 
     def test_asking_again_and_again_prolongs_nothing(self) -> None:
         now = [0.0]
-        refusals = Refusals(lambda: now[0])
+        refusals = Refusals(clock=lambda: now[0])
         with pytest.raises(Overloaded), refusals.of("a"):
             raise Overloaded("full")
         for now[0] in (0.1, 0.2):
@@ -165,9 +167,27 @@ class TestRefusals:
             pass
         assert refusals._last == {}
 
+    def test_where_there_may_be_room_again_somebody_is_asked(self) -> None:
+        hearing: list[Callable[[object], None]] = []
+
+        def listen(hear: Callable[[object], None]) -> Callable[[], None]:
+            hearing.append(hear)
+            return hearing.clear
+
+        refusals = Refusals(listen, clock=lambda: 0.0)
+        for client in "ab":
+            with pytest.raises(Overloaded), refusals.of(client):
+                raise Overloaded("full")
+        [hear] = hearing
+        hear("an evaluation has ended")
+        assert hearing == []
+        for client in "ab":
+            with refusals.of(client):
+                pass
+
     def test_clients_that_stay_away_are_forgotten(self) -> None:
         now = [0.0]
-        refusals = Refusals(lambda: now[0])
+        refusals = Refusals(clock=lambda: now[0])
         for client in range(3000):
             now[0] += 0.001
             with pytest.raises(Overloaded), refusals.of(str(client)):

@@ -16,8 +16,8 @@ def test_the_best_of_each_way_counts_beside_its_goal() -> None:
     sent = {name: Rate(goal / 4, goal) for name, goal in GOALS.items()}
     head, _, *lines, copy = feeding.table({"shared": shared, "socket": sent}, 6e9)
     assert head.startswith("| a second | shared memory | socket | ratio")
-    assert lines[0] == "| one by one | 30,000 | 15,000 | 2.00 | 120,000 | 60,000 | 2.00 |"
-    assert lines[1] == "| in forms of 64 | 200,000 | 100,000 | 2.00 | 800,000 | 400,000 | 0.50 |"
+    assert lines[0] == "| one by one | 30,000 | 15,000 | 2.00 | 120,000 | 60,000 | 2.00 | 60,000 | 2.00 |"
+    assert lines[1] == "| in forms of 64 | 200,000 | 100,000 | 2.00 | 800,000 | 400,000 | 2.00 | 400,000 | 0.50 |"
     assert copy == "a copy within a process: 6,000 MB a second; blocks go at 0.25 of that"
     assert Rate(1, 4).best(Rate(2, 3)) == Rate(2, 4)
 

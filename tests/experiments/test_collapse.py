@@ -17,7 +17,7 @@ from experiments.collapse.record import (
     read_record,
     write_record,
 )
-from experiments.collapse.sentences import answers, overview, verdict
+from experiments.collapse.sentences import answers, beside_plain, overview, verdict
 from experiments.collapse.tables import GRID, MNIST, RING, STACKED, TABLES, Table, name_of
 from service.settings import Settings
 from service.store import Model
@@ -71,7 +71,7 @@ def test_what_is_not_trained_stands_there_as_such_beside_what_others_reached() -
         for model in table.generators(STORE):
             assert f"\n| {name_of(model)} | –" in page
     assert page.count("not trained yet") >= sum(len(table.generators(STORE)) for table in TABLES)
-    assert "| PacGAN2 | – | – | – | not trained yet | – | 7.9 / 95.6 % / 0.07 [P1] |" in page
+    assert "| PacGAN2 | – | – | – | not trained yet | – | – | 7.9 / 95.6 % / 0.07 [P1] |" in page
     assert "| VEEGAN | – | – | only published | – | 150 / 2.95 [V2] |" in page
 
 
@@ -89,8 +89,29 @@ def test_a_row_has_mean_and_spread_recipe_and_seeds() -> None:
     page = render(STORE, {"gan-ring": covering("gan-ring", 6.25, 0.5)})
     assert (
         "| GAN | 6.2 ± 0.4 | 50.0 ± 5.0 % | 0.10 | full, 25,000 iterations, 10 min on a CPU | 10"
-        " | 1 / 99.3 % [V1]; 6.3 ± 0.5 / 98.2 % / 0.45 [P1] |"
+        " | not kept | 1 / 99.3 % [V1]; 6.3 ± 0.5 / 98.2 % / 0.45 [P1] |"
     ) in page
+
+
+def test_a_row_has_the_numbers_of_each_seed_where_they_were_kept() -> None:
+    each = Coverage(
+        seeds=2,
+        modes=Spread(mean=7.5, deviation=0.7, each=(8, 7)),
+        good=Spread(mean=0.5, deviation=0.1, each=(0.96, 0.04)),
+        reverse_kl=Spread(mean=0.1, deviation=0.1, each=(0.1, 0.1)),
+    )
+    page = render(STORE, {"gan-ring": measured("gan-ring", coverage=each)})
+    assert "10 min on a CPU | 2 of 10 | 8 (96 %), 7 (4 %) | 1 / 99.3" in page
+
+
+def test_a_remedy_that_loses_more_than_what_it_is_to_mend_is_told() -> None:
+    models = RING.generators(STORE)
+    record = {name: covering(name, modes, 0.5) for name, modes in (("gan-ring", 7.1), ("dragan-ring", 8))}
+    assert list(beside_plain(RING, models, record)) == ["No other system covers fewer modes than GAN (7.1)."]
+    record["madgan-ring"] = covering("madgan-ring", 5.8, 0.7)
+    assert list(beside_plain(RING, models, record)) == ["**Fewer modes than GAN** (7.1): MAD-GAN (5.8)."]
+    assert list(beside_plain(RING, models, {})) == []
+    assert list(beside_plain(MNIST, MNIST.generators(STORE), record)) == []
 
 
 def test_a_generator_of_digits_is_shown_beside_the_floor() -> None:
@@ -119,21 +140,20 @@ def test_all_that_is_asked_has_to_hold(table: Table, found: Measurement | None, 
 
 def test_sentences_say_what_is_asked_who_reached_it_and_who_did_not() -> None:
     models = RING.generators(STORE)
-    asked = "Asked of WGAN-GP and PacGAN2: at least 7.8 of 8 modes and at least 90.0 % good samples."
+    whom = "Unrolled GAN, WGAN-GP, DRAGAN, MAD-GAN and PacGAN2"
+    asked = f"Asked of {whom}: at least 7.8 of 8 modes and at least 90.0 % good samples."
     record = {"pacgan-ring": covering("pacgan-ring", 7.9, 0.93)}
     assert list(answers(RING, models, record)) == [
         asked,
         "Reached by PacGAN2 (7.9 of 8 modes, 93.0 % good samples).",
-        "Not trained yet: WGAN-GP.",
+        "Not trained yet: Unrolled GAN, WGAN-GP, DRAGAN and MAD-GAN.",
     ]
     record["wgan-gp-ring"] = covering("wgan-gp-ring", 8, 0.5)
     full = "This is the full recipe, of 25,000 iterations."
-    assert list(answers(RING, models, record)) == [
-        asked,
-        "Reached by PacGAN2 (7.9 of 8 modes, 93.0 % good samples).",
-        f"**Not reached** by WGAN-GP: 8 of 8 modes and 50.0 % good samples. {full}",
-    ]
-    assert list(answers(GRID, GRID.generators(STORE), record)) == []
+    _, reached, missed, _ = answers(RING, models, record)
+    assert reached == "Reached by PacGAN2 (7.9 of 8 modes, 93.0 % good samples)."
+    assert missed == f"**Not reached** by WGAN-GP: 8 of 8 modes and 50.0 % good samples. {full}"
+    assert list(answers(STACKED, [], record)) == []
 
 
 def test_of_many_demands_the_ones_that_are_missed_are_told() -> None:

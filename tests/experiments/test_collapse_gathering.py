@@ -98,6 +98,12 @@ def test_the_spread_of_a_stack_is_what_was_measured_last() -> None:
     assert coverage_of(card_of(), [{"step": 50, "modes": 1.0}, {"step": 100, **ENDING}]) == found
 
 
+def test_the_numbers_of_each_of_a_stack_are_kept_where_they_were_written_down() -> None:
+    each = {f"{name}_of_{place}": value + place for name, value in MEASURED.items() for place in range(2)}
+    found = coverage_of(card_of(ending=ENDING | each), [])
+    assert found.modes == Spread(mean=7.5, deviation=0.1, each=(7.5, 8.5))
+
+
 def test_where_nobody_wrote_the_spread_down_the_one_that_is_served_stands_alone() -> None:
     found = coverage_of(card_of(), [])
     assert (found.seeds, found.modes, found.good) == (1, Spread(mean=6), Spread(mean=0.5))

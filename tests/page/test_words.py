@@ -49,7 +49,7 @@ def test_no_words_are_left_over() -> None:
 def noted() -> list[str]:
     """Every sentence that the service writes of an image, and the usual one of a forecast."""
     words = [reading.PALETTE, reading.ALPHA, reading.DEPTH, reading.INKS, reading.FRAMES, reading.TURNED, reading.REST]
-    words += [ink.INVERTED, ink.PAPER.format("white"), ink.UNEVEN, ink.CENTRED]
+    words += [ink.INVERTED, ink.PAPER.format("white"), ink.UNEVEN, ink.CENTRED, reading.REDUCED.format(4)]
     words += ["were resized from 28×40 to 32×32", "were converted to grey", "were converted to colour"]
     warning = "beyond step 32 the interval is extended with the root of time, not measured"
     return [*map(_sentence, words), warning]

@@ -75,6 +75,9 @@ def test_it_says_that_it_serves_once_a_front_answers_and_not_before(service: Ser
     assert [message for message in messages if message[1].startswith("serving on")] == [
         ("supervisor", f"serving on {service.url}")
     ]
+    before_requests = [message for message in messages if not message[1].startswith(("GET", "POST", "evaluation"))]
+    fronts = [place for place, (role, _) in enumerate(before_requests) if role == "front"]
+    assert not fronts, "the address is the last word of a start: a front adds none to it"
     assert service.get("/health/live") is not None
 
 

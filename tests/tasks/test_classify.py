@@ -1,3 +1,6 @@
+import io
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +8,7 @@ from PIL import Image
 
 from service.calibration import Calibration, Change, Strangeness
 from service.errors import UnreadableImage
-from service.imaging import encode_png
+from service.imaging import conform, encode_png, read_picture
 from service.store import ImageInput, Resample
 from service.tasks.classify import Classify, normalise
 from service.tasks.explain import Explain
@@ -100,6 +103,53 @@ def test_an_image_beyond_the_limit_is_said_to_be_strange() -> None:
     assert strange["strangeness"] == pytest.approx(-np.log(np.exp(1) + 1))
     [note] = strange["notes"]
     assert note.startswith("This image is strange to the model (energy -1.313); only 5 % of its dataset's test images")
+
+
+PHOTOS = ImageInput(size=(32, 32), channels=3, mean=(0.0,) * 3, std=(1.0,) * 3, resize=40)
+
+
+def photograph(height: int, width: int, **options: Any) -> bytes:
+    """A JPEG of smooth shapes, with some noise."""
+    across, down = np.meshgrid(np.linspace(0, 9, width), np.linspace(0, 9, height))
+    shapes = np.stack([np.sin(across + phase) * np.cos(down - phase) for phase in (0.0, 1.0, 2.0)], -1)
+    noise = np.random.default_rng(0).normal(0, 10, (height, width, 3))
+    stream = io.BytesIO()
+    Image.fromarray(((shapes + 1) * 110 + 15 + noise).clip(0, 255).astype(np.uint8)).save(stream, "JPEG", **options)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("sides", "part"),
+    [((159, 400), 1), ((160, 401), 1), ((160, 400), 2), ((400, 320), 4), ((900, 642), 2), ((904, 648), 8)],
+)
+def test_a_jpeg_of_many_pixels_is_read_in_part_says_so_and_looks_the_same(sides: tuple[int, int], part: int) -> None:
+    data = photograph(*sides)
+    found = Classify().prepare(data, PHOTOS, limit_pixels=1 << 20)
+    whole = read_picture(data, limit_pixels=1 << 20)
+    wanted = conform(whole.pixels, size=PHOTOS.size, channels=3, shorter=PHOTOS.resize)
+    assert whole.pixels.shape[:2] == sides
+    assert (found.notes[0] == f"The image was read at 1/{part} of the size that is stored.") == (part > 1)
+    off = np.abs(found.pixels[0].astype(int) - wanted)
+    assert off.max() <= (0 if part == 1 else 3)
+    assert off.mean() <= (0 if part == 1 else 0.5)
+
+
+def test_a_jpeg_that_is_turned_is_read_in_part_as_well() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    found = Classify().prepare(photograph(160, 400, exif=exif), PHOTOS, limit_pixels=1 << 20)
+    assert found.notes == (
+        "The image was turned upright, as the camera noted.",
+        "The image was read at 1/2 of the size that is stored.",
+        "The image was resized from 200×80 to 32×32.",
+    )
+
+
+@pytest.mark.parametrize("cut", [0.3, 0.9])
+def test_a_jpeg_that_is_cut_short_is_refused_although_it_is_read_in_part(cut: float) -> None:
+    data = photograph(400, 400)
+    with pytest.raises(UnreadableImage):
+        Classify().prepare(data[: int(cut * len(data))], PHOTOS, limit_pixels=1 << 20)
 
 
 def test_what_was_done_to_an_image_is_said_and_can_be_left_out() -> None:

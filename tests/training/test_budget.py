@@ -2,13 +2,16 @@
 
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from training.manifests import CLASSIFIER
 
 from service.errors import ConfigurationError
+from service.nets.lenet5 import LeNet5
+from service.nets.registry import NETS
 from service.store import Model
 from service.training.budget import Best, Budget
 from service.training.train import train
@@ -81,3 +84,29 @@ def test_cards_that_are_not_here_are_refused_in_words(
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(ConfigurationError, match="--device cuda needs 1 GPU, and torch finds none here"):
         run(device="cuda")
+
+
+class Noting(LeNet5):
+    """Notes how cards would multiply while it is trained."""
+
+    noted: ClassVar[set[str]] = set()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As ever."""
+        self.noted.add(torch.backends.cudnn.conv.fp32_precision)
+        return super().forward(x)
+
+
+@pytest.mark.parametrize(("precision", "multiplied"), [("float32", "ieee"), ("tf32", "tf32")])
+def test_a_recipe_computes_in_the_precision_that_it_names(
+    model: Model, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str, multiplied: str
+) -> None:
+    monkeypatch.setitem(NETS, "lenet5", Noting)
+    Noting.noted.clear()
+    manifest = CLASSIFIER.replace("epochs = 12", f'epochs = 1\nprecision = "{precision}"')
+    (model.folder / "model.toml").write_text(manifest, "utf-8")
+    before = torch.backends.cudnn.conv.fp32_precision
+    card = train(model, data_dir=data_dir, checkpoint_dir=tmp_path / "checkpoints")
+    assert Noting.noted == {multiplied, before}, "its layers are looked at afterwards"
+    assert card.recipe["precision"] == precision
+    assert torch.backends.cudnn.conv.fp32_precision == before

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from service.errors import DatabaseUnavailable
 from service.evaluation.queue.changes import Change
 from service.evaluation.queue.database import EVALUATIONS, HOMES
 from service.evaluation.queue.jobs import OPEN, Jobs
@@ -42,6 +41,7 @@ class Homes:
         self._limit_s = limit_s
         self._clock = clock
         self._heard: dict[str, Heard] = {}
+        self._looked = clock()
 
     def beat(self) -> None:
         """Tell that the services of this state directory live. Raises DatabaseUnavailable."""
@@ -60,25 +60,24 @@ class Homes:
         """
         if self._jobs.database.is_sqlite:
             return
-        try:
-            with self._jobs.changing() as (connection, changed):
-                silent = self._silent(connection)
-                self._adopt(connection, silent.keys())
-                self._tell(connection, silent.keys(), changed)
-                lost = [home for home, silent_s in silent.items() if silent_s > self._limit_s]
-                self._give_up(connection, lost, changed)
-                if _has_lapsed(connection):
-                    changed(Change())  # whoever may claim it looks
-                _forget(connection)
-        except DatabaseUnavailable:
-            self._heard.clear()  # who was cut off from it could not tell that it lives
-            raise
+        with self._jobs.changing() as (connection, changed):
+            silent = self._silent(connection)
+            self._adopt(connection, silent.keys())
+            self._tell(connection, silent.keys(), changed)
+            lost = [home for home, silent_s in silent.items() if silent_s > self._limit_s]
+            self._give_up(connection, lost, changed)
+            if _has_lapsed(connection):
+                changed(Change())  # whoever may claim it looks
+            _forget(connection)
 
     def _silent(self, connection: Connection) -> dict[str, float]:
         """The other services that have been silent for long, with for how long."""
-        now, rows = self._clock(), connection.execute(sa.select(HOMES.c.id, HOMES.c.seen))
-        told: dict[str, float] = {row[0]: row[1] for row in rows}
-        told |= dict.fromkeys(_unheard_of(connection) - told.keys(), 0.0)  # of an older version, it does not tell
+        now = self._clock()
+        if now - self._looked > SILENT_S:
+            self._heard.clear()  # the database was away, or this process slept: nobody could be heard meanwhile
+        self._looked = now
+        rows = connection.execute(sa.select(HOMES.c.id, HOMES.c.seen))
+        told = _leases(connection) | {row[0]: row[1] for row in rows}
         self._heard = {
             home: known if (known := self._heard.get(home)) is not None and known.told == seen else Heard(seen, now)
             for home, seen in told.items()
@@ -129,10 +128,11 @@ def _has_lapsed(connection: Connection) -> bool:
     return connection.execute(sa.select(_COLUMNS.id).where(held).limit(1)).first() is not None
 
 
-def _unheard_of(connection: Connection) -> set[str]:
-    """The homes of what is still to be done."""
-    query = sa.select(_COLUMNS.home).where(_COLUMNS.status.in_(OPEN), _COLUMNS.home.is_not(None)).distinct()
-    return {home for home in connection.execute(query).scalars() if home}
+def _leases(connection: Connection) -> dict[str, float]:
+    """The homes of what is still to be done, with the longest lease of each: older versions tell nothing else."""
+    lease = sa.func.max(sa.func.coalesce(_COLUMNS.lease_until, 0.0))
+    query = sa.select(_COLUMNS.home, lease).where(_COLUMNS.status.in_(OPEN), _COLUMNS.home.is_not(None))
+    return {row[0]: row[1] for row in connection.execute(query.group_by(_COLUMNS.home))}
 
 
 def _forget(connection: Connection) -> None:

@@ -1,5 +1,6 @@
 /** Mode collapse as it happened: recorded trainings on ring and grid, played back with the modes counted. */
 
+import { Axes, ends } from "../axes.js";
 import { get, models } from "../client.js";
 import { fill, h, isStill, s, style } from "../dom.js";
 import { nameOf } from "../names.js";
@@ -151,13 +152,14 @@ class Film {
       class: "curve",
       "aria-hidden": "true",
     });
+    this.axes = new Axes(this.curve, { across: t("axis.iterations"), places: ends });
     this.element = h(
       "article",
       { class: "card system" },
       h("header", {}, h("h2", {}, nameOf(model.id)), this.step),
       this.canvas,
       this.modes,
-      this.curve,
+      this.axes.element,
     );
   }
 
@@ -170,6 +172,7 @@ class Film {
       .map(({ covered }, at) => `${at ? "L" : "M"}${(100 * at) / last} ${23 - (22 * covered) / modes.length}`)
       .join("");
     this.cursor = s("line", { y1: 0, y2: 24, class: "cursor" });
+    this.axes.show([steps[0], steps[last]], [0, modes.length]);
     this.curve.append(s("path", { d: path }), this.cursor);
   }
 

@@ -5,7 +5,7 @@ import { models, post } from "../client.js";
 import { fill, h, say } from "../dom.js";
 import { kindOf, nameOf } from "../names.js";
 import { notice } from "../notices.js";
-import { Pad, easel, imageField, tool } from "../pad.js";
+import { Pad, easel, imageField, imagesFor, tool } from "../pad.js";
 import { same } from "../same.js";
 import { t } from "../words.js";
 
@@ -34,6 +34,11 @@ export async function mount(root, signal) {
     clearTimeout(timer);
     timer = setTimeout(() => look(isDone), isDone ? 0 : AFTER_MS);
   });
+  const give = imagesFor(
+    (image) => pad.put(image),
+    (said) => fill(trouble, said),
+    signal,
+  );
   const file = imageField(give);
   const photo = imageField(give, { capture: "environment" });
   const tools = [
@@ -52,17 +57,6 @@ export async function mount(root, signal) {
     recipe.element,
   );
 
-  document.addEventListener("paste", (event) => give([...event.clipboardData.files].find(isImage)), { signal });
-  for (const name of ["dragover", "drop"]) {
-    document.addEventListener(
-      name,
-      (event) => {
-        event.preventDefault();
-        if (name === "drop" && event.dataTransfer.files.length) give(event.dataTransfer.files[0]);
-      },
-      { signal },
-    );
-  }
   signal.addEventListener("abort", () => {
     kept = pad.isEmpty ? null : { blob: pad.blob() };
   });
@@ -83,17 +77,6 @@ export async function mount(root, signal) {
     showChoice();
     showCards();
     if (kept) await pad.put(await kept.blob);
-  }
-
-  function give(given) {
-    if (!given) return;
-    file.value = photo.value = "";
-    if (isImage(given)) pad.put(given);
-    else
-      fill(
-        trouble,
-        h("div", { class: "notice kind", role: "alert" }, h("p", {}, t("draw.wrong", { name: given.name }))),
-      );
   }
 
   async function invent() {
@@ -207,8 +190,4 @@ function usual(known, kind) {
         .filter((model) => kindOf(model) === kind)
         .slice(0, 4)
         .map((model) => model.id);
-}
-
-function isImage(given) {
-  return given.type.startsWith("image/");
 }

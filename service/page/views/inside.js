@@ -4,7 +4,7 @@ import { ask, get, models, post } from "../client.js";
 import { fill, h, style } from "../dom.js";
 import { nameOf } from "../names.js";
 import { notice } from "../notices.js";
-import { Pad, easel, imageField, tool } from "../pad.js";
+import { Pad, easel, imageField, imagesFor, tool } from "../pad.js";
 import { HEAT, map, picture } from "../pixels.js";
 import { same } from "../same.js";
 import { figure, number, t } from "../words.js";
@@ -26,9 +26,18 @@ export async function mount(root, signal) {
   const ways = h("div", { class: "ways" });
   const unit = h("section", { class: "unit", tabindex: "-1" });
   const choice = h("select", { id: "net", onchange: () => choose(choice.value) });
-  const file = imageField((given) => pad.put(given));
   const recipe = same("inside", { model: net, layer: "C3", unit: 0, method: "activations" });
   const pad = new Pad((isDone) => isDone && look());
+  const trouble = h("div", {});
+  const give = imagesFor(
+    (image) => {
+      fill(trouble);
+      pad.put(image);
+    },
+    (said) => fill(trouble, said),
+    signal,
+  );
+  const file = imageField(give);
   fill(
     root,
     h(
@@ -46,7 +55,7 @@ export async function mount(root, signal) {
         choice,
         ways,
       ),
-      h("div", {}, h("p", { class: "hint" }, t("inside.hint")), layers, unit),
+      h("div", {}, trouble, h("p", { class: "hint" }, t("inside.hint")), layers, unit),
     ),
     recipe.element,
   );

@@ -1,5 +1,6 @@
 /** Draw or paste a series and have it continued, with the interval and the naive forecasts beside it. */
 
+import { Axes } from "../axes.js";
 import { models, post } from "../client.js";
 import { fill, h, s } from "../dom.js";
 import { notice } from "../notices.js";
@@ -40,6 +41,7 @@ export async function mount(root, signal) {
     role: "img",
     "aria-label": t("series.plot"),
   });
+  const axes = new Axes(plot, { up: t("axis.value"), across: t("axis.steps") });
   const steps = h("input", {
     id: "horizon",
     type: "range",
@@ -71,7 +73,7 @@ export async function mount(root, signal) {
       h("label", { for: "horizon" }, t("series.horizon")),
       h("div", { class: "grow" }, steps),
     ),
-    h("div", { class: "card chart" }, plot),
+    h("div", { class: "card chart" }, axes.element),
     h("p", { class: "hint" }, t("series.hint")),
     result,
     h("label", { for: "values" }, t("series.values", { fewest: FEWEST })),
@@ -183,6 +185,7 @@ export async function mount(root, signal) {
     }
     drawn.push(s("path", { d: line(series, 0), class: "history" }));
     fill(plot, drawn);
+    axes.show([-end, horizon], [low, high]);
   }
 }
 

@@ -1,5 +1,6 @@
 /** What the service is doing: the models it holds, their queues and batches, and how much is asked of it. */
 
+import { Axes, ends } from "../axes.js";
 import { ask, get, models } from "../client.js";
 import { fill, h, pause, s } from "../dom.js";
 import { nameOf } from "../names.js";
@@ -163,9 +164,12 @@ function spark(values) {
   const path = values
     .map((value, at) => `${at ? "L" : "M"}${(100 * at) / (KEPT - 1)} ${23 - (22 * value) / top}`)
     .join("");
-  return s(
+  const curve = s(
     "svg",
     { viewBox: "0 0 100 24", preserveAspectRatio: "none", class: "curve", "aria-hidden": "true" },
     s("path", { d: path }),
   );
+  const axes = new Axes(curve, { across: t("axis.seconds"), places: ends });
+  axes.show([0, EVERY_S * (KEPT - 1)], [0, top]);
+  return axes.element;
 }

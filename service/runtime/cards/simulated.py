@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -53,23 +54,47 @@ class Timeline:
         return [span for span in list(self.spans) if span.stage is stage]
 
 
+class Part:
+    """A part of a card, for one batch at a time: what is urgent goes first."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Condition()
+        self._is_free = True
+        self._urgent = 0
+
+    @contextmanager
+    def held(self, *, urgent: bool) -> Iterator[None]:
+        """Have it alone."""
+        with self._turn:
+            self._urgent += urgent
+            self._turn.wait_for(lambda: self._is_free and (urgent or not self._urgent))
+            self._urgent -= urgent
+            self._is_free = False
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._is_free = True
+                self._turn.notify_all()
+
+
 @dataclass
 class Hardware:
-    """What all queues of one simulated card share: its parts, each for one batch at a time, its memory, its life."""
+    """What all queues of one simulated card share: its parts, its memory, its life."""
 
     costs: dict[Stage, Costs] = field(default_factory=dict)
     memory_bytes: int = 1 << 40
     timeline: Timeline = field(default_factory=Timeline)
     lost: threading.Event = field(default_factory=threading.Event)
     """Once it is set the card answers nothing any more."""
-    parts: dict[Stage, threading.Lock] = field(default_factory=lambda: {stage: threading.Lock() for stage in Stage})
+    parts: dict[Stage, Part] = field(default_factory=lambda: {stage: Part() for stage in Stage})
     held: dict[str, int] = field(default_factory=dict)
     """Bytes of the models on it."""
 
-    def work(self, stage: Stage, piece: Piece, work: Callable[[], None]) -> None:
+    def work(self, stage: Stage, piece: Piece, work: Callable[[], None], *, urgent: bool) -> None:
         """Do the work, and take at least as long as it costs."""
         cost = self.costs.get(stage, Costs())
-        with self.parts[stage]:
+        with self.parts[stage].held(urgent=urgent):
             began = self.timeline.now()
             self.check()
             work()
@@ -93,8 +118,9 @@ class Hardware:
 class SimulatedStreams:
     """A thread a stage."""
 
-    def __init__(self, hardware: Hardware, name: str = "simulated") -> None:
+    def __init__(self, hardware: Hardware, name: str, *, urgent: bool) -> None:
         self._hardware = hardware
+        self._urgent = urgent
         self._threads = {stage: ThreadPoolExecutor(1, thread_name_prefix=f"{name}-{stage}") for stage in Stage}
 
     def run(self, stage: Stage, piece: Piece, work: Callable[[], None], after: Mark | None = None) -> Mark:
@@ -104,7 +130,7 @@ class SimulatedStreams:
     def _run(self, stage: Stage, piece: Piece, work: Callable[[], None], after: Mark | None) -> None:
         if after is not None:
             after.wait()
-        self._hardware.work(stage, piece, work)
+        self._hardware.work(stage, piece, work, urgent=self._urgent)
 
     def close(self) -> None:
         """End the threads once they have nothing to do."""
@@ -127,7 +153,8 @@ class SimulatedDevice(PipelinedDevice):
     def __init__(self, name: str = "simulated:0", *, hardware: Hardware | None = None, threads: int = 1) -> None:
         self.hardware = hardware or Hardware()
         super().__init__(name, at="cpu", threads=threads)
-        self.lay([SimulatedStreams(self.hardware, f"{name}-{track}") for track in ("short", "exact")])
+        tracks = {"short": True, "exact": False}
+        self.lay([SimulatedStreams(self.hardware, f"{name}-{track}", urgent=tracks[track]) for track in tracks])
 
     @property
     def kind(self) -> str:

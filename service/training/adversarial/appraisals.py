@@ -168,7 +168,7 @@ class PointAppraiser:
 
     @torch.no_grad()
     def measure(self, generator: nn.Module) -> Row:
-        """Modes covered, share of good points and reverse KL: means over the stack, and their standard deviations."""
+        """Modes covered, share of good points and reverse KL: means over the stack, deviations, and those of each."""
         # What is not a number is nowhere near a mode; the loss tells of it in the same row.
         points = generator(self._z).float().nan_to_num(1e9, 1e9, -1e9).clamp(-1e9, 1e9).cpu().numpy()
         found = np.array(
@@ -179,6 +179,7 @@ class PointAppraiser:
             row[name] = float(of_each.mean())
             if self._stack > 1:
                 row[f"{name}_deviation"] = float(of_each.std(ddof=1))
+                row.update({f"{name}_of_{place}": float(value) for place, value in enumerate(of_each)})
         return row
 
 

@@ -68,7 +68,7 @@ class Log:
         if self._appraiser is None or not self._is_due(step, self._appraiser.every):
             return {}
         appraised = self._appraiser.measure(generator)
-        words = "  ".join(f"{name} {value:.4g}" for name, value in appraised.items())
+        words = "  ".join(f"{name} {value:.4g}" for name, value in appraised.items() if "_of_" not in name)
         self._run.progress.say(f"iteration {step}: {words}")
         if "fid" in appraised:
             self._run.offer(generator, appraised["fid"])

@@ -83,8 +83,6 @@ from pathlib import Path
 from service.api.access.limits import Limits
 from service.evaluation.queue.keys import Key
 
-pytestmark = pytest.mark.usefixtures("both_ways")
-
 leave = Limits(Path(sys.argv[1])).enter(Key("ci", "", frozenset(), 0.0, concurrency=2))
 print("inside", flush=True)
 sys.stdin.read()
@@ -121,6 +119,7 @@ def test_a_key_without_limits_opens_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("both_ways")
 async def test_the_next_is_429_also_on_the_hot_path_and_there_is_room_again_after_each(
     make_app: MakeApp, make_key: MakeKey, bearing: Bearing
 ) -> None:

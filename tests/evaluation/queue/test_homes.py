@@ -13,6 +13,7 @@ from service.evaluation.queue.jobs import Jobs
 from service.evaluation.queue.leading import Lead
 from service.evaluation.queue.migrations import migrate
 from service.evaluation.queue.standing import Standing
+from service.evaluation.tidying import ROUND_S
 
 LIMIT_S = 600.0
 STORE = "s3://bucket"
@@ -46,6 +47,14 @@ def homes_of(jobs: Jobs, clock: Clock) -> Homes:
     return Homes(jobs, limit_s=LIMIT_S, clock=clock)
 
 
+def watch(homes: Homes, clock: Clock, seconds: float) -> None:
+    """Look again and again for so long."""
+    until = clock.now + seconds
+    while clock.now < until:
+        clock.now = min(until, clock.now + ROUND_S)
+        homes.look()
+
+
 def begin(jobs: Jobs, name: str) -> None:
     """Accept an evaluation and begin it, by an evaluator that died long ago."""
     jobs.accept(name, {})
@@ -63,15 +72,12 @@ def test_what_a_lost_service_alone_could_read_is_queued_and_fails_when_it_stays_
     begin(there, "begun")
     there.accept("waiting", {})
     homes.look()
-    clock.now += SILENT_S / 2
-    homes.look()
+    watch(homes, clock, SILENT_S)
     assert here.get("begun").status == "running"
-    clock.now += SILENT_S
-    homes.look()
+    watch(homes, clock, 1)
     assert (here.get("begun").status, here.get("begun").progress) == ("queued", 0.0)
     assert here.claim("one") is None
-    clock.now += LIMIT_S
-    homes.look()
+    watch(homes, clock, LIMIT_S)
     for name in ("begun", "waiting"):
         failed = here.get(name)
         assert failed.problem is not None
@@ -85,12 +91,10 @@ def test_a_service_that_comes_back_in_time_goes_on(database: Database, clock: Cl
     theirs.beat()
     begin(there, "a")
     homes.look()
-    clock.now += LIMIT_S - 1
-    homes.look()
+    watch(homes, clock, LIMIT_S - 1)
     assert there.get("a").status == "queued"
     theirs.beat()
-    clock.now += 2
-    homes.look()
+    watch(homes, clock, 2)
     claimed = there.claim("two")
     assert claimed is not None
     assert (claimed.id, claimed.attempt) == ("a", 2)
@@ -110,11 +114,9 @@ def test_what_everybody_can_read_is_anybodys_to_work_on_and_counted_once(databas
     there.release("one")  # of another state directory, whatever it is called there
     assert here.renew(claimed, "one", 0.5)
     homes.look()
-    clock.now += SILENT_S + 1
-    homes.look()
+    watch(homes, clock, SILENT_S + 1)
     assert [jobs.glance().waiting for jobs in (here, there)] == [2, 0]
-    clock.now += LIMIT_S
-    homes.look()
+    watch(homes, clock, LIMIT_S)
     assert here.get("b").status == "queued"
 
 
@@ -130,14 +132,39 @@ async def test_a_claim_that_nobody_renews_is_told_to_all_who_could_go_on(databas
     await eventually(lambda: Change() in told)
 
 
+def test_nobody_is_taken_for_lost_because_the_database_was_away(database: Database, clock: Clock) -> None:
+    here, there = Jobs(database, home="here"), Jobs(database, home="there")
+    homes = homes_of(here, clock)
+    homes_of(there, clock).beat()
+    there.accept("a", {})
+    homes.look()
+    clock.now += 2 * LIMIT_S
+    watch(homes, clock, LIMIT_S)
+    assert there.get("a").status == "queued"
+
+
+def test_a_service_of_an_older_version_is_heard_by_the_leases_that_it_renews(database: Database, clock: Clock) -> None:
+    here, older = Jobs(database, home="here"), Jobs(database, home="older")
+    homes = homes_of(here, clock)
+    for name in ("running", "waiting"):
+        older.accept(name, {})
+    running = older.claim("one")
+    assert running is not None
+    for _ in range(4):
+        watch(homes, clock, LIMIT_S / 2)
+        assert older.renew(running, "one", 0.5)
+    assert older.get("waiting").status == "queued"
+    watch(homes, clock, LIMIT_S + SILENT_S)
+    assert older.get("waiting").status == "failed"
+
+
 def test_who_keeps_its_uploads_to_itself_leaves_those_of_a_storage_alone(database: Database, clock: Clock) -> None:
     alone, sharing = Jobs(database, home="alone"), Jobs(database, home="sharing", storage=STORE)
     alone.accept("mine", {})
     sharing.accept("everybodys", {})
     homes = homes_of(alone, clock)
     homes.look()
-    clock.now += LIMIT_S + SILENT_S
-    homes.look()
+    watch(homes, clock, LIMIT_S + SILENT_S)
     assert alone.get("everybodys").status == "queued"
     assert [job.id for job in alone.open_here()] == ["mine"]
     claimed = [jobs.claim("one") for jobs in (alone, sharing, alone, sharing)]

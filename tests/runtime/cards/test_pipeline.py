@@ -208,6 +208,19 @@ async def test_the_model_that_was_longest_not_asked_makes_room_and_comes_back(
     assert len(hardware.held) == 3
 
 
+async def test_what_the_service_is_to_hold_is_not_driven_out_by_what_is_asked_in_turn(
+    card: LocalEngine, hardware: Hardware
+) -> None:
+    small(hardware, 4)
+    for name in ("miscounting", "gossiping", "crashing", "miscounting", "gossiping"):
+        await ask(card, Call(name, "classify"), 1)
+    states = {name: held.state for name, held in card.models().items()}
+    assert states == {
+        **dict.fromkeys(("echo", "slow", "failing", "gossiping"), "ready"),
+        **dict.fromkeys(("miscounting", "crashing"), EVICTED),
+    }
+
+
 async def test_a_model_that_is_at_work_makes_no_room(card: LocalEngine, hardware: Hardware) -> None:
     for name in ("echo", "failing"):
         await card.unload(name)

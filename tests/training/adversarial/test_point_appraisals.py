@@ -48,6 +48,7 @@ def test_each_of_a_stack_is_measured_for_itself(run: Run) -> None:
     row = PointAppraiser(RING, run, every=5, seed=0, stack=2).measure(Placing())
     assert (row["modes"], row["all_modes"], row["good"]) == (4.5, 8, 0.75)
     assert row["modes_deviation"] == pytest.approx(np.std([8, 1], ddof=1))
+    assert (row["modes_of_0"], row["modes_of_1"]) == (8, 1)
     assert row["reverse_kl"] == pytest.approx(np.log(8) / 2, abs=1e-3)
 
 

@@ -1,0 +1,1 @@
+"""Engines on other machines: replicas of a cluster behind the one interface of all engines."""
