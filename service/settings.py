@@ -91,6 +91,9 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         Path("~/.cache/chapterhouse/data"), description="Datasets in their publishers' own file formats."
     )
+    nets_dir: Path | None = Field(
+        None, description="Folder of Python files that are trusted: nets of your own are `python:FILE.CLASS` of it."
+    )
     preload: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Further models to load and warm before the service is ready, separated by commas."
     )

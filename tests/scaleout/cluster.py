@@ -76,8 +76,7 @@ def running_cluster(folder: Path, *, fronts: int, engines: int, **settings: str)
     state.mkdir()
     database = Database(sa.URL.create("sqlite", database=str(state / "chapterhouse.db")))
     migrate(database)
-    scopes: list[KeyScope] = ["infer", "evaluate", "admin"]
-    key = Keys(database).create("tests", scopes)
+    key = Keys(database).create("tests", list(KeyScope))
     database.close()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
