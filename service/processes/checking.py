@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from service.addresses import is_loopback
+from service.addresses import is_loopback, without_secrets
 from service.errors import ConfigurationError, DatabaseUnavailable, ServiceError
 from service.evaluation.queue.database import Database
 from service.evaluation.queue.keys import Keys
@@ -47,9 +47,9 @@ def plan_of(settings: Settings) -> Iterator[str]:
     yield f"models       {', '.join(settings.wanted_models)} at once, others when they are asked for"
     yield f"store        {settings.shipped_models_dir}, and {settings.added_models_dir} before it"
     yield f"state        {settings.state}"
-    yield f"database     {database}"
+    yield f"database     {without_secrets(database)}"
     yield f"logs         {settings.log_level} and above as {settings.log_format}; a line for {_requests(settings)}"
-    yield f"traces       {settings.traces_url or 'none'}"
+    yield f"traces       {without_secrets(settings.traces_url) or 'none'}"
 
 
 def _requests(settings: Settings) -> str:

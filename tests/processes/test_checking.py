@@ -32,6 +32,16 @@ def test_what_would_run_is_said_a_line_each(settings: Settings) -> None:
     assert plan["traces"] == "none"
 
 
+def test_no_password_is_said(settings: Settings) -> None:
+    urls = {
+        "traces_url": "http://me:s3cret@traces.example/v1",
+        "database_url": "postgresql://me:s3@cret@db.example/house",
+    }
+    plan = dict(line.split(maxsplit=1) for line in plan_of(settings.model_copy(update=urls)))
+    assert plan["traces"] == "http://…@traces.example/v1"
+    assert plan["database"].endswith("://…@db.example/house")
+
+
 def test_a_port_that_is_taken_is_found(settings: Settings) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
