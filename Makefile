@@ -17,7 +17,7 @@ INSTALL_LOCKED := $(INSTALL) --require-hashes --requirement $(LOCKS)/service.txt
 # Tests start a hundred programs: each would compile all its modules anew where a shell forbids to keep them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test check clients notebook openvino browser pods docs kubernetes ray prometheus traces format bench-peers bench-metrics series deployment mutants fuzz lock audit clean
+.PHONY: run test check clients notebook openvino own browser pods docs kubernetes ray prometheus traces format bench-peers bench-metrics series deployment mutants fuzz lock audit clean
 
 run: .venv/.service ## Serve on http://127.0.0.1:8000; CHAPTERHOUSE_PORT moves it.
 	@echo "Starting; open the address that it names once it serves. Ctrl-C ends it."
@@ -41,6 +41,9 @@ notebook: .venv/.notebook ## Run docs/python.md as a notebook, in a kernel.
 
 openvino: .venv/.openvino ## Test the forms of classifiers that OpenVINO computes.
 	$(BIN)/python -m pytest -m openvino tests/forms
+
+own: .venv/.own ## Test the guides of docs/own-models.md that need timm and scikit-learn.
+	$(BIN)/python -m pytest -m own tests/test_own_models.py
 
 browser: .venv/.browser ## Open the page and the documentation in Chromium (Debian's chromium).
 	test -x "$$(command -v chromium)" || { echo "make browser: install Debian's chromium first" >&2; exit 1; }
@@ -149,4 +152,10 @@ $(BIN)/python: # without it nobody can be asked what pip is told
 
 .venv/.browser .venv/.docs .venv/.fuzz .venv/.kubernetes .venv/.mutants .venv/.notebook .venv/.openvino .venv/.pods .venv/.series .venv/.supply .venv/.traces: .venv/.%: .venv/.development $(LOCKS)/%.txt
 	$(INSTALL_LOCKED) --requirement $(LOCKS)/development.txt --requirement $(LOCKS)/$*.txt
+	touch $@
+
+# timm asks for torchvision, which comes from where torch does, or does not load beside it.
+.venv/.own: .venv/.development $(LOCKS)/own.txt
+	$(INSTALL_LOCKED) --requirement $(LOCKS)/development.txt --requirement $(LOCKS)/own.txt
+	$(if $(TORCH_INDEX),$(INSTALL) --force-reinstall --no-deps --index-url $(TORCH_INDEX) "$$(grep -o '^torchvision==[0-9.]*' $(LOCKS)/own.txt)")
 	touch $@

@@ -33,6 +33,7 @@ BESIDE = (
     "mutants",
     "notebook",
     "openvino",
+    "own",
     "pods",
     "series",
     "supply",

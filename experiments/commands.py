@@ -22,7 +22,7 @@ COMMAND = "python -m experiments.commands"
 TOLD = f"\nFrom the commands themselves, by `{COMMAND}`; `--help` of each says the same.\n"
 WORDS: dict[Any, str] = {bool: "", float: "a number", int: "a whole number", Path: "a path", str: "text"}
 HUGE = 1 << 30
-NOTHING = (None, (), [], "")
+NOTHING: tuple[Any, ...] = (None, (), [], "")
 
 
 def commands() -> Iterator[tuple[str, Any]]:
@@ -48,7 +48,9 @@ def told_of(words: str, command: Any) -> str:
     arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
     options = [parameter for parameter in command.params if parameter not in arguments]
     usage = " ".join(["chapterhouse", words, *map(_called, arguments)])
-    takes = [(f"`{_called(one)}`", _values(one), _default(one), one.help or "") for one in arguments]
+    takes: list[tuple[str, ...]] = [
+        (f"`{_called(one)}`", _values(one), _default(one), one.help or "") for one in arguments
+    ]
     takes += [(_flags(one), _values(one), _default(one), one.help or "") for one in options]
     rows = [row for row in takes if row[0] != "`--help`"]
     help_text = " ".join((command.help or "").split())

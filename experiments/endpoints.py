@@ -130,7 +130,8 @@ def _answers(responses: Document, document: Document) -> str:
 def _json(content: Document, document: Document) -> str:
     fields = fields_of(content["schema"], document)
     rows = [(f"`{field.name}`", field.values, field.description) for field in fields]
-    example = json.dumps(content["example"], ensure_ascii=False, indent=2)
+    shown = content.get("example") or resolved(content["schema"], document)["examples"][0]
+    example = json.dumps(shown, ensure_ascii=False, indent=2)
     return table(("member of the JSON", "values", "what"), rows) + f"\n```json\n{example}\n```\n"
 
 

@@ -1,5 +1,7 @@
 """What of a page is written by a program: all below `## In full`."""
 
+from collections.abc import Sequence
+
 HEAD = "## In full\n"
 
 
@@ -11,7 +13,7 @@ def written(page: str, told: str) -> str:
     return words + HEAD + told
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """A table below an empty line; nothing without rows."""
     if not rows:
         return ""

@@ -16,12 +16,16 @@ from service.forecast_words import ForecastChoice, HeldOut
 from service.notebooks import Row, Shown
 from service.problem import Problem
 from service.tables import Table
+from service.versions import Alias
 
 LARGEST = 2**63 - 1
 """Of whole numbers."""
 SEED_LIMIT = LARGEST
 SHOWN = 8
 """Of many answers, those that a short line tells."""
+VERSION = (
+    "A version of the model or a name of one, such as `canary`; `stable`, or each name for its share, unless given."
+)
 SampleFormat = Literal["json", "npy", "npz", "png", "svg", "zip"]
 Point = tuple[float | None, float | None]
 """Null for what is no finite number."""
@@ -48,7 +52,11 @@ class ModelSummary(Shown, BaseModel):
 
     id: str
     task: str
-    version: str = Field(description="The first digits of the weights' sha256.")
+    version: str = Field(description="The first digits of the weights' sha256, or the name of a version of its own.")
+    versions: list[str] = Field([], description="All that are there; another one is asked for by `version`.")
+    aliases: dict[str, Alias] = Field(
+        {}, description="Names of versions; `stable` answers where none is asked for, others for their share."
+    )
     chapter: int
     paper: str
     summary: str
@@ -158,6 +166,7 @@ class GenerateRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     model: str | None = Field(None, description="A model of task `generate`; the default generator unless given.")
+    version: str | None = Field(None, description=VERSION)
     count: Count | None = Field(
         None,
         description="How many samples; 16 images, 1,000 points or 4 paths of an interpolation unless given.",
@@ -210,6 +219,7 @@ class ForecastRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     model: str | None = Field(None, description="A model of task `forecast`; the default forecaster unless given.")
+    version: str | None = Field(None, description=VERSION)
     history: Table = Field(description="The series so far, oldest step first; one channel may be a flat list.")
     horizon: Count = Field(description="How many steps to go on.")
     fit: StrictBool = Field(

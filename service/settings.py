@@ -91,6 +91,9 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         Path("~/.cache/chapterhouse/data"), description="Datasets in their publishers' own file formats."
     )
+    nets_dir: Path | None = Field(
+        None, description="Folder of Python files that are trusted: nets of your own are `python:FILE.CLASS` of it."
+    )
     preload: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Further models to load and warm before the service is ready, separated by commas."
     )
@@ -271,6 +274,13 @@ class Settings(BaseSettings):
         """What Kubernetes puts where a port is looked for is no setting; `doubts_about_environment` says so."""
         assert info.field_name is not None
         return cls.model_fields[info.field_name].default if is_service_link(value) else value
+
+    @field_validator("grpc_port")
+    @classmethod
+    def _check_other_port(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value and value == info.data.get("port"):
+            raise ValueError("HTTP listens on this port; take another one")
+        return value
 
     @property
     def shipped_models_dir(self) -> Path:

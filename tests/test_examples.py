@@ -120,10 +120,12 @@ def test_a_command_understands_what_it_is_told(line: str, tmp_path: Path, monkey
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "path", [path for path in RUN if path.stem != "evaluating"], ids=lambda path: str(path.relative_to(ROOT))
+    "path",
+    [path for path in RUN if path.stem not in ("evaluating", "own-models")],
+    ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_what_a_page_has_commands_do_is_done(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of docs/evaluating.md are `tests/test_guide.py`'s."""
+    """Those of docs/evaluating.md are `tests/test_guide.py`'s, of docs/own-models.md `tests/test_own_models.py`'s."""
     monkeypatch.setenv("CHAPTERHOUSE_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("CHAPTERHOUSE_THREADS", "1")
     monkeypatch.chdir(tmp_path)

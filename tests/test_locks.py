@@ -32,7 +32,7 @@ def version_in(block: str) -> str:
 
 
 def test_every_extra_that_is_for_development_has_a_file() -> None:
-    served = {"azure", "gcs", "grpc", "onnx", "postgres", "s3"}
+    served = {"azure", "gcs", "grpc", "onnx", "postgres", "s3", "timm"}
     assert set(EXTRAS) == {"dev", *served, *BESIDE}, "an extra has no file: BESIDE in deploy/lock.py"
     assert set(FILES) == {"torch", "service", "build", "development", "image", *BESIDE}
 

@@ -85,7 +85,7 @@ EXTRACTOR = CLASSIFIER.replace('"classify"', '"features"')
         (CLASSIFIER + "\nblocks = 3", "Extra inputs are not permitted"),
         (EXTRACTOR.partition("[input]")[0], r"an extractor needs \[input\]"),
         (CLASSIFIER.replace("std =", 'resample = "as-sent"\nstd ='), "takes images as they are sent, is an extractor"),
-        (CLASSIFIER.replace("{net}", "onnx"), "an ONNX file, .* is an extractor"),
+        (CLASSIFIER.replace("{net}", "onnx"), "the output that is its logits or probabilities"),
         (CLASSIFIER.replace("std =", 'resample = "lanczos"\nstd ='), "resample"),
     ],
 )

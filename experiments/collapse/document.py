@@ -34,10 +34,11 @@ rises where the estimate falls; it is the estimate that the paper draws.
 """
 TUNING = """## How recipes of points were chosen
 
-What was tried by `python -m experiments.collapse.tuning` on seed 101, which stands in no table above, and what came of
-it: means over trainings side by side. Every system began with the same recipe (Adam, β₁ = 0.5, rates of 10⁻³ that fall
-to nothing in the second half, an average of the weights), and only for those was something else sought that lost modes
-or good samples with it. Trainings of fewer than 25,000 iterations tell whether it becomes better, not how good it is.
+What was tried on seed 101, which stands in no table above (`python -m experiments.collapse.tuning` does it), and what
+came of it: means over trainings side by side. All systems but the two Wasserstein GANs, which have their papers'
+optimisers, began with the same recipe (Adam, β₁ = 0.5, rates of 10⁻³; of all of them the rates fall to nothing in the
+second half, and an average of the weights is kept), and only for those was something else sought that lost modes or
+good samples with it. Trainings of fewer than 25,000 iterations tell whether it becomes better, not how good it is.
 A change that helped and is not in the recipe of its row above waits for the training that its weights need.
 """
 CRITIC, PLAIN = ("wgan-mnist", "distance"), "gan-mnist"

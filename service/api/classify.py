@@ -23,7 +23,7 @@ from service.api.bodies import (
 from service.api.deadlines import Deadline
 from service.api.gate import Exchange
 from service.api.images import JSON_KIND, OPTIONS, described, read_json
-from service.api.models import form_header, headers_of
+from service.api.models import Version, form_header, headers_of
 from service.api.negotiation import JSON, choose
 from service.api.openapi import BINARY, OF_MODEL, headers, refusals
 from service.api.outgoing import Reply
@@ -58,6 +58,7 @@ FORM: dict[str, Any] = {
         "properties": {
             "image": {"type": "array", "items": BINARY["schema"]},
             "model": {"type": "string"},
+            "version": {"type": "string"},
             "top_k": {"type": "integer", "minimum": 1, "maximum": TOP_K_LIMIT},
             "as_is": {"type": "boolean"},
         },
@@ -90,6 +91,7 @@ async def classify(
             description="A model of task `classify`; the default classifier unless given.", examples=["lenet5-mnist"]
         ),
     ] = None,
+    version: Version = None,
     top_k: Annotated[
         int, Query(ge=1, le=TOP_K_LIMIT, description="How many labels of each image, at most.", examples=[3])
     ] = TOP_K_DEFAULT,
@@ -106,6 +108,7 @@ class Asked(NamedTuple):
     """What is asked of images, by the query string or by fields of the form."""
 
     model: str | None
+    version: str | None
     top_k: int
     as_is: bool
 
@@ -117,7 +120,7 @@ class Asked(NamedTuple):
         as_is = fields.get("as_is", "false").lower()
         if as_is not in TRUTHS:
             raise InvalidRequest.of_field("as_is", f"must be one of {', '.join(TRUTHS)}")
-        return cls(fields.get("model"), check_top_k(int(top_k) if whole else 0), TRUTHS[as_is])
+        return cls(fields.get("model"), fields.get("version"), check_top_k(int(top_k) if whole else 0), TRUTHS[as_is])
 
 
 @lru_cache(maxsize=1024)
@@ -167,7 +170,7 @@ class ClassifyPath:
             image = await self._readers.image(await self._read(exchange), model.input, as_is=asked.as_is)
             return Labelling(model, asked.top_k, [None], [image])
         if kind == FORM_KIND:
-            self._find(asked)  # what cannot be answered need not be read
+            self._check(asked)  # what cannot be answered need not be read
             pictures, sent = await self._read_form(exchange, content_type)
             asked = Asked.of({**fields, **_beside(fields, sent)})
             model = self._find(asked)
@@ -183,7 +186,7 @@ class ClassifyPath:
 
     async def _of_json(self, exchange: Exchange, fields: Mapping[str, str], asked: Asked) -> Labelling:
         """The request of a body of JSON; in a list an unreadable image is an error in its place."""
-        self._find(asked)  # what cannot be answered need not be read
+        self._check(asked)  # what cannot be answered need not be read
         limit, length = self._settings.body_limit_bytes, exchange.headers.get(b"content-length")
         holding = exchange.scope["state"]["holding"]
         sent = await read_json(exchange.receive, holding, self._readers, limit=limit, content_length=length)
@@ -196,8 +199,12 @@ class ClassifyPath:
             raise images[0]
         return Labelling(model, asked.top_k, [None] * len(images), images)
 
+    def _check(self, asked: Asked) -> None:
+        """Raises ModelNotFound, WrongTask for a model that the query names; whose version, the rest may say."""
+        choose_model(self._store, self._settings, asked.model, "classify")
+
     def _find(self, asked: Asked) -> Model:
-        return choose_model(self._store, self._settings, asked.model, "classify")
+        return choose_model(self._store, self._settings, asked.model, "classify", version=asked.version)
 
     async def _read(self, exchange: Exchange) -> bytes:
         length = exchange.headers.get(b"content-length")

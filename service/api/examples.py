@@ -11,6 +11,8 @@ _CLASSIFIER: dict[str, Any] = {
     "id": "lenet5-mnist",
     "task": "classify",
     "version": _VERSIONS["lenet5-mnist"],
+    "versions": [_VERSIONS["lenet5-mnist"]],
+    "aliases": {},
     "chapter": 4,
     "paper": "LeCun, Bottou, Bengio, Haffner, 'Gradient-based learning applied to document recognition', 1998",
     "summary": "LeNet-5 as published, on handwritten digits.",
@@ -75,6 +77,7 @@ _STRONG: dict[str, Any] = {
 _COUNTED: dict[str, int] = {"count": 64, "ns": 1250000}
 
 SCHEMAS: dict[str, Any] = {
+    "Alias": {"version": "second", "share": 0.1},
     "ChangeRequest": {"parameters": {"unload_dependents": False}},
     "IndexRequest": {"ready": True},
     "InferBody": {

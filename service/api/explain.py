@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from service.api.bodies import FORM_KIND, IMAGE_BODY, IMAGE_BODY_TYPES, boundary_of, read_body
 from service.api.deadlines import DeadlineDep
 from service.api.images import JSON_KIND, described, read_json, read_one_of_form
-from service.api.models import headers_of
+from service.api.models import Version, headers_of
 from service.api.negotiation import JSON, MediaType
 from service.api.openapi import BINARY, OF_MODEL, refusals
 from service.api.presence import watch
@@ -71,6 +71,7 @@ async def explain(
     model: Annotated[
         str | None, Query(description="A classifier; the default one unless given.", examples=["lenet5-mnist"])
     ] = None,
+    version: Version = None,
     method: Annotated[Method, Query(description="What is asked.", examples=["occlusion"])] = "saliency",
     layer: Annotated[
         str | None,
@@ -107,7 +108,7 @@ async def explain(
     a grey square, `saliency` the slope of its logit; `activations` and `filters` show a layer's maps and kernels.
     `filters` needs no image. Model, layer and scale stand below the picture, and in the document.
     """
-    chosen = choose_model(state.store, state.settings, model, "classify")
+    chosen = choose_model(state.store, state.settings, model, "classify", version=version)
     inspection = Inspection.of(chosen, method, layer=layer, unit=unit, label=label, square=square, as_is=as_is)
     image = await _image(request, state, inspection)
     with watch(request.scope, request.receive):

@@ -58,7 +58,7 @@ async def forecast(
     A warning says where a naive forecast was nearer (`held_out`). With
     `Accept: image/svg+xml` the answer is a drawing.
     """
-    model = choose_model(state.store, state.settings, body.model, "forecast")
+    model = choose_model(state.store, state.settings, body.model, "forecast", version=body.version)
     question = Question.of(body, model, limit=state.settings.forecast_limit)
     headers = headers_of(model)
     blocks = question.ask(state.engines, deadline=deadline.at, request_id=request.state.request_id)
@@ -83,5 +83,5 @@ async def _streamed(document: ForecastDocument, first: bytes, blocks: AsyncItera
 
 def _drawn(question: Question, document: ForecastDocument) -> str:
     how = "fitted to this history" if question.fit else question.model.version
-    title = f"{question.model.id}, {how}: {question.horizon:,} steps, interval of {question.level:.0%}"
+    title = f"{question.model.name}, {how}: {question.horizon:,} steps, interval of {question.level:.0%}"
     return draw_forecast(title, question.history.values, document.values, document.ends)

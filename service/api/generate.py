@@ -57,7 +57,7 @@ async def generate(body: GenerateRequest, request: Request, state: StateDep, dea
     Generators of images answer with a grid, PNG files or an array; those of points in the plane with JSON, a plot or an
     array. Without `format`, `Accept` chooses.
     """
-    model = choose_model(state.store, state.settings, body.model, "generate")
+    model = choose_model(state.store, state.settings, body.model, "generate", version=body.version)
     accepted = None if body.format else _accepted(request, model)
     sampling = Sampling.of(body, model, limit=state.settings.generate_limit, format_name=accepted)
     blocks = sampling.blocks(state.engines, deadline=deadline.at, request_id=request.state.request_id)
@@ -81,7 +81,7 @@ def _headers(sampling: Sampling) -> dict[str, str]:
     model = sampling.model
     told = {**headers_of(model), "x-seed": str(sampling.seed), "x-count": str(sampling.count)}
     if not sampling.format.shown:
-        told["content-disposition"] = f'attachment; filename="{model.id}-{sampling.seed}.{sampling.suffix}"'
+        told["content-disposition"] = f'attachment; filename="{model.name}-{sampling.seed}.{sampling.suffix}"'
     return told
 
 

@@ -39,12 +39,12 @@ async def ready(request: Request, state: StateDep) -> Readiness:
     if request.app.gate.draining:
         raise Draining("This instance is shutting down.")
     held = state.engines.models()
-    missing = [name for name in state.settings.wanted_models if name not in held or held[name].state not in WARM]
+    warm = sorted(name for name, loaded in held.items() if loaded.state in WARM)
+    missing = [name for name in state.settings.wanted_models if name not in {known.partition("@")[0] for known in warm}]
     if any(loaded.state == SILENT for loaded in held.values()) and missing:
         raise NotReady("The engine does not answer. Unless it does so soon, it is restarted.")
     if missing:
         raise NotReady(f"Not warm yet: {', '.join(missing)}.")
-    warm = sorted(name for name, loaded in held.items() if loaded.state == "ready")
     fault = await state.database.fault()
     return Readiness(status="ready", models=warm, impaired=() if fault is None else (f"evaluations: {fault}",))
 

@@ -17,6 +17,7 @@ JSON_KIND = JSON.encode()
 ENCODED = {"type": "string", "minLength": 1, "description": "An image file in base64, or a data URL."}
 OPTIONS: Mapping[str, Any] = {
     "model": {"type": "string"},
+    "version": {"type": "string"},
     "top_k": {"type": "integer", "minimum": 1, "maximum": 1000},
     "as_is": {"type": "boolean"},
 }

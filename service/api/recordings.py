@@ -47,7 +47,7 @@ def _document(model: Model) -> bytes:
         raise InvalidManifest.of_file(model.recording, f"it is no recording: {error}") from error
     points = model.manifest.points
     told = {
-        "model": model.id,
+        "model": model.name,
         "version": model.version,
         "modes": points.modes if points else (),
         "deviation": points.deviation if points else None,

@@ -53,7 +53,10 @@ class Scraping:
     def _read_models(self, readings: Readings, *, draining: bool) -> None:
         state = self._state
         held = {name: loaded for name, loaded in state.engines.models().items() if loaded.state == "ready"}
-        readings.add("chapterhouse_ready", not draining and held.keys() >= set(state.settings.wanted_models))
+        readings.add(
+            "chapterhouse_ready",
+            not draining and {name.partition("@")[0] for name in held} >= set(state.settings.wanted_models),
+        )
         for name, loaded in held.items():
             try:
                 manifest = state.store.get(name).manifest

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from service.cli.add import add
 from service.cli.calibrate import summary
 from service.cli.completion import described_models, models
 from service.cli.fetch import fetch
@@ -13,11 +14,12 @@ from service.cli.nets import print_layers, show_nets
 from service.cli.reporting import EXIT_FAILED, JSONOption, fail_clearly, print_json, print_table, say
 from service.cli.sharing import pull, push
 from service.cli.units import find_units
+from service.cli.versions import alias, remove
 from service.errors import ConfigurationError, DatasetMissing, InvalidManifest, PackageMissing, ReferenceNotFound
 from service.files import file_sha256
 from service.scoring.card import differing, measure_calibration, measure_scores, miscalibrated
 from service.settings import Settings, read_settings
-from service.store import ONNX, Card, Model, ModelStore, write_card
+from service.store import Card, Model, ModelStore, write_card
 
 if TYPE_CHECKING:
     from service.nets.layers import LayerRow
@@ -26,6 +28,9 @@ LABELS_SHOWN = 20
 
 app = typer.Typer(help="The models of the store.", no_args_is_help=True)
 app.command("nets")(show_nets)
+app.command("add")(add)
+app.command("alias")(alias)
+app.command("remove")(remove)
 app.command("fetch")(fetch)
 app.command("units")(find_units)
 app.command("forms")(measure_forms)
@@ -54,7 +59,7 @@ def list_models(
             model.manifest.task,
             str(model.manifest.chapter),
             f"{model.card.parameters:,}" if model.card else "–",
-            f"{model.card.macs:,}" if model.card else "–",
+            f"{model.card.macs:,}" if model.card and model.card.macs is not None else "–",
             ", ".join(f"{name} {score.value:.4g}" for name, score in model.card.scores.items()) if model.card else "–",
         )
         for model in models
@@ -118,7 +123,7 @@ def verify(
     settings = read_settings()
     store = ModelStore.of(settings)
     wrong = False
-    for model_id in model_ids or store.ids():
+    for model_id in model_ids or store.each():
         model = store.described(model_id)
         found, seen = faults(model), ""
         if not found and not files:
@@ -144,15 +149,15 @@ def faults(model: Model) -> list[str]:
     """What is wrong with a model's files; nothing where they are what they say."""
     try:
         card = model.card
-        if model.manifest.net == ONNX:
-            return _faults_of_graph(model)
+        if model.manifest.is_file:
+            return _faults_of_file(model) + (_faults_of_weights(model, card) if card else [])
         return _faults_of_net(model, card) + (_faults_of_weights(model, card) if card else ["it has no card.json"])
     except InvalidManifest as error:
         return [str(error)]
 
 
-def _faults_of_graph(model: Model) -> list[str]:
-    """What keeps an ONNX file, which needs no card, from being run."""
+def _faults_of_file(model: Model) -> list[str]:
+    """What keeps a file of others, which needs no card, from being run."""
     from service.nets.registry import open_net
 
     try:
@@ -224,7 +229,7 @@ def _card_facts(card: Card) -> dict[str, str]:
     return {
         "weights": f"{card.size_bytes:,} bytes, sha256 {card.sha256}",
         "parameters": f"{card.parameters:,}",
-        "MACs": f"{card.macs:,}",
+        "MACs": "" if card.macs is None else f"{card.macs:,}",
         "scores": "; ".join(scores),
         "calibrated": f"temperature {known.temperature:.4g}: {known.how}; {summary(known)}" if known else "",
         "trained": f"in {card.seconds:,.0f} s with seed {card.seed} on {card.hardware}",
@@ -254,8 +259,8 @@ def _layers_of(model: Model) -> "list[LayerRow]":
     from service.nets.registry import build_net
     from service.training.train import example_of
 
-    if model.manifest.net == ONNX:
-        return []  # a graph keeps them to itself
+    if model.manifest.is_file:
+        return []  # which keeps them to itself
     with torch.device("meta"):
         return layer_table(build_net(model.manifest.net, model.manifest.options), example_of(model.manifest))
 

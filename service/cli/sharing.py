@@ -27,6 +27,10 @@ def push(
     store, storage = ModelStore.of(settings), _shared(settings)
     for model_id in model_ids:
         model = store.get(model_id)
+        if model.id != model.name:
+            raise ConfigurationError(
+                f"{model.name} comes in versions, which are not shared; add its files on each machine."
+            )
         send(model, storage)
         say(f"{model_id}  {model.version} is in {storage.name}")
 

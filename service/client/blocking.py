@@ -61,6 +61,8 @@ class Client:
     model = blocking(ServiceMethods.model)
     load = blocking(ServiceMethods.load)
     unload = blocking(ServiceMethods.unload)
+    name_version = blocking(ServiceMethods.name_version)
+    forget_name = blocking(ServiceMethods.forget_name)
     classify = blocking(ServiceMethods.classify)
     explain = blocking(ServiceMethods.explain)
     explain_arrays = blocking(ServiceMethods.explain_arrays)

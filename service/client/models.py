@@ -68,6 +68,16 @@ class ModelMethods:
         """Let go of a model once what waits for it is done. Raises ModelNotFound, Forbidden."""
         await self._exchange.ask("POST", f"/models/{quote(model_id, safe='')}/unload")
 
+    async def name_version(self, model_id: str, alias: str, version: str, share: float = 0.0) -> ModelDetail:
+        """Have a name mean this version of a model, once it is warm everywhere. Raises ModelNotFound, Forbidden."""
+        path = f"/models/{quote(model_id, safe='')}/aliases/{quote(alias, safe='')}"
+        return read_as(ModelDetail, await self._exchange.ask("PUT", path, json={"version": version, "share": share}))
+
+    async def forget_name(self, model_id: str, alias: str) -> ModelDetail:
+        """Have a name of a version mean nothing any more. Raises ModelNotFound, Forbidden, InvalidRequest."""
+        path = f"/models/{quote(model_id, safe='')}/aliases/{quote(alias, safe='')}"
+        return read_as(ModelDetail, await self._exchange.ask("DELETE", path))
+
     async def classify(
         self,
         images: Images,

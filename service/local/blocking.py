@@ -60,6 +60,8 @@ class Local:
     model = blocking(AsyncLocal.model)
     load = blocking(AsyncLocal.load)
     unload = blocking(AsyncLocal.unload)
+    name_version = blocking(AsyncLocal.name_version)
+    forget_name = blocking(AsyncLocal.forget_name)
     classify = blocking(AsyncLocal.classify)
     explain = blocking(AsyncLocal.explain)
     explain_arrays = blocking(AsyncLocal.explain_arrays)

@@ -22,6 +22,7 @@ from service.operations.forecast import ForecastDocument, Question
 from service.operations.generate import Sampling
 from service.operations.models import describe_model, describe_models
 from service.operations.units import UnitImages
+from service.operations.versions import forget, name
 from service.schemas import Classification, ForecastReply, ModelDetail, ModelSummary, SampleFormat
 from service.settings import Settings
 from service.store import ModelStore
@@ -48,13 +49,21 @@ class LocalModels:
 
     async def load(self, model_id: str) -> None:
         """Load and warm a model; returns when it is ready. Raises ModelNotFound."""
-        self._store.get(model_id)
-        await self._engine.load(model_id)
+        await self._engine.load(self._store.get(model_id).id)
 
     async def unload(self, model_id: str) -> None:
         """Let go of a model once what waits for it is done. Raises ModelNotFound."""
-        self._store.get(model_id)
-        await self._engine.unload(model_id)
+        await self._engine.unload(self._store.get(model_id).id)
+
+    async def name_version(self, model_id: str, alias: str, version: str, share: float = 0.0) -> ModelDetail:
+        """Have a name mean this version of a model, once it is warm. Raises ModelNotFound, WrongTask."""
+        await name(self._store, self._engine, model_id, alias, version, share)
+        return await self.model(model_id)
+
+    async def forget_name(self, model_id: str, alias: str) -> ModelDetail:
+        """Have a name of a version mean nothing any more. Raises ModelNotFound, WrongTask, InvalidRequest."""
+        await forget(self._store, self._engine, model_id, alias)
+        return await self.model(model_id)
 
     async def classify(
         self,
@@ -106,7 +115,7 @@ class LocalModels:
         prepared = self._prepared(inspection, image, layout, value_range)
         arrays = await inspection.ask(self._engine, prepared)
         picture = inspection.draw(arrays, prepared)
-        return Explained(inspection.model.id, inspection.model.version, method, encode_png(picture))
+        return Explained(inspection.model.name, inspection.model.version, method, encode_png(picture))
 
     async def explain_arrays(
         self,
@@ -155,7 +164,7 @@ class LocalModels:
         """The same as a picture. Raises as `units` does."""
         asked = self._unit_images(model, layer, units, method)
         picture = encode_png(asked.draw(await asked.ask(self._engine)))
-        return Explained(asked.model.id, asked.model.version, method, picture)
+        return Explained(asked.model.name, asked.model.version, method, picture)
 
     async def forecast(
         self,

@@ -1,88 +1,93 @@
-"""Any ONNX file as a net: run by onnxruntime on the CPU, whatever device the others are on."""
+"""Any ONNX file as a net: run by onnxruntime, on the CPU or by its CUDA provider where that is installed."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from service.environment import silence_onnxruntime
-from service.errors import InvalidManifest, PackageMissing, UntrustedWeights
-
-Arrays = list[NDArray[np.float32]]
+from service.errors import PackageMissing, UntrustedWeights
+from service.nets.foreign import Foreign, Port
+from service.nets.onnx_checks import check_graph, count_weights
 
 NEEDED = "An ONNX file needs onnxruntime: pip install 'chapterhouse[onnx]'."
+CUDA = "CUDAExecutionProvider"
+KINDS = {
+    "tensor(double)": torch.float64,
+    "tensor(float)": torch.float32,
+    "tensor(float16)": torch.float16,
+    "tensor(int64)": torch.int64,
+    "tensor(uint8)": torch.uint8,
+}
 
 
-class Graph(nn.Module):
-    """Images (n, C, H, W) to what two outputs of a graph say.
+class Graph(Foreign):
+    """What an ONNX file makes of its input, its outputs as the options of `Meaning` name them.
 
-    `features` names the output with the features, (n, d) or maps, the first one unless given; `logits` that with the
-    logits (n, classes), none unless given. `layout` is where channels stand, in the input and in maps.
+    Raises UntrustedWeights for a file that is none, or that reaches beyond itself; PackageMissing without onnxruntime;
+    InvalidManifest where file and options do not fit.
     """
 
-    def __init__(
-        self, file: Path, *, features: str = "", logits: str = "", layout: Literal["NCHW", "NHWC"] = "NCHW"
-    ) -> None:
-        super().__init__()
-        if layout not in ("NCHW", "NHWC"):
-            raise InvalidManifest(f"There is no layout called {layout!r}; there are NCHW and NHWC.")
-        self._channels_last = layout == "NHWC"
-        self._session = _open(file)
-        inputs, outputs = self._session.get_inputs(), [output.name for output in self._session.get_outputs()]
-        if len(inputs) != 1 or inputs[0].type != "tensor(float)":
-            kinds = ", ".join(f"{given.name} {given.type}" for given in inputs)
-            raise InvalidManifest(f"{file} takes {kinds}; one float32 tensor of images is given.")
-        self._wanted = [features or outputs[0], *([logits] if logits else [])]
-        if missing := set(self._wanted) - set(outputs):
-            raise InvalidManifest(f"{file} has no output called {', '.join(sorted(missing))}; there are {outputs}.")
-        self._input = inputs[0].name
-        rows = inputs[0].shape[0] if inputs[0].shape else None
-        self._rows = rows if isinstance(rows, int) else None
+    def __init__(self, file: Path, **options: Any) -> None:
+        data = _read(file)
+        cpu = _open(file, data, ["CPUExecutionProvider"])
+        super().__init__(file, _ports(cpu.get_inputs()), _ports(cpu.get_outputs()), options)
+        self.numbers = count_weights(data)
+        self._file, self._cpu, self._cuda = file, cpu, None
+        self._for_cuda = data if CUDA in _onnxruntime().get_available_providers() else b""
 
-    def see(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (n, d), or maps (n, K, h, w), and logits (n, classes), (n, 0) where there are none."""
-        outputs = [torch.from_numpy(output).to(x.device) for output in self._run(self._given(x))]
-        hidden = outputs[0]
-        if self._channels_last and hidden.ndim == 4:
-            hidden = hidden.permute(0, 3, 1, 2)
-        return hidden, outputs[1].flatten(1) if len(outputs) > 1 else x.new_zeros(len(x), 0)
+    def answer(self, x: Tensor, wanted: Sequence[str]) -> list[Tensor]:
+        """These outputs; arrays go through the processor's memory, wherever the graph is computed."""
+        session = self._session_for(x.device)
+        outputs = session.run(list(wanted), {self.given.name: x.cpu().numpy()})
+        return [torch.from_numpy(output).to(x.device) for output in outputs]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits (n, classes)."""
-        return self.see(x)[1]
-
-    def _given(self, x: Tensor) -> NDArray[np.float32]:
-        given: NDArray[np.float32] = (x.permute(0, 2, 3, 1) if self._channels_last else x).contiguous().cpu().numpy()
-        return given
-
-    def _run(self, images: NDArray[np.float32]) -> Arrays:
-        """The wanted outputs; in parts of the size that a graph was exported for, the last one padded."""
-        rows = self._rows or len(images)
-        parts = [self._run_part(images[start : start + rows], rows) for start in range(0, len(images), rows)]
-        return [np.concatenate(column) for column in zip(*parts, strict=True)]
-
-    def _run_part(self, images: NDArray[np.float32], rows: int) -> Arrays:
-        padded = np.zeros((rows, *images.shape[1:]), np.float32)
-        padded[: len(images)] = images
-        outputs = self._session.run(self._wanted, {self._input: padded})
-        return [np.asarray(output, np.float32)[: len(images)] for output in outputs]
+    def _session_for(self, device: torch.device) -> Any:
+        """The processor's, or on a card one of onnxruntime's CUDA provider where it has one."""
+        if device.type != "cuda" or not self._for_cuda:
+            return self._cpu
+        if self._cuda is None:
+            on_card = (CUDA, {"device_id": device.index or 0, "use_tf32": 0})
+            self._cuda = _open(self._file, self._for_cuda, [on_card, "CPUExecutionProvider"])
+        return self._cuda
 
 
-def _open(file: Path) -> Any:
-    """An onnxruntime session. Raises PackageMissing, and UntrustedWeights for what is no graph."""
+def _read(file: Path) -> bytes:
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise UntrustedWeights.of_file(file, error) from error
+    check_graph(file, data)
+    return data
+
+
+def _ports(told: Any) -> list[Port]:
+    return [
+        Port(port.name, KINDS.get(port.type), tuple(size if isinstance(size, int) else None for size in port.shape))
+        for port in told
+    ]
+
+
+def _onnxruntime() -> Any:
+    """The package. Raises PackageMissing."""
     silence_onnxruntime()
     try:
         import onnxruntime
     except ImportError as error:
         raise PackageMissing(NEEDED) from error
+    return onnxruntime
+
+
+def _open(file: Path, data: bytes, providers: Sequence[object]) -> Any:
+    """An onnxruntime session. Raises PackageMissing, and UntrustedWeights for what is no graph."""
+    onnxruntime = _onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.use_deterministic_compute = True
     options.log_severity_level = 3  # its warnings are about graphs, which nobody here can change
     try:
-        return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(data, options, providers=list(providers))
     except Exception as error:
         raise UntrustedWeights(f"{file} is not an ONNX file that onnxruntime runs: {error}") from error

@@ -32,8 +32,8 @@ def read_layers(data: bytes) -> list[list[Tensor]]:
     Raises UntrustedWeights for bytes that are no such graph.
     """
     try:
-        (graph,) = (field.value for field in _fields(memoryview(data)) if field.number == 7)
-        parts = list(_fields(_message(graph)))
+        (graph,) = (field.value for field in message_fields(memoryview(data)) if field.number == 7)
+        parts = list(message_fields(_message(graph)))
         tensors = dict(_tensor(_message(part.value)) for part in parts if part.number == 5)
         nodes = [_node(_message(part.value)) for part in parts if part.number == 1]
         return [[tensors[name] for name in inputs if name in tensors] for kind, inputs in nodes if kind in LAYERS]
@@ -42,14 +42,14 @@ def read_layers(data: bytes) -> list[list[Tensor]]:
 
 
 def _node(message: memoryview) -> tuple[bytes, list[bytes]]:
-    fields = list(_fields(message))
+    fields = list(message_fields(message))
     kinds = [bytes(_message(field.value)) for field in fields if field.number == 4]
     return b"".join(kinds), [bytes(_message(field.value)) for field in fields if field.number == 1]
 
 
 def _tensor(message: memoryview) -> tuple[bytes, Tensor]:
-    fields = list(_fields(message))
-    dims = [size for field in fields if field.number == 1 for size in _integers(field.value)]
+    fields = list(message_fields(message))
+    dims = [size for field in fields if field.number == 1 for size in integers_in(field.value)]
     kinds = [field.value for field in fields if field.number == 2]
     names = [bytes(_message(field.value)) for field in fields if field.number == 8]
     raw = b"".join(bytes(_message(field.value)) for field in fields if field.number in (4, 9))
@@ -58,7 +58,7 @@ def _tensor(message: memoryview) -> tuple[bytes, Tensor]:
     return names[0], torch.from_numpy(np.frombuffer(raw, "<f4").astype(np.float32).reshape(dims))
 
 
-def _integers(value: int | memoryview) -> Iterator[int]:
+def integers_in(value: int | memoryview) -> Iterator[int]:
     """One integer, or several packed into bytes."""
     if isinstance(value, int):
         yield value
@@ -75,7 +75,8 @@ def _message(value: int | memoryview) -> memoryview:
     return value
 
 
-def _fields(message: memoryview) -> Iterator[Field]:
+def message_fields(message: memoryview) -> Iterator[Field]:
+    """The fields of a message, one after the other. Raises ValueError or IndexError where it is cut off."""
     at = 0
     while at < len(message):
         key, at = _varint(message, at)

@@ -19,7 +19,7 @@ PROJECTED: dict[str, str] = {
 
 def caption_of(model: Model, task: Explain, arrays: Arrays) -> tuple[str, ...]:
     """The lines below the picture of what a task answered."""
-    return f"{model.id} {model.version}: {_asked(model, task, arrays)}", _told(task, arrays)
+    return f"{model.name} {model.version}: {_asked(model, task, arrays)}", _told(task, arrays)
 
 
 def label_of(model: Model, arrays: Arrays) -> str:

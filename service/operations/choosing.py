@@ -8,8 +8,13 @@ from service.store import Model, ModelStore
 Chosen = Literal["classify", "generate", "forecast"]
 
 
-def choose_model(store: ModelStore, settings: Settings, named: str | None, task: Chosen) -> Model:
-    """The model for a task. An empty name is one that no model has. Raises ModelNotFound, WrongTask."""
+def choose_model(
+    store: ModelStore, settings: Settings, named: str | None, task: Chosen, *, version: str | None = None
+) -> Model:
+    """The model for a task, in the version that is named or whose turn it is; an empty name is one that nothing has.
+
+    Raises ModelNotFound, WrongTask.
+    """
     if named is None:
         defaults: dict[Chosen, str] = {
             "classify": settings.default_classifier,
@@ -17,4 +22,4 @@ def choose_model(store: ModelStore, settings: Settings, named: str | None, task:
             "forecast": settings.default_forecaster,
         }
         named = defaults[task]
-    return store.get(named, task=task)
+    return store.chosen(named, task=task, version=version)

@@ -84,7 +84,7 @@ class Labelling:
             for name, image in zip(self.names, self.prepared, strict=True)
         ]
         return {
-            "model": self.model.id,
+            "model": self.model.name,
             "version": self.model.version,
             "calibrated": calibration is not None,
             "strangeness_limit": calibration.strangeness.limit if calibration else None,

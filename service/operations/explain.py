@@ -57,6 +57,8 @@ class Inspection:
         """What is asked of this model; None where the net chooses. Raises InvalidRequest."""
         if method not in ASKED:
             raise InvalidRequest.of_field("method", f"must be one of {', '.join(ASKED)}")
+        if model.manifest.is_file and method != "occlusion":
+            raise InvalidRequest.of_field("method", f"{model.id} is a file that shows no layers; occlusion needs none.")
         _check_options(method, {"layer": layer, "unit": unit, "label": label, "square": square})
         task = Explain(
             method,
@@ -95,7 +97,7 @@ class Inspection:
 
     def document(self, arrays: Mapping[str, Array], image: Prepared) -> dict[str, Any]:
         """The members of the answer as JSON: which model and layer were asked, of what, the arrays and their scale."""
-        asked = {"model": self.model.id, "version": self.model.version, "method": self.task.method}
+        asked = {"model": self.model.name, "version": self.model.version, "method": self.task.method}
         layers = {"layer": self.task.layer or None, "layers": tuple(sides_of(self.model)) if self.task.layer else ()}
         label = label_of(self.model, arrays)
         told = {"scale": scale_of(self.task.method, arrays, label).model_dump(), "notes": image.notes}

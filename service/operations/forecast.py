@@ -174,7 +174,7 @@ class ForecastDocument:
 
     def _head(self) -> bytes:
         model = self._question.model
-        told: dict[str, Any] = {"model": model.id, "version": model.version, "fit": self._question.fit}
+        told: dict[str, Any] = {"model": model.name, "version": model.version, "fit": self._question.fit}
         return orjson.dumps(told)[:-1] + b',"forecast":['
 
     def _rows(self, values: Values) -> bytes:

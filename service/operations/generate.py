@@ -116,7 +116,7 @@ class Sampling:
     def contents(self) -> Contents:
         """What has to be known before the first sample is packed."""
         manifest = self.model.manifest
-        known = (self.model.id, self.model.version, self.seed, self.count)
+        known = (self.model.name, self.model.version, self.seed, self.count)
         if manifest.points is not None:
             return Contents(*known, (2,), modes=manifest.points.modes, deviation=manifest.points.deviation)
         return Contents(*known, (*self.model.output.size, self.model.output.channels), columns=self.way.steps)

@@ -13,17 +13,19 @@ def describe_models(store: ModelStore, engines: EngineStatus) -> ModelList:
     held, models, broken = engines.models(), [], []
     for name in store.ids():
         try:
-            models.append(ModelSummary.model_validate(_summary(store.get(name), held.get(name))))
+            model = store.get(name)
+            models.append(ModelSummary.model_validate(_summary(store, model, held.get(model.id))))
         except InvalidManifest as error:
             broken.append(BrokenModel(id=name, reason=error.detail))
     return ModelList(models=models, broken=broken)
 
 
-def describe_model(store: ModelStore, engines: EngineStatus, model_id: str) -> ModelDetail:
+def describe_model(store: ModelStore, engines: EngineStatus, model_id: str, version: str | None = None) -> ModelDetail:
     """One model, with its card. Raises ModelNotFound, InvalidManifest."""
-    model, held = store.get(model_id), engines.models().get(model_id)
+    model = store.get(model_id, version=version)
+    held = engines.models().get(model.id)
     card = model.card.model_dump(mode="json") if model.card else None
-    return ModelDetail.model_validate({**_summary(model, held), "net": model.manifest.net, "card": card})
+    return ModelDetail.model_validate({**_summary(store, model, held), "net": model.manifest.net, "card": card})
 
 
 def forget_replaced(store: ModelStore, engines: EngineStatus) -> None:
@@ -32,12 +34,14 @@ def forget_replaced(store: ModelStore, engines: EngineStatus) -> None:
         store.refresh_unless(model_id, loaded.version)
 
 
-def _summary(model: Model, held: LoadedModel | None) -> dict[str, Any]:
-    manifest, card = model.manifest, model.card
+def _summary(store: ModelStore, model: Model, held: LoadedModel | None) -> dict[str, Any]:
+    manifest, card, versions = model.manifest, model.card, store.versions(model.name)
     return {
-        "id": model.id,
+        "id": model.name,
         "task": manifest.task,
         "version": model.version,
+        "versions": [model.version] if versions is None else versions.there(),
+        "aliases": {} if versions is None else versions.aliases.model_dump(),
         "chapter": manifest.chapter,
         "paper": manifest.paper,
         "summary": manifest.summary,

@@ -109,7 +109,7 @@ class UnitImages:
         decimals = FIGURES - math.ceil(math.log10(scale.high or 1.0))
         labels = self.model.manifest.labels
         return {
-            "model": self.model.id,
+            "model": self.model.name,
             "version": self.model.version,
             "method": self.method,
             "dataset": told.dataset,
@@ -155,7 +155,7 @@ class UnitImages:
             f" {told.images:,} of {told.dataset}; on the left its answer {PROJECTED[self.method]}; above, its answers."
         )
         lines = (
-            f"{self.model.id} {self.model.version}: units of layer {self.layer.name}, which see {sees} pixels",
+            f"{self.model.name} {self.model.version}: units of layer {self.layer.name}, which see {sees} pixels",
             explained,
         )
         units = [

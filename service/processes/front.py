@@ -180,7 +180,7 @@ async def run_front(
     app.gate.noting.trace(tracer_of(settings, "front"))
     app.gate.memory.on_much_returned = MemoryReturn().soon
     quieten("asyncio", "uvicorn.error", limits.__name__)
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # where it serves, the supervisor says at last
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # the last word of a start is where it serves
     server = Server.of(app, descriptors=raise_descriptor_limit())
     drains: list[asyncio.Task[None]] = []
     on_terminate(lambda: drains.append(asyncio.create_task(_drain(app.gate, server, engines, settings))))

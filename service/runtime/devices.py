@@ -20,7 +20,7 @@ from service.machine import cores, memory_bytes
 from service.nets.arithmetic import compute_exactly
 from service.nets.folding import fold
 from service.nets.pauses import pausing_between_layers
-from service.nets.registry import open_net
+from service.nets.registry import NETS, open_net
 from service.runtime.calls import Array
 from service.runtime.queues import Batch
 from service.runtime.steps import Steps
@@ -88,7 +88,7 @@ class Device:
 
     def place_of(self, model: Model) -> Place:
         """Where a model's forms run: on all cores if it is heavy by its card, and no clock, so that engines agree."""
-        heavy = model.card is not None and model.card.macs >= HEAVY_MACS
+        heavy = model.card is not None and (model.card.macs or 0) >= HEAVY_MACS
         return Place(str(self._device), self.choices[-1 if heavy else 0])
 
     def give_threads(self, model: Model, threads: int) -> None:
@@ -115,7 +115,7 @@ class Device:
         if model.card is not None and (found := file_sha256(model.weights)) != model.card.sha256:
             raise UntrustedWeights.of_file(model.weights, f"it has sha256 {found}; its card says {model.card.sha256}")
         net = open_net(model.manifest.net, model.manifest.options, model.weights)
-        if model.manifest.task == "generate":
+        if model.manifest.task == "generate" and model.manifest.net in NETS:
             # Twice as fast on a CPU; classifiers keep the form in which stored references were extracted.
             fold(net)
             net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

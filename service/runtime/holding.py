@@ -91,12 +91,12 @@ class Holding:
         if not self._duty.holds(model.manifest.task):
             return
         await asyncio.to_thread(getattr, model, "version")  # which reads the weights where no card knows them
-        known = self._residents.get(model_id)
+        known = self._residents.get(model.id)
         if known is not None and known.net is not None and known.model.version != model.version:
-            await self.unload(model_id)
+            await self.unload(model.id)
         if known is not None and known.leaving:
             await known.left.wait()
-        resident = self.resident(model_id)
+        resident = self.resident(model.id)
         resident.is_wanted = True
         if resident.loading is not None:
             await asyncio.shield(resident.loading)

@@ -43,7 +43,7 @@ class Card(Written):
     sha256: str
     size_bytes: int
     parameters: int
-    macs: int
+    macs: int | None = Field(description="None of a file of others, which keeps its layers to itself.")
     layers: tuple[Layer, ...]
     seed: int
     versions: dict[str, str]

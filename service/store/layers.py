@@ -6,8 +6,9 @@ from typing import Self
 from service.errors import ModelNotFound, WrongTask
 from service.settings import Settings
 from service.spelling import meant
-from service.store.manifest import EXTRACTING
 from service.store.model import ID, WEIGHTS, Model
+from service.versions import FILE as ALIASES
+from service.versions import STABLE, Versions
 
 
 class ModelStore:
@@ -16,6 +17,7 @@ class ModelStore:
     def __init__(self, *layers: Path) -> None:
         self._layers = layers
         self._known: dict[str, Model] = {}
+        self._versions: dict[str, Versions] = {}
         self._names: list[str] = []
 
     @classmethod
@@ -25,45 +27,90 @@ class ModelStore:
 
     def ids(self) -> list[str]:
         """Every model that has weights, in alphabetical order."""
-        return self._ids(*WEIGHTS)
+        return self._ids(*WEIGHTS, ALIASES)
+
+    def each(self) -> list[str]:
+        """The same, of those that are there in versions every one."""
+        each = [(name, self.versions(name)) for name in self.ids()]
+        return [
+            word for name, known in each for word in ([f"{name}@{one}" for one in known.there()] if known else [name])
+        ]
 
     def described_ids(self) -> list[str]:
         """Every model, trained or not, in alphabetical order."""
-        return self._ids("model.toml")
+        return self._ids("model.toml", ALIASES)
 
     def _ids(self, *names: str) -> list[str]:
         files = (file for layer in self._layers for name in names for file in layer.glob(f"*/{name}"))
         return sorted({file.parent.name for file in files})
 
-    def get(self, model_id: str, *, task: str | None = None) -> Model:
-        """The model of this id, and of this task where one is given. Raises ModelNotFound, WrongTask."""
-        model = self._known.get(model_id)
+    def get(self, model_id: str, *, task: str | None = None, version: str | None = None) -> Model:
+        """The model of this id, and of this task where one is given; of its versions `stable` unless one is named.
+
+        An id may name its version itself, `id@version`. Raises ModelNotFound, WrongTask, InvalidManifest.
+        """
+        model = self._known.get(model_id) if version is None else None
         if model is None:
-            model = self._known[model_id] = self._find(model_id)
+            model = self._of_version(model_id, version)
         if task is not None and model.manifest.task != task:
             raise WrongTask(f"{model_id} does {model.manifest.task}, not {task}.")
         return model
 
+    def chosen(self, model_id: str, *, task: str | None = None, version: str | None = None) -> Model:
+        """The same for a request: where it names no version, each alias of the model has its share of them."""
+        if version is None and model_id not in self._known and (versions := self.versions(model_id)) is not None:
+            version = versions.share_out()
+        return self.get(model_id, task=task, version=version)
+
+    def versions(self, model_id: str) -> Versions | None:
+        """The versions of a model that is added in such; None of all others."""
+        known = self._versions.get(model_id)
+        if known is not None and not Versions.has(known.folder):
+            self.refresh(model_id)  # it was removed
+            known = None
+        if known is None and ID.fullmatch(model_id):
+            folder = next((layer / model_id for layer in self._layers if Versions.has(layer / model_id)), None)
+            if folder is None:
+                return None
+            known = self._versions[model_id] = Versions(folder)
+        return known
+
     def extractor(self, model_id: str) -> Model:
         """The model of this id, which turns images into features. Raises ModelNotFound, WrongTask."""
         model = self.get(model_id)
-        if model.manifest.task not in EXTRACTING:
+        if not model.manifest.shows_features:
             raise WrongTask(f"{model_id} does {model.manifest.task}; it has no features of images.")
         return model
 
     def described(self, model_id: str) -> Model:
         """The model of this id, trained or not. Raises ModelNotFound."""
-        return self._find(model_id, "model.toml")
+        return self.get(model_id) if self.versions(model_id.partition("@")[0]) else self._find(model_id, "model.toml")
 
     def refresh(self, model_id: str) -> None:
         """Read this model's files again when it is next asked for."""
-        self._known.pop(model_id, None)
+        for key in [key for key in self._known if model_id in (key, key.partition("@")[0])]:
+            del self._known[key]
+        self._versions.pop(model_id, None)
 
     def refresh_unless(self, model_id: str, version: str) -> None:
         """Read this model's files again if they are known in another version."""
         known = self._known.get(model_id)
         if known is not None and known.version != version:
             self.refresh(model_id)
+
+    def _of_version(self, model_id: str, version: str | None) -> Model:
+        """The model of an id, or of `id@version`, in the version that is named beside it or in `stable`."""
+        name, _, own = model_id.partition("@")
+        asked = own or STABLE if version is None else version
+        versions = self.versions(name)
+        if versions is None:
+            model = self._known.get(name) or self._known.setdefault(name, self._find(name))
+            if asked not in (STABLE, model.version):
+                raise ModelNotFound(f"The model {name} has the version {model.version} here, not {asked[:40]!r}.")
+            return model
+        found = versions.resolve(asked)
+        key = f"{name}@{found}"
+        return self._known.get(key) or self._known.setdefault(key, Model(versions.folder, version=found))
 
     def _find(self, model_id: str, *files: str) -> Model:
         if ID.fullmatch(model_id):
@@ -77,4 +124,4 @@ class ModelStore:
                 )
         self._names = self._names or self.described_ids()  # who asks for nonsense must not make the disk work
         near = meant(model_id, self._names)
-        raise ModelNotFound(f"There is no model called {model_id!r}; GET /models lists them.{near}")
+        raise ModelNotFound(f"There is no model called {model_id[:100]!r}; GET /models lists them.{near}")

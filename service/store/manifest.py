@@ -8,6 +8,13 @@ from service.errors import WrongTask
 from service.exactness import Precision
 
 TaskName = Literal["classify", "features", "generate", "forecast"]
+ANSWERS: dict[TaskName, tuple[str, ...]] = {
+    "classify": ("logits", "probabilities"),
+    "features": (),
+    "forecast": ("forecast",),
+    "generate": ("samples",),
+}
+"""By which options of a file's manifest its output for a task is named; an extractor's is the first unless named."""
 EXTRACTING: frozenset[TaskName] = frozenset({"classify", "features"})
 """The tasks of models that look at images: a classifier shows its features, too; an extractor shows nothing else."""
 Size = tuple[int, int]
@@ -21,8 +28,9 @@ Resample = Literal[
     "pillow-bicubic",
     "pillow-bilinear",
 ]
-ONNX = "onnx"
-"""The net of a manifest whose weights are an ONNX file, which is the net itself."""
+ONNX, PROGRAM = "onnx", "torch-export"
+FILES = {ONNX: "weights.onnx", PROGRAM: "weights.pt2"}
+"""Nets that are files of others, and what such a file is called in the store."""
 
 
 class Written(BaseModel):
@@ -151,6 +159,7 @@ class Manifest(Written):
     summary: str
     dataset: str
     options: dict[str, Any] = {}
+    has_features: bool = Field(default=True, description="Of a classifier whose net is no file.")
     labels: tuple[str, ...] = ()
     input: ImageInput | None = None
     output: ImageOutput | None = None
@@ -166,8 +175,10 @@ class Manifest(Written):
             raise ValueError("a classifier needs [input] and labels")
         if self.task == "features" and self.input is None:
             raise ValueError("an extractor needs [input]")
-        if self.task != "features" and (self.net == ONNX or (self.input and self.input.resample == "as-sent")):
-            raise ValueError("an ONNX file, and what takes images as they are sent, is an extractor: task = 'features'")
+        if self.task != "features" and self.input and self.input.resample == "as-sent":
+            raise ValueError("what takes images as they are sent, is an extractor: task = 'features'")
+        if self.is_file and (missing := ANSWERS[self.task]) and not any(self.options.get(name) for name in missing):
+            raise ValueError(f"options of a file name the output that is its {' or '.join(missing)}")
         if self.task == "generate" and (self.output is None) == (self.points is None):
             raise ValueError("a generator needs [output] for images, or [points] for points in the plane")
         if self.task == "forecast" and (self.series is None or self.serving.block != 1):
@@ -181,6 +192,18 @@ class Manifest(Written):
         if drawn is None:
             raise WrongTask(f"A model that does {self.task} draws nothing.")
         return drawn.latent
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the net is a file of others, which nobody can look into."""
+        return self.net in FILES
+
+    @property
+    def shows_features(self) -> bool:
+        """Whether it turns images into features: of files those that have an output of them."""
+        if self.task == "classify":
+            return bool(self.options.get("features")) if self.is_file else self.has_features
+        return self.task == "features"
 
     @property
     def generators(self) -> int:

@@ -11,18 +11,22 @@ from service.calibration import Calibration
 from service.errors import InvalidManifest, WrongTask
 from service.files import file_sha256
 from service.store.card import Card
-from service.store.manifest import ImageInput, ImageOutput, Manifest, SeriesSpec
+from service.store.manifest import FILES, ImageInput, ImageOutput, Manifest, SeriesSpec
 
-WEIGHTS = ("weights.safetensors", "weights.onnx")
+WEIGHTS = ("weights.safetensors", *FILES.values())
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """What a folder of the store may be called, so that an id never leads elsewhere."""
 
 
 class Model:
-    """One folder of the store. Raises InvalidManifest where its files contradict themselves."""
+    """A folder of the store, or of a `version` in it. Raises InvalidManifest where its files contradict themselves."""
 
-    def __init__(self, folder: Path) -> None:
-        self.id = folder.name
+    def __init__(self, folder: Path, *, version: str = "") -> None:
+        self.name = folder.name
+        self.id = f"{folder.name}@{version}" if version else folder.name
+        """Its name, and its version where it is added in several: to engines each of them is a model."""
+        self._version = version
+        folder = folder / version
         self.folder = folder
         found = (folder / name for name in WEIGHTS if (folder / name).is_file())
         self.weights = next(found, folder / WEIGHTS[0])
@@ -37,7 +41,7 @@ class Model:
             if isinstance(written.get("labels"), str):
                 written["labels"] = self._shared_labels(written["labels"])
             return Manifest.model_validate(written)
-        except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
+        except (OSError, ValueError) as error:  # of TOML, of its words, and of bytes that are no UTF-8
             raise InvalidManifest.of_file(path, error) from error
 
     def _shared_labels(self, name: str) -> list[str]:
@@ -71,7 +75,9 @@ class Model:
 
     @property
     def version(self) -> str:
-        """The first twelve digits of the weights' sha256; `untrained` without weights."""
+        """Its own name, or the first twelve digits of the weights' sha256; `untrained` without weights."""
+        if self._version:
+            return self._version
         return self.weights_sha256[:12] if self.weights_sha256 else "untrained"
 
     @property

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from service.resampling import RESAMPLINGS, weights
-from service.store import EXTRACTING, ImageInput, Manifest
+from service.store import ImageInput, Manifest
 from service.tasks.classify import images_example, normalise
 from service.tasks.pauses import Pauses
 
@@ -29,8 +29,8 @@ class Features:
     price = 1
 
     def serves(self, manifest: Manifest) -> bool:
-        """Any classifier or extractor that has a size of its own."""
-        return manifest.task in EXTRACTING and (manifest.input is None or manifest.input.resample != "as-sent")
+        """Any classifier or extractor that has features, and a size of its own."""
+        return manifest.shows_features and (manifest.input is None or manifest.input.resample != "as-sent")
 
     def forward(self, net: "nn.Module", tensors: Sequence["Tensor"], manifest: Manifest) -> Sequence["Tensor"]:
         """The last hidden vector, of maps their means, and the softmax of what the head makes of it."""
@@ -55,7 +55,7 @@ class FeaturesAtAnySize:
 
     def serves(self, manifest: Manifest) -> bool:
         """Any model whose images keep their size until they are resampled, if they are."""
-        return manifest.task in EXTRACTING and manifest.input is not None and not manifest.input.in_whole_pixels
+        return manifest.shows_features and manifest.input is not None and not manifest.input.in_whole_pixels
 
     def forward(self, net: "nn.Module", tensors: Sequence["Tensor"], manifest: Manifest) -> Sequence["Tensor"]:
         """As Features, after resampling."""

@@ -125,7 +125,7 @@ def enormous_png() -> bytes:
             "image/png",
             picture(1),
             422,
-            "/classify has no parameter modle; it has model, top_k and as_is.",
+            "/classify has no parameter modle; it has model, version, top_k and as_is.",
         ),
         ("?model=echo&model=slow", "image/png", picture(1), 422, "model can be given only once."),
         ("?top_k=0", "image/png", picture(1), 422, "top_k: must be a whole number"),

@@ -6,7 +6,8 @@ from experiments.in_full import written
 
 def test_the_page_says_what_the_commands_say() -> None:
     page = DOCUMENT.read_text("utf-8")
-    assert written(page, in_full()) == page, f"`{COMMAND}` puts it right"
+    is_up_to_date = written(page, in_full()) == page
+    assert is_up_to_date, f"`{COMMAND}` puts it right"
 
 
 def test_every_option_says_what_it_is() -> None:

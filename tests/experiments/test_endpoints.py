@@ -23,18 +23,21 @@ ROUTES = sorted(
 def test_every_route_is_told_in_full(route: str) -> None:
     page = page_of(route.split()[1])
     told = (FOLDER / f"{page}.md").read_text("utf-8") if page else route
-    assert route in told, f"docs/endpoints/{page}.md does not tell of `{route}`; `{COMMAND}` writes it"
+    is_told = route in told
+    assert is_told, f"docs/endpoints/{page}.md does not tell of `{route}`; `{COMMAND}` writes it"
 
 
 @pytest.mark.parametrize("page", sorted(PAGES))
 def test_a_page_says_what_the_document_says(page: str) -> None:
     text = (FOLDER / f"{page}.md").read_text("utf-8")
-    assert written(text, in_full(page, DOCUMENT)) == text, f"`{COMMAND}` puts it right"
+    is_up_to_date = written(text, in_full(page, DOCUMENT)) == text
+    assert is_up_to_date, f"`{COMMAND}` puts it right"
 
 
 def test_every_error_that_crosses_http_is_told() -> None:
     text = ERRORS.read_text("utf-8")
-    assert written(text, errors()) == text, f"`{COMMAND}` puts it right"
+    is_up_to_date = written(text, errors()) == text
+    assert is_up_to_date, f"`{COMMAND}` puts it right"
     crossing = [kind for kind in error_types().values() if kind.__module__ == ServiceError.__module__]
     assert all(f"| `{kind.title}` |" in text for kind in crossing)
 

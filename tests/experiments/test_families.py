@@ -16,7 +16,8 @@ TEXTS = {page.stem: page.read_text("utf-8") for page in pages()}
 @pytest.mark.parametrize("name", sorted(TEXTS))
 def test_a_page_says_what_was_measured(name: str) -> None:
     page = FOLDER / f"{name}.md"
-    assert written(TEXTS[name], language_of(page)) == TEXTS[name], f"`{COMMAND}` puts it right"
+    is_up_to_date = written(TEXTS[name], language_of(page)) == TEXTS[name]
+    assert is_up_to_date, f"`{COMMAND}` puts it right"
     assert re.search(r"^<!-- trained: ", TEXTS[name], re.MULTILINE)
 
 
@@ -35,7 +36,7 @@ def test_each_side_of_a_comparison_has_a_chinese_name() -> None:
     known = {"dropout", "tanh", "rate"}
     for key in TITLES:
         for name in CLAIMS[key].trials:
-            assert set(re.findall(r"[a-z]{3,}", CHINESE.variant(name))) <= known, name
+            assert set(re.findall(r"\b[a-z]{3,}\b", CHINESE.variant(name))) <= known, name
             assert ENGLISH.variant(name) == name
 
 

@@ -61,6 +61,8 @@ NEEDS: dict[str, Need] = {
     "GET /models/{model_id}": ANY_KEY,
     "GET /models/{model_id}/recording": ANY_KEY,
     "GET /models/{model_id}/units": ANY_KEY,
+    "PUT /models/{model_id}/aliases/{alias}": ADMIN,
+    "DELETE /models/{model_id}/aliases/{alias}": ADMIN,
     "POST /models/{model_id}/load": ADMIN,
     "POST /models/{model_id}/unload": ADMIN,
     "GET /v2": NOTHING,

@@ -14,7 +14,7 @@ from service.api.routes import Endpoint
 from service.api.state import State, StateDep
 from service.api.v2.answering import answer
 from service.api.v2.messages import OCTETS, read_message, write_message
-from service.api.v2.models import MODEL, VERSION, Named, OfVersion
+from service.api.v2.models import MODEL, VERSION, Chosen, OfVersion
 from service.errors import (
     BodyTooLarge,
     EngineUnavailable,
@@ -41,7 +41,7 @@ BODY = body_of(InferBody, **{OCTETS: BINARY})
 
 
 @router.post(f"{MODEL}/infer", summary="Infer", response_class=Response, responses=ANSWERS, openapi_extra=BODY)
-async def infer(request: Request, model: Named, state: StateDep, deadline: DeadlineDep) -> Response:
+async def infer(request: Request, model: Chosen, state: StateDep, deadline: DeadlineDep) -> Response:
     """What a model answers to tensors, as JSON or as bytes behind JSON (`Inference-Header-Content-Length`).
 
     Images are stored pixels, UINT8 or FP32, or whole files as BYTES; generators take `seed` and `count`, forecasters

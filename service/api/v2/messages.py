@@ -57,7 +57,7 @@ async def parse(text: bytes, behind: memoryview, readers: Readers, model: Model)
         body = InferBody.model_validate(document)
     except ValidationError as error:
         raise validation_problem([dict(found) for found in error.errors()]) from error
-    for name, said, own in (("model_name", body.model_name, model.id), ("model_version", body.model_version, "")):
+    for name, said, own in (("model_name", body.model_name, model.name), ("model_version", body.model_version, "")):
         if said not in (None, "", own, model.version):
             raise wrong(name, f"the body says {said[:100]!r}, and the path something else")
     inputs = []
@@ -85,7 +85,7 @@ def write_message(request: InferRequest, model: Model, answer: Answer) -> Respon
             told["data"] = _elements(tensor)
         outputs.append(told)
     document = {
-        "model_name": model.id,
+        "model_name": model.name,
         "model_version": model.version,
         **({"id": request.id} if request.id else {}),
         **({"parameters": answer.parameters} if answer.parameters else {}),

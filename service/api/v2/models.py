@@ -48,6 +48,12 @@ async def _of_version(model_name: ModelName, model_version: ModelVersion, state:
     return find_model(state.store, model_name, model_version)
 
 
+async def _chosen(model_name: ModelName, state: StateDep) -> Model:
+    return state.store.chosen(model_name)
+
+
+Chosen = Annotated[Model, Depends(_chosen)]
+"""The version that answers this time: `stable`, or another one that has a share."""
 Named = Annotated[Model, Depends(_named)]
 OfVersion = Annotated[Model, Depends(_of_version)]
 
@@ -83,15 +89,15 @@ async def show_all_statistics(state: StateDep) -> Statistics:
 
 
 @router.get(MODEL, summary="Tensors", response_description="What it takes and gives.", responses=OF_MODEL)
-async def show_tensors(model: Named) -> ModelMetadata:
+async def show_tensors(model: Named, state: StateDep) -> ModelMetadata:
     """Which tensors a model takes and gives."""
-    return ModelMetadata.model_validate(describe_tensors(model))
+    return ModelMetadata.model_validate(describe_tensors(state.store, model))
 
 
 @router.get(VERSION, summary="Tensors of a version", response_description="As above.", responses=OF_MODEL)
-async def show_version_tensors(model: OfVersion) -> ModelMetadata:
+async def show_version_tensors(model: OfVersion, state: StateDep) -> ModelMetadata:
     """Which tensors this version of a model takes and gives."""
-    return await show_tensors(model)
+    return await show_tensors(model, state)
 
 
 @router.get(
@@ -103,7 +109,7 @@ async def show_version_tensors(model: OfVersion) -> ModelMetadata:
 async def show_model_ready(model: Named, state: StateDep) -> ModelReady:
     """200 while an engine holds the model, warm; 503 where its first request would have to wait for it."""
     check_ready(model, state.engines)
-    return ModelReady(name=model.id, ready=True)
+    return ModelReady(name=model.name, ready=True)
 
 
 @router.get(

@@ -96,7 +96,7 @@ class Database:
         options: dict[str, Any] = (
             {"poolclass": NullPool, "connect_args": {"timeout": busy_s}}
             if self.is_sqlite
-            else {"pool_pre_ping": True, "connect_args": network}
+            else {"connect_args": network}
         )
         try:
             self._engine = sa.create_engine(url, json_serializer=_json, **options)
@@ -105,6 +105,8 @@ class Database:
             raise ConfigurationError(f"{SETTING}: {wanted}.") from error
         if self.is_sqlite:
             sa.event.listen(self._engine, "connect", _prepare_connection)
+        else:
+            sa.event.listen(self._engine, "checkout", _check_open)
 
     @classmethod
     def of(cls, settings: Settings, *, busy_s: float = BUSY_S) -> Self:
@@ -225,6 +227,15 @@ def _url(text: str) -> sa.URL:
 
 def _json(value: Any) -> str:
     return json.dumps(value, allow_nan=False)
+
+
+def _check_open(connection: Any, _record: object, _proxy: object) -> None:
+    """Have a connection that the server has closed replaced: to ask it would be a transaction each time."""
+    try:
+        for _ in range(2):  # what it said last, and that it said no more
+            connection.pgconn.consume_input()
+    except connection.OperationalError as error:
+        raise sa.exc.DisconnectionError from error
 
 
 def _prepare_connection(connection: Any, _record: object) -> None:

@@ -4,11 +4,12 @@ from contextlib import suppress
 from typing import Any
 
 from service import __version__
-from service.errors import InvalidManifest, ModelNotFound, NotReady
+from service.errors import InvalidManifest, NotReady
 from service.operations.inference.signatures import ANY, Slot, signature_of
 from service.operations.inference.tensors import BYTES
 from service.runtime.calls import EngineStatus
-from service.store import ONNX, Model, ModelStore
+from service.store import Model, ModelStore
+from service.store.manifest import ONNX, PROGRAM
 
 EXTENSIONS = (
     "binary_tensor_data",
@@ -28,10 +29,7 @@ def describe_server() -> dict[str, Any]:
 
 def find_model(store: ModelStore, name: str, version: str = "") -> Model:
     """The model of this name, and of this version where one is given. Raises ModelNotFound, InvalidManifest."""
-    model = store.get(name)
-    if version and version != model.version:
-        raise ModelNotFound(f"The model {model.id} has the version {model.version} here, not {version[:40]!r}.")
-    return model
+    return store.get(name, version=version or None)
 
 
 def check_ready(model: Model, engines: EngineStatus) -> None:
@@ -40,12 +38,12 @@ def check_ready(model: Model, engines: EngineStatus) -> None:
         raise NotReady(f"{model.id} is not loaded; it will be with its first request, or when it is told to.")
 
 
-def describe_tensors(model: Model) -> dict[str, Any]:
+def describe_tensors(store: ModelStore, model: Model) -> dict[str, Any]:
     """The metadata of a model."""
-    signature = signature_of(model)
+    signature, versions = signature_of(model), store.versions(model.name)
     return {
-        "name": model.id,
-        "versions": [model.version],
+        "name": model.name,
+        "versions": [model.version] if versions is None else versions.there(),
         "platform": _platform(model),
         "inputs": [_metadata(slot) for slot in signature.inputs],
         "outputs": [_metadata(slot) for slot in signature.outputs],
@@ -57,7 +55,7 @@ def configure(model: Model) -> dict[str, Any]:
     signature = signature_of(model)
     first = 1 if signature.batched else 0
     return {
-        "name": model.id,
+        "name": model.name,
         "platform": _platform(model),
         "backend": "onnxruntime" if model.manifest.net == ONNX else "pytorch",
         "max_batch_size": model.manifest.serving.max_batch if signature.batched else 0,
@@ -71,12 +69,13 @@ def list_models(store: ModelStore, engines: EngineStatus, *, ready: bool = False
     """Every model that has weights, or of these those that are warm, and why the others are not."""
     held = engines.models()
     found = []
-    for name in store.ids():
-        state = held[name].state if name in held else ""
+    for model_id in store.each():
+        state = held[model_id].state if model_id in held else ""
+        name, _, version = model_id.partition("@")
         try:
-            version, reason = store.get(name).version, "" if state else "it is loaded with its first request"
+            version, reason = store.get(model_id).version, "" if state else "it is loaded with its first request"
         except InvalidManifest as error:
-            version, reason = "", error.detail
+            reason = error.detail
         shown = {"ready": "READY", "loading": "LOADING"}.get(state, "UNAVAILABLE")
         if shown == "READY" or not ready:
             found.append({"name": name, "version": version, "state": shown, "reason": reason})
@@ -84,11 +83,11 @@ def list_models(store: ModelStore, engines: EngineStatus, *, ready: bool = False
 
 
 def sound_models(store: ModelStore) -> list[Model]:
-    """Every model whose files are right."""
+    """Every model whose files are right, in each of its versions."""
     found = []
-    for name in store.ids():
+    for model_id in store.each():
         with suppress(InvalidManifest):
-            model = store.get(name)
+            model = store.get(model_id)
             _ = model.manifest, model.version
             found.append(model)
     return found
@@ -100,7 +99,7 @@ def _is_ready(name: str, engines: EngineStatus) -> bool:
 
 
 def _platform(model: Model) -> str:
-    return "onnx_onnxv1" if model.manifest.net == ONNX else "pytorch_safetensors"
+    return {ONNX: "onnx_onnxv1", PROGRAM: "pytorch_export"}.get(model.manifest.net, "pytorch_safetensors")
 
 
 def _metadata(slot: Slot) -> dict[str, Any]:

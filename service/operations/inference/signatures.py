@@ -48,7 +48,7 @@ def _of_classifier(model: Model) -> Signature:
         Slot("indices", "INT32", (ANY, ANY)),
         *([Slot("strangeness", "FP32", (ANY,))] if known else []),
         Slot("notes", BYTES, (ANY,)),
-        Slot("features", "FP32", (ANY, ANY), optional=True),
+        *([Slot("features", "FP32", (ANY, ANY), optional=True)] if model.manifest.shows_features else []),
     )
     return Signature((_image(model, (BYTES, "FP32")),), outputs, batched=True)
 

@@ -35,7 +35,7 @@ def describe_work(model: Model, samples: Samples) -> dict[str, Any]:
     queue_s, forward_s = of("chapterhouse_queue_seconds_sum"), of("chapterhouse_forward_seconds_sum")
     nothing = _duration(0, 0.0)
     return {
-        "name": model.id,
+        "name": model.name,
         "version": model.version,
         "last_inference": 0,
         "inference_count": rows,

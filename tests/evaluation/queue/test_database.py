@@ -110,3 +110,15 @@ def test_its_name_holds_no_password() -> None:
     assert "secret" not in database.name
     assert "nowhere" in database.name
     assert database.address.startswith("postgresql://me:secret@")
+
+
+def test_connections_that_the_server_has_closed_are_replaced(postgres_url: sa.URL) -> None:
+    database, elsewhere = Database(postgres_url), Database(postgres_url)
+    with database.reading() as connection:
+        old = connection.execute(sa.select(sa.func.pg_backend_pid())).scalar_one()
+    with elsewhere.writing() as connection:
+        connection.execute(sa.select(sa.func.pg_terminate_backend(old, 10_000)))
+    with database.reading() as connection:
+        assert connection.execute(sa.select(sa.func.pg_backend_pid())).scalar_one() != old
+    for opened in (database, elsewhere):
+        opened.close()

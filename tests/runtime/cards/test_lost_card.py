@@ -79,6 +79,6 @@ async def test_one_lost_card_of_three_leaves_nobody_without_an_answer(store: Mod
         life = cards[1].life
         assert life is not None
         assert isinstance(await life, SimulatedLoss)
-        assert len(pool._links) == 2
+        await eventually(lambda: len(pool._links) == 2)
         assert pool.models()["echo"].state == "ready"
         assert all(card.hardware.timeline.of(Stage.OUT) for card in cards), "all three had their part"

@@ -1,0 +1,95 @@
+"""Nets that others wrote as code: timm's by their names, and classes of a folder that the operator trusts."""
+
+import importlib.util
+import re
+import stat
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from torch import Tensor, nn
+
+from service.errors import InvalidManifest, PackageMissing
+from service.settings import read_settings
+
+TIMM, PYTHON = "timm:", "python:"
+"""How a manifest's word for such a net begins."""
+TIMM_OPTIONS = frozenset({"num_classes", "in_chans", "img_size", "global_pool"})
+"""Of timm's options those that name no file and fetch nothing."""
+TIMM_NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)?")
+CLASS_NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\.([A-Za-z_][A-Za-z0-9_]*)")
+NEEDED = "A net of timm needs that package: pip install 'chapterhouse[timm]'."
+
+
+def is_outside(name: str) -> bool:
+    """Whether a manifest's net is code of others."""
+    return name.startswith((TIMM, PYTHON))
+
+
+def build_outside(name: str, options: Mapping[str, Any]) -> nn.Module:
+    """A freshly drawn net of others. Raises InvalidManifest, and PackageMissing without timm."""
+    if name.startswith(TIMM):
+        return _of_timm(name.removeprefix(TIMM), options)
+    return _of_folder(name.removeprefix(PYTHON), options)
+
+
+def _of_timm(name: str, options: Mapping[str, Any]) -> nn.Module:
+    if not TIMM_NAME.fullmatch(name):
+        raise InvalidManifest(f"{name[:80]!r} is no name of timm's; others would fetch something.")
+    if unknown := sorted(set(options) - TIMM_OPTIONS):
+        raise InvalidManifest(
+            f"Of timm's options {', '.join(sorted(TIMM_OPTIONS))} are taken, not {', '.join(unknown)}."
+        )
+    try:
+        import timm
+    except ImportError as error:
+        raise PackageMissing(NEEDED) from error
+    net: nn.Module = timm.create_model(name, pretrained=False, **options)
+    net.see = partial(_see, net)  # type: ignore[assignment]
+    return net
+
+
+def _see(net: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+    """What lies before the classifier (n, d), and logits (n, classes), of one pass."""
+    maps = net.forward_features(x)
+    return net.forward_head(maps, pre_logits=True), net.forward_head(maps)
+
+
+def _of_folder(name: str, options: Mapping[str, Any]) -> nn.Module:
+    named = CLASS_NAME.fullmatch(name)
+    if named is None:
+        raise InvalidManifest(f"{name[:80]!r} names no class of a file: write {PYTHON}FILE.CLASS, without `.py`.")
+    folder = read_settings().nets_dir
+    if folder is None:
+        raise InvalidManifest(
+            "Nets of your own run only from the folder that CHAPTERHOUSE_NETS_DIR names; it is not set."
+        )
+    path = folder.expanduser() / f"{named[1]}.py"
+    found = getattr(_module(path), named[2], None)
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+        raise InvalidManifest.of_file(path, f"it has no net called {named[2]}.")
+    try:
+        return found(**options)
+    except Exception as error:
+        raise InvalidManifest.of_file(path, f"{named[2]}: {type(error).__name__}: {error}") from error
+
+
+def _module(path: Path) -> ModuleType:
+    """A file of the trusted folder, run. Raises InvalidManifest where anybody may write it, or it does not run."""
+    try:
+        modes = [place.stat().st_mode for place in (path.parent, path)]
+    except OSError as error:
+        raise InvalidManifest.of_file(path, error) from error
+    if any(mode & stat.S_IWOTH for mode in modes):
+        raise InvalidManifest.of_file(path, "anybody may write it, so that it is not run; chmod o-w.")
+    spec = importlib.util.spec_from_file_location(f"chapterhouse_nets_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise InvalidManifest.of_file(path, f"it does not run: {type(error).__name__}: {error}") from error
+    return module

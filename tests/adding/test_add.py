@@ -1,0 +1,178 @@
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from nets.graphs import AHEAD, drawing, going_on, looking, seen, sorting
+from nets.programs import looking_net, looking_program
+
+from service.adding.add import add
+from service.adding.asking import Wishes
+from service.errors import ConfigurationError, InvalidManifest, UntrustedWeights, WrongTask
+from service.operations.generate import Sampling
+from service.runtime.calls import Call
+from service.runtime.in_process import LocalEngine
+from service.schemas import GenerateRequest
+from service.store import Model, ModelStore, TaskName
+
+GREY = np.linspace(0, 255, 2 * 16).astype(np.uint8).reshape(2, 4, 4, 1)
+
+
+class Adding:
+    """A store of added models, and how files come into it."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.store = ModelStore(state / "models")
+
+    def add(
+        self, data: bytes, task: TaskName = "classify", *, name: str = "own", version: str = "", **said: Any
+    ) -> Model:
+        """Add a file of these bytes."""
+        file = self.state / "sent.bin"
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(data)
+        return add(self.store, file, name, Wishes(task=task, **said), state=self.state, version=version)
+
+
+@pytest.fixture
+def adding(tmp_path: Path) -> Adding:
+    return Adding(tmp_path / "state")
+
+
+async def asked(adding: Adding, verb: str, *arrays: Any, name: str = "own") -> list[Any]:
+    async with LocalEngine(adding.store) as engine:
+        return await engine.submit(Call(adding.store.get(name).id, verb), arrays)
+
+
+async def test_a_graph_says_its_sizes_outputs_and_classes_and_answers(adding: Adding) -> None:
+    model = adding.add(looking())
+    manifest = model.manifest
+    assert manifest.input is not None
+    assert (manifest.input.size, manifest.input.channels, manifest.labels) == ((4, 4), 1, ("0", "1", "2"))
+    assert manifest.options == {"layout": "NCHW", "logits": "logits", "features": "features"}
+    assert (model.name, model.version, model.id) == ("own", model.weights_sha256[:12], f"own@{model.version}")  # type: ignore[index]
+    assert model.card is not None
+    assert (model.card.parameters, model.card.macs, model.card.recipe["file"]) == (28, None, "sent.bin")
+    _, features, logits = seen(torch.from_numpy(GREY).permute(0, 3, 1, 2) / 255)
+    [found] = await asked(adding, "classify", GREY)
+    np.testing.assert_allclose(found, logits, rtol=1e-5, atol=1e-6)
+    vectors, probabilities = await asked(adding, "features", GREY)
+    np.testing.assert_allclose(vectors, features, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(probabilities, logits.softmax(dim=1), rtol=1e-5, atol=1e-6)
+
+
+async def test_a_program_is_asked_as_a_graph_is(adding: Adding) -> None:
+    said = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+    model = adding.add(looking_program(), labels=("a", "b", "c"), input=said)
+    assert model.manifest.net == "torch-export"
+    assert model.manifest.labels == ("a", "b", "c")
+    pixels = np.arange(2 * 192, dtype=np.uint8).reshape(2, 8, 8, 3)
+    [found] = await asked(adding, "classify", pixels)
+    with torch.inference_mode():
+        expected = looking_net()((torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 - 0.5) / 0.5)["logits"]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+async def test_probabilities_become_the_logits_that_they_are_the_softmax_of(adding: Adding) -> None:
+    model = adding.add(sorting(), input={"channels": 1})
+    assert model.manifest.options == {"layout": "flat", "probabilities": "probabilities"}
+    assert model.input.size == (2, 2)
+    assert not model.manifest.shows_features
+    [logits] = await asked(adding, "classify", GREY[:, :2, :2])
+    exact = torch.from_numpy(GREY[:, :2, :2].reshape(2, 4) / 255).float() @ torch.linspace(-1.0, 1.0, 12).view(4, 3)
+    np.testing.assert_allclose(torch.from_numpy(logits).softmax(1), exact.softmax(1), rtol=1e-5)
+    with pytest.raises(WrongTask, match="it has no features of images"):
+        adding.store.extractor("own")
+    with pytest.raises(WrongTask):
+        await asked(adding, "features", GREY[:, :2, :2])
+
+
+async def test_a_generator_draws_what_its_file_draws(adding: Adding) -> None:
+    model = adding.add(drawing(), "generate")
+    assert model.output.model_dump() == {"size": (2, 2), "channels": 1, "latent": 3, "crop": 0}
+    sampling = Sampling.of(GenerateRequest(count=3, seed=1), model, limit=100)
+    async with LocalEngine(adding.store) as engine:
+        [block] = [block async for block in sampling.blocks(engine)]
+    assert (block.shape, block.dtype.name) == ((3, 2, 2, 1), "uint8")
+
+
+async def test_a_forecaster_goes_on_from_its_last_window(adding: Adding) -> None:
+    model = adding.add(going_on(), "forecast", series=("level",))
+    assert (model.series.channels, model.series.washout) == (("level",), 3)
+    values = np.arange(12.0).reshape(1, 12, 1)
+    forecast, errors, starts, memory, _ = await asked(adding, "forecast", values, np.zeros((1, 15, 0)))
+    first = np.array([9.0, 10.0, 11.0]) @ AHEAD.numpy()
+    second = np.array([11.0, *first]) @ AHEAD.numpy()
+    np.testing.assert_allclose(forecast[0, :, 0], [*first, second[0]])
+    assert errors.shape[1:] == (starts.shape[1], 3, 1)
+    again, _ = await asked(adding, "continue", memory, np.zeros((1, 0)), np.zeros((1, 1, 0)))
+    np.testing.assert_allclose(again[0, 0, 0], (np.array([*first, second[0]]) @ AHEAD.numpy())[0])
+
+
+def test_a_manifest_is_one_that_people_can_read_and_correct(adding: Adding) -> None:
+    model = adding.add(looking(), about={"summary": 'It says "7" or \\ nothing.'}, labels=("a", "ü", '"'))
+    written = tomllib.loads((model.folder / "model.toml").read_text("utf-8"))
+    assert written["summary"] == 'It says "7" or \\ nothing.'
+    assert written["labels"] == ["a", "ü", '"']
+    assert written["input"] == {"size": [4, 4], "channels": 1, "mean": [0.0], "std": [1.0]}
+
+
+def test_another_file_is_another_version_and_the_first_stays_stable(adding: Adding) -> None:
+    first = adding.add(looking(), version="one")
+    second = adding.add(looking(1), version="two")
+    assert (first.version, second.version) == ("one", "two")
+    assert adding.store.get("own").version == "one"
+    assert adding.store.get("own", version="two").folder == second.folder
+    assert adding.store.ids() == ["own"]
+    assert adding.store.each() == ["own@one", "own@two"]
+    with pytest.raises(ConfigurationError, match="has a version two already, and versions never change"):
+        adding.add(looking(), version="two")
+    with pytest.raises(ConfigurationError, match="own does classify, and all its versions do"):
+        adding.add(drawing(), "generate")
+
+
+@pytest.mark.parametrize(
+    ("data", "said", "reason"),
+    [
+        (looking(), {"labels": ("a", "b")}, "There are 2 labels, and the net knows 3 classes"),
+        (looking(), {"options": {"logits": "pool"}}, "no output called pool"),
+        (looking(), {"input": {"size": (5, 5)}}, "does not take images of 5×5"),
+        (looking(), {"input": {"mean": (0.5, 0.5)}}, "does not take images of 4×4 with 2 channels"),
+        (looking(), {"input": {"resample": "lanczos"}}, "does not fit together: input.resample"),
+        (looking(), {"net": "lenet5"}, "is the net itself; --net is for weights"),
+        (looking(), {"task": "generate"}, "Say with --samples which output"),
+        (looking(), {"task": "forecast"}, "Say with --forecast which output"),
+        (drawing(), {}, "Say with --logits which output"),
+        (looking(any_size=True), {}, "Say with --size or --preprocessor"),
+        (sorting(), {"input": {"size": (3, 3)}}, "does not take images of 3×3"),
+    ],
+)
+def test_what_does_not_fit_is_told_and_leaves_nothing(
+    adding: Adding, data: bytes, said: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises((ConfigurationError, InvalidManifest), match=reason):
+        adding.add(data, said.get("task", "classify"), **{word: told for word, told in said.items() if word != "task"})
+    assert not (adding.state / "models").exists()
+    assert list((adding.state / "adding").iterdir()) == []
+
+
+def test_ids_and_versions_lead_nowhere_else_and_take_nothing_of_others(adding: Adding, models_dir: Path) -> None:
+    for name in ("../own", "own@1", "", ".own"):
+        with pytest.raises(ConfigurationError, match="cannot be an id"):
+            adding.add(looking(), name=name)
+    with pytest.raises(ConfigurationError, match="cannot be a version"):
+        adding.add(looking(), version="../1")
+    with pytest.raises(ConfigurationError, match="'stable' is the name of whichever version answers"):
+        adding.add(looking(), version="stable")
+    adding.store = ModelStore(adding.state / "models", models_dir)
+    with pytest.raises(ConfigurationError, match="a model called echo that is not yours"):
+        adding.add(looking(), name="echo")
+
+
+async def test_a_file_that_is_changed_later_is_not_loaded(adding: Adding) -> None:
+    adding.add(looking()).weights.write_bytes(looking(2))
+    with pytest.raises(UntrustedWeights, match="its card says"):
+        await asked(adding, "classify", GREY)

@@ -1,0 +1,113 @@
+import json
+from pathlib import Path
+
+import pytest
+from cli.conftest import Run
+from nets.graphs import drawing, looking, sorting
+
+from service.cli.add import read_labels
+from service.errors import ConfigurationError
+from service.settings import Settings
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(looking())
+    return path
+
+
+def test_a_file_is_added_with_what_is_said_of_it_and_told(run: Run, file: Path, local_settings: Settings) -> None:
+    said = (
+        "--labels",
+        "a,b,c",
+        "--mean",
+        "0.5",
+        "--std",
+        "0.25",
+        "--resample",
+        "pillow-bicubic",
+        "--summary",
+        "Three.",
+    )
+    added = run("models", "add", file, "--id", "own", "--task", "classify", "--version", "one", *said)
+    assert added.exit_code == 0, added.output
+    assert "own  version one does classify: 3 labels (a, b, c, …), images 4×4, grey, pillow-bicubic" in added.stdout
+    assert str(local_settings.added_models_dir / "own" / "one" / "model.toml") in added.stdout
+    described = json.loads(run("models", "show", "own", "--json").stdout)
+    assert (described["id"], described["version"]) == ("own@one", "one")
+    assert described["manifest"]["input"] | {"mean": [0.5], "std": [0.25]} == described["manifest"]["input"]
+    assert described["manifest"]["summary"] == "Three."
+    assert "own@one  one is what its card says" in run("models", "verify", "own@one").stdout
+    assert "own" in run("models", "list").stdout
+
+
+def test_versions_are_named_and_removed(run: Run, file: Path) -> None:
+    for version in ("one", "two"):
+        added = run("models", "add", file, "--id", "own", "--task", "classify", "--version", version)
+        assert added.exit_code == 0, added.output
+    assert "one answers still; `chapterhouse models alias own stable two`" in added.stdout
+    assert run("models", "alias", "own").stdout.splitlines() == ["own  one  stable, 100% of requests", "own  two"]
+    shared = run("models", "alias", "own", "canary", "two", "--share", "0.1").stdout.splitlines()
+    assert shared == ["own  one  stable, 90% of requests", "own  two  canary, 10% of requests"]
+    assert "own two is canary; name another" in run("models", "remove", "own", "two").stderr
+    assert run("models", "alias", "own", "canary", "none").stdout.splitlines()[1] == "own  two"
+    assert "own  two is deleted" in run("models", "remove", "own", "two").stdout
+    assert "no version 'two'" in run("models", "alias", "own", "stable", "two").stderr
+    assert "there is no [stable]" in run("models", "alias", "own", "stable", "none").stderr
+    assert "echo has one version" in run("models", "alias", "echo", "stable", "one").stderr
+    assert "Name the version" in run("models", "alias", "own", "stable").stderr
+
+
+@pytest.mark.slow
+def test_a_running_service_warms_a_version_before_it_answers(run: Run, file: Path, server: str) -> None:
+    for version in ("one", "two"):
+        assert run("models", "add", file, "--id", "own", "--task", "classify", "--version", version).exit_code == 0
+    named = run("models", "alias", "own", "stable", "two", "--server", server)
+    assert (named.exit_code, named.stdout) == (0, "own  stable is two\n"), named.output
+    assert (
+        run("models", "alias", "own", "canary", "one", "--server", server).stdout
+        == "own  canary is one, stable is two\n"
+    )
+    assert run("models", "alias", "own", "canary", "none", "--server", server).stdout == "own  stable is two\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--task", "dance"), "--task is one of classify, features, generate, forecast, not 'dance'"),
+        (("--size", "big"), "--size is HEIGHTxWIDTH"),
+        (("--mean", "x"), "--mean is a number a channel"),
+        (("--options", "["), "--options is a JSON object"),
+        (("--options", "3"), "--options is a JSON object"),
+        (("--labels", "nobody.txt"), "There is no file nobody.txt"),
+        (("--options", '{"pool": 1}'), "unexpected keyword argument 'pool'"),
+    ],
+)
+def test_what_is_said_wrongly_is_told(run: Run, file: Path, words: tuple[str, ...], reason: str) -> None:
+    result = run("models", "add", file, "--id", "own", *(() if "--task" in words else ("--task", "classify")), *words)
+    assert result.exit_code == 2
+    assert reason in result.stderr.replace("\n", " ")
+
+
+def test_generators_and_scikit_learns_classifiers_are_added_likewise(run: Run, tmp_path: Path) -> None:
+    for name, data, words in (
+        ("drawing", drawing(), ("--task", "generate", "--pixels", "-1..1")),
+        ("sorting", sorting(), ("--task", "classify", "--size", "2", "--channels", "1")),
+    ):
+        (tmp_path / name).write_bytes(data)
+        added = run("models", "add", tmp_path / name, "--id", name, *words)
+        assert added.exit_code == 0, added.output
+
+
+def test_labels_are_read_as_people_keep_them(tmp_path: Path) -> None:
+    lines, listed, config = tmp_path / "l.txt", tmp_path / "l.json", tmp_path / "config.json"
+    lines.write_text("a b\nc\n")
+    listed.write_text('["a b", "c"]')
+    config.write_text('{"id2label": {"0": "a b", "1": "c"}}')
+    for said in (lines, listed, config, "a b, c"):
+        assert read_labels(str(said)) == ("a b", "c")
+    assert read_labels("") == ()
+    config.write_text('{"id2label": {"0": "a", "2": "c"}}')
+    with pytest.raises(ConfigurationError, match=r"config\.json has no labels that can be read"):
+        read_labels(str(config))
