@@ -14,7 +14,7 @@ LEFT_OUT = {
     "no readout that could be fitted": "has a model of its own",
     "test_a_net_that_knows_its_series_by_heart": "has a model of its own",
     "test_an_extractor_gives_features": "has a model of its own",
-    "test_models_are_loaded_and_unloaded_without": "asks another front before the hub has told it: test_cluster.py waits",
+    "test_models_are_loaded_and_unloaded_without": "asks another front before it can know",
     "test_what_is_too_long_for_json": "sets a limit inside a front",
 }
 """Parts of the names of further tests that cannot hold here, and why."""
