@@ -87,6 +87,7 @@ def running_cluster(folder: Path, *, fronts: int, engines: int, **settings: str)
         "STATE_DIR": str(state),
         "DEFAULT_CLASSIFIER": "echo",
         "DEFAULT_GENERATOR": "doodle",
+        "DEFAULT_FORECASTER": "murmur",
         "THREADS": "1",
         "FORM": "plain",
         **settings,
