@@ -275,6 +275,13 @@ class Settings(BaseSettings):
         assert info.field_name is not None
         return cls.model_fields[info.field_name].default if is_service_link(value) else value
 
+    @field_validator("grpc_port")
+    @classmethod
+    def _check_other_port(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value and value == info.data.get("port"):
+            raise ValueError("HTTP listens on this port; take another one")
+        return value
+
     @property
     def shipped_models_dir(self) -> Path:
         """The read-only layer of the store: set, a checkout's `models_store`, or the wheel's."""

@@ -72,6 +72,7 @@ def test_metrics_of_an_earlier_run_are_forgotten(tmp_path: Path, monkeypatch: py
         ("ROOT_PATH", "chapterhouse", "write a prefix as /one or /one/two"),
         ("ROOT_PATH", "/a/../b", "write a prefix as /one"),
         ("ROOT_PATH", "//evil.example", "write a prefix as /one"),
+        ("GRPC_PORT", "8000", "HTTP listens on this port; take another one"),
     ],
 )
 def test_what_says_who_may_do_what_is_checked_at_start(

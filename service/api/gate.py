@@ -26,6 +26,7 @@ from service.api.openapi import completed
 from service.api.outgoing import Outgoing, Reply
 from service.api.presence import CallerGone
 from service.api.problems import LOGGED, refusal
+from service.api.singles import check_singles
 from service.errors import BodyTooLarge, Draining, InvalidRequest, Overloaded, ServiceError, UnsupportedMediaType
 from service.settings import Settings
 from service.telemetry.instruments import Instruments
@@ -33,8 +34,8 @@ from service.telemetry.instruments import Instruments
 log = logging.getLogger(__name__)
 
 REQUEST_ID_LIMIT = 128
-IDENTITY = b"identity"
-"""The one coding of a body that is read: unpacked it could be of any size."""
+CODINGS = ((b"content-encoding", b"identity"), (b"transfer-encoding", b"chunked"))
+"""The one coding of a body that is read, and of its way here: unpacked another could be of any size."""
 BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 _PROCESS = secrets.token_hex(6)
 _COUNT = itertools.count()
@@ -175,8 +176,10 @@ class Gate:
         holding = Holding(self, caller_of(scope).name, receive, arriving=arriving)
         if brings_work:
             self._check_open()
-            if (coding := headers.get(b"content-encoding", IDENTITY)).lower() != IDENTITY:
-                raise UnsupportedMediaType(f"A body in the coding {coding.decode('latin-1')[:100]} is not read here.")
+            for name, read in CODINGS:
+                if (coding := headers.get(name, read)).lower() != read:
+                    told = coding.decode("latin-1")[:100]
+                    raise UnsupportedMediaType(f"A body in the coding {told} is not read here.")
             if not arriving:
                 holding.begin_work()
             elif self.requests.taken >= self.requests.limit:
@@ -257,6 +260,7 @@ class Application(FastAPI):
         hot = gate.hot_paths.get((method, path))
         leave = holding = None
         try:
+            check_singles(scope["headers"], headers)
             if (preflight := gate.guard.sites.preflight(method, headers)) is not None:
                 answer.add(preflight)
                 await answer.send_whole(Response(status_code=204))

@@ -32,18 +32,24 @@ def parsed(data: bytes | memoryview) -> Any:
         raise InvalidRequest(f"The body is not JSON: {error}.") from error
 
 
-def bounded(document: Any) -> Any:
-    """A document whose long lists of numbers are arrays. Raises InvalidRequest for more members than are read."""
-    return _Reader().read(document)
+def bounded(document: Any, *, with_arrays: bool = True) -> Any:
+    """A document whose long lists of numbers are arrays, which cost nothing as long as nobody looks at each.
+
+    Where no list of numbers is wanted they are members as all others. Raises InvalidRequest for more than are read.
+    """
+    return _Reader(with_arrays=with_arrays).read(document)
 
 
 class _Reader:
-    def __init__(self) -> None:
+    def __init__(self, *, with_arrays: bool) -> None:
         self._members = 0
+        self._with_arrays = with_arrays
 
     def read(self, part: Any, depth: int = 0) -> Any:
-        if isinstance(part, list) and len(part) >= LONG and (array := _array_of(part)) is not None:
-            return array
+        if self._with_arrays and isinstance(part, list) and len(part) >= LONG:
+            array = _array_of(part)
+            if array is not None:
+                return array
         if isinstance(part, list | dict):
             self._count(len(part), depth)
             if isinstance(part, list):

@@ -1,6 +1,7 @@
 """The messages of gRPC, of the description beside this file; and what of them JSON can say, in either direction."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message_factory import GetMessageClass
+
+from service.errors import InvalidRequest
 
 PACKAGE = "inference"
 SERVICE = f"{PACKAGE}.GRPCInferenceService"
@@ -31,14 +34,20 @@ def message_of(name: str, document: dict[str, Any]) -> Any:
 
 
 def parameters_of(given: Any) -> dict[str, Any]:
-    """The parameters of a message, as JSON has them."""
+    """The parameters of a message, as JSON has them. Raises InvalidRequest for a number that JSON has not."""
     found = {}
     for name, parameter in given.items():
         kind = parameter.WhichOneof("parameter_choice")
         if kind is not None:
             value = getattr(parameter, kind)
-            found[name] = f"{len(value)} bytes" if isinstance(value, bytes) else value
+            found[name] = f"{len(value)} bytes" if isinstance(value, bytes) else _said(name, value)
     return found
+
+
+def _said(name: str, value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidRequest.of_field(name[:100], "must be a finite number")
+    return value
 
 
 def set_parameters(target: Any, given: dict[str, Any]) -> None:

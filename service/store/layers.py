@@ -124,4 +124,4 @@ class ModelStore:
                 )
         self._names = self._names or self.described_ids()  # who asks for nonsense must not make the disk work
         near = meant(model_id, self._names)
-        raise ModelNotFound(f"There is no model called {model_id!r}; GET /models lists them.{near}")
+        raise ModelNotFound(f"There is no model called {model_id[:100]!r}; GET /models lists them.{near}")

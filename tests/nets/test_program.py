@@ -142,6 +142,10 @@ def _reading_operator(program: Any) -> None:
     program["graph_module"]["graph"]["nodes"][0]["target"] = "torch.ops.aten.from_file.default"
 
 
+def _writing_operator(program: Any) -> None:
+    program["graph_module"]["graph"]["nodes"][0]["target"] = "torch.ops.aten.save.default"
+
+
 def _own_operator(program: Any) -> None:
     program["graph_module"]["graph"]["nodes"][0]["target"] = "torch.ops.mine.conv.default"
 
@@ -164,6 +168,7 @@ def _nothing(program: Any) -> None:
         (_code_in_a_name, "as 'name'"),
         (_other_operator, "calls 'torch.load'; operators of ATen"),
         (_reading_operator, "calls 'torch.ops.aten.from_file.default'"),
+        (_writing_operator, "calls 'torch.ops.aten.save.default'"),
         (_own_operator, "calls 'torch.ops.mine.conv.default'"),
         (_enumeration_in_a_tree, "as 'in_spec'"),
         (_nothing, "no exported program that can be read"),

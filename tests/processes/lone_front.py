@@ -7,9 +7,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from serving import add_untrained
@@ -43,6 +44,14 @@ class LoneFront:
     def log(self) -> str:
         """What it has written."""
         return self.log_file.read_text("utf-8")
+
+
+def _lives(front: LoneFront) -> bool:
+    """Whether it answers; it says nothing of that itself."""
+    host, port = front.address
+    with suppress(OSError), urlopen(f"http://{host}:{port}/health/live", timeout=PATIENCE_S) as reply:
+        return bool(reply.status == 200)
+    return False
 
 
 @contextmanager
@@ -79,7 +88,7 @@ def lone_front(folder: Path, **settings: object) -> Iterator[LoneFront]:
         )
     front = LoneFront(process, listening.getsockname(), log_file)
     try:
-        until(lambda: process.poll() is not None or "Started server" in front.log)
+        until(lambda: process.poll() is not None or _lives(front))
         yield front
     finally:
         listening.close()

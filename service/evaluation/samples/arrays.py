@@ -84,4 +84,6 @@ def _parse_header(stream: Stream) -> _Header:
     text = io.BytesIO(prefix + stream.read(length))
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, fortran, dtype = read(text, max_header_size=LONGEST_HEADER_BYTES)
+    if any(type(size) is not int for size in shape):  # True is a whole number to numpy while it reads, and not later
+        raise ValueError(f"its shape is {shape}")
     return _Header(shape, dtype, fortran)

@@ -35,6 +35,8 @@ NUMBERS: dict[str, np.dtype[Any]] = {
 MOST_STRINGS = 4096
 """Elements of one tensor of BYTES."""
 MOST_AXES = 8
+MOST_EMPTY = 1 << 40
+"""What the other axes of an empty tensor may come to: no elements bound them, and an array has room for no more."""
 LENGTH = struct.Struct("<I")
 """What stands before each element of BYTES: how long it is."""
 
@@ -86,6 +88,8 @@ def check_shape(name: str, shape: Sequence[int]) -> tuple[int, ...]:
         raise wrong(name, f"the shape has {len(shape)} axes; at most {MOST_AXES} are read")
     if any(size < 0 for size in shape):
         raise wrong(name, f"the shape {list(shape)} has a size below 0; a request says how large a tensor is")
+    if 0 in shape and math.prod(size or 1 for size in shape) > MOST_EMPTY:
+        raise wrong(name, f"an axis of 0 leaves nothing of the shape {list(shape)}, and the others are too long")
     return tuple(shape)
 
 

@@ -23,6 +23,7 @@ from uvicorn.protocols.http import flow_control, httptools_impl
 from waiting import PATIENCE_S, until
 
 from service.api.gate import Application
+from service.api.singles import SINGLES
 
 MakeApp = Callable[..., Application]
 
@@ -191,4 +192,25 @@ def test_what_is_no_http_gets_400(front: Front, kind: str) -> None:
     with front.caller() as caller:
         assert_last_problem(caller.say(GARBAGE[kind]), 400)
     assert_lives(front)
+    front.wait_for_end()
+
+
+@pytest.mark.parametrize("coding", [b"gzip, chunked", b"deflate, chunked"])
+def test_a_coding_of_the_way_here_is_not_taken_off_and_so_refused(front: Front, coding: bytes) -> None:
+    with front.caller() as caller:
+        chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(PICTURE), PICTURE)
+        reply, body = caller.say(POST + b"Transfer-Encoding: %s\r\n\r\n%s" % (coding, chunks)).answer()
+        assert (reply.status, coding in body) == (415, True)
+    front.wait_for_end()
+
+
+@pytest.mark.parametrize("name", sorted(SINGLES - {b"transfer-encoding"}))
+def test_of_two_lines_that_may_stand_once_neither_counts(front: Front, name: bytes) -> None:
+    twice = b"%s: localhost\r\n%s: 127.0.0.1\r\n\r\n" % (name, name)
+    with front.caller() as caller:
+        for path in (b"/models", b"/health/live", b"/metrics"):
+            reply, body = caller.say(b"GET %s HTTP/1.1\r\n%s" % (path, twice)).answer()
+            assert (reply.status, b"stands in it twice" in body) == (400, True)
+        others = b"Host: localhost\r\nAccept: application/json\r\nAccept: */*\r\n\r\n"
+        assert caller.say(b"GET /models HTTP/1.1\r\n" + others).answer()[0].status == 200
     front.wait_for_end()

@@ -41,8 +41,12 @@ async def client(make_app: MakeApp, models_dir: Path) -> AsyncIterator[httpx.Asy
         ({"shape": [-1, 2, 2, 1]}, "a size below 0"),
         ({"shape": [HUGE, HUGE, HUGE, HUGE]}, "elements, and 4 were sent"),
         ({"shape": [0, 2, 2, 1], "data": []}, "should begin with 1 to 4,096 images"),
+        ({"shape": [HUGE, HUGE, 0, 1], "data": []}, "an axis of 0 leaves nothing"),
+        ({"shape": [10**18, 0, 28, 1], "data": []}, "the others are too long"),
         ({"shape": [1.5]}, "inputs.0.shape.0"),
         ({"shape": [1] * 9}, "at most 8"),
+        ({"shape": [1] * 100}, "the shape has 100 axes"),
+        ({"shape": [1] * 30_000}, "more than 20,000 members"),
         ({"data": [1, 2, 3, 256]}, "its data go from 1 to 256, beyond UINT8"),
         ({"data": [1, 2, 3, -1]}, "its data go from -1 to 3, beyond UINT8"),
         ({"data": [1, 2, 3, 1.5]}, "what is no UINT8 (float)"),
@@ -197,6 +201,14 @@ async def test_bytes_without_json_are_pixels_or_nothing(client: httpx.AsyncClien
 async def test_other_kinds_of_body_are_415(client: httpx.AsyncClient) -> None:
     for headers in ({"content-type": "text/plain"}, {"content-encoding": "br"}):
         assert_refused(await client.post(ECHO, content=b"{}", headers=headers), 415)
+
+
+@pytest.mark.parametrize("member", ["inputs", "outputs"])
+async def test_numbers_where_tensors_belong_are_not_looked_at_one_by_one(
+    client: httpx.AsyncClient, member: str
+) -> None:
+    body = {"inputs": [IMAGE], member: [1] * 30_000}
+    assert_refused(await client.post(ECHO, json=body), 400, "more than 20,000 members")
 
 
 async def test_what_is_no_json_is_400(client: httpx.AsyncClient) -> None:

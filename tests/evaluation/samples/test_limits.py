@@ -134,6 +134,10 @@ def test_an_array_that_declares_more_than_it_holds_takes_no_memory(tmp_path: Pat
         (b"\x01\x00", struct.pack("<H", 100) + b"short"),
         (b"\x01\x00", b"\x01"),
         (b"\x03\x00", struct.pack("<I", 9) + b"{'a': 1}\n"),
+        (
+            b"\x01\x00",
+            struct.pack("<H", 64) + b"{'descr': '|u1', 'fortran_order': False, 'shape': (True, 2, 2)}\n" + bytes(4),
+        ),
     ],
 )
 def test_headers_of_arrays_are_short_and_plain(version: bytes, header: bytes, tmp_path: Path, opened: Open) -> None:
