@@ -24,6 +24,7 @@ export function ends(low, high) {
 export class Axes {
   constructor(plot, { up = "", across, places = rounded }) {
     this.places = places;
+    this.digits = places === ends ? 3 : 6;
     this.side = h("div", { class: "side-scale", "aria-hidden": "true" });
     this.foot = h("div", { class: "foot-scale", "aria-hidden": "true" });
     this.element = h(
@@ -40,7 +41,7 @@ export class Axes {
   /** Put values to the places between the ends of both scales. */
   show([left, right], [low, high]) {
     const mark = (value, from, to, edge) => {
-      const words = h("span", {}, number(value, { maximumSignificantDigits: 6 }));
+      const words = h("span", {}, number(value, { maximumSignificantDigits: this.digits }));
       style(words, { [edge]: `${(100 * (value - from)) / (to - from)}%` });
       return words;
     };
@@ -52,5 +53,7 @@ export class Axes {
       this.side,
       this.places(low, high).map((value) => mark(value, low, high, "bottom")),
     );
+    const longest = Math.max(...[...this.side.children].map((words) => words.textContent.length));
+    style(this.side, { "min-width": `calc(${longest}ch + 0.7rem)` });
   }
 }
