@@ -22,6 +22,7 @@ from service.errors import (
     DatabaseUnavailable,
     DiskFull,
     EvaluationNotFound,
+    InvalidRequest,
     InvalidSamples,
     ModelFailed,
     ModelNotFound,
@@ -42,6 +43,8 @@ from service.schemas import EvaluationList, EvaluationRequest, EvaluationState
 router = APIRouter(tags=["evaluation"], route_class=Endpoint)
 
 FILES = {"generated": "The samples to judge.", "reference": "Real samples, instead of `reference_name`."}
+WANTED = ("metrics", "thresholds")
+"""Fields that ask for something: empty, as a variable that was never set is, they would ask for nothing."""
 OPTION = {"type": "string", "description": "An option of a metric, such as `mmd.sigma`."}
 FORM = form_of(FILES, EvaluationRequest, passed_over={"options"}, patterns={r"^\w+\.\w+$": OPTION})
 STATE = {
@@ -148,6 +151,8 @@ def _checked(fields: dict[str, str]) -> EvaluationRequest:
         metric, dot, option = name.partition(".")
         if dot:
             options.setdefault(metric, {})[option] = text
+        elif name in WANTED and not text.strip():
+            raise InvalidRequest.of_field(name, "is empty; leave it out for what is usual")
         elif name == "metrics":
             values[name] = tuple(word.strip() for word in text.split(",") if word.strip())
         else:

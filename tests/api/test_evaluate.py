@@ -153,6 +153,8 @@ BAD_FORMS: list[tuple[dict[str, Any], int, str]] = [
     ({"data": {"reference_name": "x"}}, 404, "'x'"),
     ({"data": {"metrics": "fjd"}}, 422, "fjd"),
     ({"data": {"thresholds": "fid"}}, 422, "fid"),
+    ({"data": {"thresholds": " "}}, 422, "thresholds: is empty"),
+    ({"data": {"metrics": ""}}, 422, "metrics: is empty"),
     ({"data": {"thresholds": "is_<=3"}}, 422, "is_"),
     ({"data": {"seed": "-1"}}, 422, "seed"),
     ({"data": {"nonsense": "1"}}, 422, "nonsense"),

@@ -12,6 +12,8 @@ log.setLevel(logging.INFO)  # these lines are wanted however little else is logg
 
 REFUSED = (401, 403, 429, 503)
 """What is answered before anything has been done."""
+HUNG_UP = 499
+"""What nobody was answered any more: of somebody whom nobody knows it is told as seldom as what is refused."""
 REFUSALS_EVERY_S = 60.0
 """Whoever is refused again and again does not fill the log."""
 
@@ -28,7 +30,7 @@ class Audit:
         """Tell of one write."""
         who = caller.name if caller.is_known else "anybody"
         words = (method, plain(path), who, plain(caller.address), status, plain(request_id))
-        if status not in REFUSED:
+        if status not in REFUSED and (status != HUNG_UP or caller.is_known):
             log.info("%s %s by %s from %s: %d, request %s", *words)
             return
         self._untold += 1

@@ -74,6 +74,13 @@ def test_how_many_were_refused_meanwhile_is_told_later(caplog: pytest.LogCapture
     ]
 
 
+def test_strangers_that_hang_up_over_and_over_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    audit, stranger = Audit(clock=lambda: 0.0), Who("192.0.2.7", address="192.0.2.7")
+    for _ in range(100):
+        audit.note("POST", "/evaluate", stranger, 499, "r1")
+    assert len(lines(caplog)) == 1
+
+
 async def test_no_caller_writes_a_line_of_its_own(make_app: MakeApp, caplog: pytest.LogCaptureFixture) -> None:
     app = make_app(FakeEngine())
     await Caller().ask(app, "DELETE", "/references/a\nINFO forged\x1b[2J", {"x-request-id": "r\u00e9\x07"})
