@@ -63,7 +63,7 @@ def known(service: Asker, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     assert report.status_code == 200, report.text
     [version] = service.ask("GET", "/v2/models/echo").json()["versions"]
     of_v2 = {"model_name": "echo", "model_version": version}
-    return {"model_id": "echo", "name": "kept", "evaluation_id": report.json()["id"], **of_v2}
+    return {"model_id": "echo", "alias": "canary", "name": "kept", "evaluation_id": report.json()["id"], **of_v2}
 
 
 @pytest.fixture(scope="module")
