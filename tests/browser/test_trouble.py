@@ -4,8 +4,9 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -25,6 +26,11 @@ SEVEN = Path(__file__).parent.parent / "data" / "seven.png"
 REFUSED = {403: "scope", 404: "missing", 413: "large", 415: "kind", 422: "wrong", 500: "failed", 504: "late"}
 """The statuses with which the service refuses, and the word under which the page explains each."""
 USUAL = {"MODELS_DIR": MODELS, "DEFAULT_CLASSIFIER": "lenet5-mnist", "DEFAULT_GENERATOR": "gan-mnist"}
+
+
+def fulfil(answer: dict[str, Any], route: "Route") -> None:
+    """Answer in the place of the service."""
+    route.fulfill(**answer)
 
 
 def test_archives_that_cannot_be_read_are_explained(seen: Seen, url: str, tmp_path: Path) -> None:
@@ -56,7 +62,7 @@ def test_every_refusal_is_said_in_words_beside_what_the_service_said(open_page: 
     for status, kind in REFUSED.items():
         body = json.dumps({"title": "A title", "status": status, "detail": f"The reason of {status}."})
         answer = {"status": status, "content_type": "application/problem+json", "body": body}
-        page.route("**/classify*", lambda route, answer=answer: route.fulfill(**answer))
+        page.route("**/classify*", partial(fulfil, answer))
         page.locator("input[type=file]").first.set_input_files(SEVEN)
         page.wait_for_selector(f".notice.{kind}")
         said = page.locator(f".notice.{kind}").inner_text()
