@@ -6,10 +6,9 @@ import io
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -77,7 +76,8 @@ async def accept(request: Request, state: State, check: Check, *, files: Collect
     """
     job_id, client, limits = secrets.token_hex(8), client_of(request), Limits.of(state.settings)
     declared = declared_length(_length_of(request), state.settings.upload_limit_bytes)
-    await _counted(state, client, state.database.ask, state.jobs.check_room, client, limits)
+    with _counted(state), state.refusals.of(client):
+        await state.database.ask(state.jobs.check_room, client, limits)
     await state.upload_room.check(client, declared)
     committed = False
     try:
@@ -88,10 +88,10 @@ async def accept(request: Request, state: State, check: Check, *, files: Collect
             await state.upload_room.check(client, afresh=True)
         committed = True
         size = await in_thread(lambda _: state.uploads.commit(job_id))
-        sent: dict[str, Any] = {"client": client, "upload_bytes": size, "key": key_of(request)}
+        sent = {"client": client, "upload_bytes": size, "key": key_of(request)}
         document = {**asked.model_dump(mode="json"), REQUEST_ID: request.scope["state"]["request_id"]}
-        accepting = partial(state.jobs.accept, job_id, document, kind, **sent, limits=limits)
-        await _counted(state, client, state.database.change, accepting)
+        with _counted(state), state.refusals.of(client):
+            await state.database.change(state.jobs.accept, job_id, document, kind, **sent, limits=limits)
     except BaseException as error:
         state.uploads.drop(job_id)
         if committed and state.uploads.is_shared and not isinstance(error, DatabaseUnavailable):
@@ -137,18 +137,15 @@ def client_of(request: Request) -> str:
 
 def turn_away(state: State, client: str) -> None:
     """Raise Overloaded, and count it, where this client has been refused a place a moment ago."""
-    try:
+    with _counted(state):
         state.refusals.check(client)
-    except Overloaded:
-        state.instruments.rejected.labels("evaluations_full").inc()
-        raise
 
 
-async def _counted(state: State, client: str, ask: Callable[..., Awaitable[None]], *question: Any) -> None:
-    """Ask for a place in the queue, and count it where there is none. Raises Overloaded."""
+@contextmanager
+def _counted(state: State) -> Iterator[None]:
+    """Count it where a place among the evaluations is refused."""
     try:
-        with state.refusals.of(client):
-            await ask(*question)
+        yield
     except Overloaded:
         state.instruments.rejected.labels("evaluations_full").inc()
         raise
