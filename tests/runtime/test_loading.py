@@ -65,14 +65,29 @@ class Dear(Echo):
         return super().features(x)
 
 
+class Steady(Echo):
+    """Takes as long for many images as for one, or so long for each, and notes how many came at once."""
+
+    batch_s: ClassVar[float]
+    row_s: ClassVar[float]
+    met: ClassVar[list[int]] = []
+
+    def features(self, x: Tensor) -> Tensor:
+        """The pixels, after a while."""
+        self.met.append(len(x))
+        threading.Event().wait(self.batch_s + self.row_s * len(x))
+        return super().features(x)
+
+
 @pytest.fixture
 def added(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A store that also holds `layered` and `dear`."""
+    """A store that also holds `layered`, `dear` and `steady`."""
     for event in (Layer.entered, Layer.let_go):
         event.clear()
     Layer.seen.clear()
     Dear.met.clear()
-    for net in (Layered, Dear):
+    Steady.met.clear()
+    for net in (Layered, Dear, Steady):
         name = net.__name__.lower()
         monkeypatch.setitem(NETS, name, net)
         add_model(models_dir, name, net(), CLASSIFIER.format(net=name))
@@ -102,6 +117,25 @@ async def test_a_dear_net_is_not_tried_in_sizes_that_take_long_and_shares_no_bat
     Dear.met.clear()
     await ask(engine, Call("dear", "classify"), 1, 2)
     assert [size for size, _ in Dear.met] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("batch_s", "row_s", "most"),
+    [(0.005, 0.0, 64), (0.0, 0.005, 8)],
+    ids=["the same for any batch", "the same for each row"],
+)
+async def test_batches_grow_beyond_the_manifest_where_a_processor_gains_by_it(
+    added: Path, monkeypatch: pytest.MonkeyPatch, batch_s: float, row_s: float, most: int
+) -> None:
+    monkeypatch.setattr(Steady, "batch_s", batch_s, raising=False)
+    monkeypatch.setattr(Steady, "row_s", row_s, raising=False)
+    device = Device("cpu", threads=1, most_rows=64)
+    async with LocalEngine(ModelStore(added), device=device) as engine:
+        await engine.load("steady")
+        assert max(Steady.met) == most
+        Steady.met.clear()
+        await ask(engine, Call("steady", "classify"), *range(1, 129))
+    assert max(Steady.met) == most
 
 
 @pytest.mark.parametrize(
