@@ -19,6 +19,7 @@ from experiments.collapse.record import (
 )
 from experiments.collapse.sentences import answers, beside_plain, overview, verdict
 from experiments.collapse.tables import GRID, MNIST, RING, STACKED, TABLES, Table, name_of
+from experiments.collapse.tuning import Tried
 from service.settings import Settings
 from service.store import Model
 
@@ -149,7 +150,7 @@ def test_sentences_say_what_is_asked_who_reached_it_and_who_did_not() -> None:
         "Not trained yet: Unrolled GAN, WGAN-GP, DRAGAN and MAD-GAN.",
     ]
     record["wgan-gp-ring"] = covering("wgan-gp-ring", 8, 0.5)
-    full = "This is the full recipe, of 25,000 iterations."
+    full = "This is the full recipe, of 25,000 iterations; no better one is known."
     _, reached, missed, _ = answers(RING, models, record)
     assert reached == "Reached by PacGAN2 (7.9 of 8 modes, 93.0 % good samples)."
     assert missed == f"**Not reached** by WGAN-GP: 8 of 8 modes and 50.0 % good samples. {full}"
@@ -173,8 +174,24 @@ def test_what_the_reduced_recipe_leaves_out_is_said_where_something_is_missing()
     _, missed = answers(STACKED, STACKED.generators(STORE), {found.model: found})
     assert missed == (
         "**Not reached** by PacGAN2: 700 of 1,000 modes."
-        " The reduced recipe ends after 10,000 iterations, the full one after 50,000."
+        " The reduced recipe ends after 10,000 iterations, the full one after 50,000,"
+        " about 50 min of the same processor."
     )
+
+
+def test_a_better_recipe_that_was_found_is_named_where_something_is_missing() -> None:
+    record = {"madgan-ring": covering("madgan-ring", 5.8, 0.7)}
+    tried = [
+        Tried(model="madgan-ring", changes={"betas": [0.0, 0.9]}, seeds=4, iterations=10_000, modes=8, good=0.937),
+        Tried(model="madgan-ring", changes={"batch": 50}, seeds=4, iterations=10_000, modes=2.8, good=0.5),
+    ]
+    _, missed, _ = answers(RING, RING.generators(STORE), record, tried)
+    assert missed.endswith(
+        "With `betas = [0.0, 0.9]` trainings on another seed came to 8 modes and 93.7 % good samples in 10,000"
+        " iterations; that recipe is not trained yet on those of the table."
+    )
+    _, missed, _ = answers(RING, RING.generators(STORE), record, tried[1:])
+    assert missed.endswith("no better one is known.")
 
 
 def test_a_table_is_summed_up() -> None:
