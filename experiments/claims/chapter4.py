@@ -326,8 +326,8 @@ CLAIMS = (
             Comparison("with reduction", "without", allowed=1.0),
             Comparison("with reduction", "without, fewer maps"),
         ),
-        remark="With its reductions the net is the deeper one, and after six epochs it names nearly half of its training images"
-        " wrongly: it has not learnt what it can.",
+        remark="With its reductions the net is the deeper one, and after six epochs it names nearly half of its"
+        " training images wrongly: it has not learnt what it can.",
     ),
     Claim(
         key="auxiliary",
