@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from experiments.collapse.record import Measurement, Record
-from experiments.collapse.tables import GRID, RING, Demand, Table, name_of, system_of
+from experiments.collapse.tables import GRID, MNIST, RING, Demand, Table, name_of, system_of
 from experiments.collapse.tuning import Tried
 from service.store import Model
 
@@ -17,8 +17,12 @@ WORDS = {
     "one_nn_generated": "1-NN accuracy on generated images",
 }
 SHARES = ("good", "rarest", "commonest", "confident")
+FINE = ("rarest", "commonest")
+"""Shares of which a hundredth of a per cent decides."""
 PLAIN = "gan"
 """The system that the others are to mend."""
+FARTHEST = 1.5
+"""So much more of an FID may a remedy have than that system."""
 FEWEST_SEEDS = 5
 TELLABLE = 2
 """Of so many demands a sentence repeats the numbers that meet them; of more the table holds them."""
@@ -108,7 +112,7 @@ def _phrase(table: Table, number: str, amount: str) -> str:
 
 def _amount(number: str, value: float) -> str:
     if number in SHARES:
-        return f"{100 * value:.1f} %"
+        return f"{100 * value:.{2 if number in FINE else 1}f} %"
     return _count(value) if number == "modes" else f"{value:.2f}"
 
 
@@ -143,22 +147,34 @@ def overview(table: Table, models: Sequence[Model], record: Record) -> Iterator[
 
 
 def beside_plain(table: Table, models: Sequence[Model], record: Record) -> Iterator[str]:
-    """Whether any remedy loses more of the points' modes than the system that it is to mend."""
-    if table not in (RING, GRID):
+    """Whether any remedy loses more than the system that it is to mend: of points modes, of digits FID."""
+    trained = [model for model in models if model.id in record]
+    plain = next((model for model in trained if system_of(model) == PLAIN), None)
+    remedies = [(name_of(model), record[model.id]) for model in trained if system_of(model) != PLAIN]
+    if plain is None or not remedies:
         return
-    modes = {
-        system_of(model): (name_of(model), found.coverage.modes.mean)
-        for model in models
-        if (found := record.get(model.id)) and found.coverage
-    }
-    name, plain = modes.pop(PLAIN, ("", 0.0))
-    if not name or not modes:
-        return
-    fewer = [f"{remedy} ({_count(covered)})" for remedy, covered in modes.values() if covered < plain]
+    if table in (RING, GRID):
+        yield _fewer_modes(name_of(plain), record[plain.id], remedies)
+    elif table is MNIST:
+        yield _farther(name_of(plain), record[plain.id], remedies)
+
+
+def _fewer_modes(name: str, plain: Measurement, remedies: Sequence[tuple[str, Measurement]]) -> str:
+    modes = plain.numbers["modes"]
+    covered = [(remedy, found.numbers["modes"]) for remedy, found in remedies]
+    fewer = [f"{remedy} ({_count(count)})" for remedy, count in covered if count < modes]
     if fewer:
-        yield f"**Fewer modes than {name}** ({_count(plain)}): {_listed(fewer)}."
-    else:
-        yield f"No other system covers fewer modes than {name} ({_count(plain)})."
+        return f"**Fewer modes than {name}** ({_count(modes)}): {_listed(fewer)}."
+    return f"No other system covers fewer modes than {name} ({_count(modes)})."
+
+
+def _farther(name: str, plain: Measurement, remedies: Sequence[tuple[str, Measurement]]) -> str:
+    fid = plain.numbers["fid"]
+    measured = [(remedy, found.numbers["fid"]) for remedy, found in remedies]
+    beyond = [f"{remedy} ({value:.2f})" for remedy, value in measured if value > fid + FARTHEST]
+    if beyond:
+        return f"**An FID of more than {FARTHEST:g} above {name}'s** ({fid:.2f}): {_listed(beyond)}."
+    return f"No other system has an FID of more than {FARTHEST:g} above {name}'s ({fid:.2f})."
 
 
 def _range(numbers: Mapping[str, float], number: str) -> str:
