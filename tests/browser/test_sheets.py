@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from browser.conftest import Open
 from browser.paths import PATHS, PHONE, VIEWS, go
+from browser.seeing import Seen
 from browser.test_page import findings
 from browser.test_pictures import is_like, shot
 from PIL import Image
@@ -34,7 +35,20 @@ def test_no_reader_finds_anything_cut_off_or_in_the_way(open_page: Open, url: st
             assert seen.complaints == []
             frame = shot(page)
             frames.append(frame.resize((frame.width * HEIGHT // frame.height, HEIGHT), Image.Resampling.LANCZOS))
-    assert is_like(f"sheet-{view}", sheet(frames))
+    assert is_like(f"sheet-{view}.webp", sheet(frames))
+
+
+def test_what_is_cut_off_or_in_the_way_is_found(seen: Seen) -> None:
+    seen.page.set_content(
+        "<style>div { position: absolute; left: 0; top: 20px } p { overflow: hidden; white-space: nowrap; width: 4em }"
+        "span { position: absolute; left: 9000px; top: 200px }</style>"
+        "<div>first words</div><div>other words</div><p>a line that has no room</p><span>far</span>"
+    )
+    found = "\n".join(seen.page.evaluate(FAULTS))
+    for said in ("first words / other words", "cut off: a line", "outside of the window: far", "scrolls sideways"):
+        assert said in found
+    seen.page.set_content("<p>words</p><p>other words</p>")
+    assert seen.page.evaluate(FAULTS) == []
 
 
 def sheet(frames: list[Image.Image]) -> Image.Image:

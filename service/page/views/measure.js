@@ -50,7 +50,7 @@ export async function mount(root, signal) {
       ),
       h("div", { class: "field end" }, start),
     ),
-    h("p", { class: "hint" }, t("measure.drop")),
+    h("p", { class: "hint by-mouse" }, t("measure.drop")),
     trouble,
     progress,
     result,
