@@ -40,7 +40,8 @@ def test_no_reader_finds_anything_cut_off_or_in_the_way(open_page: Open, url: st
 
 def test_what_is_cut_off_or_in_the_way_is_found(seen: Seen) -> None:
     seen.page.set_content(
-        "<style>div { position: absolute; left: 0; top: 20px } p { overflow: hidden; white-space: nowrap; width: 4em }"
+        "<!doctype html><style>div { position: absolute; left: 0; top: 20px }"
+        "p { overflow: hidden; white-space: nowrap; width: 4em }"
         "span { position: absolute; left: 9000px; top: 200px }</style>"
         "<div>first words</div><div>other words</div><p>a line that has no room</p><span>far</span>"
     )
