@@ -164,7 +164,7 @@ def main() -> None:
     parser.add_argument("--features", default="lenet5-mnist", help="the extractor")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    print(machine())
+    print(machine(), flush=True)
     with (
         tempfile.TemporaryDirectory(prefix="million-") as folder,
         Service(Path(folder) / "service", FRONTS=1, EVALUATORS=1, DEVICES="cpu") as service,

@@ -19,9 +19,9 @@ Written by `python -m experiments.scaling`; `python -m benchmarks.scaling --writ
 
 ## Measured here
 
-Engines of a net that only sleeps, 200 images a second each whatever else the machine does, so that what is seen is
-the way to them and not the processor: a closed loop of single images through `/classify`. A pod is a service of its own
-on the same machine; requests go to them in turn, as a load balancer would send them.
+Engines of a net that only sleeps, 200 images a second each whatever else the machine does (those of Ray 10), so that
+what is seen is the way to them and not the processor: a closed loop of single images through `/classify`. A pod is a
+service of its own on the same machine; requests go to them in turn, as a load balancer would send them.
 """
 
 LIMITS = [

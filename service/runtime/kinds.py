@@ -48,7 +48,9 @@ class OneKind:
         if self._kind:
             return [link for link in links if kind_of(link) == self._kind]
         first = self._first
-        return [first] if first in links else [link for link in links if not link.is_peer] or links
+        if first is not None and first in links:
+            return [first]
+        return [link for link in links if not link.is_peer] or links
 
     def _choose(self, links: Sequence[Link]) -> Sequence[Link]:
         """The same, and from now on those like the first of them."""

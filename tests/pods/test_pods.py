@@ -3,7 +3,6 @@
 import io
 import os
 import signal
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import sqlalchemy as sa
 from serving import Service, add_untrained, is_alive
 from waiting import PATIENCE_S, until
 
-from benchmarks.load.stores import Objects, Postgres, why_no_objects, why_no_postgres
+from benchmarks.load.stores import Objects, Postgres, free_port, why_no_objects, why_no_postgres
 from service.evaluation.queue.database import Database
 from service.evaluation.queue.homes import engines_elsewhere
 from service.evaluation.queue.jobs import Jobs
@@ -77,13 +76,6 @@ def send(service: Service, files: dict[str, bytes], how: dict[str, str], **field
 def values_of(report: dict[str, Any]) -> dict[str, float]:
     """The scores, on which the seed has no influence."""
     return {name: entry["value"] for name, entry in report.get("metrics", {}).items()}
-
-
-def free_port() -> int:
-    """A port of this machine that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def lose(service: Service) -> None:

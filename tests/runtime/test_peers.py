@@ -20,7 +20,7 @@ from service.runtime.link import Link
 from service.runtime.listener import Listener
 from service.runtime.peers import MAGIC, NUMBER_BYTES, Address, Meeting, Refused, introduced
 from service.runtime.pool import EnginePool
-from service.settings import Settings
+from service.settings import Settings, read_settings
 
 CALL = Call("echo", "features")
 SECRET = b"a secret of thirty-two characters"
@@ -258,7 +258,7 @@ SHARED = {"database_url": "postgresql://here/name", "engines_address": "10.0.0.7
 
 
 def test_each_engine_has_the_next_port() -> None:
-    meeting = Meeting.of(Settings(**SHARED))
+    meeting = Meeting.of(read_settings(**SHARED))
     assert meeting is not None
     assert str(meeting.address_of(3)) == "10.0.0.7:8103"
     assert Meeting.of(Settings()) is None
@@ -277,7 +277,7 @@ def test_each_engine_has_the_next_port() -> None:
 )
 def test_what_would_let_in_anybody_or_serve_nobody_is_refused(wrong: dict[str, str], said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
-        Meeting.of(Settings(**{**SHARED, **wrong}))
+        Meeting.of(read_settings(**{**SHARED, **wrong}))
 
 
 async def test_an_address_that_is_taken_is_said(listening: Listening) -> None:
