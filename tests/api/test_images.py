@@ -108,7 +108,13 @@ async def test_an_explanation_is_the_same_however_its_image_comes(client: httpx.
 
 async def test_what_is_asked_of_it_stands_in_the_query_in_json_or_in_a_form(client: httpx.AsyncClient) -> None:
     picture, arrays = encode_png(images(51)[0]), {"accept": "application/json"}
-    asked = {"model": "echo", "method": "occlusion", "label": 2, "square": 1, "as_is": True}
+    asked: dict[str, str | int | bool] = {
+        "model": "echo",
+        "method": "occlusion",
+        "label": 2,
+        "square": 1,
+        "as_is": True,
+    }
     raw = await client.post("/explain", params=asked, content=picture, headers={"content-type": "image/png", **arrays})
     assert (raw.json()["method"], raw.json()["label"]) == ("occlusion", 2)
     for reply in (
