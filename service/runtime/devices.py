@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from service import __version__
 from service.errors import ConfigurationError, DeviceUnavailable, ServiceError, UntrustedWeights
 from service.files import file_sha256
 from service.forms.form import Form, Place
-from service.machine import cores, memory_bytes
+from service.machine import cores, memory_bytes, processor
 from service.nets.arithmetic import compute_exactly
 from service.nets.folding import fold
 from service.nets.pauses import pausing_between_layers
@@ -83,6 +84,17 @@ class Device:
     def kind(self) -> str:
         """What it is, in words that are the same for devices that compute the same bits."""
         return self._device.type
+
+    @property
+    def bits(self) -> str:
+        """All that the bits of exact work depend on, in words: devices of two machines that say the same give the same.
+
+        A card's depend on it and its libraries, a processor's on what it can do and how many threads share the work.
+        """
+        libraries = f"cuDNN {torch.backends.cudnn.version()}"  # type: ignore[no-untyped-call]
+        processors = f"{processor()}, {torch.backends.cpu.get_cpu_capability()}, {self._threads} threads"
+        beside = processors if self._device.type == "cpu" else libraries
+        return f"{self.kind}, {beside}, torch {torch.__version__}, Chapterhouse {__version__}"
 
     @property
     def choices(self) -> Sequence[int]:
