@@ -90,8 +90,8 @@ def test_parts_of_two_sets_are_measured_as_sets_of_their_own() -> None:
 def test_products_that_come_in_one_add_up_to_what_those_of_tiles_do(
     kernel: Kernel, kind: FloatType, n: int, m: int
 ) -> None:
-    pair = centred(X[:n], Y[:m])
-    found, [expected] = sums_together(*pair, kernel, kind), sums_about(pair, pair, [kernel], kind)
+    x, y = centred(X[:n], Y[:m])
+    found, [expected] = sums_together(x, y, kernel, kind), sums_about((x, y), (x, y), [kernel], kind)
     digits = 1e-6 if kind is np.float32 else 1e-12
     for part in ("real", "generated", "across"):
         one, other = getattr(found, part), getattr(expected, part)
