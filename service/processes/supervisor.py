@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from service.errors import ConfigurationError, ModelNotFound, ServiceError, WrongTask
+from service.errors import ConfigurationError, EngineUnavailable, ModelNotFound, ServiceError, WrongTask
 from service.machine import cores, memory_bytes, progress
 from service.processes.child import Child
 from service.processes.lifeline import EXIT_CONFIGURATION, EXIT_UNAVAILABLE
@@ -68,8 +68,17 @@ class WantedModels:
         self._pool = pool
 
     async def load(self, model_id: str) -> None:
-        """Want a model, and load it everywhere now."""
-        await self._pool.load(model_id)
+        """Want a model, and load it everywhere now; where no engine is there, the next one loads it.
+
+        A model that an engine died of is not wanted: the next one would die of it too.
+        """
+        try:
+            await self._pool.load(model_id)
+        except ConnectionLost:
+            raise
+        except EngineUnavailable:
+            self.wanted.add(model_id)
+            raise
         self.wanted.add(model_id)
 
     async def unload(self, model_id: str) -> None:

@@ -106,7 +106,7 @@ def test_a_channel_of_a_long_history_that_changes_late_is_not_constant() -> None
 
 
 def test_what_has_come_as_an_array_is_read_without_a_copy() -> None:
-    sent = np.arange(100.0)
+    sent: Any = np.arange(100.0)
     assert np.shares_memory(read_table("history", sent), sent)
 
 
