@@ -4,9 +4,9 @@
 
 Clones the last commit into an empty folder, runs `make run`, and asks what README.md asks, in its order, with an empty
 state directory and, unless `--cached`, an empty cache of pip. Told are the seconds from the clone to the end of the
-installation (which depends on the network more than on anything here), to the page, the first digit drawn in a browser, the
-first digit asked by a program, the first samples, the first verdict and the metrics behind the first dashboard. The browser is
-Debian's chromium, led by playwright where this environment has it (`make browser` installs it).
+installation (which depends on the network more than on anything here), to the page, the first digit drawn in a browser,
+the first digit asked by a program, the first samples, the first verdict and the metrics behind the first dashboard. The
+browser is Debian's chromium, led by playwright where this environment has it (`make browser` installs it).
 """
 
 import argparse
