@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from service.errors import EngineUnavailable, ServiceError
-from service.runtime.calls import SILENT, Array, Call, Lane, LoadedModel
+from service.runtime.calls import SILENT, Array, Call, Lane, LoadedModel, Told, Withdraw
 from service.runtime.duties import Duty, duty_of
 from service.runtime.link import ConnectionLost, Link
 
@@ -113,19 +113,35 @@ class EnginePool:
 
         `among` says which connections may have it.
         """
-        link = await self._least_busy(call.verb, among)
+        link = await self._some_least_busy(call.verb, among)
         try:
             return await link.submit(call, arrays, lane=lane, deadline=deadline, request_id=request_id)
         except ConnectionLost as died:
-            try:
-                link = await self._least_busy(call.verb, among)
-            except EngineUnavailable:
-                raise died from None  # it had this work, which may be why
+            link = await self._least_busy_after(died, call.verb, among)
             return await link.submit(call, arrays, lane=lane, deadline=deadline, request_id=request_id)
 
-    async def _least_busy(self, verb: str, among: Among) -> Link:
-        """Of the engines whose duty a verb is, or of all while none of those is there."""
+    def post(self, call: Call, arrays: Sequence[Array], told: Told, *, request_id: str = "") -> Withdraw | None:
+        """Ask without waiting, as Posting promises; what a dying engine held is tried once more."""
+        if not self._links or self._over is not None:
+            return None
+        posted = _Posted(self, call, arrays, told, request_id)
+        posted.begin(self._least_busy(call.verb, _all))
+        return posted.withdraw
+
+    async def _some_least_busy(self, verb: str, among: Among) -> Link:
+        """The same, once there are any. Raises EngineUnavailable."""
         await self._some_link()
+        return self._least_busy(verb, among)
+
+    async def _least_busy_after(self, died: ConnectionLost, verb: str, among: Among) -> Link:
+        """Another one for what a dying engine held. Raises how it died where there is none: this may be why."""
+        try:
+            return await self._some_least_busy(verb, among)
+        except EngineUnavailable:
+            raise died from None
+
+    def _least_busy(self, verb: str, among: Among) -> Link:
+        """Of the engines whose duty a verb is, or of all while none of those is there."""
         links = among([link for link in self._links if self._duties[link].does(verb)] or self._links)
         if len(links) == 1:
             return links[0]
@@ -181,3 +197,46 @@ class EnginePool:
                 if model_id not in found or loaded.state == "ready":
                     found[model_id] = loaded
         return found
+
+
+class _Posted:
+    """A question that nobody waits for: who asked is told what came of it."""
+
+    __slots__ = ("_arrays", "_call", "_pool", "_request_id", "_told", "_trying", "_withdraw")
+
+    def __init__(self, pool: EnginePool, call: Call, arrays: Sequence[Array], told: Told, request_id: str) -> None:
+        self._pool = pool
+        self._call = call
+        self._arrays = arrays
+        self._told = told
+        self._request_id = request_id
+        self._trying: asyncio.Task[None] | None = None
+
+    def begin(self, link: Link) -> None:
+        """Ask an engine. Raises ConnectionLost."""
+        self._withdraw = link.post(self._call, self._arrays, self._hear, request_id=self._request_id)
+
+    def withdraw(self) -> None:
+        """Have nobody told anything, and the work dropped."""
+        if self._trying is not None:
+            self._trying.cancel()
+        else:
+            self._withdraw()
+
+    def _hear(self, outcome: list[Array] | BaseException) -> None:
+        if isinstance(outcome, ConnectionLost):
+            self._trying = asyncio.get_running_loop().create_task(self._try_again(outcome))
+        else:
+            self._told(outcome)
+
+    async def _try_again(self, died: ConnectionLost) -> None:
+        pool, call = self._pool, self._call
+        try:
+            link = await pool._least_busy_after(died, call.verb, _all)  # noqa: SLF001 - it is the pool's own
+            found = await link.submit(
+                call, self._arrays, lane=Lane.INTERACTIVE, deadline=None, request_id=self._request_id
+            )
+        except ServiceError as error:
+            self._told(error)
+        else:
+            self._told(found)
