@@ -23,7 +23,7 @@ from service.api.bodies import (
 from service.api.deadlines import Deadline
 from service.api.gate import Exchange, Question
 from service.api.images import JSON_KIND, OPTIONS, described, read_json
-from service.api.models import Version, form_header, headers_of
+from service.api.models import FORM_HEADER, Version, form_of, headers_of
 from service.api.negotiation import JSON, choose
 from service.api.openapi import BINARY, OF_MODEL, headers, refusals
 from service.api.outgoing import Reply
@@ -191,8 +191,8 @@ class ClassifyPath:
         return self._reply(labelling.model, labelling.answer(found[0]))
 
     def _reply(self, model: Model, answer: dict[str, Any]) -> Reply:
-        body, told = orjson.dumps(answer), headers_of(model) | form_header(self._engine, model)
-        return Reply(200, [*_written(*told.items()), (b"content-length", b"%d" % len(body))], body)
+        body, form = orjson.dumps(answer), form_of(self._engine, model)
+        return Reply(200, [*_written(model, form), (b"content-length", b"%d" % len(body))], body)
 
     async def _understand(self, exchange: Exchange, fields: Mapping[str, str], asked: Asked) -> Labelling:
         """The request that a body makes, raw or as a form. Raises ServiceError."""
@@ -265,9 +265,10 @@ class ClassifyPath:
 
 
 @lru_cache(maxsize=256)
-def _written(*headers: tuple[str, str]) -> RawHeaders:
-    """Headers as they go out, and that the answer is JSON."""
-    return [(name.encode(), value.encode("latin-1")) for name, value in (*headers, ("content-type", JSON))]
+def _written(model: Model, form: str) -> RawHeaders:
+    """The headers of an answer as they go out, but for its length."""
+    told = {**headers_of(model), FORM_HEADER: form, "content-type": JSON}
+    return [(name.encode(), value.encode("latin-1")) for name, value in told.items()]
 
 
 def _beside(query: Mapping[str, str], sent: Sequence[Picture]) -> dict[str, str]:

@@ -256,10 +256,8 @@ class Gate:
 
     def count(self, endpoint: str, status: int, seconds: float) -> None:
         """A request has been answered so."""
-        instruments = self.instruments
-        instruments.requests.labels(endpoint, str(status)).inc()
-        instruments.request_seconds.labels(endpoint).observe(seconds)
-        instruments.open_requests.set(self.open)
+        self.instruments.answered(endpoint, status, seconds)
+        self.instruments.open_requests.set(self.open)
 
     @contextmanager
     def at_work(self, scope: Scope) -> Iterator[None]:

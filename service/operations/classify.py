@@ -30,7 +30,7 @@ def check_top_k(top_k: int) -> int:
     return top_k
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Labelling:
     """A request for the labels of images, understood."""
 

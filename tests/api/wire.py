@@ -13,6 +13,7 @@ class Wire(httpx.AsyncBaseTransport):
     """Sends requests to a front of its own, whatever host they name."""
 
     def __init__(self, app: Application, *, directly: bool) -> None:
+        self._keyring = app.gate.guard.keyring
         if not directly:
             app.gate.direct_paths.clear()
         self._server = Server.of(app)
@@ -20,6 +21,7 @@ class Wire(httpx.AsyncBaseTransport):
         self._sender = httpx.AsyncHTTPTransport()
 
     async def __aenter__(self) -> Self:
+        await self._keyring.read_again()  # the first request would wait for that, and nothing direct waits
         config = self._server.config
         config.load()
         self._server.lifespan = config.lifespan_class(config)

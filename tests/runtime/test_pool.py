@@ -409,16 +409,20 @@ async def test_what_is_withdrawn_tells_nobody_anything(sockets: Path) -> None:
 
 
 async def test_what_is_withdrawn_while_it_is_tried_again_tells_nobody_anything(sockets: Path) -> None:
-    dying = Dying(1)
-    dying.listener = await listening(dying, sockets / "0.sock")
+    behind, other = Behind(), Answering()
+    listener = await listening(behind, sockets / "0.sock")
     pool = EnginePool([sockets / "0.sock"])
     await pool.start()
     await connected(pool, 1)
     withdraw = pool.post(CALL, [np.arange(3)], told)
     assert withdraw is not None
+    await eventually(lambda: behind.works)
+    await listener.close()
     await eventually(lambda: not pool._links)
     withdraw()
+    listener = await listening(other, sockets / "0.sock")
     await connected(pool, 1)
-    assert len(dying.works) == 1
+    [answer] = await pool.submit(CALL, [np.arange(2)])
+    np.testing.assert_array_equal(answer, np.arange(2))
     await pool.stop()
-    await dying.listener.close()
+    await listener.close()

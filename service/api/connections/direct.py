@@ -64,9 +64,8 @@ class DirectCycle(Cycle):
 
     def may_begin(self, gate: Gate) -> bool:
         """Whether this may be answered at all, by all that is known before its body is read."""
-        headers = dict(self._connection.headers)
+        headers = self._headers = dict(self._connection.headers)
         visit = self._visit = Visit(gate, self._asked, headers)
-        self._headers = headers
         if gate.draining or gate.is_full:
             return False
         try:

@@ -1,8 +1,10 @@
 """What is answered where its bytes arrive, what is handed on, and that nobody can tell the difference."""
 
+import asyncio
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from api.fronts import PICTURE, POST, Front, assert_last_problem, serving, whole
@@ -24,7 +26,15 @@ def engine() -> Unanswering:
 @pytest.fixture
 def waiting(make_app: MakeApp, engine: Unanswering) -> Iterator[Front]:
     """A front whose engine never answers."""
-    with serving(make_app(engine)) as front:
+    with knowing(make_app(engine)) as front:
+        yield front
+
+
+@contextmanager
+def knowing(app: Application) -> Iterator[Front]:
+    """A front that knows its keys already: whoever asks it first waits for them."""
+    asyncio.run(app.gate.guard.keyring.read_again())
+    with serving(app) as front:
         yield front
 
 
@@ -108,10 +118,17 @@ def test_the_answer_is_the_same_whichever_way_it_takes(
 
 
 def _everything_said(app: Application, asked: bytes) -> bytes:
-    with serving(app) as front:
+    with knowing(app) as front:
         said = front.caller().say(asked).end().everything()
         front.wait_for_end()
     return VARIES.sub(b"", said)
+
+
+@pytest.fixture
+def front(make_app: MakeApp) -> Iterator[Front]:
+    """A front whose engine gives one answer to everything."""
+    with knowing(make_app(FakeEngine([echoed(1)]))) as front:
+        yield front
 
 
 def test_answers_come_in_the_order_of_their_questions(front: Front) -> None:
@@ -140,8 +157,8 @@ def test_a_front_that_ends_answers_what_it_has_begun_and_says_that_this_was_the_
 
 
 def test_a_client_without_memory_left_is_told_so(make_app: MakeApp) -> None:
-    app = make_app(FakeEngine([echoed(1)]), memory_limit_bytes=len(PICTURE))
-    with serving(app) as front:
+    app = make_app(FakeEngine([echoed(1)]), memory_limit_bytes=len(PICTURE) - 1)
+    with knowing(app) as front:
         assert front.caller().say(whole()).answer("POST")[0].status == 413
         front.wait_for_memory(0)
     assert front.rejected == {"memory_full": 1}
