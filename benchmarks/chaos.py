@@ -45,8 +45,9 @@ MEMORY_GROWTH = 1.05
 DESCRIPTOR_GROWTH = 2.0
 LONG_S = 300.0
 """Only so long a run says something about memory."""
+SETTLE_TRIES = 120
+"""How often, once a second, a model is asked to be loaded after the last kill."""
 Disturbance = Callable[[Callable[[], bool]], Coroutine[Any, Any, None]]
-RELOADED = "/models/{}/{}"
 
 
 @dataclass
@@ -111,7 +112,11 @@ class Chaos:
         self.report.descriptors.append(self._service.descriptors())
 
     async def _settle(self) -> None:
-        """Wait until everything that was killed last runs again."""
+        """Load what was to be loaded last and was not, and wait until everything that was killed runs again."""
+        for _ in range(SETTLE_TRIES):
+            if await self._change("load") == 204:
+                break
+            await asyncio.sleep(1)
         await asyncio.to_thread(self._service.wait_until_ready)
 
     async def _kill(self, over: Callable[[], bool]) -> None:
@@ -134,23 +139,23 @@ class Chaos:
                 self._service.signal(found[0], signal.SIGCONT)
 
     async def _reload(self, over: Callable[[], bool]) -> None:
-        line = Line(self._address)
         while not over():
             await asyncio.sleep(self._rng.uniform(2, 6))
             for verb in ("unload", "load"):
-                said = request("POST", RELOADED.format(self._reloaded, verb), headers=self._service.bearer)
-                try:
-                    async with asyncio.timeout(30):
-                        status = (await line.ask(said)).status
-                except (OSError, TimeoutError):
-                    status = 0
-                self.report.done[f"{verb} {status or 'broken off'}"] += 1
-        line.close()
+                self.report.done[f"{verb} {await self._change(verb) or 'broken off'}"] += 1
 
-    @property
-    def _reloaded(self) -> str:
-        """A model that is asked all the time."""
-        return str(orjson.loads(self._asked[0].right)["model"])
+    async def _change(self, verb: str) -> int:
+        """The status of loading or unloading the model that is asked all the time; 0 where nothing answered."""
+        model = orjson.loads(self._asked[0].right)["model"]
+        line = Line(self._address)
+        try:
+            async with asyncio.timeout(30):
+                said = request("POST", f"/models/{model}/{verb}", headers=self._service.bearer)
+                return (await line.ask(said)).status
+        except (OSError, TimeoutError):
+            return 0
+        finally:
+            line.close()
 
     async def _annoy(self, over: Callable[[], bool]) -> None:
         while not over():

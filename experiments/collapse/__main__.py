@@ -1,6 +1,7 @@
 """Measure every GAN of chapter 7 for mode collapse, and write docs/mode-collapse.md.
 
     python -m experiments.collapse [--state DIR]     # measure what has weights, draw the sheets, write the document
+    python -m experiments.collapse --sheets          # draw the sheets: samples of every generator beside real ones
     python -m experiments.collapse --render          # write the document from the measurements beside it
 
 Trains nothing: `chapterhouse train` does. The spread over the seeds of points and the rank correlations come from the
@@ -28,12 +29,12 @@ DOCUMENT, MEASUREMENTS, SHEETS = DOCS / "mode-collapse.md", DOCS / "mode-collaps
 
 
 async def measure(settings: Settings, state: Path) -> None:
-    """Write the measurements and the sheets."""
+    """Write the measurements."""
     folder = settings.shipped_models_dir
-    store = ModelStore(folder)
     known = read_record(MEASUREMENTS)
     test = find_dataset(MNIST.dataset).load(settings.data, "test").images
     found = []
+    store = ModelStore(folder)
     async with LocalEngine(store) as engine:
         extractor, *namers = (store.get(name, task="classify") for name in (EXTRACTOR, *NAMERS))
         judge = await Judge.beside(test, extractor, namers, engine)
@@ -44,20 +45,31 @@ async def measure(settings: Settings, state: Path) -> None:
                 flush=True,
             )
         write_record(MEASUREMENTS, found)
-        SHEETS.mkdir(exist_ok=True)
+
+
+async def draw(settings: Settings) -> None:
+    """Write the sheets."""
+    folder, record = settings.shipped_models_dir, read_record(MEASUREMENTS)
+    SHEETS.mkdir(exist_ok=True)
+    async with LocalEngine(ModelStore(folder)) as engine:
         for table in TABLES:
-            (SHEETS / f"{table.key}.png").write_bytes(await draw_sheet(table, folder, engine))
+            sheet = await draw_sheet(table, folder, engine, settings.data, record)
+            (SHEETS / f"{table.key}.png").write_bytes(sheet)
 
 
 def main() -> None:
     """Measure, unless the document is only to be rendered, and write it."""
     parser = argparse.ArgumentParser(prog="python -m experiments.collapse")
     parser.add_argument("--state", type=Path, help="where trainings left their histories; the state directory's own")
-    parser.add_argument("--render", action="store_true", help="write the document from the measurements beside it")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--sheets", action="store_true", help="draw the samples of every generator beside real ones")
+    only.add_argument("--render", action="store_true", help="write the document from the measurements beside it")
     given = parser.parse_args()
     settings = Settings()
-    if not given.render:
+    if not (given.render or given.sheets):
         asyncio.run(measure(settings, given.state or settings.state))
+    if not given.render:
+        asyncio.run(draw(settings))
     DOCUMENT.write_text(render(settings.shipped_models_dir, read_record(MEASUREMENTS)), "utf-8")
 
 

@@ -15,12 +15,14 @@ HEAD = """# Mode collapse, measured
 
 How much of its data every GAN of chapter 7 keeps. Written by `python -m experiments.collapse` from the cards of the
 models, the histories of their trainings and 10,000 images of each generator of digits; what was measured lies in
-[mode-collapse.jsonl](mode-collapse.jsonl), and `--render` writes this page from it alone.
+[mode-collapse.jsonl](mode-collapse.jsonl), and `--render` writes this page from it alone; `--sheets` draws its
+pictures.
 
 **Read the numbers as what they are.** Nets and recipes are this project's own and small: generators of points have two
 hidden layers of 128 and learn for 25,000 iterations where PacGAN's authors took about 400,000, on four layers of 400;
 images come from one small convolutional body. `full` is a recipe as it is meant, `reduced` a shorter one for a machine
-without an accelerator. Published figures are in the column of that name, as their papers print them. Behind them are
+without an accelerator. Minutes are a processor's; of a training that stood still in between they are those of a part of
+it, scaled to the whole. Published figures are in the column of that name, as their papers print them. Behind them are
 other nets, data and tuning, which change such figures tenfold: **figures of different sources compare only within one
 table of one paper**, and those beside the rows here show what others met with, not what a row should be.
 """
@@ -91,11 +93,13 @@ def _section(table: Table, models: Sequence[Model], record: Record) -> Iterator[
     yield f"{table.protocol}\n"
     rows = _digit_rows(models, record) if table is MNIST else _coverage_rows(table, models, record)
     yield from _lines(rows)
-    yield f"![Samples of every system: {table.title}](mode-collapse/{table.key}.png)\n"
+    yield f"![Samples of every system beside real ones: {table.title}](mode-collapse/{table.key}.png)\n"
+    if table.by_eye:
+        yield f"{table.by_eye}\n"
     sentences = [
         *overview(table, models, record),
         *beside_plain(table, models, record),
-        *answers(table, models, record),
+        *answers(table, models, record, read_tried()),
         *warned(models, record),
     ]
     yield from _lines(f"- {sentence}" for sentence in sentences)

@@ -1,4 +1,4 @@
-"""The pictures of the document: a sheet for each table, every generator's samples on it."""
+"""The pictures of the document: a sheet for each table, every generator's samples on it beside real ones."""
 
 import io
 from pathlib import Path
@@ -6,29 +6,40 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from experiments.collapse.tables import STACKED, Table, name_of
+from experiments.collapse.record import Record
+from experiments.collapse.tables import MNIST, STACKED, Table, name_of
 from experiments.pictures import laid_out
-from service.imaging import tile
+from service.datasets.registry import DATASETS, MIXTURES
+from service.datasets.stacked import STACKED_MNIST
+from service.imaging import Pixels, tile
 from service.metrics.mode_coverage import mode_coverage
 from service.operations.generate import gather_samples
 from service.packing.plots import SIDE, PlotPNG
-from service.packing.stream import Contents
+from service.packing.stream import Contents, Point, Samples
 from service.runtime.calls import EngineClient
 from service.scoring.images import POINTS
 from service.store import Model
 
 PANEL = 292
 """Side of one generator's samples, in pixels: as wide as the longest caption."""
-COLUMNS = 5
+ROWS = 2
 IMAGES = 49
 SHADES = 64
 """Of a picture without colours of its own, so that it is small."""
+Panel = tuple[str, Image.Image]
+"""What stands above it, and the picture."""
 
 
-async def draw_sheet(table: Table, store: Path, engine: EngineClient) -> bytes:
-    """A PNG with a panel for each generator; one without weights has an empty one that says so."""
-    panels = [await _panel(model, engine) for model in table.generators(store)]
-    page = laid_out(table.title, [panels[place : place + COLUMNS] for place in range(0, len(panels), COLUMNS)])
+async def draw_sheet(table: Table, store: Path, engine: EngineClient, data_dir: Path, record: Record) -> bytes:
+    """A PNG with a panel of real samples and one for each generator; one without weights has an empty one, and says so.
+
+    Above points stands what they cover, above digits what share of 10,000 the classifiers of the record are sure of.
+    """
+    panels = [_real(table, data_dir, record)]
+    panels += [await _panel(model, engine, record) for model in table.generators(store)]
+    columns = -(-len(panels) // ROWS)
+    title = f"{table.title}, and what share of them classifiers are sure of" if table is MNIST else table.title
+    page = laid_out(title, [panels[place : place + columns] for place in range(0, len(panels), columns)])
     if table is not STACKED:
         page = page.quantize(SHADES, dither=Image.Dither.NONE)
     stream = io.BytesIO()
@@ -36,29 +47,45 @@ async def draw_sheet(table: Table, store: Path, engine: EngineClient) -> bytes:
     return stream.getvalue()
 
 
-async def _panel(model: Model, engine: EngineClient) -> tuple[str, Image.Image]:
-    name = name_of(model)
+def _real(table: Table, data_dir: Path, record: Record) -> Panel:
+    """The first samples that no generator has seen. Raises DatasetMissing."""
+    if table.dataset in MIXTURES:
+        mixture = MIXTURES[table.dataset]
+        return _plotted("real samples", mixture.load(data_dir, "test")[:POINTS], mixture.modes, mixture.deviation)
+    images = (STACKED_MNIST if table is STACKED else DATASETS[table.dataset]).load(data_dir, "test").images
+    shares = [found.digits.confident_real for found in record.values() if found.digits and table is MNIST]
+    return f"real samples{_sure(shares[0] if shares else None)}", _tiled(images[:IMAGES])
+
+
+async def _panel(model: Model, engine: EngineClient, record: Record) -> Panel:
+    name, spec = name_of(model), model.manifest.points
     if model.card is None or not model.weights.is_file():
         return name, _empty()
-    if model.manifest.points is not None:
-        return await _plot(model, engine)
-    images = await gather_samples(engine, model, seed=0, count=IMAGES)
+    samples = await gather_samples(engine, model, seed=0, count=IMAGES if spec is None else POINTS)
+    if spec is not None:
+        assert spec.deviation is not None
+        return _plotted(name, samples, spec.modes, spec.deviation)
+    found = record.get(model.id)
+    return f"{name}{_sure(found.digits.confident if found and found.digits else None)}", _tiled(samples)
+
+
+def _sure(share: float | None) -> str:
+    return "" if share is None else f": {share:.0%}"
+
+
+def _tiled(images: Pixels) -> Image.Image:
     grid = tile(images)
     picture = Image.fromarray(grid[:, :, 0] if grid.shape[2] == 1 else grid).convert("RGB")
-    return name, picture.resize((PANEL, PANEL), Image.Resampling.LANCZOS) if picture.width > PANEL else picture
+    return picture.resize((PANEL, PANEL), Image.Resampling.LANCZOS) if picture.width > PANEL else picture
 
 
-async def _plot(model: Model, engine: EngineClient) -> tuple[str, Image.Image]:
+def _plotted(name: str, points: Samples, modes: tuple[Point, ...], deviation: float) -> Panel:
     """The points as `/generate` plots them, smaller, and what they cover."""
-    spec = model.manifest.points
-    assert spec is not None
-    assert spec.deviation is not None
-    points = await gather_samples(engine, model, seed=0, count=POINTS)
-    plot = PlotPNG(Contents(model.id, model.version, 0, POINTS, (2,), modes=spec.modes, deviation=spec.deviation))
+    plot = PlotPNG(Contents(name, "", 0, POINTS, (2,), modes=modes, deviation=deviation))
     plot.add(points)
     whole = Image.open(io.BytesIO(plot.finish())).crop((0, 0, SIDE, SIDE))
-    found = mode_coverage(np.asarray(points), spec.modes, spec.deviation)
-    words = f"{name_of(model)}: {found.modes} modes, {found.good:.0%} good"
+    found = mode_coverage(np.asarray(points), modes, deviation)
+    words = f"{name}: {found.modes} modes, {found.good:.0%} good"
     return words, whole.resize((PANEL, PANEL), Image.Resampling.LANCZOS)
 
 

@@ -39,6 +39,8 @@ class Table:
     demands: tuple[Demand, ...] = ()
     asked_of: tuple[str, ...] = ORDER
     """The systems of which that is asked."""
+    by_eye: str = ""
+    """What a person sees in the picture."""
 
     def generators(self, store: Path) -> list[Model]:
         """Every generator of this dataset that has a manifest in the store, trained or not."""
@@ -111,11 +113,14 @@ MNIST = Table(
     " `lenet5-mnist`, FID beside its value between two halves of the test images.",
     modes=10,
     demands=(
-        Demand("rarest", least=0.05),
-        Demand("commonest", most=0.15),
+        Demand("rarest", least=0.07),
+        Demand("commonest", most=0.13),
         Demand("confident", least=0.9),
-        Demand("one_nn_real", most=0.85),
-        Demand("one_nn_generated", most=0.85),
+        Demand("one_nn_real", most=0.7),
+        Demand("one_nn_generated", most=0.7),
     ),
+    by_eye="By eye: strokes are a pen's, and no image stands there twice. Unrolled GAN and WGAN have the most images"
+    " that are no digits (strokes broken, knotted or left open), and WGAN has specks at the frame; of the others about"
+    " one in five is no digit. The classifiers say the same above the panels.",
 )
 TABLES = (RING, GRID, STACKED, MNIST)

@@ -117,7 +117,7 @@ async def forget_name(model_id: ModelId, alias: AliasName, state: StateDep) -> M
 async def load_model(model_id: ModelId, state: StateDep, version: Version = None) -> None:
     """Load and warm a model in every engine, and keep it through restarts; answers when it is ready.
 
-    Where the deadline passes before that, loading goes on.
+    Where the deadline passes before that, loading goes on; where no engine is there, the next one loads it.
     """
     state.store.refresh(model_id)
     await state.control.load(state.store.get(model_id, version=version).id)

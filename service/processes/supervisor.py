@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from service.errors import ConfigurationError, ModelNotFound, ServiceError, WrongTask
+from service.errors import ConfigurationError, EngineUnavailable, ModelNotFound, ServiceError, WrongTask
 from service.machine import cores, memory_bytes, progress
 from service.processes.child import Child
 from service.processes.lifeline import EXIT_CONFIGURATION, EXIT_UNAVAILABLE
@@ -24,6 +24,7 @@ from service.runtime.cards.naming import devices_of, duties_of
 from service.runtime.duties import Duty, socket_of
 from service.runtime.link import ConnectionLost, Link
 from service.runtime.listener import Listener
+from service.runtime.peers import Meeting
 from service.runtime.pool import EnginePool
 from service.runtime.work import Work
 from service.settings import Settings
@@ -68,8 +69,17 @@ class WantedModels:
         self._pool = pool
 
     async def load(self, model_id: str) -> None:
-        """Want a model, and load it everywhere now."""
-        await self._pool.load(model_id)
+        """Want a model, and load it everywhere now; where no engine is there, the next one loads it.
+
+        A model that an engine died of is not wanted: the next one would die of it too.
+        """
+        try:
+            await self._pool.load(model_id)
+        except ConnectionLost:
+            raise
+        except EngineUnavailable:
+            self.wanted.add(model_id)
+            raise
         self.wanted.add(model_id)
 
     async def unload(self, model_id: str) -> None:
@@ -140,6 +150,7 @@ class Supervisor:
             self._fronts.append(Child("grpc", [*at, *control, *places]))
         self._pool = EnginePool(sockets, on_connect=self._converge)
         self._check_state()
+        Meeting.of(settings)  # which says what is wrong with it
         self._models = WantedModels(self._check_wanted(), self._pool)
         self._control = Listener(self._models, beats=False)
         self._migration = Migration(settings)

@@ -76,7 +76,11 @@ class RemoteEngines:
 
     async def load(self, model_id: str) -> None:
         """Load and warm a model in every engine, and in those that are still to come."""
-        await self._everywhere("load", model_id)
+        try:
+            await self._everywhere("load", model_id)
+        except EngineUnavailable:
+            await self._hub.want.remote(model_id)
+            raise
         await self._hub.want.remote(model_id)
         await self.member.speak()
 

@@ -16,6 +16,7 @@ from experiments.collapse.gathering import coverage_of, gather, read_ended
 from experiments.collapse.record import Digits, Measurement, Record, Spread
 from experiments.collapse.sheets import PANEL, draw_sheet
 from experiments.collapse.tables import RING
+from experiments.pictures import LINE, MARGIN
 from service.files import file_sha256
 from service.nets.registry import build_net
 from service.nets.weights import save_weights
@@ -161,15 +162,20 @@ def test_too_few_measurements_say_nothing() -> None:
     assert correlate([]) is None
 
 
-async def test_a_sheet_shows_who_is_trained_and_who_is_not(tmp_path: Path) -> None:
+async def test_a_sheet_shows_who_is_trained_and_who_is_not_beside_real_samples(tmp_path: Path) -> None:
     for model_id in ("gan-ring", "wgan-ring"):
         make(tmp_path, model_id, card_of() if model_id == "gan-ring" else None)
     async with LocalEngine(ModelStore(tmp_path)) as engine:
-        picture = Image.open(io.BytesIO(await draw_sheet(RING, tmp_path, engine)))
-    assert picture.width > 2 * PANEL
-    assert picture.height < 2 * PANEL
-    trained, empty = (np.asarray(picture.convert("L"))[80:-40, left : left + 150] for left in (60, PANEL + 90))
+        picture = Image.open(io.BytesIO(await draw_sheet(RING, tmp_path, engine, tmp_path, {})))
+    side, top = PANEL + MARGIN, MARGIN + LINE
+    grey = np.asarray(picture.convert("L"))
+    real, trained, empty = (
+        grey[top + LINE + down : top + LINE + down + PANEL, MARGIN + left : MARGIN + left + PANEL]
+        for down, left in ((0, 0), (0, side), (side + LINE, 0))
+    )
+    assert real.mean() > 200
     assert trained.mean() > 200
+    assert not np.array_equal(real, trained)
     assert empty.mean() < 100
 
 

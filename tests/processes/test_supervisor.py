@@ -16,10 +16,11 @@ import pytest
 from serving import Service, is_alive
 from waiting import PATIENCE_S, until
 
-from service.errors import ConfigurationError
+from service.errors import ConfigurationError, EngineUnavailable, PackageMissing, ServiceError
 from service.imaging import encode_png
 from service.processes.supervisor import WantedModels, bind
 from service.runtime.calls import Call, Lane
+from service.runtime.link import ConnectionLost
 from service.runtime.pool import EnginePool
 from service.runtime.work import Work
 from service.settings import Settings
@@ -255,6 +256,25 @@ async def test_the_supervisor_itself_takes_no_work() -> None:
     models.cancel(work)
     assert [str(answer) for answer in answers] == ["The supervisor runs no models."]
     assert models.models() == {}
+
+
+@pytest.mark.parametrize(
+    ("failure", "wanted"),
+    [
+        pytest.param(EngineUnavailable, {"echo"}, id="no engine is there, so the next one loads it"),
+        pytest.param(ConnectionLost, set(), id="an engine died of it, and the next one would"),
+        pytest.param(PackageMissing, set(), id="it cannot be loaded"),
+    ],
+)
+async def test_what_is_wanted_after_a_load_that_failed(failure: type[ServiceError], wanted: set[str]) -> None:
+    class Failing(EnginePool):
+        async def load(self, model_id: str) -> None:
+            raise failure(model_id)
+
+    models = WantedModels(set(), Failing([]))
+    with pytest.raises(failure):
+        await models.load("echo")
+    assert models.wanted == wanted
 
 
 def test_a_taken_port_is_a_mistake_of_the_configuration() -> None:
