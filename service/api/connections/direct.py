@@ -77,10 +77,18 @@ class DirectCycle(Cycle):
         self._holding.__enter__()
         return True
 
+    def take(self, piece: bytes) -> None:
+        """Keep a piece of the body, where there is memory for it."""
+        try:
+            self._holding.hold(len(piece))
+        except ServiceError as error:
+            self._say(answer_to(error, self._asked))
+        else:
+            self.sent += piece
+
     def hear(self) -> bool:
         """Ask what the request asks, which is whole now; False where that takes longer, and nothing has been done."""
         try:
-            self._holding.hold(len(self.sent))
             self._holding.arrive()
             question = self._path.ask(self._headers, self._asked["query_string"], self.sent)
             if question is not None:
@@ -152,11 +160,12 @@ class DirectConnection(Connection):
     def on_body(self, body: bytes) -> None:
         """Keep a piece of the body."""
         cycle = self.cycle
-        if isinstance(cycle, DirectCycle):
-            self._bore_body = True
-            cycle.sent += body
-        else:
+        if not isinstance(cycle, DirectCycle):
             super().on_body(body)
+            return
+        self._bore_body = True
+        if not cycle.response_complete:
+            cycle.take(body)
 
     def on_message_complete(self) -> None:
         """Answer what is answered directly; tell others that their body has come."""
@@ -165,7 +174,7 @@ class DirectConnection(Connection):
             super().on_message_complete()
             return
         cycle.more_body = False
-        if not cycle.hear():
+        if not cycle.response_complete and not cycle.hear():
             self._hand_on(cycle.sent)
 
     def _hand_on(self, body: bytes) -> None:

@@ -159,6 +159,9 @@ def test_a_front_that_ends_answers_what_it_has_begun_and_says_that_this_was_the_
 def test_a_client_without_memory_left_is_told_so(make_app: MakeApp) -> None:
     app = make_app(FakeEngine([echoed(1)]), memory_limit_bytes=len(PICTURE) - 1)
     with knowing(app) as front:
-        assert front.caller().say(whole()).answer("POST")[0].status == 413
+        caller = front.caller().say(POST + LENGTH + PICTURE[:-1])
+        front.wait_for_memory(len(PICTURE) - 1)
+        assert caller.say(PICTURE[-1:]).answer("POST")[0].status == 413
         front.wait_for_memory(0)
+        assert caller.say(whole(b"x")).answer("POST")[0].status == 422
     assert front.rejected == {"memory_full": 1}
