@@ -168,6 +168,7 @@ class ClassifyPath:
     async def _answer(self, exchange: Exchange, query: ParsedQuery, deadline: float | None) -> Reply:
         labelling = await self._understand(exchange, *query)
         model = labelling.model
+        exchange.scope["state"]["model"] = model.name
         with watch(exchange.scope, exchange.receive):
             answer = await labelling.ask(self._engine, deadline=deadline, request_id=exchange.request_id)
         return self._reply(model, answer)
@@ -185,7 +186,7 @@ class ClassifyPath:
         if image is None:
             return None
         labelling = Labelling(model, asked.top_k, [None], [image])
-        return Question(labelling.call, image.pixels, partial(self._finish, labelling))
+        return Question(model.name, labelling.call, image.pixels, partial(self._finish, labelling))
 
     def _finish(self, labelling: Labelling, found: list[Array]) -> Reply:
         return self._reply(labelling.model, labelling.answer(found[0]))

@@ -21,7 +21,7 @@ from service.api.access.guard import Guard, Leave
 from service.api.access.needs import SAFE_METHODS
 from service.api.beginnings import Beginnings
 from service.api.budgets import Budget, Returns
-from service.api.noting import Noting
+from service.api.noting import Noting, endpoint_of
 from service.api.openapi import completed
 from service.api.outgoing import Outgoing, Reply, Sender
 from service.api.presence import CallerGone
@@ -65,6 +65,7 @@ HotPath = Callable[[Exchange], Awaitable[Response | Reply]]
 class Question(NamedTuple):
     """What an engine is asked for a request, and how its answer becomes the request's."""
 
+    model: str
     call: Call
     rows: Array
     reply: Callable[[list[Array]], Reply]
@@ -108,7 +109,7 @@ class Holding:
     A request has no place among the work while its body is still on its way: silent callers take no room from others.
     """
 
-    __slots__ = ("_arriving", "_gate", "_held", "_receive", "_working", "client", "whole_at")
+    __slots__ = ("_arriving", "_gate", "_held", "_receive", "_working", "brought", "client", "whole_at")
 
     def __init__(self, gate: "Gate", client: str, receive: Receive, *, arriving: bool) -> None:
         self.client = client
@@ -117,8 +118,10 @@ class Holding:
         self._arriving = arriving
         self._working = False
         self._held = 0
+        self.brought = 0
+        """Bytes of its body that have come."""
         self.whole_at: float | None = None
-        """When the last of its body came."""
+        """When the last of them came."""
 
     def __enter__(self) -> Self:
         self._gate.open += 1
@@ -137,10 +140,15 @@ class Holding:
         message = await self._receive()
         if message["type"] == "http.request":
             if piece := message.get("body"):
-                self.hold(len(piece))
+                self.bring(len(piece))
             if self._arriving and not message.get("more_body", False):
                 self.arrive()
         return message
+
+    def bring(self, size: int) -> None:
+        """So much of its body has come. Raises Overloaded, BodyTooLarge."""
+        self.brought += size
+        self.hold(size)
 
     def arrive(self) -> None:
         """Its body has come whole. Raises Overloaded."""
@@ -313,7 +321,7 @@ class Application(FastAPI):
         except CallerGone:
             visit.answer.status = GONE
         finally:
-            visit.end(path if hot is not None else getattr(scope.get("route"), "path", "unmatched"))
+            visit.end(path if hot is not None else endpoint_of(scope, method, path))
 
 
 class Visit:

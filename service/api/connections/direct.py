@@ -14,6 +14,7 @@ from starlette.types import Scope
 from service.api.connections.cycles import TARGET_BYTES, Cycle, begin, head_of, target_of
 from service.api.connections.protocol import Connection
 from service.api.gate import GONE, DirectPath, Gate, Question, Visit, answer_to, nothing_more
+from service.api.noting import MODEL
 from service.api.outgoing import Reply
 from service.api.presence import PRESENCE
 from service.errors import ServiceError
@@ -74,13 +75,14 @@ class DirectCycle(Cycle):
         except ServiceError:
             return False
         self._holding = visit.holding = gate.admit("POST", self._asked, nothing_more, headers)
+        self._asked["state"]["holding"] = self._holding
         self._holding.__enter__()
         return True
 
     def take(self, piece: bytes) -> None:
         """Keep a piece of the body, where there is memory for it."""
         try:
-            self._holding.hold(len(piece))
+            self._holding.bring(len(piece))
         except ServiceError as error:
             self._say(answer_to(error, self._asked))
         else:
@@ -92,6 +94,7 @@ class DirectCycle(Cycle):
             self._holding.arrive()
             question = self._path.ask(self._headers, self._asked["query_string"], self.sent)
             if question is not None:
+                self._asked["state"][MODEL] = question.model
                 answer, request_id = partial(self._answer, question), self._visit.request_id
                 self._withdraw = self._path.engines.post(question.call, [question.rows], answer, request_id=request_id)
         except Exception as error:  # noqa: BLE001 - the log tells of it
