@@ -132,6 +132,7 @@ class DirectCycle(Cycle):
     def _be_over(self) -> None:
         if not self._is_over:
             self._is_over = True
+            self.sent = b""
             self._withdraw = None  # it knows this one, and so does the scope: without a collection neither would go
             del self._asked["extensions"]
             self._holding.__exit__()
