@@ -26,7 +26,7 @@ from service.api.openapi import completed
 from service.api.outgoing import Outgoing, Reply, Sender
 from service.api.presence import CallerGone
 from service.api.problems import LOGGED, refusal
-from service.api.singles import check_singles
+from service.api.singles import check_head
 from service.errors import BodyTooLarge, Draining, InvalidRequest, Overloaded, ServiceError, UnsupportedMediaType
 from service.runtime.calls import Array, Call, Posting
 from service.settings import Settings
@@ -302,7 +302,7 @@ class Application(FastAPI):
         method, path = scope["method"], visit.place.path
         hot = gate.hot_paths.get((method, path))
         try:
-            check_singles(scope["headers"], headers)
+            check_head(scope, headers)
             if (preflight := gate.guard.sites.preflight(method, headers)) is not None:
                 visit.answer.add(preflight)
                 await sender.send_whole(Response(status_code=204))

@@ -17,6 +17,7 @@ from service.api.gate import GONE, DirectPath, Gate, Question, Visit, answer_to,
 from service.api.noting import MODEL
 from service.api.outgoing import Reply
 from service.api.presence import PRESENCE
+from service.api.singles import check_head
 from service.errors import ServiceError
 from service.runtime.calls import Array, Withdraw
 
@@ -70,6 +71,7 @@ class DirectCycle(Cycle):
         if gate.draining or gate.is_full:
             return False
         try:
+            check_head(self._asked, headers)
             if not gate.guard.admit_at_once("POST", visit.place, self._asked, headers):
                 return False
         except ServiceError:
@@ -194,9 +196,9 @@ class DirectConnection(Connection):
         paths, url, scope, parser = self._all.gate.direct_paths, self.url, self.scope, self.parser
         if not paths or len(url) > TARGET_BYTES or parser.get_method() != b"POST":
             return None
-        path, raw_path, query = target_of(url)
+        path, raw_path, query, host = target_of(url)
         found = paths.get(path)
-        if found is None or not self._is_plain():
+        if found is None or host or not self._is_plain():
             return None
         scope["method"], scope["path"], scope["raw_path"], scope["query_string"] = "POST", path, raw_path, query
         return found

@@ -101,6 +101,8 @@ def test_what_waits_for_an_answer_before_it_is_handed_on(waiting: Front, engine:
         (b"/classify", b"Content-Type: application/json\r\n", json.dumps({"image": "eA=="}).encode()),
         (b"/classify", b"Content-Type: text/plain\r\n", PICTURE),
         (b"/generate", b"", PICTURE),
+        (b"http://localhost/classify", b"", PICTURE),
+        (b"http://elsewhere.example/classify", b"", PICTURE),
     ],
 )
 def test_the_answer_is_the_same_whichever_way_it_takes(
@@ -115,6 +117,17 @@ def test_the_answer_is_the_same_whichever_way_it_takes(
     found.append(_everything_said(app, asked))
     assert found[0] == found[1]
     assert found[0].startswith(b"HTTP/1.1 ")
+
+
+@pytest.mark.parametrize("host", [b"", b"Host: a b\r\n", b"Host: elsewhere.example\r\n"])
+def test_a_host_is_looked_at_whichever_way_it_takes(make_app: MakeApp, host: bytes) -> None:
+    asked = b"POST /classify HTTP/1.1\r\n" + host + LENGTH + PICTURE
+    app = make_app(FakeEngine([echoed(1)]))
+    found = [_everything_said(app, asked)]
+    app.gate.direct_paths.clear()
+    found.append(_everything_said(app, asked))
+    assert found[0] == found[1]
+    assert found[0].startswith((b"HTTP/1.1 400", b"HTTP/1.1 403"))
 
 
 def _everything_said(app: Application, asked: bytes) -> bytes:
