@@ -37,6 +37,7 @@ class Instruments:
         self.requests = TalliedCounter(
             "chapterhouse_requests", "HTTP requests answered.", ["endpoint", "code"], registry=r, tally=tally
         )
+        self._answers: dict[tuple[str, int], tuple[TalliedCounter, TalliedHistogram]] = {}
         self.request_seconds = TalliedHistogram(
             "chapterhouse_request_seconds",
             "From the first byte of a request to the last of its answer.",
@@ -156,6 +157,18 @@ class Instruments:
         )
 
         self.conditions = Conditions(r, tally)
+
+    def answered(self, endpoint: str, status: int, seconds: float) -> None:
+        """Count a request that has been answered so."""
+        counter, histogram = self._answers.get((endpoint, status)) or self._begin_answers(endpoint, status)
+        counter.inc()
+        histogram.observe(seconds)
+
+    def _begin_answers(self, endpoint: str, status: int) -> tuple[TalliedCounter, TalliedHistogram]:
+        """The series of such requests, found once."""
+        found = self.requests.labels(endpoint, str(status)), self.request_seconds.labels(endpoint)
+        self._answers[endpoint, status] = found
+        return found
 
     def begin_at_zero(self, counter: Counter, *values: str) -> None:
         """Let a counter's series exist before anything happened: a first event would be no increase otherwise."""

@@ -94,7 +94,7 @@ async def test_what_a_route_of_the_framework_refuses_has_its_error_too(make_app:
     assert "advice" not in line
 
 
-@pytest.mark.parametrize("both_ways", [False], indirect=True)  # the server below lets no such id in
+@pytest.mark.parametrize("both_ways", ["bare"], indirect=True)  # the server below lets no such id in
 async def test_nothing_secret_and_nothing_of_several_lines_is_told(make_app: MakeApp, lines: Lines) -> None:
     app = make_app(FakeEngine([echoed(1)]), log_requests="all")
     headers = {"authorization": "Bearer swordfish", "x-request-id": "a\x1b[31mb", "cookie": "swordfish"}
