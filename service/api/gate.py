@@ -5,7 +5,6 @@ goes on to FastAPI.
 """
 
 import itertools
-import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from fastapi import FastAPI, Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.access.callers import caller_of
 from service.api.access.guard import Guard
@@ -25,13 +24,11 @@ from service.api.noting import Noting, endpoint_of
 from service.api.openapi import completed
 from service.api.outgoing import Outgoing, Reply
 from service.api.presence import CallerGone
-from service.api.problems import LOGGED, refusal
+from service.api.problems import Settled, failure, refusal
 from service.api.singles import check_singles
 from service.errors import BodyTooLarge, Draining, InvalidRequest, Overloaded, ServiceError, UnsupportedMediaType
 from service.settings import Settings
 from service.telemetry.instruments import Instruments
-
-log = logging.getLogger(__name__)
 
 REQUEST_ID_LIMIT = 128
 CODINGS = ((b"content-encoding", b"identity"), (b"transfer-encoding", b"chunked"))
@@ -245,6 +242,10 @@ class Application(FastAPI):
             self.openapi_schema = completed(super().openapi())
         return self.openapi_schema
 
+    def build_middleware_stack(self) -> ASGIApp:
+        """FastAPI's own, which lets go on what it has answered, and around it what ends that."""
+        return Settled(super().build_middleware_stack())
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
@@ -304,6 +305,5 @@ async def _run_hot(hot: HotPath, exchange: Exchange) -> Response | Reply:
         return await hot(exchange)
     except ServiceError as error:
         return refusal(exchange.scope, error)
-    except Exception:
-        log.exception("request %s failed", exchange.request_id)
-        return refusal(exchange.scope, ServiceError(LOGGED))
+    except Exception as error:  # noqa: BLE001 - the log tells of it
+        return failure(exchange.scope, error)
