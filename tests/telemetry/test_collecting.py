@@ -71,7 +71,7 @@ def collector() -> Iterator[Collector]:
         thread.start()
         yield listening
         listening.shutdown()
-        thread.join()
+        thread.join(PATIENCE_S)
 
 
 @pytest.fixture(scope="module")
