@@ -17,6 +17,7 @@ from service.machine import cores, memory_bytes
 from service.processes.supervisor import bind
 from service.runtime.cards.naming import devices_of, driver_of, duties_of, is_card
 from service.runtime.duties import Duty
+from service.runtime.peers import Meeting
 from service.settings import Settings, doubts_about_environment
 from service.storage.opening import FILE, SETTING, shared_name
 from service.store import ModelStore
@@ -49,6 +50,8 @@ def plan_of(settings: Settings) -> Iterator[str]:
     if settings.grpc_port is not None:
         yield f"grpc         {settings.host}:{settings.grpc_port}"
     yield f"evaluators   {settings.evaluators}"
+    if settings.engines_address:
+        yield f"peers        ask the engines from {settings.engines_address} on"
     yield f"models       {', '.join(dict.fromkeys(settings.wanted_models))} at once, others when they are asked for"
     yield f"store        {settings.shipped_models_dir}, and {settings.added_models_dir} before it"
     yield f"state        {settings.state}"
@@ -77,6 +80,7 @@ def check(settings: Settings, root: Path = Path("/")) -> Iterator[Finding]:
     yield from _check_port(settings)
     yield from _check_state(settings)
     yield from _check_storage(settings)
+    yield from _check_meeting(settings)
     yield from _check_store(settings)
     yield from _check_database(settings)
     if settings.traces_url and (missing := missing_package()):
@@ -147,6 +151,13 @@ def _check_state(settings: Settings) -> Iterator[Finding]:
     if usage.free < LITTLE_DISK_SHARE * usage.total:
         free = f"{usage.free / GIBIBYTE:.1f} GiB of {usage.total / GIBIBYTE:.1f}"
         yield Finding(f"CHAPTERHOUSE_STATE_DIR: only {free} are free where {state} lies.", prevents=False)
+
+
+def _check_meeting(settings: Settings) -> Iterator[Finding]:
+    try:
+        Meeting.of(settings)
+    except ConfigurationError as error:
+        yield Finding(str(error), prevents=True)
 
 
 def _check_store(settings: Settings) -> Iterator[Finding]:
