@@ -4,6 +4,7 @@ Reading takes longer the more processes and models there are; whoever asks again
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -16,12 +17,16 @@ T = TypeVar("T")
 
 
 class Joining(Generic[T]):
-    """Makes something once for all who ask while it was being made before: what they get was begun after they asked."""
+    """Makes something once for all who ask while it was being made before: what they get was begun after they asked.
+
+    Where they ask without a pause, it rests between as long as it took, so that others have half of the time.
+    """
 
     def __init__(self, make: Callable[[], Awaitable[T]]) -> None:
         self._make = make
         self._now: asyncio.Task[T] | None = None
         self._next: asyncio.Task[T] | None = None
+        self._took_s = 0.0
 
     async def __call__(self) -> T:
         """What is made. Raises whatever making it raised."""
@@ -32,10 +37,13 @@ class Joining(Generic[T]):
     async def _made(self, before: "asyncio.Task[T] | None") -> T:
         if before is not None:
             await asyncio.wait([before])
+            await asyncio.sleep(self._took_s)
         self._now, self._next = self._next, None
+        began = time.monotonic()
         try:
             return await self._make()
         finally:
+            self._took_s = time.monotonic() - began
             if self._next is None:
                 self._now = None
 

@@ -334,7 +334,7 @@ class Engine:
             if (results := await self._run(resident, batch, pausing=pausing)) is not None:
                 batch.deliver(results)
             return
-        asked = plain(batch.shares[0].work.request_id) or None  # there is but one left to blame
+        asked = "".join(plain(share.work.request_id) for share in batch.shares[:1]) or None  # but one is left to blame
         log.error(
             "%s failed on a batch of %d", resident.model.id, batch.rows, exc_info=error, extra=told(request=asked)
         )
