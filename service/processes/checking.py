@@ -79,8 +79,8 @@ def check(settings: Settings, root: Path = Path("/")) -> Iterator[Finding]:
     yield from _check_devices(settings, root)
     yield from _check_port(settings)
     yield from _check_state(settings)
-    yield from _check_storage(settings)
     yield from _check_meeting(settings)
+    yield from _check_storage(settings)
     yield from _check_store(settings)
     yield from _check_database(settings)
     if settings.traces_url and (missing := missing_package()):
