@@ -60,8 +60,8 @@ def create_app(state: State) -> Application:
     """One front's application; creating it starts nothing."""
     app = described()
     app.state.shared = state
-    app.state.scraping = Scraping(state)
     app.gate = Gate(state.settings, state.instruments, state.guard)
+    app.state.scraping = Scraping(state, lambda: app.gate.draining)
     state.watcher.closing = lambda: app.gate.draining
     classifying = ClassifyPath(state)
     app.gate.hot_paths["POST", "/classify"] = classifying

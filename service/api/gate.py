@@ -5,7 +5,6 @@ goes on to FastAPI.
 """
 
 import itertools
-import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 from fastapi import FastAPI, Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.access.callers import caller_of
 from service.api.access.guard import Guard, Leave
@@ -25,14 +24,12 @@ from service.api.noting import Noting, endpoint_of
 from service.api.openapi import completed
 from service.api.outgoing import Outgoing, Reply, Sender
 from service.api.presence import CallerGone
-from service.api.problems import LOGGED, refusal
+from service.api.problems import Settled, failure, refusal
 from service.api.singles import check_head
 from service.errors import BodyTooLarge, Draining, InvalidRequest, Overloaded, ServiceError, UnsupportedMediaType
 from service.runtime.calls import Array, Call, Posting
 from service.settings import Settings
 from service.telemetry.instruments import Instruments
-
-log = logging.getLogger(__name__)
 
 REQUEST_ID_LIMIT = 128
 CODINGS = ((b"content-encoding", b"identity"), (b"transfer-encoding", b"chunked"))
@@ -290,6 +287,10 @@ class Application(FastAPI):
             self.openapi_schema = completed(super().openapi())
         return self.openapi_schema
 
+    def build_middleware_stack(self) -> ASGIApp:
+        """FastAPI's own, which lets go on what it has answered, and around it what ends that."""
+        return Settled(super().build_middleware_stack())
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
@@ -365,8 +366,5 @@ async def _run_hot(hot: HotPath, exchange: Exchange) -> Response | Reply:
 
 
 def answer_to(error: BaseException, scope: Scope) -> Response:
-    """The answer to a request that an error ends; of one that nobody has foreseen the log tells, and not the answer."""
-    if isinstance(error, ServiceError):
-        return refusal(scope, error)
-    log.error("request %s failed", scope["state"]["request_id"], exc_info=error)
-    return refusal(scope, ServiceError(LOGGED))
+    """The answer to a request that an error ends."""
+    return refusal(scope, error) if isinstance(error, ServiceError) else failure(scope, error)
