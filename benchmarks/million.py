@@ -33,8 +33,8 @@ LOOK_EVERY_S = 0.2
 ASK_EVERY_S = 1.0
 PATIENCE_S = 7200.0
 MEBIBYTE = 1 << 20
-FLAT_BYTES = 64
-"""What a process may hold for each image more: its digest, its place in the order, and its number."""
+FLAT_BYTES = 160
+"""What a process may hold for each image more: its digest and its place, while they are brought into order."""
 OVER = ("finished", "failed", "cancelled")
 
 
