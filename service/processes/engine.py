@@ -9,6 +9,7 @@ from service.processes.lifeline import beat, freeze_garbage, on_terminate, watch
 from service.processes.memory import keep_memory
 from service.runtime.cards.naming import is_card
 from service.runtime.cards.opening import open_device
+from service.runtime.devices import MOST_ROWS
 from service.runtime.duties import Duty, duty_of, number_of
 from service.runtime.engine import Engine
 from service.runtime.improving import FormChoice
@@ -39,6 +40,7 @@ async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pi
         at=SEEN if is_card(device) else None,
         threads=settings.engine_threads,
         most_threads=settings.most_engine_threads,
+        most_rows=MOST_ROWS,
     )
     instruments = Instruments()
     forms = FormChoice.of(settings)

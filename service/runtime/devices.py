@@ -31,6 +31,8 @@ from service.telemetry.vitals import resident_bytes
 
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "_STATUS_ALLOC_FAILED")
 """How a CPU's allocator, and CUDA's libraries, say so in errors of no class of their own."""
+MOST_ROWS = 1024
+"""No batch is larger: so many wait at most."""
 HEAVY_MACS = 20_000_000
 """From so many multiplications an image on, two cores are faster than one by more than they cost."""
 LAST = 10
@@ -50,18 +52,20 @@ class Flight(Protocol):
 class Device:
     """A torch device, used from one thread, which has `threads` of the processor's cores to itself.
 
-    Batches that need not be exact may be given up to `most_threads`. `name` is what people call it, `at` what torch
-    does, if that is another. Making one sets torch to compute exactly, for all of the process. Raises
-    ConfigurationError for a device that can never be here, DeviceUnavailable for one that cannot be opened now.
+    Batches that need not be exact may be given up to `most_threads`, and grow beyond a manifest's to `most_rows` where
+    that is found to be worth it. `name` is what people call it, `at` what torch does, if that is another. Making one
+    sets torch to compute exactly, for all of the process. Raises ConfigurationError for a device that can never be
+    here, DeviceUnavailable for one that cannot be opened now.
     """
 
-    def __init__(self, name: str, *, at: str | None = None, threads: int = 0, most_threads: int = 0) -> None:
+    def __init__(
+        self, name: str, *, at: str | None = None, threads: int = 0, most_threads: int = 0, most_rows: int = 0
+    ) -> None:
         self._device = _open(name, at or name)
         self.name = name
         self.pads = self._device.type != "cpu"
         """Whether batches are of few sizes, for which it prepares itself; a CPU takes any."""
-        self.most_rows = 0
-        """Rows to which batches may grow beyond a manifest's, where that is found to be worth it."""
+        self.most_rows = most_rows
         self.in_flight = 1
         """Batches that may be under way at a time; more than one where they are begun and land later."""
         self.steps = Steps()
