@@ -230,7 +230,7 @@ class Digests:
     def content_sha256(self, kind: str) -> str:
         """The sha256 of a set of this kind: the same whatever the order, the packing and the names of its files."""
         found = sha256(kind.encode())
-        found.update(self.ordered())
+        found.update(self.ordered().data)
         return found.hexdigest()
 
     @property
