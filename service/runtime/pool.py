@@ -111,22 +111,30 @@ class EnginePool:
                 link.close()
 
     async def _keep_peer(self, address: Address, secret: bytes) -> None:
-        """Hold a connection to an engine of another machine, as long as it is heard."""
+        """Hold a connection to an engine of another machine, whenever there is one to be had."""
+        is_told = False
         while True:
-            with contextlib.suppress(OSError):
+            try:
                 link = await Link.reach(address, secret, self._forget)
-                self._peers.append(link)
-                try:
-                    while not link.closed.is_set():
-                        with contextlib.suppress(TimeoutError):
-                            await asyncio.wait_for(link.closed.wait(), link.heard + PEER_SILENCE_S - time.monotonic())
-                        if time.monotonic() >= link.heard + PEER_SILENCE_S:
-                            link.break_off()
-                            await link.closed.wait()
-                finally:
-                    self._forget(link)
-                    link.break_off()
+            except OSError as error:
+                if not is_told:
+                    log.info("the engine of another service at %s is not there: %s", address, error)
+                is_told = True
+            else:
+                is_told = False
+                await self._hear_peer(link)
             await asyncio.sleep(PEER_PAUSE_S)
+
+    async def _hear_peer(self, link: Link) -> None:
+        """Give a peer its part until its connection ends, or it says nothing any more."""
+        self._peers.append(link)
+        try:
+            while (left_s := link.heard + PEER_SILENCE_S - time.monotonic()) > 0 and not link.closed.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(link.closed.wait(), left_s)
+        finally:
+            self._forget(link)
+            link.break_off()
 
     def _forget(self, link: Link) -> None:
         """Give a connection no more work; callers whose work it lost choose another."""
