@@ -9,7 +9,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -24,7 +24,7 @@ from service.api.budgets import Budget, Returns
 from service.api.noting import Noting
 from service.api.openapi import completed
 from service.api.outgoing import Outgoing, Reply
-from service.api.presence import CallerGone
+from service.api.presence import CallerGone, presence_of
 from service.api.problems import LOGGED, refusal
 from service.api.singles import check_host, check_singles
 from service.errors import BodyTooLarge, Draining, InvalidRequest, Overloaded, ServiceError, UnsupportedMediaType
@@ -57,7 +57,7 @@ class Exchange:
 
 
 HotPath = Callable[[Exchange], Awaitable[Response | Reply]]
-Doorstep = Callable[[str], None]
+Doorstep = Callable[[str], Awaitable[None]]
 """What is asked of a client before anything else is done for a request. Raises ServiceError."""
 
 
@@ -186,11 +186,12 @@ class Gate:
                 raise self._full(holding.client)
         return holding
 
-    async def begin(self, method: str, path: str, client: str) -> None:
-        """Wait for the turn of a request that costs much. Raises ServiceError where a doorstep does."""
+    async def begin(self, method: str, path: str, client: str, scope: Scope) -> None:
+        """Wait for the turn of a request that costs much. Raises ServiceError where a doorstep does, CallerGone."""
         await self.beginnings.take(client)
         if (doorstep := self.doorsteps.get((method, path))) is not None:
-            doorstep(client)
+            with presence_of(scope) or nullcontext():
+                await doorstep(client)
 
     def _check_open(self) -> None:
         if self.draining:
@@ -273,7 +274,7 @@ class Application(FastAPI):
                     exchange = Exchange(scope, holding.receive, request_id, headers)
                     await answer.send_whole(await _run_hot(hot, exchange))
                 else:
-                    await gate.begin(method, path, holding.client)
+                    await gate.begin(method, path, holding.client, scope)
                     await super().__call__(scope, holding.receive, answer.send)
         except ServiceError as error:
             await answer.send_whole(refusal(scope, error))
