@@ -157,5 +157,6 @@ $(BIN)/python: # without it nobody can be asked what pip is told
 # timm asks for torchvision, which comes from where torch does, or does not load beside it.
 .venv/.own: .venv/.development $(LOCKS)/own.txt
 	$(INSTALL_LOCKED) --requirement $(LOCKS)/development.txt --requirement $(LOCKS)/own.txt
-	$(if $(TORCH_INDEX),$(INSTALL) --force-reinstall --no-deps --index-url $(TORCH_INDEX) "$$(grep -o '^torchvision==[0-9.]*' $(LOCKS)/own.txt)")
+	$(INSTALL) --force-reinstall --no-deps $(TORCH_FROM) "$$(grep -o '^torchvision==[0-9.]*' $(LOCKS)/own.txt)"
+	@$(BIN)/python -W ignore -c 'import torchvision' || { echo "make own: the torchvision that pip finds is built for another torch; name where both come from: make own TORCH_INDEX=URL" >&2; exit 1; }
 	touch $@

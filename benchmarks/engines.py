@@ -24,6 +24,7 @@ from benchmarks.load.service import Service
 from benchmarks.load.sleeping import NAME, add_sleeper
 from service.cli.load import Load, run_load
 from service.evaluation.extraction import extract_features
+from service.runtime.duties import Duty
 from service.runtime.pool import EnginePool
 from service.store import ModelStore
 
@@ -68,8 +69,7 @@ def interactive(service: Service, connections: int, seconds: float) -> float:
 async def bulk(folder: Path, service: Service, count: int) -> float:
     """Images a second whose features are asked for as an evaluation does."""
     model = ModelStore(service.state / "models").get(NAME)
-    sockets = sorted(folder.glob("tmp/*/device-*.sock"))
-    pool = EnginePool(sockets)
+    pool = EnginePool(sockets := sockets_in(folder))
     await pool.start()
     while pool.width() < len(sockets):  # noqa: ASYNC110 - a pool has no word for it, its users need none
         await asyncio.sleep(0.01)
@@ -78,6 +78,13 @@ async def bulk(folder: Path, service: Service, count: int) -> float:
     rate = count / (time.monotonic() - began)
     await pool.stop()
     return rate
+
+
+def sockets_in(folder: Path) -> list[Path]:
+    """Where the engines of a service below a folder listen. Raises AssertionError where none does."""
+    found = [socket for duty in Duty for socket in sorted(folder.glob(f"tmp/*/{duty}-*.sock"))]
+    assert found, f"no engine listens below {folder}"
+    return found
 
 
 def table(engines: Sequence[int], shares: Shares) -> list[str]:

@@ -2,12 +2,12 @@
 
     python -m benchmarks.pods [--seconds 600] [--pods 2] [--senders 3] [--gentle] [--seed 0]
 
-Clients send evaluations to any of them, and again what broke off or was refused for the moment. Every few seconds a
-whole service gets SIGKILL and another begins in its place with nothing on its disk, as a pod does on another machine;
-the database is restarted; the store answers nobody for a while. In the end every evaluation that was accepted, also
-where its caller never heard of it, has to be finished with the numbers that an undisturbed one gave, and all services
-have to show the same reports and count nothing as open. It needs Debian's postgresql, and `make pods` installs the
-rest. Clients share the cores, so times are not the services' alone.
+Clients send evaluations to any of them, and again what broke off or was refused for the moment; each is done by the
+engines of all. Every few seconds a whole service gets SIGKILL and another begins in its place with nothing on its disk,
+as a pod does on another machine; the database is restarted; the store answers nobody for a while. In the end every
+evaluation that was accepted, also where its caller never heard of it, has to be finished with the numbers that an
+undisturbed one gave, and all services have to show the same reports and count nothing as open. It needs Debian's
+postgresql, and `make pods` installs the rest. Clients share the cores, so times are not the services' alone.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import asyncio
 import itertools
 import os
 import random
+import secrets
 import sys
 import tempfile
 import time
@@ -30,7 +31,7 @@ import numpy as np
 
 from benchmarks.load.machine import machine
 from benchmarks.load.service import Service
-from benchmarks.load.stores import Objects, Postgres, why_no_objects, why_no_postgres
+from benchmarks.load.stores import Objects, Postgres, free_port, why_no_objects, why_no_postgres
 
 SAMPLES = 400
 METRICS = "fid,mmd"
@@ -53,6 +54,7 @@ class Pods:
         self._database = database
         self._store = store
         self._rng = random.Random(options.seed)
+        self._secret = secrets.token_hex(32)
         self._slowly = 2.0 if options.gentle else 1.0
         self._senders: int = options.senders
         self._names = (f"pod-{number}" for number in itertools.count())
@@ -107,6 +109,8 @@ class Pods:
             THREADS=1,
             DATABASE_URL=self._database.address,
             STORAGE_URL=self._store.address,
+            ENGINES_ADDRESS=f"127.0.0.1:{free_port()}",
+            ENGINES_SECRET=self._secret,
         )
 
     async def _keep_sending(self, client: httpx.AsyncClient, until: float) -> None:

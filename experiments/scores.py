@@ -1,7 +1,7 @@
-"""The tables of docs/models.md: models, and scores beside what was published, from the manifests and the cards.
+"""The tables of docs/models.md, in both languages: models, and their scores beside what was published.
 
-python experiments/scores.py            # print the tables
-python experiments/scores.py --write    # put them into docs/models.md in the place of those that are there
+python -m experiments.scores            # print the tables
+python -m experiments.scores --write    # put them into the pages in the place of those that are there
 """
 
 import argparse
@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from experiments import chinese
+from experiments.families.tables import made_words, score_words
+from experiments.families.words import CHINESE, ENGLISH, LANGUAGES, Language
 from service.datasets.registry import STACKED
 from service.settings import Settings
 from service.store import Card, Model, ModelStore
 
-PAGE = Path(__file__).parents[1] / "docs" / "models.md"
+DOCS = Path(__file__).parents[1] / "docs"
 CHAPTERS = (4, 5)
 
 
@@ -45,18 +48,25 @@ class Table(NamedTuple):
     """A table of the page, which its first line tells from all others."""
 
     head: str
-    rows: Callable[[], Iterator[str]]
+    rows: Callable[[Language], Iterator[tuple[str, ...]]]
+    language: Language
 
     def __str__(self) -> str:
         rule = "|" + (self.head.count("|") - 1) * "---|"
-        return "".join(f"{line}\n" for line in (self.head, rule, *self.rows()))
+        rows = (f"| {' | '.join(cells)} |" for cells in self.rows(self.language))
+        return "".join(f"{line}\n" for line in (self.head, rule, *rows))
 
     def put_into(self, page: str) -> str:
         """The page with this table as it is now. Raises ValueError where it has none."""
         place = re.compile(rf"^{re.escape(self.head)}\n(?:\|.*\n)+", re.MULTILINE)
         if not place.search(page):
-            raise ValueError(f"docs/models.md has no table that begins with {self.head}")
+            raise ValueError(f"{page_of(self.language)} has no table that begins with {self.head}")
         return place.sub(lambda _: str(self), page)
+
+
+def page_of(language: Language) -> Path:
+    """The page in one language."""
+    return DOCS / f"models{language.suffix}.md"
 
 
 def _shipped() -> list[Model]:
@@ -65,62 +75,69 @@ def _shipped() -> list[Model]:
     return sorted(map(store.get, store.ids()), key=lambda model: model.manifest.chapter)
 
 
-def model_rows() -> Iterator[str]:
+def model_rows(language: Language) -> Iterator[tuple[str, ...]]:
     """One for every model but those that `docs/mode-collapse.md` is about: points in the plane and stacked digits."""
     for model in _shipped():
         manifest, scores = model.manifest, model.card.scores if model.card else {}
         if manifest.points is None and manifest.dataset not in STACKED:
-            told = ", ".join(_phrase(name, score.value) for name, score in scores.items())
-            yield f"| `{model.id}` | {manifest.chapter} | {manifest.summary} | {told} |"
+            told = ", ".join(score_words(name, score.value, language) for name, score in scores.items())
+            summary = manifest.summary if language is ENGLISH else chinese.SUMMARIES.get(model.id, manifest.summary)
+            yield f"`{model.id}`", str(manifest.chapter), summary, told
 
 
-def _phrase(name: str, value: float) -> str:
-    return f"{name.replace('_', ' ')} " + (f"{100 * value:.2f} %" if name == "accuracy" else f"{value:.3g}")
-
-
-def score_rows() -> Iterator[str]:
+def score_rows(language: Language) -> Iterator[tuple[str, ...]]:
     """One for every classifier of chapters 4 and 5 that has a card."""
     for model in _shipped():
         if model.card and model.manifest.task == "classify" and model.manifest.chapter in CHAPTERS:
-            yield row(model.id, model.card)
+            yield row(model.id, model.card, language)
 
 
-def row(model_id: str, card: Card) -> str:
+def row(model_id: str, card: Card, language: Language = ENGLISH) -> tuple[str, ...]:
     """A model's accuracy, recipe and time, beside what was published."""
-    accuracy = card.scores["accuracy"]
-    form = {"full": "the full recipe", "reduced": "the reduced recipe"}.get(card.recipe.get("form", ""), "its recipe")
-    epochs = card.recipe.get("epochs")
-    made = f"{form}, {epochs} epochs, {_duration(card.seconds)}" if epochs else form
     published, goal = REPORTED.get(model_id, Reported())
-    cells = (f"`{model_id}`", f"{100 * accuracy.value:.2f} %", f"{made} on {card.hardware}", published, goal)
-    return f"| {' | '.join(cell or '–' for cell in cells)} |"
+    if language is CHINESE:
+        published = chinese.REPORTED.get(published, published)
+    accuracy = f"{100 * card.scores['accuracy'].value:.2f} %"
+    return f"`{model_id}`", accuracy, made_words(card, language), published or "–", goal or "–"
 
 
-def _duration(seconds: float) -> str:
-    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+HEADS = {
+    ENGLISH.suffix: (
+        "| id | chapter | what | score on data that training never saw |",
+        "| model | accuracy | made by | published | to reach with the full recipe |",
+    ),
+    CHINESE.suffix: (
+        "| id | 章 | 内容 | 在训练未见过的数据上的分数 |",
+        "| 模型 | 准确率 | 训练 | 已发表 | 完整方案的目标 |",
+    ),
+}
+"""The first lines of the tables in each language."""
 
 
-TABLES = (
-    Table("| id | chapter | what | score on data that training never saw |", model_rows),
-    Table("| model | accuracy | made by | published | to reach with the full recipe |", score_rows),
-)
+def tables(language: Language) -> tuple[Table, Table]:
+    """Both tables of a page."""
+    models, scores = HEADS[language.suffix]
+    return Table(models, model_rows, language), Table(scores, score_rows, language)
 
 
-def written(page: str) -> str:
+def written(page: str, language: Language) -> str:
     """The page with every table as it is now. Raises ValueError where it lacks one."""
-    for table in TABLES:
+    for table in tables(language):
         page = table.put_into(page)
     return page
 
 
 def main() -> None:
     """Print, or write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="put them into docs/models.md")
-    if parser.parse_args().write:
-        PAGE.write_text(written(PAGE.read_text("utf-8")), "utf-8")
-    else:
-        print(*TABLES, sep="\n", end="")
+    parser = argparse.ArgumentParser(prog="python -m experiments.scores")
+    parser.add_argument("--write", action="store_true", help="put them into the pages")
+    is_to_write = parser.parse_args().write
+    for language in LANGUAGES:
+        page = page_of(language)
+        if is_to_write:
+            page.write_text(written(page.read_text("utf-8"), language), "utf-8")
+        else:
+            print(*tables(language), sep="\n")
 
 
 if __name__ == "__main__":

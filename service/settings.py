@@ -85,6 +85,14 @@ class Settings(BaseSettings):
         description="Where uploads, references and the figures of reports are kept for all services that share them: "
         "`s3://bucket/folder`, `gs://…`, `az://…` or `file:///folder`; the state directory unless set.",
     )
+    engines_address: str = Field(
+        "",
+        description="Where other services of the same PostgreSQL reach this one's engines for their evaluations, each "
+        "at the next port: `10.0.0.7:8100`; nowhere unless set (docs/scaling.md).",
+    )
+    engines_secret: SecretStr = Field(
+        SecretStr(""), description="What such services prove to each other to know, of 32 characters at least."
+    )
     home_limit_s: float = Field(
         900.0, gt=0, description="Seconds of silence after which what only a lost service could read fails."
     )

@@ -53,9 +53,14 @@ class Aliases(RootModel[dict[str, Alias]]):
     def read(cls, path: Path) -> Self:
         """What a file says. Raises InvalidManifest."""
         try:
-            return cls.model_validate(tomllib.loads(path.read_text("utf-8")))
+            return cls.parse(path.read_bytes())
         except (OSError, ValueError) as error:
             raise InvalidManifest.of_file(path, error) from error
+
+    @classmethod
+    def parse(cls, written: bytes) -> Self:
+        """What the bytes of a file say. Raises ValueError."""
+        return cls.model_validate(tomllib.loads(written.decode("utf-8")))
 
     def write(self, path: Path) -> None:
         """Write a file that says so, whole or not at all."""

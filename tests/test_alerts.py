@@ -33,9 +33,16 @@ GOOD = {
     'chapterhouse_requests_total{endpoint="/classify",code="200",instance="a"}': f"0+6000x{MINUTES}",
     'chapterhouse_requests_total{endpoint="/classify",code="422",instance="a"}': f"0+3000x{MINUTES}",
     'chapterhouse_requests_total{endpoint="/classify",code="503",instance="a"}': f"0+1000x{MINUTES}",
+    'chapterhouse_requests_total{endpoint="/health/ready",code="503",instance="a"}': f"0+9000x{MINUTES}",
+    'chapterhouse_requests_total{endpoint="/v2/…/ready",code="503",instance="a"}': f"0+9000x{MINUTES}",
     'chapterhouse_refusals_total{reason="Draining",client="anybody",instance="a"}': f"0+1000x{MINUTES}",
     'chapterhouse_request_seconds_bucket{endpoint="/classify",le="0.5",instance="a"}': f"0+60x{MINUTES}",
     'chapterhouse_request_seconds_bucket{endpoint="/classify",le="+Inf",instance="a"}': f"0+60x{MINUTES}",
+    'chapterhouse_request_seconds_bucket{endpoint="/v2/…/infer",le="5.0",instance="a"}': f"0x{MINUTES}",
+    'chapterhouse_request_seconds_bucket{endpoint="/v2/…/infer",le="10.0",instance="a"}': f"0+9x{MINUTES}",
+    'chapterhouse_request_seconds_bucket{endpoint="/v2/…/infer",le="+Inf",instance="a"}': f"0+9x{MINUTES}",
+    'chapterhouse_request_seconds_bucket{endpoint="/models/{model_id}/load",le="30.0",instance="a"}': f"0x{MINUTES}",
+    'chapterhouse_request_seconds_bucket{endpoint="/models/{model_id}/load",le="+Inf",instance="a"}': f"0+1x{MINUTES}",
     'chapterhouse_request_seconds_bucket{endpoint="/evaluate",le="10",instance="a"}': f"0x{MINUTES}",
     'chapterhouse_request_seconds_bucket{endpoint="/evaluate",le="30",instance="a"}': f"0+60x{MINUTES}",
     'chapterhouse_request_seconds_bucket{endpoint="/evaluate",le="+Inf",instance="a"}': f"0+60x{MINUTES}",
@@ -49,7 +56,7 @@ GOOD = {
     'chapterhouse_disk_size_bytes{instance="a"}': f"{100 * GIB}x{MINUTES}",
     'chapterhouse_process_resident_memory_bytes{role="front",instance="a"}': f"{GIB}x{MINUTES}",
 }
-"""What is scraped on a day on which all is well: also when callers err, and an instance drains."""
+"""What is scraped on a day on which all is well: also when callers err, an instance drains, or is not ready yet."""
 BAD = {
     "ChapterhouseDown": {'up{job="chapterhouse",instance="a"}': f"0x{MINUTES}"},
     "ChapterhouseNotReady": {'chapterhouse_ready{instance="a"}': f"0x{MINUTES}"},

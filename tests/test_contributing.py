@@ -230,9 +230,9 @@ TEST = (
 )
 DOCUMENT = (
     Omission(
-        "python experiments/scores.py --write",
+        "python -m experiments.scores --write",
         "tests/experiments/test_scores.py::test_the_page_says_what_the_cards_say",
-        "`python experiments/scores.py --write` puts it right",
+        "`python -m experiments.scores --write` puts it right",
     ),
     Omission(
         "python -m experiments.metrics",

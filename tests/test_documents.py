@@ -76,7 +76,7 @@ def test_every_program_that_is_named_exists(path: Path) -> None:
 
 
 def test_the_pictures_are_light() -> None:
-    kinds = (".png", ".jpg", ".svg", ".gif")
+    kinds = (".png", ".jpg", ".svg", ".gif", ".webp")
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
     pictures = [ROOT / name for name in listed.split("\0") if name.endswith(kinds)]
     assert sum(path.stat().st_size for path in pictures if path.exists()) < 3_000_000

@@ -31,6 +31,9 @@ RESOURCES = {
     folder: list(read((KUBERNETES / "kustomize" / folder / f"{NAME}.yaml").read_text("utf-8"))) for folder in RENDERED
 }
 
+PEERS = 8100
+"""Where engines are reached by other pods."""
+
 every_rendering = pytest.mark.parametrize("folder", RENDERED)
 
 
@@ -222,8 +225,19 @@ def test_nothing_reaches_a_pod_or_is_reached_by_it_but_what_is_named() -> None:
     policy = one("cluster", "NetworkPolicy")["spec"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
     assert all(rule["from"] and rule["ports"] for rule in policy["ingress"])
-    assert [rule["ports"][0]["port"] for rule in policy["egress"]] == [53, 5432, 443]
-    assert all(rule["to"] for rule in policy["egress"][:2]), "a store of objects may be anywhere"
+    assert [rule["ports"][0]["port"] for rule in policy["egress"]] == [53, 5432, 443, PEERS]
+    assert all(rule["to"] for rule in [*policy["egress"][:2], policy["egress"][3]]), (
+        "a store of objects may be anywhere"
+    )
+
+
+def test_engines_are_reached_by_pods_of_the_service_alone() -> None:
+    policy = one("cluster", "NetworkPolicy")["spec"]
+    [coming] = [rule["from"] for rule in policy["ingress"] if rule["ports"][0]["port"] == PEERS]
+    [going] = [rule["to"] for rule in policy["egress"] if rule["ports"][0]["port"] == PEERS]
+    assert coming == going == [{"podSelector": policy["podSelector"]}]
+    assert environment("cluster")["CHAPTERHOUSE_ENGINES_ADDRESS"] == f"$(POD_IP):{PEERS}"
+    assert "CHAPTERHOUSE_ENGINES_ADDRESS" not in environment("single")
 
 
 @every_rendering

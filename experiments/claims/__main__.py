@@ -3,6 +3,7 @@
     python -m experiments.claims --record FILE [--only CLAIM …] [--seeds N]     # train what FILE lacks
     python -m experiments.claims --record FILE --render                         # write the document from FILE
     python -m experiments.claims --render                                       # … from the measurements beside it
+    python -m experiments.claims --devices                                      # one device against two, on free cores
 
 Every training is a line of the record, so that a run that was stopped goes on: half a minute each on one core, an hour
 in all. Rendering trains nothing, and keeps the measurements that it used beside the document.
@@ -18,6 +19,8 @@ import torch
 from experiments.claims import chapter4, chapter5
 from experiments.claims.claim import SEEDS, Claim
 from experiments.claims.counting import counts
+from experiments.claims.devices import measure as measure_devices
+from experiments.claims.devices import read_devices
 from experiments.claims.document import render
 from experiments.claims.record import Record
 from experiments.claims.trial import Trial, load_sets, measure
@@ -25,7 +28,7 @@ from service.settings import Settings
 
 CLAIMS: dict[str, Claim] = {claim.key: claim for claim in (*chapter4.CLAIMS, *chapter5.CLAIMS)}
 DOCS = Path(__file__).parents[2] / "docs"
-DOCUMENT, MEASUREMENTS = DOCS / "claims.md", DOCS / "claims.jsonl"
+DOCUMENT, MEASUREMENTS, OF_DEVICES = DOCS / "claims.md", DOCS / "claims.jsonl", DOCS / "claims-devices.json"
 
 
 def missing(claims: Iterable[Claim], seeds: range, record: Record) -> Iterator[tuple[Claim, str, Trial, int]]:
@@ -55,7 +58,7 @@ def publish(record: Record) -> None:
     """Write the document, and beside it the measurements in it."""
     DOCS.mkdir(exist_ok=True)
     record.write(MEASUREMENTS, (trial for claim in CLAIMS.values() for trial in claim.trials.values()))
-    DOCUMENT.write_text(render(list(CLAIMS.values()), counts(), record), "utf-8")
+    DOCUMENT.write_text(render(list(CLAIMS.values()), counts(), record, read_devices(OF_DEVICES)), "utf-8")
 
 
 def main() -> None:
@@ -65,9 +68,12 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=CLAIMS, default=list(CLAIMS), metavar="CLAIM")
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--render", action="store_true", help="write the document instead of training")
+    parser.add_argument("--devices", action="store_true", help="train on one device and on two, and write the document")
     given = parser.parse_args()
     record = Record(given.record)
-    if given.render:
+    if given.devices:
+        measure_devices(Settings().data_dir, OF_DEVICES)
+    if given.render or given.devices:
         publish(record)
         return
     work([CLAIMS[key] for key in given.only], range(given.seeds), record, Settings().data_dir)

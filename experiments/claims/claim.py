@@ -96,7 +96,7 @@ class Claim:
     trials: Mapping[str, Trial]
     comparisons: tuple[Comparison, ...]
     remark: str = ""
-    """What there is to say about the outcome."""
+    """What there is to say about the outcome; of one that is not reproduced, what limits it."""
     columns: Mapping[str, Callable[[Measurement], float]] = field(default_factory=dict)
     """Further columns of the table."""
 

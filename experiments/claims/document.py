@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from experiments.claims.claim import SEEDS, Claim, Comparison, Spread, Verdict, error_per_cent
 from experiments.claims.counting import Count
+from experiments.claims.devices import Devices
+from experiments.claims.devices import section as devices_section
 from experiments.claims.record import Record
 from experiments.claims.trial import Measurement
 
@@ -23,7 +25,7 @@ as *too close to call*: that says something about these small settings, and noth
 """
 
 
-def render(claims: Sequence[Claim], counts: Sequence[Count], record: Record) -> str:
+def render(claims: Sequence[Claim], counts: Sequence[Count], record: Record, devices: Devices | None = None) -> str:
     """The whole document."""
     parts = [
         HEAD.format(seeds=_in_words(SEEDS)),
@@ -33,6 +35,7 @@ def render(claims: Sequence[Claim], counts: Sequence[Count], record: Record) -> 
         "\n".join(_counted(counts)) + "\n",
         "## Measured\n",
         *(_section(claim, record) for claim in claims),
+        devices_section(devices),
     ]
     return "\n".join(parts)
 

@@ -99,7 +99,7 @@ def _section(table: Table, models: Sequence[Model], record: Record) -> Iterator[
     sentences = [
         *overview(table, models, record),
         *beside_plain(table, models, record),
-        *answers(table, models, record),
+        *answers(table, models, record, read_tried()),
         *warned(models, record),
     ]
     yield from _lines(f"- {sentence}" for sentence in sentences)

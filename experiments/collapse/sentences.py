@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from experiments.collapse.record import Measurement, Record
-from experiments.collapse.tables import GRID, RING, Demand, Table, name_of, system_of
+from experiments.collapse.tables import GRID, MNIST, RING, Demand, Table, name_of, system_of
+from experiments.collapse.tuning import Tried
 from service.store import Model
 
 WORDS = {
@@ -16,8 +17,12 @@ WORDS = {
     "one_nn_generated": "1-NN accuracy on generated images",
 }
 SHARES = ("good", "rarest", "commonest", "confident")
+FINE = ("rarest", "commonest")
+"""Shares of which a hundredth of a per cent decides."""
 PLAIN = "gan"
 """The system that the others are to mend."""
+FARTHEST = 1.5
+"""So much more of an FID may a remedy have than that system."""
 FEWEST_SEEDS = 5
 TELLABLE = 2
 """Of so many demands a sentence repeats the numbers that meet them; of more the table holds them."""
@@ -35,8 +40,8 @@ def verdict(table: Table, found: Measurement | None) -> str:
     return "**not reached**" if _missed(table, found) else "reached"
 
 
-def answers(table: Table, models: Sequence[Model], record: Record) -> Iterator[str]:
-    """What is asked of a table's generators, who reached it, who did not and by how much."""
+def answers(table: Table, models: Sequence[Model], record: Record, tried: Sequence[Tried] = ()) -> Iterator[str]:
+    """What is asked of a table's generators, who reached it, who did not by how much, and what would come nearer."""
     asked = asked_models(table, models)
     if not asked:
         return
@@ -47,7 +52,7 @@ def answers(table: Table, models: Sequence[Model], record: Record) -> Iterator[s
     reached = [_with_numbers(table, model, found) for model, found in trained if not _missed(table, found)]
     if reached:
         yield f"Reached by {_listed(reached)}."
-    yield from (_shortfall(table, model, found) for model, found in trained if _missed(table, found))
+    yield from (_shortfall(table, model, found, tried) for model, found in trained if _missed(table, found))
     waiting = [name_of(model) for model in asked if model.id not in record]
     if waiting:
         yield f"Not trained yet: {_listed(waiting)}."
@@ -63,16 +68,38 @@ def _with_numbers(table: Table, model: Model, found: Measurement) -> str:
     return f"{name_of(model)} ({', '.join(_numbers(table, found, table.demands))})"
 
 
-def _shortfall(table: Table, model: Model, found: Measurement) -> str:
-    """The numbers of one that fell short, and what its recipe left to be done."""
+def _shortfall(table: Table, model: Model, found: Measurement, tried: Sequence[Tried]) -> str:
+    """The numbers of one that fell short, and what is left to be done."""
     told = table.demands if len(table.demands) <= TELLABLE else _missed(table, found)
+    return f"**Not reached** by {name_of(model)}: {_listed(_numbers(table, found, told))}. {_left(model, found, tried)}"
+
+
+def _left(model: Model, found: Measurement, tried: Sequence[Tried]) -> str:
+    """What would come nearer: another recipe, or the whole of this one."""
+    better, whole = _better(model, found, tried), model.manifest.training["iterations"]
+    if better is not None:
+        numbers = f"{_count(better.modes)} modes and {_amount('good', better.good)} good samples"
+        return (
+            f"With {better.changed} trainings on another seed came to {numbers} in {better.iterations:,} iterations;"
+            " that recipe is not trained yet on those of the table."
+        )
     if found.form == "full":
-        recipe = f"This is the full recipe, of {found.iterations:,} iterations."
-    elif (whole := model.manifest.training["iterations"]) == found.iterations:
-        recipe = f"This is the {found.form} recipe, which has fewer trainings side by side."
-    else:
-        recipe = f"The {found.form} recipe ends after {found.iterations:,} iterations, the full one after {whole:,}."
-    return f"**Not reached** by {name_of(model)}: {_listed(_numbers(table, found, told))}. {recipe}"
+        return f"This is the full recipe, of {found.iterations:,} iterations; no better one is known."
+    if whole == found.iterations:
+        return f"This is the {found.form} recipe, which has fewer trainings side by side; no better one is known."
+    minutes = found.seconds / found.iterations * whole / 60
+    ends = f"The {found.form} recipe ends after {found.iterations:,} iterations, the full one after {whole:,}"
+    return f"{ends}, about {minutes:.0f} min of the same processor."
+
+
+def _better(model: Model, found: Measurement, tried: Sequence[Tried]) -> Tried | None:
+    """The best of what was tried for a model of points, where it is better than what it has."""
+    ours = [one for one in tried if one.model == model.id]
+    best = max(ours, key=lambda one: (one.modes, one.good), default=None)
+    if best is None or found.coverage is None or found.coverage.good is None:
+        return None
+    has = (found.coverage.modes.mean, found.coverage.good.mean)
+    return best if best.modes >= has[0] and best.good > has[1] else None
 
 
 def _numbers(table: Table, found: Measurement, demands: Sequence[Demand]) -> list[str]:
@@ -85,7 +112,7 @@ def _phrase(table: Table, number: str, amount: str) -> str:
 
 def _amount(number: str, value: float) -> str:
     if number in SHARES:
-        return f"{100 * value:.1f} %"
+        return f"{100 * value:.{2 if number in FINE else 1}f} %"
     return _count(value) if number == "modes" else f"{value:.2f}"
 
 
@@ -120,22 +147,34 @@ def overview(table: Table, models: Sequence[Model], record: Record) -> Iterator[
 
 
 def beside_plain(table: Table, models: Sequence[Model], record: Record) -> Iterator[str]:
-    """Whether any remedy loses more of the points' modes than the system that it is to mend."""
-    if table not in (RING, GRID):
+    """Whether any remedy loses more than the system that it is to mend: of points modes, of digits FID."""
+    trained = [model for model in models if model.id in record]
+    plain = next((model for model in trained if system_of(model) == PLAIN), None)
+    remedies = [(name_of(model), record[model.id]) for model in trained if system_of(model) != PLAIN]
+    if plain is None or not remedies:
         return
-    modes = {
-        system_of(model): (name_of(model), found.coverage.modes.mean)
-        for model in models
-        if (found := record.get(model.id)) and found.coverage
-    }
-    name, plain = modes.pop(PLAIN, ("", 0.0))
-    if not name or not modes:
-        return
-    fewer = [f"{remedy} ({_count(covered)})" for remedy, covered in modes.values() if covered < plain]
+    if table in (RING, GRID):
+        yield _fewer_modes(name_of(plain), record[plain.id], remedies)
+    elif table is MNIST:
+        yield _farther(name_of(plain), record[plain.id], remedies)
+
+
+def _fewer_modes(name: str, plain: Measurement, remedies: Sequence[tuple[str, Measurement]]) -> str:
+    modes = plain.numbers["modes"]
+    covered = [(remedy, found.numbers["modes"]) for remedy, found in remedies]
+    fewer = [f"{remedy} ({_count(count)})" for remedy, count in covered if count < modes]
     if fewer:
-        yield f"**Fewer modes than {name}** ({_count(plain)}): {_listed(fewer)}."
-    else:
-        yield f"No other system covers fewer modes than {name} ({_count(plain)})."
+        return f"**Fewer modes than {name}** ({_count(modes)}): {_listed(fewer)}."
+    return f"No other system covers fewer modes than {name} ({_count(modes)})."
+
+
+def _farther(name: str, plain: Measurement, remedies: Sequence[tuple[str, Measurement]]) -> str:
+    fid = plain.numbers["fid"]
+    measured = [(remedy, found.numbers["fid"]) for remedy, found in remedies]
+    beyond = [f"{remedy} ({value:.2f})" for remedy, value in measured if value > fid + FARTHEST]
+    if beyond:
+        return f"**An FID of more than {FARTHEST:g} above {name}'s** ({fid:.2f}): {_listed(beyond)}."
+    return f"No other system has an FID of more than {FARTHEST:g} above {name}'s ({fid:.2f})."
 
 
 def _range(numbers: Mapping[str, float], number: str) -> str:

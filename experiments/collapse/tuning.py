@@ -46,6 +46,11 @@ class Tried(BaseModel):
     modes: float
     good: float
 
+    @property
+    def changed(self) -> str:
+        """What was changed, as a recipe would write it."""
+        return ", ".join(f"`{name} = {_written(value)}`" for name, value in self.changes.items()) or "nothing"
+
 
 def ending_of(recipe: Mapping[str, Any], manifest: Manifest, data_dir: Path) -> dict[str, float]:
     """Train points, and what was measured last. Raises TrainingFailed."""
@@ -72,9 +77,8 @@ def tell(tried: list[Tried]) -> Iterator[str]:
     yield "| model | changed | seeds | iterations | modes | good samples |"
     yield "|---|---|---|---|---|---|"
     for one in sorted(tried, key=lambda one: one.model):
-        changed = ", ".join(f"`{name} = {_written(value)}`" for name, value in one.changes.items()) or "nothing"
         reached = f"{one.modes:.1f} | {100 * one.good:.1f} %"
-        yield f"| `{one.model}` | {changed} | {one.seeds} | {one.iterations:,} | {reached} |"
+        yield f"| `{one.model}` | {one.changed} | {one.seeds} | {one.iterations:,} | {reached} |"
 
 
 def _written(value: Any) -> str:

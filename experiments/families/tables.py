@@ -67,18 +67,20 @@ def trained(model_ids: Iterable[str], language: Language) -> Rows:
         model = _store().get(model_id)
         card = model.card
         assert card is not None, f"{model_id} has no card"
-        scores = ", ".join(_score(name, score.value, language) for name, score in card.scores.items())
+        scores = ", ".join(score_words(name, score.value, language) for name, score in card.scores.items())
         sizes = f"{card.parameters:,}", f"{card.macs:,}"
-        yield f"`{model_id}`", language.dataset(model.manifest.dataset), *sizes, scores, _made(card, language)
+        yield f"`{model_id}`", language.dataset(model.manifest.dataset), *sizes, scores, made_words(card, language)
 
 
-def _score(name: str, value: float, language: Language) -> str:
+def score_words(name: str, value: float, language: Language) -> str:
+    """A score of a card."""
     words = name.replace("_", " ")
     told = f"{100 * value:.2f} %" if name == "accuracy" else f"{value:.3g}"
     return f"{language.scores.get(words, words)} {told}"
 
 
-def _made(card: Card, language: Language) -> str:
+def made_words(card: Card, language: Language) -> str:
+    """What made the weights of a card, and in which time."""
     rounds = [
         f"{card.recipe[unit]:,} {language.units[unit]}" for unit in ("epochs", "iterations") if unit in card.recipe
     ]

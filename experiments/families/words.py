@@ -19,6 +19,7 @@ TITLES = {
     "reduction": "1×1 降维",
     "auxiliary": "辅助分类器",
     "separable": "可分离卷积",
+    "pool-first": "先池化后卷积",
     "other-savings": "分组、瓶颈与非对称卷积核",
 }
 """The ideas of `experiments.claims`, by their keys."""
@@ -36,6 +37,7 @@ VARIANTS = {
     "digits": "手写数字",
     "fewer maps": "通道较少",
     "from A": "由 A 起步",
+    "half of the maps": "通道减半",
     "mean": "平均池化",
     "mirrored": "镜像",
     "mirrored and cut": "镜像并裁剪",
@@ -44,6 +46,8 @@ VARIANTS = {
     "one 5×5": "一个 5×5",
     "perceptron": "感知机",
     "photographs": "照片",
+    "pools before": "池化在前",
+    "pools behind": "池化在后",
     "rank one": "秩一",
     "small σ": "小 σ",
     "standard": "标准卷积",

@@ -19,9 +19,9 @@ Written by `python -m experiments.scaling`; `python -m benchmarks.scaling --writ
 
 ## Measured here
 
-Engines of a net that only sleeps, 200 images a second each whatever else the machine does, so that what is seen is
-the way to them and not the processor: a closed loop of single images through `/classify`. A pod is a service of its own
-on the same machine; requests go to them in turn, as a load balancer would send them.
+Engines of a net that only sleeps, 200 images a second each whatever else the machine does (those of Ray 10), so that
+what is seen is the way to them and not the processor: a closed loop of single images through `/classify`. A pod is a
+service of its own on the same machine; requests go to them in turn, as a load balancer would send them.
 """
 
 LIMITS = [
@@ -34,6 +34,41 @@ LIMITS = [
     "limited by",
 ]
 NOTHING = "Nothing has been measured yet."
+
+TOGETHER = """
+## One evaluation over all engines
+
+An evaluation keeps blocks under way for every engine of its own service. Where services share a PostgreSQL, it also
+has them done by the engines of the others:
+
+```console
+$ export CHAPTERHOUSE_ENGINES_ADDRESS=10.0.0.7:8100 CHAPTERHOUSE_ENGINES_SECRET=…
+```
+
+The address is this machine's own, as the others reach it; the second engine listens at the next port, and so on.
+The secret is the same for all, of 32 characters at least (`openssl rand -hex 32`). Unless both are set nothing
+listens and nobody is asked. Services tell their addresses in the database every 15 s; an evaluator reaches those
+that told lately for as long as it works, and lets them go with the end of it. Chunks are merged in their own order
+whoever made them, so the numbers are those of one engine, to the bit:
+
+- **The same bits or no part.** Every engine says what the bits of its exact work depend on: the card, cuDNN and
+  torch, or the processor, its vector instructions and the number of threads, and the version of Chapterhouse. An
+  evaluation is done by engines that say the same as the first of its own service. Processors of two makes, or of
+  one make with other threads (`CHAPTERHOUSE_THREADS`), do not mix; nor do two versions during a roll-out.
+- **A lost engine's blocks are done again elsewhere**, at once where its connection ends, after 15 s where it only
+  falls silent.
+- **Nobody depends on another.** What another service cannot do, because it lacks the model or is about to end, is
+  done here. Work of others goes last in an engine, behind everything that somebody waits for.
+- **Models.** An engine elsewhere loads the model with the first block that it gets, and gets no second one before
+  that is done: name extractors in `CHAPTERHOUSE_PRELOAD`. Added models have to be on all machines
+  (`chapterhouse models push` and `pull`).
+- **Memory.** The blocks under way take 512 MiB at most, however many engines there are; features lie on the
+  evaluator's disk.
+
+Several evaluators work side by side, each on an evaluation of its own (`CHAPTERHOUSE_EVALUATORS`). On a Ray cluster
+([ray.md](ray.md)) all of this is so without a setting: its replicas are one cluster already, and have to be of one
+kind. What crosses the network is not encrypted ([security.md](security.md#left-to-the-operator)).
+"""
 
 BEYOND = """
 ## Beyond, by simulation
@@ -101,6 +136,7 @@ def render(inputs: Inputs, measured: Mapping[str, Any]) -> str:
     parts = [
         HEAD,
         _measured(measured),
+        TOGETHER,
         BEYOND.format(share=inputs.share, peak=inputs.peak),
         table(LIMITS, _limits(inputs)),
         said,

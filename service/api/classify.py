@@ -156,6 +156,7 @@ class ClassifyPath:
     async def _answer(self, exchange: Exchange, query: ParsedQuery, deadline: float | None) -> Reply:
         labelling = await self._understand(exchange, *query)
         model = labelling.model
+        exchange.scope["state"]["model"] = model.name
         with watch(exchange.scope, exchange.receive):
             answer = await labelling.ask(self._engine, deadline=deadline, request_id=exchange.request_id)
         body, told = orjson.dumps(answer), headers_of(model) | form_header(self._engine, model)

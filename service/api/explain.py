@@ -1,14 +1,15 @@
 """`POST /explain`: how a net sees, as a picture beside the image or as arrays."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from service.api.bodies import FORM_KIND, IMAGE_BODY, IMAGE_BODY_TYPES, boundary_of, read_body
 from service.api.deadlines import DeadlineDep
-from service.api.images import JSON_KIND, described, read_json, read_one_of_form
+from service.api.images import JSON_KIND, Sent, described, read_json, read_one_of_form
+from service.api.inspections import OPTIONS, AsIs, Asked, Asking, Classifier, Label, Layer, Square, Unit
 from service.api.models import Version, headers_of
 from service.api.negotiation import JSON, MediaType
 from service.api.openapi import BINARY, OF_MODEL, refusals
@@ -28,9 +29,8 @@ from service.errors import (
 from service.explanations import Explanation
 from service.imaging import encode_png
 from service.operations.choosing import choose_model
-from service.operations.explain import LARGEST, Inspection
+from service.operations.explain import Inspection
 from service.tasks.classify import Prepared
-from service.tasks.methods import Method
 
 router = APIRouter(tags=["models"], route_class=Endpoint)
 
@@ -39,11 +39,11 @@ FORM: dict[str, Any] = {
     "schema": {
         "type": "object",
         "required": ["image"],
-        "properties": {"image": BINARY["schema"]},
+        "properties": {"image": BINARY["schema"], **OPTIONS},
         "additionalProperties": False,
     }
 }
-BODIES = {**IMAGE_BODY, FORM_KIND.decode(): FORM, JSON: described({}, several=False)}
+BODIES = {**IMAGE_BODY, FORM_KIND.decode(): FORM, JSON: described(OPTIONS, several=False)}
 EXPLANATION: dict[str, Any] = {
     "model": Explanation,
     "content": {PNG: BINARY, JSON: {}},
@@ -68,52 +68,30 @@ async def explain(
     state: StateDep,
     kind: MediaType,
     deadline: DeadlineDep,
-    model: Annotated[
-        str | None, Query(description="A classifier; the default one unless given.", examples=["lenet5-mnist"])
-    ] = None,
+    model: Classifier = None,
     version: Version = None,
-    method: Annotated[Method, Query(description="What is asked.", examples=["occlusion"])] = "saliency",
-    layer: Annotated[
-        str | None,
-        Query(
-            description="As `GET /models/{id}` names it; of filters the first, of activations the last with maps of 8 "
-            "pixels a side, else the last with maps.",
-            examples=["C3"],
-        ),
-    ] = None,
-    unit: Annotated[
-        int | None, Query(ge=0, le=LARGEST, description="One map of the layer; the strongest, or all.", examples=[0])
-    ] = None,
-    label: Annotated[
-        int | None, Query(ge=0, le=LARGEST, description="A label's index; the likeliest unless given.", examples=[7])
-    ] = None,
-    square: Annotated[
-        int | None,
-        Query(
-            ge=1,
-            le=LARGEST,
-            description="Side in pixels of what occludes; a third of the image's unless given.",
-            examples=[9],
-        ),
-    ] = None,
-    as_is: Annotated[  # noqa: FBT002 - a field of the query
-        bool,
-        Query(description="Take the image as it is, not as the model's training images were drawn.", examples=[False]),
-    ] = False,
+    method: Asking = "saliency",
+    layer: Layer = None,
+    unit: Unit = None,
+    label: Label = None,
+    square: Square = None,
+    as_is: AsIs = False,  # noqa: FBT002 - a field of the query
 ) -> Response:
     """What a net sees in one image (raw body, form or JSON): a PNG beside it, or `application/json` with the arrays.
 
     `deconvnet` sends the strongest activations back to pixels (Zeiler, Fergus 2014), and `guided` only through units
     that answered (Springenberg et al. 2015), for nets that do not pool; `occlusion` maps the label's probability behind
     a grey square, `saliency` the slope of its logit; `activations` and `filters` show a layer's maps and kernels.
-    `filters` needs no image. Model, layer and scale stand below the picture, and in the document.
+    `filters` needs no image. JSON and a form may say beside the image what the query does. Model, layer and scale stand
+    below the picture, and in the document.
     """
-    chosen = choose_model(state.store, state.settings, model, "classify", version=version)
-    inspection = Inspection.of(chosen, method, layer=layer, unit=unit, label=label, square=square, as_is=as_is)
-    image = await _image(request, state, inspection)
+    asked = Asked(
+        model=model, version=version, method=method, layer=layer, unit=unit, label=label, square=square, as_is=as_is
+    )
+    inspection, image = await _understand(request, state, asked)
     with watch(request.scope, request.receive):
         arrays = await inspection.ask(state.engines, image, deadline=deadline.at, request_id=request.state.request_id)
-    headers = headers_of(chosen)
+    headers = headers_of(inspection.model)
     if kind == PNG:
         picture = await asyncio.to_thread(lambda: encode_png(inspection.draw(arrays, image)))
         return Response(picture, media_type=PNG, headers=headers)
@@ -121,30 +99,47 @@ async def explain(
     return Response(content, media_type=JSON, headers=headers)
 
 
-async def _image(request: Request, state: State, inspection: Inspection) -> Prepared:
-    """The image that is asked about, or black where the method needs none. Raises UnreadableImage, Overloaded."""
-    data = await _read(request, state)
-    if not data:
-        return inspection.prepare(data, limit_pixels=state.readers.limit_pixels)
-    return await state.readers.image(data, inspection.model.input, as_is=inspection.as_is)
-
-
-async def _read(request: Request, state: State) -> bytes:
-    """The image's bytes. Raises UnsupportedMediaType for a type that is no image's, InvalidRequest for several."""
+async def _understand(request: Request, state: State, asked: Asked) -> tuple[Inspection, Prepared]:
+    """What is asked, and the image that it is asked about, black where the method needs none. Raises ServiceError."""
     content_type = request.headers.get("content-type", "").encode("latin-1")
     kind = content_type.partition(b";")[0].strip().lower()
-    length, limit = request.headers.get("content-length", "").encode("latin-1"), state.settings.body_limit_bytes
-    if kind == JSON_KIND:
-        holding = request.state.holding
-        sent = await read_json(request.receive, holding, state.readers, limit=limit, content_length=length)
-        if len(sent.images) > 1 or sent.fields:
-            raise InvalidRequest("One image is explained at a time, and the query says the rest.")
-        return sent.images[0]
-    if kind == FORM_KIND:
-        return await read_one_of_form(request.receive, boundary_of(content_type), limit=limit, content_length=length)
+    if kind in (JSON_KIND, FORM_KIND):
+        choose_model(state.store, state.settings, asked.model, "classify")  # what cannot be answered need not be read
+        sent = await _read(request, state, None if kind == JSON_KIND else boundary_of(content_type))
+        if len(sent.images) != 1:
+            raise InvalidRequest(f"There are {len(sent.images) or 'no'} images; one is explained at a time.")
+        inspection = _inspection(request, state, asked.beside(sent.fields, request.query_params.keys()))
+        return inspection, await _prepared(sent.images[0], state, inspection)
     if kind not in IMAGE_BODY_TYPES:
         raise UnsupportedMediaType(
             f"{kind.decode('latin-1')} is not read here; send one image (image/png, image/jpeg, …), a form of it, or "
             "JSON with it in base64."
         )
-    return await read_body(request.receive, limit=limit, content_length=length)
+    inspection = _inspection(request, state, asked)
+    data = await read_body(request.receive, limit=state.settings.body_limit_bytes, content_length=_length(request))
+    return inspection, await _prepared(data, state, inspection)
+
+
+async def _read(request: Request, state: State, boundary: bytes | None) -> Sent:
+    """What a form brings, or without a boundary a body of JSON. Raises InvalidRequest, BodyTooLarge, Overloaded."""
+    limit, length, receive = state.settings.body_limit_bytes, _length(request), request.receive
+    if boundary is not None:
+        return await read_one_of_form(receive, boundary, OPTIONS, limit=limit, content_length=length)
+    return await read_json(receive, request.state.holding, state.readers, OPTIONS, limit=limit, content_length=length)
+
+
+def _length(request: Request) -> bytes:
+    return request.headers.get("content-length", "").encode("latin-1")
+
+
+def _inspection(request: Request, state: State, asked: Asked) -> Inspection:
+    chosen = choose_model(state.store, state.settings, asked.model, "classify", version=asked.version)
+    request.state.model = chosen.name
+    return Inspection.of(chosen, **asked.model_dump(exclude={"model", "version"}))
+
+
+async def _prepared(data: bytes, state: State, inspection: Inspection) -> Prepared:
+    """Raises UnreadableImage, Overloaded."""
+    if not data:
+        return inspection.prepare(data, limit_pixels=state.readers.limit_pixels)
+    return await state.readers.image(data, inspection.model.input, as_is=inspection.as_is)

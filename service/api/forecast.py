@@ -59,6 +59,7 @@ async def forecast(
     `Accept: image/svg+xml` the answer is a drawing.
     """
     model = choose_model(state.store, state.settings, body.model, "forecast", version=body.version)
+    request.state.model = model.name
     question = Question.of(body, model, limit=state.settings.forecast_limit)
     headers = headers_of(model)
     blocks = question.ask(state.engines, deadline=deadline.at, request_id=request.state.request_id)

@@ -21,7 +21,7 @@ from service.api.access.guard import Guard
 from service.api.access.needs import SAFE_METHODS
 from service.api.beginnings import Beginnings
 from service.api.budgets import Budget, Returns
-from service.api.noting import Noting
+from service.api.noting import Noting, endpoint_of
 from service.api.openapi import completed
 from service.api.outgoing import Outgoing, Reply
 from service.api.presence import CallerGone, presence_of
@@ -84,7 +84,7 @@ class Holding:
     A request has no place among the work while its body is still on its way: silent callers take no room from others.
     """
 
-    __slots__ = ("_arriving", "_gate", "_held", "_receive", "_working", "client", "whole_at")
+    __slots__ = ("_arriving", "_gate", "_held", "_receive", "_working", "brought", "client", "whole_at")
 
     def __init__(self, gate: "Gate", client: str, receive: Receive, *, arriving: bool) -> None:
         self.client = client
@@ -93,8 +93,10 @@ class Holding:
         self._arriving = arriving
         self._working = False
         self._held = 0
+        self.brought = 0
+        """Bytes of its body that have come."""
         self.whole_at: float | None = None
-        """When the last of its body came."""
+        """When the last of them came."""
 
     def __enter__(self) -> Self:
         self._gate.open += 1
@@ -113,6 +115,7 @@ class Holding:
         message = await self._receive()
         if message["type"] == "http.request":
             if piece := message.get("body"):
+                self.brought += len(piece)
                 self.hold(len(piece))
             if self._arriving and not message.get("more_body", False):
                 self._arriving = False
@@ -284,7 +287,7 @@ class Application(FastAPI):
             if leave is not None:
                 leave()
             gate.guard.note(method, place, scope, answer.status)
-            endpoint = path if hot is not None else getattr(scope.get("route"), "path", "unmatched")
+            endpoint = path if hot is not None else endpoint_of(scope, method, path)
             seconds = time.perf_counter() - began
             self._observe(endpoint, answer.status, seconds)
             if gate.noting.is_worth_it(answer.status, seconds):

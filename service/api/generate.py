@@ -58,6 +58,7 @@ async def generate(body: GenerateRequest, request: Request, state: StateDep, dea
     array. Without `format`, `Accept` chooses.
     """
     model = choose_model(state.store, state.settings, body.model, "generate", version=body.version)
+    request.state.model = model.name
     accepted = None if body.format else _accepted(request, model)
     sampling = Sampling.of(body, model, limit=state.settings.generate_limit, format_name=accepted)
     blocks = sampling.blocks(state.engines, deadline=deadline.at, request_id=request.state.request_id)

@@ -1,6 +1,6 @@
 """Images for those who cannot send bytes: JSON with base64 or data URLs; and the one image of a form."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from starlette.types import Receive
@@ -37,20 +37,24 @@ class Sent(NamedTuple):
 
 def described(options: Mapping[str, Any], *, several: bool) -> dict[str, Any]:
     """What the document says of such a body."""
-    listed = {"type": "array", "minItems": 1, "maxItems": MOST_IMAGES if several else 1, "items": ENCODED}
-    schema = {
-        "type": "object",
-        "required": ["image"],
-        "properties": {"image": {"anyOf": [ENCODED, listed]}, **options},
-        "additionalProperties": False,
-    }
+    most = MOST_IMAGES if several else 1
+    alone = {"type": "object", "required": ["image"], "properties": {"image": ENCODED}, "additionalProperties": False}
+    images = {"anyOf": [ENCODED, {"type": "array", "minItems": 1, "maxItems": most, "items": ENCODED}]}
+    asked = {**alone, "properties": {"image": images, **options}}
+    schema = {"anyOf": [asked, {"type": "array", "minItems": 1, "maxItems": most, "items": alone}]}
     return {"schema": schema, "example": {"image": EXAMPLE}}
 
 
 async def read_json(
-    receive: Receive, holding: Holding, readers: Readers, *, limit: int, content_length: bytes | None
+    receive: Receive,
+    holding: Holding,
+    readers: Readers,
+    options: Mapping[str, Any] = OPTIONS,
+    *,
+    limit: int,
+    content_length: bytes | None,
 ) -> Sent:
-    """The images of a body of JSON. Raises InvalidRequest, BodyTooLarge, Overloaded."""
+    """The images of a body of JSON, and what stands beside them. Raises InvalidRequest, BodyTooLarge, Overloaded."""
     data = await read_body(receive, limit=limit, content_length=content_length)
     if not data:
         raise InvalidRequest("The body is empty; send a JSON object with an image in base64.")
@@ -58,32 +62,52 @@ async def read_json(
     document = await readers.document(data, kind="images")
     images = document.pop("image")
     alone = not isinstance(images, list)
-    fields = {name: _as_written(name, value) for name, value in document.items()}
+    fields = {name: _as_written(name, value, options) for name, value in document.items()}
     return Sent([image.tobytes() for image in ([images] if alone else images)], fields, alone)
 
 
-async def read_one_of_form(receive: Receive, boundary: bytes, *, limit: int, content_length: bytes | None) -> bytes:
-    """The one image of a form. Raises InvalidRequest for none, for more, and for fields that are no files."""
+async def read_one_of_form(
+    receive: Receive, boundary: bytes, options: Mapping[str, Any], *, limit: int, content_length: bytes | None
+) -> Sent:
+    """The images of a form, and its fields beside them. Raises InvalidRequest for a field that there is not."""
     pictures: list[Picture] = []
+    fields: list[Picture] = []
 
     def open_part(part: Part) -> Sink:
-        if part.filename is None and part.name != "image":
-            raise InvalidRequest.of_field(part.name[:100], "only the image goes into the form; the query says the rest")
-        pictures.append(Picture(part.filename or part.name))
-        return pictures[-1]
+        is_file = part.filename is not None or part.name == "image"
+        if not is_file and part.name not in options:
+            raise _unknown(part.name, options)
+        parts = pictures if is_file else fields
+        parts.append(Picture(part.filename or part.name))
+        return parts[-1]
 
     await read_form(chunks(receive, limit=limit, content_length=content_length), boundary, open_part)
-    if len(pictures) != 1:
-        raise InvalidRequest(f"The form holds {len(pictures) or 'no'} images; one is explained at a time.")
-    return pictures[0].getvalue()
+    return Sent([picture.getvalue() for picture in pictures], texts_of(fields), alone=len(pictures) == 1)
 
 
-def _as_written(name: str, value: Any) -> str:
+def texts_of(fields: Sequence[Picture]) -> dict[str, str]:
+    """The fields of a form by their names. Raises InvalidRequest for one that is given twice or is no text."""
+    found: dict[str, str] = {}
+    for field in fields:
+        if field.name in found:
+            raise InvalidRequest.of_field(field.name, "is given twice")
+        try:
+            found[field.name] = field.getvalue().decode().strip()
+        except UnicodeDecodeError as error:
+            raise InvalidRequest.of_field(field.name, "is not UTF-8") from error
+    return found
+
+
+def _as_written(name: str, value: Any, options: Mapping[str, Any]) -> str:
     """A member as a query would write it. Raises InvalidRequest for one that there is not, or of another type."""
-    known = OPTIONS.get(name)
+    known = options.get(name)
     if known is None:
-        raise InvalidRequest.of_field(name[:100], f"there is no such member; there are image, {', '.join(OPTIONS)}")
+        raise _unknown(name, options)
     kind = {"string": str, "integer": int, "boolean": bool}[known["type"]]
     if type(value) is not kind:
         raise InvalidRequest.of_field(name, f"must be a JSON {known['type']}")
     return str(value).lower() if kind is bool else str(value)
+
+
+def _unknown(name: str, options: Mapping[str, Any]) -> InvalidRequest:
+    return InvalidRequest.of_field(name[:100], f"there is no such member; there are image, {', '.join(options)}")

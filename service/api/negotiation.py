@@ -15,8 +15,10 @@ JSON = "application/json"
 REMEMBERED = 256
 """Characters of a header up to which it is remembered what it says: clients send the same one with every request."""
 
-_ELEMENT = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
-_PARAMETER = re.compile(r'(?:[^;"]|"(?:[^"\\]|\\.)*")+')
+_STRING = r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)'
+"""What stands in quotes, to the end where they are not closed: each character is looked at once."""
+_ELEMENT = re.compile(rf'(?:[^,"]|{_STRING})++')
+_PARAMETER = re.compile(rf'(?:[^;"]|{_STRING})++')
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _RANGE = re.compile(rf"({_WORD})/({_WORD})")
 _WEIGHT = re.compile(r"0(?:\.\d{0,3})?|1(?:\.0{0,3})?")

@@ -12,6 +12,7 @@ from typing import Any
 from starlette.types import Scope
 
 from service.api.access.callers import Caller, caller_of
+from service.api.access.needs import route_of
 from service.api.access.proxies import Place
 from service.errors import Draining, Overloaded, ServiceError
 from service.settings import Settings
@@ -29,12 +30,26 @@ OURS = 500
 REFUSED = frozenset({401, 403, 413, 429, 503})
 WAITED_FOR = frozenset({"/evaluate", "/evaluations/{evaluation_id}/events"})
 """What answers late because its caller waits for an evaluation is not slow."""
-PROBE = "/health/ready"
-"""What orchestrators ask again and again: a no is its answer, and no failure."""
+PROBES = frozenset(
+    {
+        "/health/ready",
+        "/v2/health/ready",
+        "/v2/models/{model_name}/ready",
+        "/v2/models/{model_name}/versions/{model_version}/ready",
+    }
+)
+"""What orchestrators and clients ask again and again: 503 is their answer, no, and neither a failure nor a refusal."""
+NO = 503
 CLIENTS = ("key", "local", "anybody")
 """The classes of callers: with a key, with this machine's own token, with neither."""
 REFUSAL = "refusal"
 """Where a request's state holds the error that answered it."""
+MODEL = "model"
+"""Where it holds the name of the model that it is for, once that is known."""
+OF_MODEL = ("model_name", "model_id")
+"""What a path calls it."""
+UNMATCHED = "unmatched"
+"""The route of what is for none."""
 
 
 @dataclass(slots=True)
@@ -64,14 +79,12 @@ class Noting:
             conditions.refusals.labels(reason.__name__, client)  # so that the first one is an increase
         self.lines = Lines(settings)
         self.tracer: Tracer = NoTracer()
-        self._traces = False
         self._wants_all = self.lines.every
 
     def trace(self, tracer: Tracer) -> None:
         """Give this tracer every request from now on."""
         self.tracer = tracer
-        self._traces = not isinstance(tracer, NoTracer)
-        self._wants_all = self.lines.every or self._traces
+        self._wants_all = self.lines.every or not isinstance(tracer, NoTracer)
 
     def is_worth_it(self, status: int, seconds: float) -> bool:
         """Whether there is something to note; all that most requests cost."""
@@ -81,12 +94,13 @@ class Noting:
         """Write a line, unless it would be one too many, and count a refusal."""
         error: ServiceError | None = scope["state"].get(REFUSAL)
         caller = caller_of(scope)
-        if answered.status in REFUSED and error is not None:
+        is_no = answered.status == NO and answered.route in PROBES
+        if answered.status in REFUSED and error is not None and not is_no:
             self._conditions.refusals.labels(type(error).__name__, _class_of(caller)).inc()
-        if self._traces:
-            name = f"{answered.method} {answered.route}"
-            self.tracer.request(scope["state"]["request_id"], name, answered.whole_s, **_fields(scope, answered))
-        failed = answered.status >= FAILED and answered.route != PROBE
+        fields = _fields(scope, answered)
+        name = f"{answered.method} {answered.route}"
+        self.tracer.request(scope["state"]["request_id"], name, answered.whole_s, **fields)
+        failed = answered.status >= FAILED and not is_no
         is_slow = answered.whole_s > self.lines.slow_s and answered.route not in WAITED_FOR
         if not (failed or is_slow or self.lines.every):
             return
@@ -102,7 +116,7 @@ class Noting:
             answered.route,
             word,
             extra=told(
-                **_fields(scope, answered),
+                **fields,
                 key=caller.key,
                 caller=None if caller.key else caller.name,
                 **told_of(error),
@@ -118,12 +132,11 @@ def _class_of(caller: Caller) -> str:
 
 def _fields(scope: Scope, answered: Answered) -> dict[str, Any]:
     received, begun = answered.received_s, answered.begun_s
-    given = dict(scope["headers"])
     return {
         "request": plain(scope["state"]["request_id"]),
         "status": answered.status,
-        "model": _model(answered.headers),
-        "bytes_in": _whole(given.get(b"content-length")),
+        "model": _model(scope, answered.headers),
+        "bytes_in": _brought(scope),
         "bytes_out": answered.sent_bytes,
         "ms": milliseconds(answered.whole_s),
         "receive_ms": None if received is None else milliseconds(received),
@@ -132,12 +145,23 @@ def _fields(scope: Scope, answered: Answered) -> dict[str, Any]:
     }
 
 
-def _model(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    return next((value.decode("latin-1") for name, value in headers if name == b"x-model"), None)
+def _model(scope: Scope, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """The model that answered, or else the one that was meant to."""
+    answered = next((value.decode("latin-1") for name, value in headers if name == b"x-model"), None)
+    meant = scope["state"].get(MODEL) or next(filter(None, map(scope.get("path_params", {}).get, OF_MODEL)), None)
+    return answered or (None if meant is None else plain(meant))
 
 
-def _whole(value: bytes | None) -> int | None:
-    return int(value) if value is not None and value.isdigit() else None
+def _brought(scope: Scope) -> int | None:
+    """The bytes of its body that have come, or where none was read those that it said it would bring."""
+    holding = scope["state"].get("holding")
+    said = dict(scope["headers"]).get(b"content-length", b"")
+    return (holding and holding.brought) or (int(said) if said.isdigit() else None)
+
+
+def endpoint_of(scope: Scope, method: str, path: str) -> str:
+    """The route of a request, also of one that was refused before it got there."""
+    return getattr(scope.get("route"), "path", None) or route_of(method, path) or UNMATCHED
 
 
 def refuse(scope: Mapping[str, Any], error: ServiceError) -> None:

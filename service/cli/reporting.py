@@ -82,6 +82,7 @@ def _sentence(error: ServiceError | ConfigurationError | OSError) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     if isinstance(error, ServiceError) and error.errors:
-        named = "; ".join(f"{entry['field']}: {entry['message']}" for entry in error.errors)
-        return error.detail if named in error.detail else f"{error.detail or error.title} {named}"
+        unsaid = [entry for entry in error.errors if entry["message"] not in error.detail]
+        named = "; ".join(f"{entry['field']}: {entry['message']}" for entry in unsaid)
+        return f"{error.detail or error.title} {named}".rstrip()
     return str(error) or (error.title if isinstance(error, ServiceError) else type(error).__name__)

@@ -1,6 +1,7 @@
 """Images to features: blocks through the engines on the bulk lane, a few of them under way for each."""
 
 import asyncio
+import math
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,10 @@ from service.tasks.features import AT_ANY_SIZE
 BLOCKS_MADE, BLOCKS_EACH = 2, 2
 """Blocks that are being made, and those under way for each engine: devices are busy, queues are left to others."""
 
+UNDER_WAY_BYTES = 1 << 29
+"""What the blocks that are under way may take of the memory, however many engines there are."""
 FLOAT_BYTES = 4
+IMAGE_CHANNELS = 3
 
 Rows = NDArray[np.float32]
 
@@ -42,11 +46,12 @@ async def extract_features(
     """
     block = model.manifest.serving.block
     sink = _Sink(len(images), folder)
-    done = 0
+    done, block_bytes = 0, block * math.prod(model.input.size) * IMAGE_CHANNELS * FLOAT_BYTES
 
     async def extract(start: int) -> None:
-        nonlocal done
+        nonlocal done, block_bytes
         verb, rows = await asyncio.to_thread(block_of, images, start, start + block, model.input)
+        block_bytes = max(1, rows.nbytes)
         call = Call(model.id, verb, model.version)
         sink.put(start, len(rows), await submit_patiently(engine, call, [rows], lane=Lane.BULK))
         done += len(rows)
@@ -56,7 +61,8 @@ async def extract_features(
     try:
         for start in range(0, len(images), block):
             under_way.add(asyncio.create_task(extract(start)))
-            if len(under_way) >= BLOCKS_MADE + BLOCKS_EACH * engine.width():
+            most = max(BLOCKS_EACH, min(BLOCKS_EACH * engine.width(), UNDER_WAY_BYTES // block_bytes))
+            if len(under_way) >= BLOCKS_MADE + most:
                 under_way = await _after_one(under_way)
         while under_way:
             under_way = await _after_one(under_way)

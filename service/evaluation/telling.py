@@ -10,8 +10,8 @@ from service.errors import ServiceError
 from service.evaluation.queue.jobs import Job
 from service.evaluation.report.schema import TOTAL
 from service.evaluation.stages import FOLLOWER
-from service.telemetry.advice import advice_on
 from service.telemetry.instruments import Instruments
+from service.telemetry.lines import told_of
 from service.telemetry.logs import plain, told
 from service.telemetry.traces import NoTracer, Tracer
 
@@ -82,8 +82,7 @@ class Telling:
                 verdict=None if end.outcome == end.status else end.outcome,
                 s=round(seconds, 2),
                 **{f"{stage}_s": round(took_s, 2) for stage, took_s in stages.items()},
-                error=end.error and plain(f"{type(end.error).__name__}: {end.error.detail}"),
-                advice=end.error and advice_on(end.error),
+                **told_of(end.error),
             ),
         )
 

@@ -14,6 +14,7 @@ from service.errors import ConfigurationError, DatabaseUnavailable, DiskFull, Se
 from service.evaluation.figures.data import Figures
 from service.evaluation.figures.files import FigureFiles
 from service.evaluation.patience import PatientEngines
+from service.evaluation.peers import Alone
 from service.evaluation.pipeline import Bench, Progress, evaluate
 from service.evaluation.queue import jobs as leases
 from service.evaluation.queue.changes import Change
@@ -68,7 +69,13 @@ class Evaluator:
     """Works on one evaluation at a time; one that was cancelled may still come to its end beside it."""
 
     def __init__(
-        self, bench: Bench, jobs: Jobs, uploads: Uploads, instruments: Instruments, tracer: Tracer | None = None
+        self,
+        bench: Bench,
+        jobs: Jobs,
+        uploads: Uploads,
+        instruments: Instruments,
+        tracer: Tracer | None = None,
+        peers: Alone | None = None,
     ) -> None:
         self._bench = bench
         self._jobs = jobs
@@ -76,11 +83,12 @@ class Evaluator:
         self._instruments = instruments
         self._telling = Telling(instruments, tracer)
         settings = bench.settings
+        self._peers = peers or Alone()
         self._workers = Workers(settings.state)
         self._figure_files = FigureFiles(open_storage(settings, patience_s=STORAGE_PATIENCE_S))
         self._tidying = Tidying(
             self._workers,
-            Homes(jobs, limit_s=settings.home_limit_s),
+            Homes(jobs, limit_s=settings.home_limit_s, engines=self._peers.own),
             Lead(jobs.database),
             Retention(settings, jobs, uploads, self._figure_files, bench.references),
         )
@@ -273,7 +281,8 @@ class Evaluator:
 
     async def _evaluate(self, job: Job, on_progress: Progress) -> Outcome:
         begin = self._keep if job.kind == JobKind.REFERENCE else self._measure
-        return await begin(job, on_progress)
+        async with self._peers.beside():
+            return await begin(job, on_progress)
 
     def _patient(self, job: Job) -> Bench:
         """The bench for what has been accepted, which waits for engines."""

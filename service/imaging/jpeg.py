@@ -3,7 +3,7 @@
 A file that lost its data and kept an end marker is grey from there on; libjpeg says so, and Pillow does not pass it on.
 """
 
-import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -18,10 +18,13 @@ COLOURS = {"Gray": "GRAY", "YCbCr": "RGB", "RGB": "RGB"}
 EXIF = b"Exif\0\0"
 PARTS = (8, 4, 2)
 """Parts of their size in which blocks of 8×8 can be decoded in less time than as a whole."""
-_SCAN, _END = 0xDA, 0xD9
+_FILL, _END = 0xFF, 0xD9
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
-_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
-"""In a scan: a marker that is neither a stuffed byte nor a restart."""
+_MARKS = np.ones(256, bool)
+_MARKS[[0x00, 0xFF, *range(0xD0, 0xD8)]] = False
+"""What behind 0xFF makes a marker: no stuffed byte, no filling, and no restart within a scan."""
+_WINDOW = 1 << 16
+"""So much of a file is looked through at a time: what is found in it takes little memory, whatever it is."""
 
 
 class Layout(NamedTuple):
@@ -72,10 +75,21 @@ def decode(data: bytes, layout: Layout, part: int = 1) -> Pixels:
 def rest_bytes(data: bytes) -> int:
     """How many bytes lie behind the image's end; 0 where the end is not found."""
     at = 2
-    while (found := _MARKER.search(data, at)) is not None:
-        marker, at = found[1][0], found.end()
+    for found in _markers(data):
+        if found < at:
+            continue  # within a segment, whose bytes mean nothing here
+        marker, at = data[found + 1], found + 2
         if marker == _END:
             return len(data) - at
         if marker not in _WITHOUT_LENGTH:
             at += int.from_bytes(data[at : at + 2], "big")
     return 0
+
+
+def _markers(data: bytes) -> Iterator[int]:
+    """Where a 0xFF stands before what makes it a marker, in order."""
+    whole = np.frombuffer(data, np.uint8)
+    for start in range(0, len(data) - 1, _WINDOW):
+        window = whole[start : start + _WINDOW + 1]
+        places = np.flatnonzero(window[:-1] == _FILL)
+        yield from (places[_MARKS[window[places + 1]]] + start).tolist()

@@ -21,6 +21,7 @@ TIMM_OPTIONS = frozenset({"num_classes", "in_chans", "img_size", "global_pool"})
 TIMM_NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)?")
 CLASS_NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\.([A-Za-z_][A-Za-z0-9_]*)")
 NEEDED = "A net of timm needs that package: pip install 'chapterhouse[timm]'."
+BROKEN = "timm is installed and cannot be imported; its torchvision has to come from where torch did."
 
 
 def is_outside(name: str) -> bool:
@@ -46,6 +47,8 @@ def _of_timm(name: str, options: Mapping[str, Any]) -> nn.Module:
         import timm
     except ImportError as error:
         raise PackageMissing(NEEDED) from error
+    except Exception as error:  # as torchvision raises, which it imports, if it was built for another torch
+        raise PackageMissing(f"{BROKEN} {type(error).__name__}: {str(error)[:200]}") from error
     net: nn.Module = timm.create_model(name, pretrained=False, **options)
     net.see = partial(_see, net)  # type: ignore[assignment]
     return net

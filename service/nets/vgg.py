@@ -28,7 +28,8 @@ class VGG(nn.Module):
     """Images (n, 3, 224, 224) to logits (n, 1000) through 11 to 19 layers with weights.
 
     `merged_pairs` puts one 5×5 in the place of each block's first two 3×3 (section 4.1), `convolution` another form of
-    chapter 5 in the place of each 3×3. `std` is that of the paper's drawing. For CIFAR-10, an adaptation: size 32, a
+    chapter 5 in the place of each 3×3, `pool_first` each pool before its block, which quarters the multiplications and
+    leaves the parameters as they are. `std` is that of the paper's drawing. For CIFAR-10, an adaptation: size 32, a
     smaller `width` and smaller `dense` layers or none; `batch_norm` is younger than the paper.
     """
 
@@ -45,6 +46,7 @@ class VGG(nn.Module):
         batch_norm: bool = False,
         convolution: str = "standard",
         merged_pairs: bool = False,
+        pool_first: bool = False,
         drawing: str = "paper",
         std: float = 0.1,
     ) -> None:
@@ -55,17 +57,14 @@ class VGG(nn.Module):
         inputs = channels
         for block, (maps, kernels) in enumerate(zip(MAPS, KERNELS[configuration], strict=True), start=1):
             outputs = scaled(maps, width)
-            for step, kernel in enumerate(_merged(kernels) if merged_pairs else kernels, start=1):
-                layer = Shape(inputs, outputs, kernel, padding=kernel // 2)
-                form = convolution if kernel > 1 else "standard"
-                self.body.add_module(f"conv{block}_{step}", build_convolution(form, layer))
-                if batch_norm:
-                    self.body.add_module(f"norm{block}_{step}", nn.BatchNorm2d(outputs))
-                self.body.add_module(f"relu{block}_{step}", nn.ReLU())
-                inputs = outputs
+            own = tuple(_merged(kernels)) if merged_pairs else kernels
+            layers = dict(_convolutions(block, own, inputs, outputs, convolution, batch_norm=batch_norm))
             if block == 1 and configuration == "A-LRN":
-                self.body.add_module("lrn1", ResponseNorm())
-            self.body.add_module(f"pool{block}", nn.MaxPool2d(2))
+                layers["lrn1"] = ResponseNorm()
+            pool: dict[str, nn.Module] = {f"pool{block}": nn.MaxPool2d(2)}
+            for name, layer in (pool | layers if pool_first else layers | pool).items():
+                self.body.add_module(name, layer)
+            inputs = outputs
         units = inputs * (size // 2 ** len(MAPS)) ** 2
         self.dense = nn.Sequential()
         for place, count in enumerate(dense, start=6):
@@ -93,6 +92,19 @@ class VGG(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits (n, classes)."""
         return self.head(self.features(x))
+
+
+def _convolutions(
+    block: int, kernels: Sequence[int], inputs: int, outputs: int, form: str, *, batch_norm: bool
+) -> Iterator[tuple[str, nn.Module]]:
+    """A block's convolutions by name, each rectified; those that look further than a pixel have this form."""
+    for step, kernel in enumerate(kernels, start=1):
+        layer = Shape(inputs, outputs, kernel, padding=kernel // 2)
+        yield f"conv{block}_{step}", build_convolution(form if kernel > 1 else "standard", layer)
+        if batch_norm:
+            yield f"norm{block}_{step}", nn.BatchNorm2d(outputs)
+        yield f"relu{block}_{step}", nn.ReLU()
+        inputs = outputs
 
 
 def _merged(kernels: tuple[int, ...]) -> Iterator[int]:

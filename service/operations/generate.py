@@ -153,6 +153,6 @@ def _check_count(count: int, limit: int | None, formats: dict[str, Format], name
     if count <= most:
         return
     unlimited = [other for other, form in formats.items() if form.stream.limit is None]
-    hint = f"; ask for one of {', '.join(unlimited)}" if most == of_format else ""
+    hint = f" as {name}; ask for one of {', '.join(unlimited)}" if most == of_format else ""
     what = "images" if formats is IMAGES else "points"
-    raise InvalidRequest.of_field("count", f"at most {most:,} {what} as {name}{hint}")
+    raise InvalidRequest.of_field("count", f"at most {most:,} {what}{hint}")

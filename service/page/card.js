@@ -150,7 +150,7 @@ export function showSteps(pad, seen) {
   }
   const strips = [...ways.values()].map(({ notes, image, cards }) => {
     const names = cards.map((card) => nameOf(card.model.id)).join(" · ");
-    const size = `${image.length} × ${image[0].length}`;
+    const size = `${image.length}×${image[0].length}`;
     return h(
       "div",
       { class: "way" },

@@ -31,7 +31,11 @@ const VIEWS = {
     paper:
       "M. Heusel et al.: GANs trained by a two time-scale update rule converge to a local Nash equilibrium. NeurIPS 2017.",
   },
-  service: { chapter: "A", paper: "" },
+  service: {
+    chapter: "A",
+    paper:
+      "D. Crankshaw, X. Wang, G. Zhou, M. J. Franklin, J. E. Gonzalez, I. Stoica: Clipper: a low-latency online prediction serving system. NSDI 2017.",
+  },
 };
 const FIRST = "draw";
 const ASK_AGAIN_MS = 3000;
@@ -64,7 +68,7 @@ async function show({ moved = false } = {}) {
         h("p", { class: "chapter" }, chapter === "A" ? t("appendix") : t("chapter", { chapter })),
         heading,
         h("p", { class: "idea" }, t(`${name}.idea`)),
-        paper && h("p", { class: "paper", lang: "en" }, paper),
+        h("p", { class: "paper", lang: "en" }, paper),
       ),
     ),
     body,

@@ -2,6 +2,7 @@
 
 import { base, ask, key } from "./client.js";
 import { h, s } from "./dom.js";
+import { table } from "./table.js";
 import { figure, number, t } from "./words.js";
 
 const TOLD = new Set([
@@ -48,27 +49,10 @@ export function report(found) {
       }),
     ),
     copies?.exact ? h("p", { class: "strange" }, t("measure.copies", { count: number(copies.exact) })) : null,
-    h(
-      "div",
-      { class: "scroll", tabindex: "0", role: "region", "aria-label": t("measure.report") },
-      h(
-        "table",
-        {},
-        h(
-          "thead",
-          {},
-          h(
-            "tr",
-            {},
-            ["metric", "value", "interval", "floor"].map((name) => h("th", { scope: "col" }, t(`measure.${name}`))),
-          ),
-        ),
-        h(
-          "tbody",
-          {},
-          Object.entries(metrics).map(([name, score]) => row(name, score)),
-        ),
-      ),
+    table(
+      t("measure.report"),
+      ["metric", "value", "interval", "floor"].map((name) => t(`measure.${name}`)),
+      Object.entries(metrics).map(([name, score]) => cells(name, score)),
     ),
     (warnings ?? []).map((warning) =>
       h("p", { class: "strange", lang: "en" }, typeof warning === "string" ? warning : JSON.stringify(warning)),
@@ -77,27 +61,14 @@ export function report(found) {
   );
 }
 
-function row(name, score) {
-  return h(
-    "tr",
-    {},
-    h(
-      "th",
-      { scope: "row" },
-      h("code", {}, name),
-      TOLD.has(name) ? h("span", { class: "fine" }, t(`measure.metric.${name}`)) : null,
-    ),
-    h("td", { class: "value" }, figure(score.value)),
-    h(
-      "td",
-      {},
-      score.interval
-        ? [band(score), h("span", { class: "fine" }, `${figure(score.interval[0])} … ${figure(score.interval[1])}`)]
-        : "–",
-    ),
-    h(
-      "td",
-      {},
+function cells(name, score) {
+  return [
+    [h("code", {}, name), TOLD.has(name) ? h("span", { class: "fine" }, t(`measure.metric.${name}`)) : null],
+    figure(score.value),
+    score.interval
+      ? [band(score), h("span", { class: "fine" }, `${figure(score.interval[0])} … ${figure(score.interval[1])}`)]
+      : "–",
+    [
       score.noise_floor ? figure(score.noise_floor.value) : "–",
       score.times_floor
         ? h(
@@ -106,8 +77,8 @@ function row(name, score) {
             t("measure.times", { times: number(score.times_floor, { maximumFractionDigits: 1 }) }),
           )
         : null,
-    ),
-  );
+    ],
+  ];
 }
 
 /** The interval as a bar, the value as a point in it, and the floor as a tick. */
@@ -143,52 +114,24 @@ export function comparison(one, other) {
   const names = Object.keys(one.metrics).filter((name) => name in other.metrics);
   const apart = (left, right) =>
     left.interval && right.interval && (left.interval[1] < right.interval[0] || right.interval[1] < left.interval[0]);
-  const cell = (score) =>
-    h(
-      "td",
-      {},
-      figure(score.value),
-      score.interval
-        ? h("span", { class: "fine" }, `${figure(score.interval[0])} … ${figure(score.interval[1])}`)
-        : null,
-    );
+  const cell = (score) => [
+    figure(score.value),
+    score.interval ? h("span", { class: "fine" }, `${figure(score.interval[0])} … ${figure(score.interval[1])}`) : null,
+  ];
   return h(
     "article",
     { class: "card report" },
     h("h2", {}, t("measure.two")),
     one.reference.sha256 === other.reference.sha256 ? null : h("p", { class: "strange" }, t("measure.other.reference")),
-    h(
-      "div",
-      { class: "scroll", tabindex: "0", role: "region", "aria-label": t("measure.two") },
-      h(
-        "table",
-        {},
-        h(
-          "thead",
-          {},
-          h(
-            "tr",
-            {},
-            h("th", { scope: "col" }, t("measure.metric")),
-            [one, other].map((each) => h("th", { scope: "col" }, h("code", {}, each.id.slice(0, 8)))),
-            h("th", { scope: "col" }, t("measure.difference")),
-          ),
-        ),
-        h(
-          "tbody",
-          {},
-          names.map((name) =>
-            h(
-              "tr",
-              {},
-              h("th", { scope: "row" }, h("code", {}, name)),
-              cell(one.metrics[name]),
-              cell(other.metrics[name]),
-              h("td", {}, t(apart(one.metrics[name], other.metrics[name]) ? "measure.apart" : "measure.together")),
-            ),
-          ),
-        ),
-      ),
+    table(
+      t("measure.two"),
+      [t("measure.metric"), ...[one, other].map((each) => h("code", {}, each.id.slice(0, 8))), t("measure.difference")],
+      names.map((name) => [
+        h("code", {}, name),
+        cell(one.metrics[name]),
+        cell(other.metrics[name]),
+        t(apart(one.metrics[name], other.metrics[name]) ? "measure.apart" : "measure.together"),
+      ]),
     ),
   );
 }

@@ -85,7 +85,7 @@ async def run_bridge(settings: Settings, *, socket: Path, parent_pipe: int) -> N
 
     engines = await asyncio.to_thread(engines_of_cluster, f"{sockets.gethostname()}-{os.getpid()}")
     bridge = Bridge(engines, engines)
-    listener = Listener(bridge)
+    listener = Listener(bridge, width=engines.width)
     engines.on_status = listener.send_status
     terminated = asyncio.Event()
     on_terminate(terminated.set)

@@ -4,15 +4,18 @@ import asyncio
 import logging
 from pathlib import Path
 
+from service.errors import ConfigurationError
 from service.processes.lifeline import beat, freeze_garbage, on_terminate, watch_parent
 from service.processes.memory import keep_memory
 from service.runtime.cards.naming import is_card
 from service.runtime.cards.opening import open_device
-from service.runtime.duties import Duty
+from service.runtime.devices import MOST_ROWS
+from service.runtime.duties import Duty, duty_of, number_of
 from service.runtime.engine import Engine
 from service.runtime.improving import FormChoice
 from service.runtime.listener import Listener
 from service.runtime.noting import DeviceVitals, Noting
+from service.runtime.peers import Meeting
 from service.settings import Settings
 from service.store import ModelStore
 from service.telemetry.instruments import Instruments
@@ -37,19 +40,21 @@ async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pi
         at=SEEN if is_card(device) else None,
         threads=settings.engine_threads,
         most_threads=settings.most_engine_threads,
+        most_rows=MOST_ROWS,
     )
     instruments = Instruments()
     forms = FormChoice.of(settings)
     engine = Engine(store, opened, instruments=instruments, queue_limit=settings.queue_limit, forms=forms, duty=duty)
     tracer = tracer_of(settings, "engine")
     noting = Noting.of(settings, instruments, device, tracer)
-    listener = Listener(engine, memory_bytes=settings.shared_memory_bytes, over=noting)
+    listener = Listener(engine, memory_bytes=settings.shared_memory_bytes, over=noting, bits=opened.bits)
     engine.on_change.append(listener.send_status)
     engine.on_change.append(freeze_garbage)
     terminated = asyncio.Event()
     on_terminate(terminated.set)
     serving = await engine.start()
     await listener.listen(socket)
+    await _meet(listener, Meeting.of(settings), socket)
     vitals = DeviceVitals(instruments.conditions, opened)
     beat(parent_pipe, settings.beat_s, opened.steps.open, also=vitals.note)
     log.info("listening for work on %s (%s)", device, opened.kind)
@@ -62,3 +67,15 @@ async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pi
     await listener.close()
     await asyncio.to_thread(tracer.flush)
     instruments.tally.flush()
+
+
+async def _meet(listener: Listener, meeting: Meeting | None, socket: Path) -> None:
+    """Answer other services too, where they may ask. Raises ConfigurationError where the address cannot be had."""
+    if meeting is None or duty_of(socket) is Duty.FORECASTS:
+        return
+    address = meeting.address_of(number_of(socket))
+    try:
+        await listener.listen_to_peers(address, meeting.secret)
+    except OSError as error:
+        raise ConfigurationError(f"CHAPTERHOUSE_ENGINES_ADDRESS: cannot listen on {address}: {error}.") from error
+    log.info("listening for work of other services on %s", address)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from service.evaluation.peers import peers_of
 from service.evaluation.pipeline import Bench
 from service.evaluation.queue.jobs import Jobs
 from service.evaluation.queue.uploads import Uploads
@@ -44,7 +45,8 @@ async def run_evaluator(settings: Settings, *, sockets: Sequence[Path], control:
     storage = open_storage(settings, patience_s=STORAGE_PATIENCE_S)
     bench = Bench(settings, store, engines, references_of(settings, storage), JobHistory(jobs))
     tracer = tracer_of(settings, "evaluator")
-    evaluator = Evaluator(bench, jobs, Uploads(settings.state, storage), instruments, tracer)
+    peers = peers_of(settings, jobs, engines, sockets)
+    evaluator = Evaluator(bench, jobs, Uploads(settings.state, storage), instruments, tracer, peers)
     on_terminate(evaluator.stopping.set)
     freeze_garbage()
     beat(parent_pipe, settings.beat_s, also=Vitals(instruments.conditions, "evaluator").note)

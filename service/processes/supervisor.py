@@ -24,6 +24,7 @@ from service.runtime.cards.naming import devices_of, duties_of
 from service.runtime.duties import Duty, socket_of
 from service.runtime.link import ConnectionLost, Link
 from service.runtime.listener import Listener
+from service.runtime.peers import Meeting
 from service.runtime.pool import EnginePool
 from service.runtime.work import Work
 from service.settings import Settings
@@ -149,6 +150,7 @@ class Supervisor:
             self._fronts.append(Child("grpc", [*at, *control, *places]))
         self._pool = EnginePool(sockets, on_connect=self._converge)
         self._check_state()
+        Meeting.of(settings)  # which says what is wrong with it
         self._models = WantedModels(self._check_wanted(), self._pool)
         self._control = Listener(self._models, beats=False)
         self._migration = Migration(settings)

@@ -11,6 +11,7 @@ from service.errors import ServiceError
 from service.remote.hub import Handle, Member, Word
 from service.runtime.calls import Array, Call, Lane, LoadedModel
 from service.runtime.cards.opening import open_device
+from service.runtime.devices import MOST_ROWS
 from service.runtime.engine import Engine
 from service.runtime.frames import error_to_meta
 from service.runtime.improving import FormChoice
@@ -33,7 +34,12 @@ class RemoteEngine:
     def __init__(self, settings: Settings, device: str, hub: Handle, name: str) -> None:
         self.name = name
         self._instruments = Instruments()
-        opened = open_device(device, threads=settings.engine_threads, most_threads=settings.most_engine_threads)
+        opened = open_device(
+            device,
+            threads=settings.engine_threads,
+            most_threads=settings.most_engine_threads,
+            most_rows=MOST_ROWS,
+        )
         self._engine = Engine(
             ModelStore.of(settings),
             opened,

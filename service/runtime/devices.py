@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from service import __version__
 from service.errors import ConfigurationError, DeviceUnavailable, ServiceError, UntrustedWeights
 from service.files import file_sha256
 from service.forms.form import Form, Place
-from service.machine import cores, memory_bytes
+from service.machine import cores, memory_bytes, processor
 from service.nets.arithmetic import compute_exactly
 from service.nets.folding import fold
 from service.nets.pauses import pausing_between_layers
@@ -30,6 +31,8 @@ from service.telemetry.vitals import resident_bytes
 
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "_STATUS_ALLOC_FAILED")
 """How a CPU's allocator, and CUDA's libraries, say so in errors of no class of their own."""
+MOST_ROWS = 1024
+"""No batch is larger: so many wait at most."""
 HEAVY_MACS = 20_000_000
 """From so many multiplications an image on, two cores are faster than one by more than they cost."""
 LAST = 10
@@ -49,18 +52,20 @@ class Flight(Protocol):
 class Device:
     """A torch device, used from one thread, which has `threads` of the processor's cores to itself.
 
-    Batches that need not be exact may be given up to `most_threads`. `name` is what people call it, `at` what torch
-    does, if that is another. Making one sets torch to compute exactly, for all of the process. Raises
-    ConfigurationError for a device that can never be here, DeviceUnavailable for one that cannot be opened now.
+    Batches that need not be exact may be given up to `most_threads`, and grow beyond a manifest's to `most_rows` where
+    that is found to be worth it. `name` is what people call it, `at` what torch does, if that is another. Making one
+    sets torch to compute exactly, for all of the process. Raises ConfigurationError for a device that can never be
+    here, DeviceUnavailable for one that cannot be opened now.
     """
 
-    def __init__(self, name: str, *, at: str | None = None, threads: int = 0, most_threads: int = 0) -> None:
+    def __init__(
+        self, name: str, *, at: str | None = None, threads: int = 0, most_threads: int = 0, most_rows: int = 0
+    ) -> None:
         self._device = _open(name, at or name)
         self.name = name
         self.pads = self._device.type != "cpu"
         """Whether batches are of few sizes, for which it prepares itself; a CPU takes any."""
-        self.most_rows = 0
-        """Rows to which batches may grow beyond a manifest's, where that is found to be worth it."""
+        self.most_rows = most_rows
         self.in_flight = 1
         """Batches that may be under way at a time; more than one where they are begun and land later."""
         self.steps = Steps()
@@ -79,6 +84,17 @@ class Device:
     def kind(self) -> str:
         """What it is, in words that are the same for devices that compute the same bits."""
         return self._device.type
+
+    @property
+    def bits(self) -> str:
+        """All that the bits of exact work depend on, in words: devices of two machines that say the same give the same.
+
+        A card's depend on it and its libraries, a processor's on what it can do and how many threads share the work.
+        """
+        libraries = f"cuDNN {torch.backends.cudnn.version()}"  # type: ignore[no-untyped-call]
+        processors = f"{processor()}, {torch.backends.cpu.get_cpu_capability()}, {self._threads} threads"
+        beside = processors if self._device.type == "cpu" else libraries
+        return f"{self.kind}, {beside}, torch {torch.__version__}, Chapterhouse {__version__}"
 
     @property
     def choices(self) -> Sequence[int]:

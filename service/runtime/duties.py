@@ -29,6 +29,11 @@ def socket_of(folder: Path, number: int, duty: Duty) -> Path:
     return folder / f"{duty}-{number}.sock"
 
 
+def number_of(socket: Path) -> int:
+    """Which of its service's engines listens there."""
+    return int(socket.stem.rpartition("-")[2])
+
+
 def duty_of(socket: Path) -> Duty:
     """What the engine behind a socket is there for."""
     word = socket.stem.partition("-")[0]

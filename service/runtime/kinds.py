@@ -1,4 +1,7 @@
-"""Engines of one kind: all that is compared within one piece of work is computed on devices that give the same bits."""
+"""Engines of one kind: all that is compared within one piece of work is computed on devices that give the same bits.
+
+Peers, which are engines of other services, take their part where all that their bits depend on is the same.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -39,13 +42,15 @@ class OneKind:
         return self._pool.models(self._fitting)
 
     def _fitting(self, links: Sequence[Link]) -> Sequence[Link]:
-        """Those of this kind; until that is known, the one which has work, or all."""
+        """Those of this kind; until that is known, the one which has work, or all of this service."""
         if self._first is not None and not self._kind:
             self._kind = kind_of(self._first)
         if self._kind:
             return [link for link in links if kind_of(link) == self._kind]
         first = self._first
-        return links if first is None or first not in links else [first]
+        if first is not None and first in links:
+            return [first]
+        return [link for link in links if not link.is_peer] or links
 
     def _choose(self, links: Sequence[Link]) -> Sequence[Link]:
         """The same, and from now on those like the first of them."""
@@ -53,14 +58,14 @@ class OneKind:
         if not fitting:
             raise EngineUnavailable(f"No engine on {self._kind} answers; what was begun there is mixed with no other.")
         if not self._kind:
-            self._first = min(fitting, key=lambda link: (not kind_of(link), link.rows_waiting))
+            self._first = min(fitting, key=lambda link: (link.is_peer, not kind_of(link), link.rows_waiting))
             return [self._first]
         return fitting
 
 
 def kind_of(link: Link) -> str:
-    """What the device behind a connection is, once it holds a model."""
-    return next((held.kind for held in link.models.values()), "")
+    """What the bits of the device behind a connection depend on, or what it is, once either is known."""
+    return link.bits or next((held.kind for held in link.models.values()), "")
 
 
 def of_one_kind(engines: Engines) -> Engines:

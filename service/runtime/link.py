@@ -20,6 +20,7 @@ from service.runtime.frames import (
     error_of_meta,
 )
 from service.runtime.greeting import Shared, greeted
+from service.runtime.peers import Address, introduced
 from service.runtime.shared import Room
 
 Answer = asyncio.Future[list[Array]]
@@ -108,6 +109,14 @@ class Link(asyncio.Protocol):
         """The rows that wait at the other end: as it last said, and what was sent since."""
         self._on_news = on_news
         self.models: Mapping[str, LoadedModel] = {}
+        self.width = 1
+        """How many engines there are at the other end."""
+        self.bits = ""
+        """All that the bits of their exact work depend on, in words."""
+        self.is_peer = False
+        """Whether it is an engine of another machine's service."""
+        self.refused: set[Call] = set()
+        """What a peer could not do, perhaps because its service has other models."""
         self.heard = time.monotonic()
         """When the other end last said anything."""
         self.closed = asyncio.Event()
@@ -138,10 +147,28 @@ class Link(asyncio.Protocol):
             raise
         return link
 
+    @classmethod
+    async def reach(cls, address: Address, secret: bytes, on_lost: "Callable[[Link], None]") -> "Link":
+        """A connection to an engine of another machine. Raises OSError."""
+        link = cls(on_lost=on_lost)
+        link.is_peer = True
+        connected = await introduced(address, secret)
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: link, sock=connected)
+        except BaseException:
+            connected.close()
+            raise
+        return link
+
     @property
     def rows_waiting(self) -> int:
         """How many rows wait at the other end, as far as can be known here."""
         return max(self._waiting, len(self._open))
+
+    def has_time_for(self, call: Call) -> bool:
+        """Whether a peer may have such work: one that has to load the model first gets one piece of it until then."""
+        held = self.models.get(call.model)
+        return call not in self.refused and (not self._open or (held is not None and held.state == "ready"))
 
     @property
     def outstanding(self) -> int:
@@ -213,6 +240,11 @@ class Link(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    def break_off(self) -> None:
+        """Hang up on who takes nothing any more."""
+        if self._transport is not None:
+            self._transport.abort()
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the event loop."""
         self._transport = cast("asyncio.Transport", transport)
@@ -242,6 +274,7 @@ class Link(asyncio.Protocol):
         """Take what is no answer."""
         if frame.kind is MessageType.STATUS:
             self.models = {name: LoadedModel(*state) for name, state in frame.meta["models"].items()}
+            self.width, self.bits = frame.meta["width"], frame.meta["bits"]
             self._on_status()
         elif frame.kind is MessageType.NEWS:
             self._on_news(frame.meta)

@@ -12,15 +12,18 @@ from typing import Any, Protocol, cast
 
 from service.errors import ServiceError
 from service.runtime.bundles import Item, item_of
-from service.runtime.calls import Array, LoadedModel
+from service.runtime.calls import Array, Lane, LoadedModel
 from service.runtime.frames import Frame, FrameReader, MessageType, encode, error_to_meta
 from service.runtime.greeting import Shared, greet
 from service.runtime.link import Outbox
+from service.runtime.peers import Address, Door
 from service.runtime.work import Work
 
 log = logging.getLogger(__name__)
 
 Outcome = list[Array] | ServiceError
+OF_PEERS = (MessageType.SUBMISSIONS, MessageType.CANCEL)
+"""What callers of other machines may say."""
 CHECK_S = 1.0
 """Between two beats, by which callers know that they are heard, and two looks at whether the file is still there."""
 
@@ -60,7 +63,8 @@ def _pass(_work: Work, _outcome: Outcome) -> None:
 class Listener:
     """All connections to one socket, with a beat to each now and then unless it `beats` not.
 
-    Large arrays go through memory that is shared with the caller, of so many bytes in either direction.
+    Large arrays go through memory that is shared with the caller, of so many bytes in either direction. `width` says
+    how many engines there are behind it, `bits` what all that they compute exactly depends on.
     """
 
     def __init__(
@@ -71,22 +75,33 @@ class Listener:
         beats: bool = True,
         memory_bytes: int = 0,
         over: Callable[[Work, Outcome], None] = _pass,
+        width: Callable[[], int] = lambda: 1,
+        bits: str = "",
     ) -> None:
         self.behind = behind
         self.memory_bytes = memory_bytes
         self.over = over
         """Called with every submission that has been answered."""
+        self.width = width
+        self.bits = bits
         self._beats = beats
         self._check_s = check_s
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._door: Door | None = None
 
     async def listen(self, path: Path) -> None:
         """Answer on the socket at `path`, and on a new one whenever its file is removed."""
         found = await self._bind(path)
         self._keeper = asyncio.create_task(self._keep(path, found))
+
+    async def listen_to_peers(self, address: Address, secret: bytes) -> int:
+        """Answer callers of other machines too, who know the secret; the port. Raises OSError."""
+        self._door = Door(address, secret, lambda: Connection(self, is_peer=True))
+        await self._door.open()
+        return self._door.port
 
     @property
     def is_listening(self) -> bool:
@@ -140,6 +155,8 @@ class Listener:
             self._keeper.cancel()
         if self._server is not None:
             self._server.close()
+        if self._door is not None:
+            await self._door.close()
         for connection in self.connections:
             connection.close()
 
@@ -150,10 +167,14 @@ def _identity(path: Path) -> tuple[int, int]:
 
 
 class Connection(asyncio.Protocol):
-    """One caller. What it asked for is dropped when it hangs up."""
+    """One caller. What it asked for is dropped when it hangs up.
 
-    def __init__(self, listener: Listener) -> None:
+    A peer, on another machine, may have work done that goes last, and nothing else.
+    """
+
+    def __init__(self, listener: Listener, *, is_peer: bool = False) -> None:
         self._listener = listener
+        self._is_peer = is_peer
         self._reader = FrameReader()
         self._open: dict[int, Work] = {}
         self._outbox: Outbox | None = None
@@ -164,7 +185,7 @@ class Connection(asyncio.Protocol):
         """Called by the event loop."""
         self._transport = cast("asyncio.Transport", transport)
         try:
-            self._shared = greet(transport, self._listener.memory_bytes, self._tell_done)
+            self._shared = None if self._is_peer else greet(transport, self._listener.memory_bytes, self._tell_done)
         except OSError:
             self._transport.abort()  # the caller has gone again
             return
@@ -188,6 +209,8 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Called by the event loop."""
         for frame in self._reader.feed(data):
+            if self._is_peer and frame.kind not in OF_PEERS:
+                raise ValueError(f"{frame.kind.name} is not for callers of other machines")
             self._receive(frame)
 
     def close(self) -> None:
@@ -198,7 +221,8 @@ class Connection(asyncio.Protocol):
     def send_status(self) -> None:
         """Tell this caller which models are held."""
         models = {name: astuple(state) for name, state in self._listener.behind.models().items()}
-        self._send(encode(MessageType.STATUS, 0, {"models": models}))
+        said = {"models": models, "width": self._listener.width(), "bits": self._listener.bits}
+        self._send(encode(MessageType.STATUS, 0, said))
 
     def beat(self) -> None:
         """Tell this caller how much waits, and so that it is heard."""
@@ -251,7 +275,9 @@ class Connection(asyncio.Protocol):
         if words.call is None:
             raise ValueError("a submission without a call")
         rows = len(arrays[0]) if arrays else 0
-        work = Work(words.call, arrays, rows, words.lane, deadline, request_id, answer)
+        # A peer's work goes last, and its clock is another one.
+        lane, until = (Lane.BULK, None) if self._is_peer else (words.lane, deadline)
+        work = Work(words.call, arrays, rows, lane, until, request_id, answer)
         self._open[message_id] = work
         self._listener.behind.enqueue(work)
 

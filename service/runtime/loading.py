@@ -26,6 +26,8 @@ TRIALS, TRIALS_LEAST = 5, 2
 """So often, the least of all counts; what takes long is not tried more often than it has to be."""
 BATCH_S = 0.1
 """A batch that many share takes about so long at most: more rows gain nothing, and all others wait."""
+BATCH_COSTS_S = 0.0003
+"""What a batch costs an engine around the net, whatever its size."""
 FRONT_S = 0.00015
 """What one row costs those who bring it, on a core of their own or beside a net that takes all of them."""
 WORTH = 0.9
@@ -53,7 +55,7 @@ class Loading:
                     if not await self._warm(net, zeros(self._model, verb, size, padded=self._queue.padded)):
                         break
                 if not task.exact:
-                    await (self._grow if self._queue.padded else self._measure)(net, verb)
+                    await self._size(net, verb)
         return net
 
     def _sizes(self, task: Task) -> Iterable[int]:
@@ -80,8 +82,17 @@ class Loading:
             await halve(self._device, self._turns, self._model, self._queue, batch)
         return True
 
-    async def _measure(self, net: nn.Module, verb: str) -> None:
-        """Find out how many cores the net needs, and how many rows of a batch gain anything."""
+    async def _size(self, net: nn.Module, verb: str) -> None:
+        """Find out how large the batches are that many share. A processor has others to serve, so that none is long."""
+        if self._queue.padded:
+            await self._grow(net, verb, BATCH_S)
+        elif await self._measure(net, verb) * self._queue.most[Lane.INTERACTIVE] <= TRIAL_S:
+            await self._grow(net, verb, TRIAL_S)
+        log.info("batches of %s have at most %d rows on %s", self._model.id, self._queue.most[Lane.INTERACTIVE],
+                 self._device.name)  # fmt: skip
+
+    async def _measure(self, net: nn.Module, verb: str) -> float:
+        """Find out how many cores the net needs, and how many rows of a batch gain anything; the seconds of a row."""
         few = min(FEW, self._queue.most[Lane.INTERACTIVE])
         size = few if self._row_s is not None and self._row_s * few <= TRIAL_S else 1
         batch = zeros(self._model, verb, size)
@@ -90,23 +101,26 @@ class Loading:
         self._device.give_threads(self._model, threads)
         most = max(1, int(BATCH_S / taken[threads]))
         self._queue.most[Lane.INTERACTIVE] = min(self._queue.most[Lane.INTERACTIVE], most)
-        log.info("%s takes %.2f ms a row on %d threads; batches have at most %d rows", self._model.id,
-                 1000 * taken[threads], threads, self._queue.most[Lane.INTERACTIVE])  # fmt: skip
+        log.info("%s takes %.2f ms a row on %d threads", self._model.id, 1000 * taken[threads], threads)
+        return taken[threads]
 
-    async def _grow(self, net: nn.Module, verb: str) -> None:
+    async def _grow(self, net: nn.Module, verb: str, longest_s: float) -> None:
         """Find out whether batches larger than the manifest's are worth it on this device, size by size."""
-        size, most = self._queue.most[Lane.INTERACTIVE], self._device.most_rows
-        row_s = await self._row_takes(net, zeros(self._model, verb, size, padded=True)) if size < most else 0.0
-        while (larger := 1 << size.bit_length()) <= most:
-            batch = zeros(self._model, verb, larger, padded=True)
+        size, most, padded = self._queue.most[Lane.INTERACTIVE], self._device.most_rows, self._queue.padded
+        row_s = await self._row_costs(net, zeros(self._model, verb, size, padded=padded)) if size < most else 0.0
+        while (larger := 1 << size.bit_length()) <= most and row_s * larger <= longest_s:
+            batch = zeros(self._model, verb, larger, padded=padded)
             if not await self._fits(net, batch):
                 break
-            larger_row_s = await self._row_takes(net, batch)
-            if larger_row_s > WORTH * row_s or larger_row_s * larger > BATCH_S:
+            larger_row_s = await self._row_costs(net, batch)
+            if larger_row_s > WORTH * row_s:
                 break
             size, row_s = larger, larger_row_s
             self._queue.most[Lane.INTERACTIVE] = size
-        log.info("batches of %s have at most %d rows on %s", self._model.id, size, self._device.name)
+
+    async def _row_costs(self, net: nn.Module, batch: Batch) -> float:
+        """The seconds of one row of a batch, its part of what the engine does around the net among them."""
+        return await self._row_takes(net, batch) + BATCH_COSTS_S / batch.size
 
     async def _fits(self, net: nn.Module, batch: Batch) -> bool:
         """Make ready for a size that may be too much for the device."""

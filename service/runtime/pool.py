@@ -1,18 +1,25 @@
-"""The engines as one: connections that come back by themselves, work to the least busy, one more try after a death."""
+"""The engines as one: connections that come back by themselves, work to the least busy, one more try after a death.
+
+Engines of other machines (`peers`) may take a part of what is done among several; they are nobody's only hope.
+"""
 
 import asyncio
 import contextlib
+import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from service.errors import EngineUnavailable, ServiceError
+from service.errors import EngineUnavailable, Overloaded, ServiceError
 from service.runtime.calls import SILENT, Array, Call, Lane, LoadedModel
 from service.runtime.duties import Duty, duty_of
 from service.runtime.link import ConnectionLost, Link
+from service.runtime.peers import Address
+
+log = logging.getLogger(__name__)
 
 WAIT_FOR_ENGINE_S = 2.0
 SILENCE_S = 3.0
@@ -21,12 +28,13 @@ RECONNECT_FIRST_S = 0.02
 RECONNECT_LAST_S = 0.25
 """Between two looks at a socket where nobody listens; a device may be down for days."""
 
+PEER_PAUSE_S = 5.0
+"""Before a peer is looked for again that was not there."""
+PEER_SILENCE_S = 15.0
+"""A peer that says nothing for so long is lost: nobody here kills it, as the supervisor does an engine that hangs."""
+
 Among = Callable[[Sequence[Link]], Sequence[Link]]
-"""Those of some connections that may have a piece of work. Raises EngineUnavailable."""
-
-
-def _all(links: Sequence[Link]) -> Sequence[Link]:
-    return links
+"""Those of some connections, also to peers, that may have a piece of work. Raises EngineUnavailable."""
 
 
 class EnginePool:
@@ -42,9 +50,11 @@ class EnginePool:
         self._sockets = sockets
         self._silence_s = silence_s
         self._links: list[Link] = []
+        self._peers: list[Link] = []
         self._duties: dict[Link, Duty] = {}
         self._connected = asyncio.Event()
         self._keepers: list[asyncio.Task[None]] = []
+        self._reaching: dict[Address, asyncio.Task[None]] = {}
         self._on_connect = on_connect
         self._over: ServiceError | None = None
         self.on_status: Callable[[], None] = lambda: None
@@ -56,9 +66,17 @@ class EnginePool:
 
     async def stop(self) -> None:
         """Hang up."""
-        for keeper in self._keepers:
+        keepers = [*self._keepers, *self._reaching.values()]
+        for keeper in keepers:
             keeper.cancel()
-        await asyncio.gather(*self._keepers, return_exceptions=True)
+        await asyncio.gather(*keepers, return_exceptions=True)
+
+    def reach(self, peers: Collection[Address], secret: bytes) -> None:
+        """Hold connections to these engines of other machines, and to no others."""
+        for address in self._reaching.keys() - set(peers):
+            self._reaching.pop(address).cancel()
+        for address in set(peers) - self._reaching.keys():
+            self._reaching[address] = asyncio.create_task(self._keep_peer(address, secret))
 
     def give_up(self, error: ServiceError) -> None:
         """Answer all that is open and all that still comes with this error: there is no time left."""
@@ -90,8 +108,28 @@ class EnginePool:
                 self._forget(link)
                 link.close()
 
+    async def _keep_peer(self, address: Address, secret: bytes) -> None:
+        """Hold a connection to an engine of another machine, as long as it is heard."""
+        while True:
+            with contextlib.suppress(OSError):
+                link = await Link.reach(address, secret, self._forget)
+                self._peers.append(link)
+                try:
+                    while not link.closed.is_set():
+                        with contextlib.suppress(TimeoutError):
+                            await asyncio.wait_for(link.closed.wait(), link.heard + PEER_SILENCE_S - time.monotonic())
+                        if time.monotonic() >= link.heard + PEER_SILENCE_S:
+                            link.break_off()
+                            await link.closed.wait()
+                finally:
+                    self._forget(link)
+                    link.break_off()
+            await asyncio.sleep(PEER_PAUSE_S)
+
     def _forget(self, link: Link) -> None:
         """Give a connection no more work; callers whose work it lost choose another."""
+        if link in self._peers:
+            self._peers.remove(link)
         self._duties.pop(link, None)
         if link in self._links:
             self._links.remove(link)
@@ -107,38 +145,51 @@ class EnginePool:
         lane: Lane = Lane.INTERACTIVE,
         deadline: float | None = None,
         request_id: str = "",
-        among: Among = _all,
+        among: Among | None = None,
     ) -> list[Array]:
         """Arrays to arrays, as EngineClient promises; what a dying engine held is tried once more.
 
-        `among` says which connections may have it.
+        `among` says which connections may have it; without it no peer has.
         """
-        link = await self._least_busy(call.verb, among)
+        link = await self._least_busy(call, among)
         try:
             return await link.submit(call, arrays, lane=lane, deadline=deadline, request_id=request_id)
         except ConnectionLost as died:
             try:
-                link = await self._least_busy(call.verb, among)
+                link = await self._least_busy(call, among)
             except EngineUnavailable:
                 raise died from None  # it had this work, which may be why
             return await link.submit(call, arrays, lane=lane, deadline=deadline, request_id=request_id)
+        except ServiceError as error:
+            if not link.is_peer or isinstance(error, Overloaded):
+                raise
+            log.warning("an engine of another service does no %s of %s: %s", call.verb, call.model, error.detail)
+            link.refused.add(call)
+            return await self.submit(
+                call, arrays, lane=lane, deadline=deadline, request_id=request_id, among=_without_peers(among)
+            )
 
-    async def _least_busy(self, verb: str, among: Among) -> Link:
+    async def _least_busy(self, call: Call, among: Among | None) -> Link:
         """Of the engines whose duty a verb is, or of all while none of those is there."""
-        await self._some_link()
-        links = among([link for link in self._links if self._duties[link].does(verb)] or self._links)
+        await self._some_link(among)
+        links: Sequence[Link] = [link for link in self._links if self._duties[link].does(call.verb)] or self._links
+        if among is not None:
+            links = among([*links, *(peer for peer in self._peers if peer.has_time_for(call))])
         if len(links) == 1:
             return links[0]
-        # At random where they are equal: several fronts would all begin with the same engine.
-        return min(links, key=lambda link: (self._is_silent(link), link.rows_waiting, random.random()))  # noqa: S311
+        return min(links, key=self._load_of)
+
+    def _load_of(self, link: Link) -> tuple[bool, float, bool, float]:
+        """What an engine is chosen by; those that are equal at random, or all fronts would begin with the same one."""
+        return self._is_silent(link), link.rows_waiting / link.width, link.is_peer, random.random()  # noqa: S311
 
     def _is_silent(self, link: Link) -> bool:
         """Whether an engine has missed its beats: it is stopped, or has been too busy to say so."""
         return time.monotonic() - link.heard > self._silence_s
 
-    async def _some_link(self) -> None:
+    async def _some_link(self, among: Among | None = None) -> None:
         """Wait a little for a connection. Raises EngineUnavailable, and what `give_up` was told."""
-        if not self._links and self._over is None:
+        if not self._links and self._over is None and not (among and self._peers):
             try:
                 async with asyncio.timeout(WAIT_FOR_ENGINE_S):
                     while not self._links and self._over is None:
@@ -163,14 +214,16 @@ class EnginePool:
         for link in self._links:
             link.tell(news)
 
-    def width(self, among: Among = _all) -> int:
+    def width(self, among: Among | None = None) -> int:
         """How many engines are connected and heard, one at least; those for forecasts alone apart."""
-        general = [link for link in among(self._links) if self._duties[link] is not Duty.FORECASTS]
-        return max(1, sum(not self._is_silent(link) for link in general))
+        general: Sequence[Link] = [link for link in self._links if self._duties[link] is not Duty.FORECASTS]
+        if among is not None:
+            general = among([*general, *self._peers])
+        return max(1, sum(link.width for link in general if not self._is_silent(link)))
 
-    def models(self, among: Among = _all) -> Mapping[str, LoadedModel]:
+    def models(self, among: Among | None = None) -> Mapping[str, LoadedModel]:
         """The models held by any engine, the readiest state of each; an engine that misses beats has none ready."""
-        links = among(self._links)
+        links = self._links if among is None else among([*self._links, *self._peers])
         if len(links) == 1 and not self._is_silent(links[0]):  # as it is asked for every answer
             return links[0].models
         found: dict[str, LoadedModel] = {}
@@ -181,3 +234,13 @@ class EnginePool:
                 if model_id not in found or loaded.state == "ready":
                     found[model_id] = loaded
         return found
+
+
+def _without_peers(among: Among | None) -> Among:
+    """The same, of the engines of this service alone."""
+
+    def own(links: Sequence[Link]) -> Sequence[Link]:
+        found = [link for link in links if not link.is_peer]
+        return found if among is None else among(found)
+
+    return own

@@ -1,11 +1,17 @@
 """Of which requests and submissions a process writes lines, how many, and what a line says of time and of an error."""
 
-from service.errors import ServiceError
+import re
+
+from service.errors import InvalidSamples, ServiceError, UnreadableArchive, UnreadableImage
 from service.settings import Settings
 from service.telemetry.advice import advice_on
 from service.telemetry.logs import Allowance, plain
 
 AT_ONCE, A_SECOND = 50.0, 10.0
+OF_FILES = (InvalidSamples, UnreadableArchive, UnreadableImage)
+"""Errors that tell a caller which of the files that it sent is meant."""
+QUOTED = re.compile(r"""(?<!\w)(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|['"].*$)""", re.DOTALL)
+"""A name as errors write it; one that is cut short goes on to the end."""
 
 
 class Lines:
@@ -22,10 +28,11 @@ class Lines:
 
 
 def told_of(error: ServiceError | None) -> dict[str, str | None]:
-    """What a line says of an error: its sentence, and what an operator can do."""
+    """What a line says of an error: its sentence without the names of a caller's files, and what an operator can do."""
     if error is None:
         return {}
-    return {"error": plain(f"{type(error).__name__}: {error.detail}"), "advice": advice_on(error)}
+    detail = QUOTED.sub("'…'", error.detail) if isinstance(error, OF_FILES) else error.detail
+    return {"error": plain(f"{type(error).__name__}: {detail}"), "advice": advice_on(error)}
 
 
 def milliseconds(seconds: float) -> float:

@@ -16,6 +16,9 @@ from service.addresses import without_secrets
 
 QUIET_S = 60.0
 FIELDS = "fields"
+APART = frozenset(' "=\\')
+"""Characters that stand between values, or around them."""
+ESCAPED = str.maketrans({'"': '\\"', "\\": "\\\\"})
 LONGEST = 200
 """Characters of what a caller wrote that a line holds at most."""
 
@@ -27,7 +30,7 @@ def told(**fields: object) -> dict[str, Mapping[str, object]]:
 
 def plain(text: str) -> str:
     """What a caller wrote, on one line and in printable characters."""
-    return ascii(text[:LONGEST])[1:-1]
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text[:LONGEST])
 
 
 class Discreet(logging.Formatter):
@@ -74,8 +77,9 @@ class AsJson(Discreet):
 
 
 def _worded(value: object) -> str:
+    """A value as text has it: in quotes where it could be taken for more than one."""
     text = f"{value:g}" if isinstance(value, float) else str(value)
-    return f'"{text}"' if " " in text or not text else text
+    return text if text and APART.isdisjoint(text) else f'"{text.translate(ESCAPED)}"'
 
 
 def configure_logging(role: str, level: str, form: str = "text") -> None:

@@ -50,3 +50,8 @@ def test_what_nobody_writes_is_refused_with_what_is_written(accept: str) -> None
 def test_any_header_is_either_answered_or_refused(accept: str) -> None:
     with suppress(NotAcceptable):
         assert choose(accept, OFFERED) in OFFERED
+
+
+def test_quotes_that_are_not_closed_are_looked_through_once() -> None:
+    assert choose('text/html, x/y;z="' + '\\"' * (1 << 18), OFFERED) == "text/html"
+    assert choose('text/html;title="a, */*', OFFERED) == "text/html"

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
@@ -115,12 +115,61 @@ async def test_whoever_fails_again_and_again_does_not_fill_the_log(make_app: Mak
     assert len(lines()) == 3
 
 
+@pytest.mark.parametrize("path", ["/health/ready", "/v2/health/ready", "/v2/models/doodle/ready"])
 async def test_an_orchestrator_that_asks_whether_it_is_ready_fills_nothing_either(
-    make_app: MakeApp, lines: Lines
+    make_app: MakeApp, lines: Lines, path: str
 ) -> None:
-    async with connect(make_app(FakeEngine())) as client:
-        assert (await client.get("/health/ready")).status_code == 503
+    app = make_app(FakeEngine())
+    async with connect(app) as client:
+        assert (await client.get(path)).status_code == 503
     assert lines() == []
+    assert "NotReady" not in app.gate.instruments.exposition(None).decode()
+
+
+async def test_what_such_a_probe_meets_beside_a_no_has_its_line(make_app: MakeApp, lines: Lines) -> None:
+    async with connect(make_app(FakeEngine())) as client:
+        await client.get("/v2/models/nobody/ready")
+    assert [line["message"] for line in lines()] == ["GET /v2/models/{model_name}/ready failed"]
+
+
+async def test_what_is_refused_at_the_door_is_told_and_counted_by_its_route(make_app: MakeApp, lines: Lines) -> None:
+    app = make_app(FakeEngine())
+    async with connect(app, bears=False) as client:
+        assert (await client.post("/models/doodle/load")).status_code == 401
+    assert [line["message"] for line in lines()] == ["POST /models/{model_id}/load failed"]
+    counted = app.gate.instruments.registry.get_sample_value
+    assert counted("chapterhouse_requests_total", {"endpoint": "/models/{model_id}/load", "code": "401"}) == 1
+
+
+GONE = EngineUnavailable("No engine answers.")
+PIXELS = {"inputs": [{"name": "image", "datatype": "UINT8", "shape": [1, 2, 2, 1], "data": [0, 0, 0, 0]}]}
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "model"),
+    [
+        ("/classify?model=echo", {"content": PICTURE, "headers": PNG}, "echo"),
+        ("/explain?model=echo", {"content": PICTURE, "headers": PNG}, "echo"),
+        ("/generate", {"json": {"model": "doodle", "count": 1}}, "doodle"),
+        ("/v2/models/echo/infer", {"json": PIXELS}, "echo"),
+    ],
+)
+async def test_a_failure_names_the_model_that_was_asked(
+    make_app: MakeApp, lines: Lines, path: str, sent: dict[str, Any], model: str
+) -> None:
+    async with connect(make_app(FakeEngine(GONE))) as client:
+        assert (await client.post(path, **sent)).status_code == 503
+    assert [line["model"] for line in lines()] == [model]
+
+
+async def test_the_bytes_of_a_body_of_unknown_length_are_counted_as_they_come(make_app: MakeApp, lines: Lines) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield PICTURE[:9]
+        yield PICTURE[9:]
+
+    async with connect(make_app(FakeEngine([echoed(1)]), log_requests="all")) as client:
+        await client.post("/classify?model=echo", content=pieces(), headers=PNG)
+    assert [line["bytes_in"] for line in lines()] == [len(PICTURE)]
 
 
 @pytest.mark.parametrize("kind", [Overloaded, LimitReached])

@@ -9,6 +9,7 @@ import pytest
 from benchmarks import engines, feeding
 from benchmarks.feeding import BLOCK_SHAPE, GOALS, MEMORY_BYTES, Rate, asked, taker
 from service.runtime.calls import Call
+from service.runtime.duties import Duty, socket_of
 
 
 def test_the_best_of_each_way_counts_beside_its_goal() -> None:
@@ -26,6 +27,17 @@ def test_engines_that_stand_idle_are_named() -> None:
     shares = {"interactive": [0.98, 0.97, 0.90], "bulk": [0.9, 0.9, 0.9]}
     assert engines.faults([1, 2, 8], shares) == ["interactive: 8 engines are 0.918 of linear"]
     assert engines.table([1, 2, 8], shares)[2] == "| interactive | 0.980 | 0.970 | 0.900 |"
+
+
+def test_the_engines_of_a_service_are_found_by_the_names_of_their_sockets(tmp_path: Path) -> None:
+    folder = tmp_path / "tmp" / "chapterhouse-1"
+    folder.mkdir(parents=True)
+    engines_there = [socket_of(folder, number, duty) for number, duty in enumerate(Duty)]
+    for socket in (*engines_there, folder / "supervisor.sock"):
+        socket.touch()
+    assert sorted(engines.sockets_in(tmp_path)) == sorted(engines_there)
+    with pytest.raises(AssertionError, match="no engine listens"):
+        engines.sockets_in(folder)
 
 
 @pytest.mark.slow

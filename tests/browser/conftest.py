@@ -8,7 +8,13 @@ from browser.seeing import Seen
 from serving import Service
 
 Open = Callable[..., Seen]
-MODELS = Path(__file__).parent.parent.parent / "models_store"
+USUAL: dict[str, Any] = {
+    "MODELS_DIR": Path(__file__).parent.parent.parent / "models_store",
+    "DEFAULT_CLASSIFIER": "lenet5-mnist",
+    "DEFAULT_GENERATOR": "gan-mnist",
+    "DEFAULT_FORECASTER": "esn-mackey-glass",
+}
+"""The settings of a service with the models of the store."""
 PREFIX = "/chapter"
 
 
@@ -53,9 +59,7 @@ def seen(open_page: Open) -> Seen:
 @pytest.fixture(scope="session")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A service with the models of the store, under a prefix as behind a proxy."""
-    defaults = {"DEFAULT_CLASSIFIER": "lenet5-mnist", "DEFAULT_GENERATOR": "gan-mnist"}
-    defaults["DEFAULT_FORECASTER"] = "esn-mackey-glass"
     folder = tmp_path_factory.mktemp("service")
-    with Service(folder, MODELS_DIR=MODELS, ROOT_PATH=PREFIX, **defaults) as service:
+    with Service(folder, **USUAL, ROOT_PATH=PREFIX) as service:
         service.wait_until_ready()
         yield service.url + PREFIX

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 PATIENCE_MS = 120_000
 STROKE = ((0.3, 0.25), (0.7, 0.25), (0.55, 0.5), (0.45, 0.8))
+FULL = "(one) => /^8[^\\d]+8\\D*$/.test(one.textContent)"
+"""Whether all modes are covered, in either language."""
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 800}, "has_touch": True, "is_mobile": True}
 VIEWS = sorted(path.stem for path in (FOLDER / "views").glob("*.js"))
 
@@ -65,21 +67,21 @@ def sample(page: "Page") -> None:
     page.wait_for_selector(".system >> nth=9")
     page.locator(".system.asking").last.wait_for(state="detached")
     page.locator("#walk").press("ArrowRight")
-    assert page.locator("#walk").get_attribute("aria-valuetext") == "Step 14 of 25"
+    assert "14" in (page.locator("#walk").get_attribute("aria-valuetext") or "")
 
 
 def collapse(page: "Page") -> None:
     page.wait_for_selector(".modes strong")
     page.locator("#time").press("End")
-    page.get_by_text("8 of 8 modes").nth(3).wait_for()
+    page.wait_for_function(f"() => [...document.querySelectorAll('.modes strong')].filter({FULL}).length > 3")
 
 
 def measure(page: "Page") -> None:
     page.wait_for_selector("#source option", state="attached")
     page.fill("#thresholds", "fid<=3")
-    page.get_by_role("button", name="Measure", exact=True).click()
+    page.locator(".form [type=submit]").click()
     page.wait_for_selector(".report .verdict.good")
-    page.wait_for_selector("h2 >> text=Earlier evaluations")
+    page.wait_for_selector(".earlier tbody td >> text=fid 0.")
 
 
 def service_view(page: "Page") -> None:

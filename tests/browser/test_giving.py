@@ -1,4 +1,4 @@
-"""An image comes to the page in every way that a person has: opened, pasted, dropped or photographed."""
+"""What comes to the page comes in every way that a person has: opened, pasted, dropped, photographed, drawn."""
 
 import base64
 import io
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from browser.conftest import Open
 from browser.paths import PHONE, go
@@ -24,10 +25,12 @@ COPY = f"""async ([packed, name, type]) => {{
   {FILE}
   await navigator.clipboard.write([new ClipboardItem({{ [type]: file }})]);
 }}"""
-DROP = f"""([packed, name, type]) => {{
-  {FILE}
+DROP = f"""(given) => {{
   const carried = new DataTransfer();
-  carried.items.add(file);
+  for (const [packed, name, type] of given) {{
+    {FILE}
+    carried.items.add(file);
+  }}
   for (const each of ["dragover", "drop"]) {{
     document.body.dispatchEvent(new DragEvent(each, {{ dataTransfer: carried, bubbles: true, cancelable: true }}));
   }}
@@ -37,7 +40,7 @@ UPRIGHT = 6
 
 
 def told(path: Path, kind: str = "image/png") -> list[str]:
-    """A file as the page's own functions are given it."""
+    """A file as the functions above are given it."""
     return [base64.b64encode(path.read_bytes()).decode(), path.name, kind]
 
 
@@ -52,7 +55,7 @@ def pasted(page: "Page") -> None:
 
 
 def dropped(page: "Page") -> None:
-    page.evaluate(DROP, told(SEVEN))
+    page.evaluate(DROP, [told(SEVEN)])
 
 
 WAYS: dict[str, Callable[["Page"], None]] = {"dropped": dropped, "opened": opened, "pasted": pasted}
@@ -128,9 +131,58 @@ def test_a_file_that_is_no_image_is_named(seen: Seen, url: str, tmp_path: Path, 
     letter = tmp_path / "letter.txt"
     letter.write_text("not an image")
     if way == "dropped":
-        page.evaluate(DROP, told(letter, "text/plain"))
+        page.evaluate(DROP, [told(letter, "text/plain")])
     else:
         page.locator("input[type=file]").first.set_input_files(letter)
     assert "“letter.txt” is no image" in page.locator(".notice").first.inner_text()
     opened(page)
     page.locator(".notice").first.wait_for(state="detached")
+
+
+def archives(folder: Path) -> list[list[str]]:
+    """Samples and real images, as two archives."""
+    rng = np.random.default_rng(0)
+    for name in ("samples", "real"):
+        np.savez(folder / f"{name}.npz", images=rng.integers(0, 256, (300, 28, 28, 1), np.uint8))
+    return [told(folder / f"{name}.npz", "application/octet-stream") for name in ("samples", "real")]
+
+
+def test_two_archives_are_dropped_at_once_and_measured(seen: Seen, url: str, tmp_path: Path) -> None:
+    page = go(seen, url, "measure")
+    page.wait_for_selector("#against option", state="attached")
+    page.evaluate(DROP, archives(tmp_path))
+    for field, name in (("#generated", "samples.npz"), ("#reference", "real.npz")):
+        assert page.locator(field).evaluate("(field) => field.files[0].name") == name
+    page.locator(".form [type=submit]").click()
+    page.wait_for_selector(".report tbody tr")
+    assert "300 samples against 300" in page.locator(".report").inner_text()
+    assert seen.complaints == []
+
+
+def test_one_archive_is_dropped_and_compared_with_a_stored_reference(seen: Seen, url: str, tmp_path: Path) -> None:
+    page = go(seen, url, "measure")
+    page.wait_for_selector("#against option", state="attached")
+    page.evaluate(DROP, archives(tmp_path)[:1])
+    page.locator(".form [type=submit]").click()
+    page.wait_for_selector(".report tbody tr")
+    assert "300 samples against 10,000 of mnist-test" in page.locator(".report").inner_text()
+
+
+def test_a_series_is_drawn_by_hand_on_an_empty_sheet(seen: Seen, url: str) -> None:
+    page = go(seen, url, "series")
+    page.wait_for_selector(".plot .forecast", state="attached")
+    page.get_by_role("button", name="An empty sheet").click()
+    page.locator(".plot .forecast").wait_for(state="detached")
+    box = page.locator(".plot").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    for part in range(1, 13):
+        page.mouse.move(
+            box["x"] + part / 18 * box["width"], box["y"] + (0.2 if part % 2 else 0.8) * box["height"], steps=4
+        )
+    page.mouse.up()
+    page.wait_for_selector(".plot .forecast", state="attached")
+    drawn = [float(value) for value in page.locator("#values").input_value().split(",")]
+    assert max(drawn) > 0.5 > -0.5 > min(drawn)
+    assert seen.complaints == []

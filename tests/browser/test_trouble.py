@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from browser.conftest import MODELS, PREFIX, Open
+from browser.conftest import PREFIX, USUAL, Open
 from browser.paths import PATHS, go, stroke
 from browser.seeing import Seen
 from serving import Service
@@ -25,7 +25,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SEVEN = Path(__file__).parent.parent / "data" / "seven.png"
 REFUSED = {403: "scope", 404: "missing", 413: "large", 415: "kind", 422: "wrong", 500: "failed", 504: "late"}
 """The statuses with which the service refuses, and the word under which the page explains each."""
-USUAL = {"MODELS_DIR": MODELS, "DEFAULT_CLASSIFIER": "lenet5-mnist", "DEFAULT_GENERATOR": "gan-mnist"}
 
 
 def fulfil(answer: dict[str, Any], route: "Route") -> None:

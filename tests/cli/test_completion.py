@@ -2,6 +2,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 from service.cli import app
 from service.cli.completion import datasets, described_models, metrics, models, references
 
+SEVEN = Path(__file__).parent.parent / "data" / "seven.png"
 COMMANDS = dict(_commands(typer.main.get_command(app)))
 
 
@@ -57,3 +59,24 @@ def test_a_mistyped_command_is_answered_with_the_nearest(typed: str, meant: str)
     ended = CliRunner().invoke(app, typed.split())
     assert ended.exit_code == 2
     assert f"'{meant}'" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("classify seven.png --model lenet-mnist", "Did you mean 'lenet5-mnist'?"),
+        ("train lenet5-mnst", "Did you mean 'lenet5-mnist'?"),
+        ("metrics list fdi", "Did you mean 'fid'?"),
+        ("data fetch mnits", "Did you mean 'mnist'?"),
+        ("evaluate seven.png --reference-name mnist-tset", "Did you mean 'mnist-test'?"),
+        ("evaluate seven.png --reference-name mnist-test --thresholds fdi<=3", "(did you mean 'fid'?)"),
+    ],
+)
+def test_a_mistyped_name_is_answered_with_the_nearest(
+    typed: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CHAPTERHOUSE_STATE_DIR", str(tmp_path))
+    monkeypatch.chdir(SEVEN.parent)
+    ended = CliRunner().invoke(app, typed.split())
+    assert ended.exit_code == 2
+    assert ended.stderr.count(said) == 1

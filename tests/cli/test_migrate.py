@@ -8,7 +8,7 @@ from service.settings import Settings
 def test_a_database_is_brought_to_this_version_once(run: Run, local_settings: Settings) -> None:
     local_settings.database.unlink(missing_ok=True)
     first = run("migrate")
-    assert (first.exit_code, first.output) == (0, "The database was brought to revision 0005.\n")
+    assert (first.exit_code, first.output) == (0, "The database was brought to revision 0006.\n")
     assert run("migrate").output == "The database is of this version.\n"
 
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from service.errors import DiskFull
+from service.errors import DiskFull, UnreadableArchive
 from service.evaluation import telling
 from service.evaluation.queue.jobs import REQUEST_ID, Job
 from service.evaluation.stages import timed
@@ -91,3 +91,13 @@ def test_stages_are_traced_as_they_end_under_the_requests_id() -> None:
 def test_what_was_asked_does_not_hold_the_id() -> None:
     assert JOB.asked == {"seed": 1}
     assert JOB.request_id == "build-4711"
+
+
+def test_no_line_says_what_a_callers_file_is_called(caplog: pytest.LogCaptureFixture) -> None:
+    names = ["'jane\\'s scan.png'", '"jane\'s scan.png"', "'jane's scan.png"]
+    for name in names:
+        error = UnreadableArchive(f"generated: {name} is damaged. The zip file's end is missing.")
+        Telling(Instruments()).ended(JOB, End("failed", error=error), 1.0)
+    told = [line["error"] for line in fields(caplog)]
+    assert told[:2] == ["UnreadableArchive: generated: '…' is damaged. The zip file's end is missing."] * 2
+    assert "jane" not in told[2]

@@ -7,15 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from experiments.claims.__main__ import CLAIMS, DOCUMENT, MEASUREMENTS, missing
+from experiments.claims.__main__ import CLAIMS, DOCUMENT, MEASUREMENTS, OF_DEVICES, missing
 from experiments.claims.claim import Claim, Comparison, epochs_to_goal
 from experiments.claims.counting import counts
+from experiments.claims.devices import BATCH, Devices, read_devices, section, train
 from experiments.claims.document import render
 from experiments.claims.record import Record
 from experiments.claims.trial import Data, Measurement, Sets, Trial, measure
 from service.datasets.split import Split
 from service.training.classifier import ClassifierRecipe
+from service.training.team import Team
 
 ROWS = 12
 TRIALS = {f"{claim.key}: {name}": trial for claim in CLAIMS.values() for name, trial in claim.trials.items()}
@@ -70,7 +73,28 @@ def test_a_seed_gives_the_same_numbers_again(tmp_path: Path) -> None:
 
 
 def test_the_document_is_what_its_measurements_say() -> None:
-    assert render(list(CLAIMS.values()), counts(), Record(MEASUREMENTS)) == DOCUMENT.read_text("utf-8")
+    said = render(list(CLAIMS.values()), counts(), Record(MEASUREMENTS), read_devices(OF_DEVICES))
+    assert said == DOCUMENT.read_text("utf-8")
+
+
+def test_two_devices_learn_from_a_batch_what_one_learns_and_the_section_says_so(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    x, labels = torch.randn(2 * BATCH, 3, 32, 32), torch.arange(2 * BATCH) % 10
+    losses, speed = train(Team(), x, labels)
+    assert len(losses) == 2
+    assert speed > 0
+    near = tuple(loss + 1e-5 for loss in losses)
+    found = Devices({1: tuple(losses), 2: near}, {1: (100.0, 100.0), 2: (150.0, 170.0)})
+    assert "(losses differ by 1e-05 at most)" in section(found)
+    assert "**reproduced** (1.60 times as fast)" in section(found)
+    assert "The same loss curve: **not reproduced**" in section(replace(found, losses={1: (2.0,), 2: (1.9,)}))
+    assert "Not measured yet" in section(read_devices(tmp_path / "nothing.json"))
+
+
+def test_what_is_not_reproduced_says_what_limits_it() -> None:
+    record = Record(MEASUREMENTS)
+    silent = [key for key, claim in CLAIMS.items() if {*claim.judge(record)} != {"reproduced"} and not claim.remark]
+    assert not silent
 
 
 def test_beside_the_document_lies_what_is_in_it_and_nothing_else() -> None:

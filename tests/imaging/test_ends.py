@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from service.errors import UnreadableImage
+from service.imaging import jpeg
 from service.imaging.ends import bytes_behind_pixels, rest_bytes
 from service.imaging.reading import REST, read_picture
 
@@ -68,6 +69,36 @@ def test_a_whole_file_has_nothing_behind_it_and_a_longer_one_says_so(name: str) 
     longer = read_picture(data + b"\n1 0 1 0 1", limit_pixels=LIMIT)
     assert longer.alterations == (*whole.alterations, REST)
     np.testing.assert_array_equal(longer.pixels, whole.pixels)
+
+
+def end_of_jpeg(data: bytes) -> int:
+    """Where a JPEG ends, a byte after the other; its whole length where it does not."""
+    at = 2
+    while at < len(data) - 1:
+        marker = data[at + 1]
+        if data[at] != 0xFF or marker in {0x00, 0xFF, *range(0xD0, 0xD8)}:
+            at += 1
+            continue
+        at += 2
+        if marker == 0xD9:
+            return at
+        at += 0 if marker in (0x01, 0xD8) else int.from_bytes(data[at : at + 2], "big")
+    return len(data)
+
+
+@given(st.lists(st.sampled_from([0xFF, 0x00, 0x01, 0x02, 0xD0, 0xD7, 0xD8, 0xD9, 0xDA]), max_size=60).map(bytes))
+def test_a_jpeg_ends_where_its_markers_say(rest: bytes) -> None:
+    data = jpeg.START + rest
+    assert jpeg.rest_bytes(data) == len(data) - end_of_jpeg(data)
+
+
+@pytest.mark.parametrize("filling", [b"\xff", b"\xff\x00", b"\xff\xd0"], ids=["filling", "stuffed bytes", "restarts"])
+def test_a_jpeg_that_is_all_filling_is_looked_through_once(filling: bytes) -> None:
+    data = jpeg.START + filling * (1 << 21)
+    assert jpeg.rest_bytes(data) == 0
+    assert jpeg.rest_bytes(data + b"\x01\xff\xd9more") == 4
+    with pytest.raises(UnreadableImage):
+        read_picture(data, limit_pixels=LIMIT)
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if "TIFF" in name or "GIF" in name])

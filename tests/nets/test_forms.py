@@ -9,7 +9,7 @@ from torch import nn
 from service.errors import InvalidManifest
 from service.nets.alexnet import AlexNet
 from service.nets.googlenet import GoogLeNet
-from service.nets.layers import layer_table
+from service.nets.layers import count_macs, count_parameters, layer_table
 from service.nets.mlp import MLP
 from service.nets.mobilenet import MobileNet
 from service.nets.nin import NIN
@@ -65,6 +65,15 @@ def test_vggs_pairs_can_be_merged_and_its_convolutions_exchanged() -> None:
     assert pairs == [(3, 3)] * 10
     for form in ("depthwise", "rank-one", "bottleneck", "asymmetric", "grouped"):
         assert VGG(**options, convolution=form)(IMAGE).shape == (2, 10)
+
+
+def test_vggs_pools_can_come_first_with_as_many_parameters_and_a_quarter_of_the_multiplications() -> None:
+    options: dict[str, Any] = {"configuration": "B", "size": 32, "width": 0.125, "dense": (), "classes": 10}
+    behind, before = VGG(**options), VGG(**options, pool_first=True)
+    assert count_parameters(before) == count_parameters(behind)
+    head = 64 * 10
+    assert 4 * (count_macs(before, IMAGE[:1]) - head) == count_macs(behind, IMAGE[:1]) - head
+    assert next(iter(before.body.named_children()))[0] == "pool1"
 
 
 def test_only_a_lrn_normalises_responses() -> None:

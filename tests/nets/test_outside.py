@@ -85,6 +85,14 @@ def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
         build_net("timm:resnet18")
 
 
+def test_a_timm_that_cannot_be_imported_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "timm.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "timm", raising=False)
+    with pytest.raises(PackageMissing, match=r"where torch did\. RuntimeError: operator torchvision::nms"):
+        build_net("timm:resnet18")
+
+
 def test_features_of_timms_nets_lie_before_their_classifier(monkeypatch: pytest.MonkeyPatch) -> None:
     """A package of the same calls, in the place of timm."""
 

@@ -174,7 +174,7 @@ async def test_a_path_begins_and_ends_with_samples_of_the_seed(engine: LocalEngi
             {"count": 10_001, "format": "svg"},
             "count: at most 10,000 points as svg; ask for one of json, npz, npy",
         ),
-        ("dots", {"count": 50_001}, "count: at most 50,000 points as json"),
+        ("dots", {"count": 50_001}, "count: at most 50,000 points"),
     ],
 )
 def test_what_a_model_does_not_draw_is_said(

@@ -10,10 +10,14 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from serving import Service, add_untrained, is_alive
 from waiting import PATIENCE_S, until
 
-from benchmarks.load.stores import Objects, Postgres, why_no_objects, why_no_postgres
+from benchmarks.load.stores import Objects, Postgres, free_port, why_no_objects, why_no_postgres
+from service.evaluation.queue.database import Database
+from service.evaluation.queue.homes import engines_elsewhere
+from service.evaluation.queue.jobs import Jobs
 from service.storage.objects import Objects as Storage
 from service.storage.storage import PIECE_BYTES
 
@@ -128,6 +132,46 @@ def test_what_a_lost_service_accepted_another_finishes_shows_uses_again_and_dele
             assert gone.status_code == 204
         assert httpx.delete(f"{b.url}/references/mine", headers=b.bearing).status_code == 204
         assert [entry.key for folder in ("reports", "references") for entry in storage.list(folder)] == []
+
+
+def rows_done(service: Service) -> float:
+    """The rows of all batches that its engine has computed."""
+    lines = [
+        line for line in ask(service, "/metrics").text.splitlines() if line.startswith("chapterhouse_batch_rows_sum")
+    ]
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
+def test_one_evaluation_is_done_by_the_engines_of_both_and_has_the_bits_of_one_also_where_one_is_lost(
+    shared: dict[str, str], tmp_path: Path
+) -> None:
+    add_untrained(models := folder_of(tmp_path, "models"))
+    files = {"generated": packed(6000, 256, 3), "reference": packed(6000, 200, 4)}
+    given = {**shared, "MODELS_DIR": models, "ENGINES_SECRET": "s" * 32}
+    at = [f"127.0.0.1:{free_port()}" for _ in range(2)]
+    with Service(folder_of(tmp_path, "a"), **given, ENGINES_ADDRESS=at[0]) as a:
+        a.wait_until_ready()
+        alone = send(a, files, PATIENT, seed="1000")
+        with Service(folder_of(tmp_path, "b"), **given, ENGINES_ADDRESS=at[1]) as b:
+            b.wait_until_ready()
+            [evaluator] = b.children("evaluator")
+            until(lambda: b.log.count("listening for work of other services"))
+            told = Database(sa.make_url(shared["DATABASE_URL"]).set(drivername="postgresql+psycopg"))
+            until(lambda: at[1] in engines_elsewhere(Jobs(told, home="nobody")))
+            told.close()
+            os.kill(evaluator, signal.SIGSTOP)  # A is to have what is sent
+            before = rows_done(b)
+            both = send(a, files, PATIENT, seed="1001")
+            assert rows_done(b) > before
+            name = send(a, files, AT_ONCE, seed="1002")["id"]
+            before = rows_done(b)
+            until(lambda: rows_done(b) > before or is_over(a, name))
+            lose(b)
+        until(lambda: is_over(a, name))
+        one_lost = ask(a, f"/evaluations/{name}").json()
+    for report in (both, one_lost):
+        assert (report["status"], values_of(report)) == ("finished", values_of(alone))
+        assert report["reused"] is None
 
 
 def test_a_large_file_goes_in_parts_and_comes_in_pieces(storage: Storage, tmp_path: Path) -> None:

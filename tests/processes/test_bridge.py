@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from doubles import FakeEngine, Unanswering, echoed, images
+from waiting import eventually
 
 from service.errors import EngineUnavailable, ModelNotFound, ServiceError
 from service.processes.bridge import Bridge
 from service.runtime.calls import Call, LoadedModel
 from service.runtime.cards.naming import devices_of
+from service.runtime.kinds import of_one_kind
 from service.runtime.listener import Listener
 from service.runtime.pool import EnginePool
 
@@ -46,6 +48,17 @@ async def test_what_the_cluster_meets_is_told(sockets: Path, met: Exception, tol
     engine = FakeEngine(met)
     with pytest.raises(told):
         await asked(Bridge(engine, engine), sockets / "cluster.sock", LABELS)
+
+
+async def test_it_is_as_wide_as_the_cluster(sockets: Path) -> None:
+    engine = FakeEngine(held={"echo": LoadedModel("v1", "ready", "cuda:0")}, width=lambda: 3)
+    listener, pool = Listener(Bridge(engine, engine), width=engine.width), EnginePool([sockets / "cluster.sock"])
+    await listener.listen(sockets / "cluster.sock")
+    await pool.start()
+    await eventually(pool.models)
+    assert pool.width() == of_one_kind(pool).width() == 3
+    await pool.stop()
+    await listener.close()
 
 
 async def test_loading_is_passed_on() -> None:

@@ -1,13 +1,15 @@
 import socket
+import sys
 from pathlib import Path
 
 import pytest
-from doubles import add_forecaster
+from doubles import add_card, add_forecaster
 from typer.testing import CliRunner
 
 from service.cli import app
 from service.processes.checking import check, plan_of
 from service.settings import Settings
+from service.store import ModelStore
 
 
 @pytest.fixture
@@ -22,6 +24,10 @@ def test_nothing_prevents_a_service_that_would_start(settings: Settings) -> None
 
 def prevents(settings: Settings) -> list[str]:
     return [finding.words for finding in check(settings) if finding.prevents]
+
+
+def doubts(settings: Settings) -> list[str]:
+    return [finding.words for finding in check(settings) if not finding.prevents]
 
 
 def test_what_would_run_is_said_a_line_each(settings: Settings) -> None:
@@ -56,6 +62,35 @@ def test_a_default_model_that_is_not_there_is_found(settings: Settings) -> None:
     assert any(words.startswith("CHAPTERHOUSE_DEFAULT_CLASSIFIER:") for words in found)
 
 
+def test_weights_that_are_not_those_of_their_card_or_missing_are_found(settings: Settings) -> None:
+    model = ModelStore.of(settings).get(settings.default_classifier)
+    add_card(model.folder, sha256="0" * 64)
+    assert "not those of its card" in " ".join(doubts(settings))
+    model.weights.unlink()
+    assert any("weights" in words for words in prevents(settings))
+
+
+def test_a_shared_storage_is_said_and_checked(settings: Settings, tmp_path: Path) -> None:
+    shared = settings.model_copy(update={"storage_url": f"file://{tmp_path}/shared"})
+    assert f"storage      {shared.storage_url}" in plan_of(shared)
+    assert prevents(shared) == []
+    (tmp_path / "shared").write_text("")
+    assert any(words.startswith("CHAPTERHOUSE_STORAGE_URL: cannot write") for words in prevents(shared))
+    nowhere = settings.model_copy(update={"storage_url": "ftp://nowhere/folder"})
+    assert any(words.startswith("CHAPTERHOUSE_STORAGE_URL: write") for words in prevents(nowhere))
+
+
+def test_what_another_package_would_have_to_bring_is_found(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "grpc_health", None)
+    assert any("chapterhouse[grpc]" in words for words in prevents(settings.model_copy(update={"grpc_port": 0})))
+
+
+def test_a_card_that_is_named_where_no_driver_is_is_a_doubt(settings: Settings, tmp_path: Path) -> None:
+    named = settings.model_copy(update={"devices": "cuda:0,cpu"})
+    assert any("names cuda:0, and nothing here" in finding.words for finding in check(named, root=tmp_path))
+    assert doubts(settings) == []
+
+
 def test_a_state_directory_that_is_a_file_is_found(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     found = prevents(settings.model_copy(update={"state_dir": tmp_path / "file" / "state"}))
@@ -70,8 +105,8 @@ def test_a_damaged_database_is_told_with_the_way_out(settings: Settings) -> None
 
 
 def test_a_service_open_to_everybody_is_a_doubt(settings: Settings) -> None:
-    doubts = [finding for finding in check(settings.model_copy(update={"host": "0.0.0.0"})) if not finding.prevents]
-    assert any(finding.words.startswith("OPEN TO EVERYBODY") for finding in doubts)
+    found = doubts(settings.model_copy(update={"host": "0.0.0.0"}))
+    assert any(words.startswith("OPEN TO EVERYBODY") for words in found)
 
 
 def test_nothing_is_started_and_nothing_written(settings: Settings, tmp_path: Path) -> None:

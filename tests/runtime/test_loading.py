@@ -19,6 +19,7 @@ from service.runtime.duties import Duty
 from service.runtime.engine import Engine
 from service.runtime.in_process import LocalEngine
 from service.runtime.loading import fitting
+from service.runtime.queues import Batch
 from service.runtime.rows import zeros
 from service.runtime.work import Work
 from service.store import Model, ModelStore
@@ -65,14 +66,39 @@ class Dear(Echo):
         return super().features(x)
 
 
+class Counted(Echo):
+    """Notes how many images came at once."""
+
+    met: ClassVar[list[int]] = []
+
+    def features(self, x: Tensor) -> Tensor:
+        """The pixels."""
+        self.met.append(len(x))
+        return super().features(x)
+
+
+class Timed(Device):
+    """A processor that says what a batch takes: so long for any, and so long for each of its rows."""
+
+    def __init__(self, batch_s: float, row_s: float) -> None:
+        super().__init__("cpu", threads=1, most_rows=64)
+        self._batch_s, self._row_s = batch_s, row_s
+
+    def time(self, net: nn.Module, model: Model, batch: Batch, threads: int | None) -> float:
+        """What it says, once the batch is computed."""
+        super().time(net, model, batch, threads)
+        return self._batch_s + self._row_s * batch.size
+
+
 @pytest.fixture
 def added(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A store that also holds `layered` and `dear`."""
+    """A store that also holds `layered`, `dear` and `counted`."""
     for event in (Layer.entered, Layer.let_go):
         event.clear()
     Layer.seen.clear()
     Dear.met.clear()
-    for net in (Layered, Dear):
+    Counted.met.clear()
+    for net in (Layered, Dear, Counted):
         name = net.__name__.lower()
         monkeypatch.setitem(NETS, name, net)
         add_model(models_dir, name, net(), CLASSIFIER.format(net=name))
@@ -102,6 +128,21 @@ async def test_a_dear_net_is_not_tried_in_sizes_that_take_long_and_shares_no_bat
     Dear.met.clear()
     await ask(engine, Call("dear", "classify"), 1, 2)
     assert [size for size, _ in Dear.met] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("batch_s", "row_s", "most"),
+    [(0.002, 0.0, 64), (0.0, 0.001, 8), (0.0, 0.005, 8)],
+    ids=["the same for any batch", "the same for each row", "too long for a larger one"],
+)
+async def test_batches_grow_beyond_the_manifest_where_a_processor_gains_by_it(
+    added: Path, batch_s: float, row_s: float, most: int
+) -> None:
+    async with LocalEngine(ModelStore(added), device=Timed(batch_s, row_s)) as engine:
+        await engine.load("counted")
+        Counted.met.clear()
+        await ask(engine, Call("counted", "classify"), *range(1, 129))
+    assert max(Counted.met) == most
 
 
 @pytest.mark.parametrize(

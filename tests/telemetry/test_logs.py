@@ -26,6 +26,12 @@ def test_a_line_of_json_is_one_object_with_the_same() -> None:
     assert told_of["time"].endswith("Z")
 
 
+def test_no_caller_writes_what_would_be_read_as_a_field_of_its_own() -> None:
+    forged = plain('a" status=200 key="root')
+    line = Discreet("%(message)s").format(record("failed", request=forged, path="a=b\\", status=401))
+    assert line == r'failed request="a\" status=200 key=\"root" path="a=b\\" status=401'
+
+
 @pytest.mark.parametrize("form", [AsJson("front"), Discreet("%(message)s")])
 def test_no_form_of_a_line_tells_a_password(form: logging.Formatter) -> None:
     made = record("cannot reach postgresql://me:secret@host/house", place="here")
@@ -37,6 +43,7 @@ def test_no_form_of_a_line_tells_a_password(form: logging.Formatter) -> None:
 
 def test_what_a_caller_wrote_stays_on_its_line() -> None:
     assert plain("a\nb\x1b[31m" + 300 * "c") == "a\\nb\\x1b[31m" + 192 * "c"
+    assert plain("café … \u202e\ud800") == r"café … \u202e\ud800"
 
 
 def test_so_many_lines_are_written_at_once_and_then_so_many_a_second() -> None:

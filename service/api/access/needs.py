@@ -94,7 +94,7 @@ NEEDS: dict[str, Need] = {
     "GET /favicon.ico": PAGES,
 }
 
-_LINES = [(method, compile_path(path)[0], need) for line, need in NEEDS.items() for method, path in [line.split()]]
+_LINES = [(method, compile_path(path)[0], path) for method, path in map(str.split, NEEDS)]
 _PLAIN = {tuple(line.split()): need for line, need in NEEDS.items() if "{" not in line}
 
 
@@ -103,6 +103,15 @@ def need_of(method: str, path: str) -> Need:
     return _PLAIN.get((method, path)) or _looked_up(method, path)
 
 
+def route_of(method: str, path: str) -> str | None:
+    """The route that a request is for, as the table has it; None where no line of it fits."""
+    asked, path = _verb(method), path.rstrip("/") or "/"
+    return next((route for verb, regex, route in _LINES if verb == asked and regex.match(path)), None)
+
+
 def _looked_up(method: str, path: str) -> Need:
-    asked, path = "GET" if method == "HEAD" else method, path.rstrip("/") or "/"
-    return next((need for verb, regex, need in _LINES if verb == asked and regex.match(path)), ADMIN)
+    return NEEDS.get(f"{_verb(method)} {route_of(method, path)}", ADMIN)
+
+
+def _verb(method: str) -> str:
+    return "GET" if method == "HEAD" else method

@@ -67,6 +67,7 @@ HOMES = sa.Table(
     METADATA,
     sa.Column("id", sa.String(32), primary_key=True),
     sa.Column("seen", sa.Float, nullable=False),
+    sa.Column("engines", sa.String(4096), nullable=False, server_default=""),
 )
 KEYS = sa.Table(
     "keys",

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 
 SILENT_S = 60.0
 """A service that has not been heard of for so long works on nothing."""
+LISTED_S = 600.0
+"""Engines of a service that has told nothing for so long are not looked for."""
 FORGOTTEN_S = 86400.0
 """For so long a service is remembered that left nothing to do."""
 
@@ -33,11 +35,14 @@ class Homes:
     """The state directories whose services share a PostgreSQL; a SQLite file is one service's alone.
 
     Clocks of different machines are never compared: a home is silent while what it told stays the same, as long as this
-    process has looked without a break.
+    process has looked without a break. `engines` is where those of this one are reached by others, in words.
     """
 
-    def __init__(self, jobs: Jobs, *, limit_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, jobs: Jobs, *, limit_s: float, engines: Sequence[str] = (), clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._jobs = jobs
+        self._engines = " ".join(engines)
         self._limit_s = limit_s
         self._clock = clock
         self._heard: dict[str, Heard] = {}
@@ -49,8 +54,9 @@ class Homes:
             return
         with self._jobs.database.writing() as connection:
             mine = sa.update(HOMES).where(HOMES.c.id == self._jobs.home)
-            if not connection.execute(mine.values(seen=time.time())).rowcount:
-                connection.execute(HOMES.insert().values(id=self._jobs.home, seen=time.time()))
+            told = {"seen": time.time(), "engines": self._engines}
+            if not connection.execute(mine.values(told)).rowcount:
+                connection.execute(HOMES.insert().values(id=self._jobs.home, **told))
 
     def look(self) -> None:
         """Take up what silent services have left; one process does so at a time. Raises DatabaseUnavailable.
@@ -115,6 +121,21 @@ class Homes:
             if connection.execute(this.values(status="failed", ended=time.time(), problem=problem)).rowcount:
                 log.warning("evaluation %s has failed: the service that had its upload stays away", job_id)
                 changed(Change(job_id, "failed"))
+
+
+def engines_elsewhere(jobs: Jobs) -> list[str]:
+    """Where the engines of other services are reached, as far as these have told lately. Raises DatabaseUnavailable.
+
+    Clocks may differ by less than `LISTED_S`, and who is listed need not live.
+    """
+    with jobs.database.reading() as connection:
+        last = sa.select(sa.func.max(HOMES.c.seen)).scalar_subquery()
+        lately = sa.and_(HOMES.c.id != jobs.home, HOMES.c.seen > last - LISTED_S)
+        return [
+            word
+            for told in connection.execute(sa.select(HOMES.c.engines).where(lately)).scalars()
+            for word in told.split()
+        ]
 
 
 def _at(homes: Collection[str]) -> sa.ColumnElement[bool]:

@@ -10,6 +10,7 @@ from service.errors import InvalidRequest
 from service.evaluation.report.schema import Check, MetricEntry, Outcome, Verdict
 from service.metrics.registry import METRICS
 from service.schemas import Inconclusive
+from service.spelling import aside
 
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -92,12 +93,12 @@ def _parse(word: str, measured: Collection[str]) -> Threshold:
         raise ValueError("write it as metric<=30, metric.part>=0.5, with one of <=, <, >=, >")
     metric, part, comparison, limit = found[1], found[2] or "", found[3], _number(found[4])
     if metric not in METRICS:
-        raise ValueError(f"there is no metric {metric!r}; there are {', '.join(METRICS)}")
+        raise ValueError(f"there is no metric {metric!r}{aside(metric, METRICS)}; there are {', '.join(METRICS)}")
     if metric not in measured:
         raise ValueError(f"{metric} is not among the metrics of this evaluation")
     parts = (*METRICS[metric].about.parts, *EVERY_METRICS_PARTS)
     if part and part not in parts:
-        raise ValueError(f"{metric} has no part {part!r}; it has {', '.join(parts)}")
+        raise ValueError(f"{metric} has no part {part!r}{aside(part, parts)}; it has {', '.join(parts)}")
     return Threshold(word, metric, part, comparison, limit)
 
 

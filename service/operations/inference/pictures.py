@@ -16,6 +16,7 @@ from service.store import Model
 
 RANGES = {"0,1": (0.0, 1.0), "-1,1": (-1.0, 1.0), "0,255": (0.0, 255.0)}
 """What real numbers may mean, by the parameter `value_range` of their input."""
+MEANINGS = " or ".join(map(repr, RANGES))
 ROUNDING = 1e-3
 """So much beyond its range, in shares of it, a number is still taken for one at its end."""
 AXES = 4
@@ -90,7 +91,7 @@ def _whole(given: Tensor, values: Array) -> Pixels:
         raise wrong(
             given.name,
             f"its pixels go from {least:.4g} to {largest:.4g}, beyond {low:g} to {high:g}; the parameter value_range "
-            f"of the input says what they mean: {', '.join(RANGES)}",
+            f"of the input says what they mean: {MEANINGS}",
         )
     levels = np.rint((values.astype(np.float64) - low) * (255.0 / (high - low)))
     return levels.clip(0, 255).astype(np.uint8)
@@ -104,10 +105,10 @@ def _range_of(given: Tensor, values: Array) -> tuple[float, float]:
             raise wrong(
                 given.name,
                 "no pixel is above 1, so that 0 to 255 may not be what they mean; the parameter value_range of the "
-                f"input says it: {', '.join(RANGES)}",
+                f"input says it: {MEANINGS}",
             )
         return RANGES["0,255"]
     plain = str(told).replace(" ", "")
     if plain not in RANGES:
-        raise wrong("value_range", f"must be one of {', '.join(RANGES)}")
+        raise wrong("value_range", f"must be {MEANINGS}")
     return RANGES[plain]

@@ -231,7 +231,7 @@ class Film {
     for (const [x, y] of points) {
       if (x === null) continue;
       context.beginPath();
-      context.arc(at(x), this.canvas.height - at(y), 3.2, 0, 2 * Math.PI);
+      context.arc(at(x), this.canvas.height - at(y), 4.2, 0, 2 * Math.PI);
       context.fill();
     }
     context.globalAlpha = 1;

@@ -24,7 +24,7 @@ export async function mount(root, signal) {
   signal.addEventListener("abort", () => asking.abort());
   const layers = h("div", { class: "layers" });
   const ways = h("div", { class: "ways" });
-  const unit = h("section", { class: "unit", tabindex: "-1" });
+  const unit = h("section", { class: "unit", tabindex: "-1" }); // below the layer whose map is looked at
   const choice = h("select", { id: "net", onchange: () => choose(choice.value) });
   const recipe = same("inside", { model: net, layer: "C3", unit: 0, method: "activations" });
   const pad = new Pad((isDone) => isDone && look());
@@ -55,7 +55,7 @@ export async function mount(root, signal) {
         choice,
         ways,
       ),
-      h("div", {}, trouble, h("p", { class: "hint" }, t("inside.hint")), layers, unit),
+      h("div", {}, trouble, h("p", { class: "hint" }, t("inside.hint")), layers),
     ),
     recipe.element,
   );
@@ -131,7 +131,11 @@ export async function mount(root, signal) {
       const seen = await Promise.all(names.map((name) => explain({ method: "activations", layer: name })));
       if (now.aborted) return;
       const rows = seen.map(
-        (answer) => new Row(answer, table.get(answer.layer), (at) => open(answer.layer, at, explain, now)),
+        (answer) =>
+          new Row(answer, table.get(answer.layer), (at, row) => {
+            row.after(unit);
+            open(answer.layer, at, explain, now);
+          }),
       );
       const input = new Input(first.image, rows);
       fill(
@@ -259,7 +263,7 @@ class Row {
           type: "button",
           class: "tile",
           "aria-label": t("inside.map", { map: answer.units[at], layer: answer.layer }),
-          onclick: () => onOpen(answer.units[at]),
+          onclick: () => onOpen(answer.units[at], this.element),
         },
         canvas,
         h("span", { class: "mark", "aria-hidden": "true" }),

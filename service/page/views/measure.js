@@ -2,21 +2,21 @@
 
 import { ask, get, models, post } from "../client.js";
 import { fill, h, pause, say } from "../dom.js";
+import { Earlier } from "../earlier.js";
 import { nameOf } from "../names.js";
 import { notice } from "../notices.js";
 import { comparison, report } from "../report.js";
 import { same } from "../same.js";
-import { locale, number, percent, t } from "../words.js";
+import { number, percent, t } from "../words.js";
 
 const COUNT = 1000;
-const SHOWN = 20;
 const OVER = new Set(["finished", "failed", "cancelled"]);
 
 export async function mount(root, signal) {
   const trouble = h("div", {});
   const progress = h("div", { class: "progress", hidden: true });
   const result = h("div", {});
-  const history = h("section", {});
+  const earlier = new Earlier({ onOpen: open, onCompare: two, onTrouble: fail, signal });
   const source = h("select", { id: "source", onchange: showSource });
   const generated = h("input", { id: "generated", type: "file", accept: ".zip,.tar,.gz,.tgz,.npy,.npz" });
   const against = h("select", { id: "against", onchange: showSource });
@@ -50,13 +50,19 @@ export async function mount(root, signal) {
       ),
       h("div", { class: "field end" }, start),
     ),
+    h("p", { class: "hint by-mouse" }, t("measure.drop")),
     trouble,
     progress,
     result,
-    history,
+    earlier.element,
     recipe.element,
   );
-  for (const [at, field] of [generated, reference].entries()) takeDropped(files[at], field, signal);
+  takeDropped(files, (given, place) => {
+    const fields = place < 0 ? [generated, reference] : [[generated, reference][place]];
+    given.slice(0, fields.length).forEach((file, at) => put(fields[at], file));
+    showSource();
+    say(given.map((file) => file.name).join(", "));
+  }, signal);
 
   try {
     const [known, { references }] = await Promise.all([models({ signal }), get("references", { signal })]);
@@ -80,9 +86,17 @@ export async function mount(root, signal) {
       h("option", { value: "" }, t("measure.a.file")),
     );
     showSource();
-    await showHistory();
+    await earlier.show();
   } catch (error) {
     fill(trouble, notice(error, () => mount(root, signal), signal) ?? "");
+  }
+
+  /** Give a field a file that was dropped, and have its list say so. */
+  function put(field, file) {
+    const carried = new DataTransfer();
+    carried.items.add(file);
+    field.files = carried.files;
+    (field === generated ? source : against).value = "";
   }
 
   function showSource() {
@@ -141,7 +155,7 @@ export async function mount(root, signal) {
     }
     progress.hidden = true;
     await open(id);
-    await showHistory();
+    await earlier.show();
   }
 
   /** What the service tells of an evaluation until it is over; the last state that it told. */
@@ -186,74 +200,6 @@ export async function mount(root, signal) {
     result.scrollIntoView({ block: "nearest" });
   }
 
-  async function showHistory() {
-    const { evaluations } = await get("evaluations", { query: { limit: SHOWN }, signal });
-    const finished = evaluations.filter((each) => each.kind === "evaluation");
-    const picked = new Set();
-    const compare = h(
-      "button",
-      { type: "button", class: "quiet", disabled: true, onclick: () => two([...picked]) },
-      t("measure.compare"),
-    );
-    const rows = finished.map((each) => {
-      const box = h("input", {
-        type: "checkbox",
-        "aria-label": t("measure.pick", { id: each.id }),
-        disabled: each.status !== "finished",
-        onchange: () => {
-          if (box.checked) picked.add(each.id);
-          else picked.delete(each.id);
-          compare.disabled = picked.size !== 2;
-        },
-      });
-      return h(
-        "tr",
-        {},
-        h("td", {}, box),
-        h("td", {}, new Date(each.created).toLocaleString(locale())),
-        h("td", {}, t(`measure.status.${each.status}`)),
-        h(
-          "td",
-          {},
-          h(
-            "button",
-            { type: "button", class: "quiet", onclick: () => open(each.id).catch(fail) },
-            h("code", {}, each.id),
-          ),
-        ),
-      );
-    });
-    fill(
-      history,
-      h("h2", {}, t("measure.earlier")),
-      rows.length
-        ? [
-            h(
-              "div",
-              { class: "scroll", tabindex: "0", role: "region", "aria-label": t("measure.earlier") },
-              h(
-                "table",
-                {},
-                h(
-                  "thead",
-                  {},
-                  h(
-                    "tr",
-                    {},
-                    ["picked", "when", "state", "which"].map((name) =>
-                      h("th", { scope: "col" }, t(`measure.${name}`)),
-                    ),
-                  ),
-                ),
-                h("tbody", {}, rows),
-              ),
-            ),
-            compare,
-          ]
-        : h("p", { class: "hint" }, t("measure.none")),
-    );
-  }
-
   async function two([one, other]) {
     try {
       const found = await Promise.all([one, other].map((id) => get(`evaluations/${id}`, { signal })));
@@ -269,13 +215,18 @@ export async function mount(root, signal) {
   }
 }
 
-function takeDropped(zone, field, signal) {
-  zone.addEventListener("dragover", (event) => event.preventDefault(), { signal });
-  zone.addEventListener(
+/**
+ * Take what is dropped anywhere, until the view is left. `take` is given the files and in which of the zones they were
+ * dropped, or −1: the first of two is then what was generated, the second what is real.
+ */
+function takeDropped(zones, take, signal) {
+  document.addEventListener("dragover", (event) => event.preventDefault(), { signal });
+  document.addEventListener(
     "drop",
     (event) => {
       event.preventDefault();
-      field.files = event.dataTransfer.files;
+      const given = [...event.dataTransfer.files];
+      if (given.length) take(given, given.length > 1 ? -1 : zones.findIndex((zone) => zone.contains(event.target)));
     },
     { signal },
   );

@@ -37,6 +37,7 @@ export async function mount(root, signal) {
   const result = h("div", {});
   const plot = s("svg", {
     viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+    preserveAspectRatio: "none",
     class: "plot",
     role: "img",
     "aria-label": t("series.plot"),
@@ -51,6 +52,7 @@ export async function mount(root, signal) {
     value: horizon,
     oninput: () => go(Number(steps.value)),
   });
+  const far = h("label", { for: "horizon", class: "far" }, t("series.horizon", { steps: number(horizon) }));
   const text = h("textarea", { id: "values", rows: 4, spellcheck: "false", onchange: () => paste(text.value) });
   const recipe = same("series", { horizon });
   fill(
@@ -70,13 +72,13 @@ export async function mount(root, signal) {
           t(`series.${name}.example`),
         ),
       ),
-      h("label", { for: "horizon" }, t("series.horizon")),
-      h("div", { class: "grow" }, steps),
+      h("button", { type: "button", class: "quiet", onclick: clear }, t("series.empty")),
+      h("div", { class: "pair grow" }, far, steps),
     ),
     h("div", { class: "card chart" }, axes.element),
     h("p", { class: "hint" }, t("series.hint")),
     result,
-    h("label", { for: "values" }, t("series.values", { fewest: FEWEST })),
+    h("label", { for: "values", class: "above" }, t("series.values", { fewest: FEWEST })),
     text,
     recipe.element,
   );
@@ -93,6 +95,17 @@ export async function mount(root, signal) {
     text.value = values.join(", ");
     paint();
     look();
+  }
+
+  /** A level line to draw on; nothing is asked before something is drawn. */
+  function clear() {
+    asking.abort();
+    series = new Array(STEPS).fill(0);
+    answer = null;
+    text.value = series.join(", ");
+    fill(trouble);
+    fill(result);
+    paint();
   }
 
   function paste(words) {
@@ -112,6 +125,7 @@ export async function mount(root, signal) {
 
   function go(wanted) {
     horizon = wanted;
+    far.textContent = t("series.horizon", { steps: number(horizon) });
     recipe.update({ horizon });
     look();
   }

@@ -6,6 +6,7 @@ import { fill, h, pause, s } from "../dom.js";
 import { nameOf } from "../names.js";
 import { notice } from "../notices.js";
 import { same } from "../same.js";
+import { table } from "../table.js";
 import { figure, number, t } from "../words.js";
 
 const EVERY_S = 2;
@@ -15,11 +16,11 @@ const ANSWERED = new Set([401, 403]);
 export async function mount(root, signal) {
   const trouble = h("div", {});
   const numbers = h("div", { class: "numbers" });
-  const table = h("div", {});
+  const memory = h("div", {});
   const recipe = same("service", { model: "lenet5-mnist" });
-  const past = { asked: [], rows: [], waiting: [] };
+  const past = { asked: [], rows: [], waiting: [], busy: [] };
   let before = null;
-  fill(root, trouble, numbers, table, recipe.element);
+  fill(root, trouble, numbers, memory, recipe.element);
 
   while (!signal.aborted) {
     try {
@@ -61,11 +62,12 @@ export async function mount(root, signal) {
       keep(past.asked, rate);
       keep(past.rows, size);
       keep(past.waiting, waiting);
+      keep(past.busy, busy);
       tiles.push(
         tile(t("service.rate"), number(rate, { maximumFractionDigits: 1 }), past.asked),
         tile(t("service.batch"), number(size, { maximumFractionDigits: 1 }), past.rows),
         tile(t("service.waiting"), number(waiting), past.waiting),
-        tile(t("service.busy"), number(busy, { style: "percent" })),
+        tile(t("service.busy"), number(busy, { style: "percent" }), past.busy),
       );
     } else tiles.push(h("p", { class: "hint" }, t("service.closed")));
     fill(
@@ -82,42 +84,27 @@ export async function mount(root, signal) {
         ?.filter((each) => each.name === name && each.labels.model === id)
         .reduce((total, each) => total + each.value, 0);
     const mean = (name, id) => of(`${name}_sum`, id) / of(`${name}_count`, id);
-    const rows = held.map((model) =>
-      h(
-        "tr",
-        {},
-        h("th", { scope: "row" }, nameOf(model.id), h("span", { class: "fine" }, h("code", {}, model.id))),
-        h("td", {}, t(`service.task.${model.task}`)),
-        h("td", { class: "value" }, number(model.parameters ?? 0)),
-        counted && [
-          h("td", { class: "value" }, number(of("chapterhouse_batch_rows_sum", model.id) ?? 0)),
-          h("td", { class: "value" }, figure(mean("chapterhouse_batch_rows", model.id))),
-          h("td", { class: "value" }, figure(1000 * mean("chapterhouse_forward_seconds", model.id))),
-          h("td", { class: "value" }, number(of("chapterhouse_queue_rows", model.id) ?? 0)),
-        ],
-      ),
-    );
+    const rows = held.map((model) => [
+      [nameOf(model.id), h("span", { class: "fine" }, h("code", {}, model.id))],
+      t(`service.task.${model.task}`),
+      number(model.parameters ?? 0),
+      ...(counted
+        ? [
+            number(of("chapterhouse_batch_rows_sum", model.id) ?? 0),
+            figure(mean("chapterhouse_batch_rows", model.id)),
+            figure(1000 * mean("chapterhouse_forward_seconds", model.id)),
+            number(of("chapterhouse_queue_rows", model.id) ?? 0),
+          ]
+        : []),
+    ]);
     const columns = ["model", "task", "parameters", ...(counted ? ["rows", "size", "forward", "queue"] : [])];
     fill(
-      table,
+      memory,
       h("h2", {}, t("service.held")),
-      h(
-        "div",
-        { class: "scroll", tabindex: "0", role: "region", "aria-label": t("service.held") },
-        h(
-          "table",
-          {},
-          h(
-            "thead",
-            {},
-            h(
-              "tr",
-              {},
-              columns.map((name) => h("th", { scope: "col" }, t(`service.${name}`))),
-            ),
-          ),
-          h("tbody", {}, rows),
-        ),
+      table(
+        t("service.held"),
+        columns.map((name) => t(`service.${name}`)),
+        rows,
       ),
     );
   }
@@ -159,10 +146,12 @@ function tile(name, value, past) {
   );
 }
 
+/** What it was, up to now, which is at the right. */
 function spark(values) {
   const top = Math.max(...values) || 1;
+  const first = KEPT - values.length;
   const path = values
-    .map((value, at) => `${at ? "L" : "M"}${(100 * at) / (KEPT - 1)} ${23 - (22 * value) / top}`)
+    .map((value, at) => `${at ? "L" : "M"}${(100 * (first + at)) / (KEPT - 1)} ${23 - (22 * value) / top}`)
     .join("");
   const curve = s(
     "svg",
@@ -170,6 +159,6 @@ function spark(values) {
     s("path", { d: path }),
   );
   const axes = new Axes(curve, { across: t("axis.seconds"), places: ends });
-  axes.show([0, EVERY_S * (KEPT - 1)], [0, top]);
+  axes.show([EVERY_S * (1 - KEPT), 0], [0, top]);
   return axes.element;
 }

@@ -12,11 +12,10 @@ from service.runtime.calls import Array
 from service.runtime.cards.graphs import Graphs, Pass
 from service.runtime.cards.pipeline import PipelinedDevice
 from service.runtime.cards.streams import Mark, Piece, Stage
+from service.runtime.devices import MOST_ROWS
 from service.runtime.queues import Batch
 from service.store import Model
 
-MOST_ROWS = 1024
-"""No batch is larger: so many wait at most."""
 URGENT, PATIENT = -1, 0
 """Priorities of streams: of two that compute at once the first is served first."""
 

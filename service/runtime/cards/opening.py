@@ -6,10 +6,13 @@ from service.runtime.cards.simulated import SimulatedDevice
 from service.runtime.devices import Device
 
 
-def open_device(name: str, *, at: str | None = None, threads: int = 0, most_threads: int = 0) -> Device:
+def open_device(
+    name: str, *, at: str | None = None, threads: int = 0, most_threads: int = 0, most_rows: int = 0
+) -> Device:
     """The device of this name, which torch calls `at`. Raises ConfigurationError, DeviceUnavailable."""
     if is_card(name):
         return CudaDevice(name, at=at or name)
     if name.startswith(SIMULATED):
         return SimulatedDevice(name, threads=threads)
-    return Device(name, at=at or name.partition("#")[0], threads=threads, most_threads=most_threads)
+    at = at or name.partition("#")[0]
+    return Device(name, at=at, threads=threads, most_threads=most_threads, most_rows=most_rows)

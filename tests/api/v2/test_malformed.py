@@ -62,7 +62,7 @@ async def client(make_app: MakeApp, models_dir: Path) -> AsyncIterator[httpx.Asy
         ({"datatype": "BF16"}, "needs a datatype of the protocol"),
         ({"datatype": "FP32", "data": [0.5, 0.0, 0.0, 1.0]}, "the parameter value_range"),
         ({"datatype": "FP32", "data": [0.0, 0.0, 0.0, 300.0]}, "beyond 0 to 255"),
-        ({"datatype": "FP32", "parameters": {"value_range": "0,2"}}, "value_range: must be one of"),
+        ({"datatype": "FP32", "parameters": {"value_range": "0,2"}}, "value_range: must be '0,1' or"),
         ({"datatype": "BYTES", "shape": [1], "data": ["!"]}, "image[0]: this is not base64"),
         ({"datatype": "BYTES", "shape": [1], "data": ["https://example.org/a.png"]}, "images are not fetched"),
         ({"datatype": "BYTES", "shape": [1], "data": ["data:image/png,abc"]}, "does not say ;base64"),

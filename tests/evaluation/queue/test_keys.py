@@ -106,5 +106,5 @@ def test_a_state_directory_from_before_keys_opens_and_keeps_its_evaluations(tmp_
             "UPDATE alembic_version SET version_num = '0003'"
         )
     old.close()
-    assert migrate(database) == ["0004", "0005"]
+    assert migrate(database) == ["0004", "0005", "0006"]
     assert Keys(database).all() == []

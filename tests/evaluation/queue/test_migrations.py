@@ -32,7 +32,7 @@ def differences(database: Database) -> list[object]:
 
 
 def test_the_migrations_make_the_tables_that_the_code_uses(empty_database: Database) -> None:
-    assert migrate(empty_database) == ["0001", "0002", "0003", "0004", "0005"]
+    assert migrate(empty_database) == ["0001", "0002", "0003", "0004", "0005", "0006"]
     assert differences(empty_database) == []
     assert migrate(empty_database) == []
 
@@ -43,7 +43,7 @@ def test_a_database_from_before_alembic_is_adopted_with_what_it_holds(tmp_path: 
         old.executescript(FIRST_VERSION)
     old.close()
     database = Database.of(settings)
-    assert migrate(database) == ["0002", "0003", "0004", "0005"]
+    assert migrate(database) == ["0002", "0003", "0004", "0005", "0006"]
     assert differences(database) == []
     jobs = Jobs(database, home="here")
     assert (jobs.get("old").report, jobs.get("old").kind) == ({"fid": 7}, "evaluation")
@@ -55,7 +55,7 @@ def test_a_database_from_before_alembic_is_adopted_with_what_it_holds(tmp_path: 
 def test_services_that_start_at_once_migrate_one_after_the_other(empty_database: Database) -> None:
     with ThreadPoolExecutor(4) as pool:
         done = list(pool.map(lambda _: migrate(empty_database), range(4)))
-    assert sorted(done) == [[], [], [], ["0001", "0002", "0003", "0004", "0005"]]
+    assert sorted(done) == [[], [], [], ["0001", "0002", "0003", "0004", "0005", "0006"]]
     assert differences(empty_database) == []
 
 

@@ -156,7 +156,7 @@ def test_a_refusal_says_of_each_threshold_what_is_wrong_and_what_there_is() -> N
         parse_thresholds("fid,fidd<=30,fid.sdt>1", MEASURED)
     messages = [
         "'fid': write it as metric<=30, metric.part>=0.5, with one of <=, <, >=, >",
-        f"'fidd<=30': there is no metric 'fidd'; there are {', '.join(registry.METRICS)}",
+        f"'fidd<=30': there is no metric 'fidd' (did you mean 'fid'?); there are {', '.join(registry.METRICS)}",
         "'fid.sdt>1': fid has no part 'sdt'; it has "
         + ", ".join((*registry.METRICS["fid"].about.parts, *EVERY_METRICS_PARTS)),
     ]

@@ -8,14 +8,21 @@
 {{- with .Values.ingress.proxies }}
 - {name: CHAPTERHOUSE_TRUSTED_PROXIES, value: {{ join "," . | quote }}}
 {{- end }}
-{{- if .Values.allowedHosts }}
-- name: POD_IP # by which probes and Prometheus address it
+{{- if or .Values.allowedHosts .Values.peers.secret }}
+- name: POD_IP # by which probes, Prometheus and other pods address it
   valueFrom: {fieldRef: {fieldPath: status.podIP}}
+{{- end }}
+{{- if .Values.allowedHosts }}
 - {name: CHAPTERHOUSE_ALLOWED_HOSTS, value: {{ include "chapterhouse.hosts" . | quote }}}
 {{- end }}
 {{- with .Values.database.secret }}
 - name: CHAPTERHOUSE_DATABASE_URL
   valueFrom: {secretKeyRef: {name: {{ . }}, key: {{ $.Values.database.key }}}}
+{{- end }}
+{{- with .Values.peers.secret }}
+- {name: CHAPTERHOUSE_ENGINES_ADDRESS, value: "$(POD_IP):{{ $.Values.peers.port }}"}
+- name: CHAPTERHOUSE_ENGINES_SECRET
+  valueFrom: {secretKeyRef: {name: {{ . }}, key: {{ $.Values.peers.key }}}}
 {{- end }}
 {{- with .Values.objectStore.url }}
 - {name: CHAPTERHOUSE_STORAGE_URL, value: {{ . | quote }}}
@@ -47,4 +54,9 @@ volumeMounts:
 {{- if gt (int .gpu.count) 0 }}
 {{ .gpu.resource }}: {{ .gpu.count }}
 {{- end }}
+{{- end }}
+
+{{- define "chapterhouse.enginePorts" -}}
+{{- $first := int .Values.peers.port -}}
+{port: {{ $first }}, endPort: {{ sub (add $first (max 1 (int .Values.gpu.count))) 1 }}, protocol: TCP}
 {{- end }}
