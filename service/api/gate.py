@@ -8,7 +8,7 @@ import itertools
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
@@ -23,7 +23,7 @@ from service.api.budgets import Budget, Returns
 from service.api.noting import Noting, endpoint_of
 from service.api.openapi import completed
 from service.api.outgoing import Outgoing, Reply, Sender
-from service.api.presence import CallerGone
+from service.api.presence import CallerGone, presence_of
 from service.api.problems import Settled, failure, refusal
 from service.api.singles import check_head
 from service.errors import BodyTooLarge, Draining, InvalidRequest, Overloaded, ServiceError, UnsupportedMediaType
@@ -78,7 +78,7 @@ class DirectPath(NamedTuple):
     engines: Posting
 
 
-Doorstep = Callable[[str], None]
+Doorstep = Callable[[str], Awaitable[None]]
 """What is asked of a client before anything else is done for a request. Raises ServiceError."""
 
 
@@ -226,11 +226,12 @@ class Gate:
                 raise self._full(holding.client)
         return holding
 
-    async def begin(self, method: str, path: str, client: str) -> None:
-        """Wait for the turn of a request that costs much. Raises ServiceError where a doorstep does."""
+    async def begin(self, method: str, path: str, client: str, scope: Scope) -> None:
+        """Wait for the turn of a request that costs much. Raises ServiceError where a doorstep does, CallerGone."""
         await self.beginnings.take(client)
         if (doorstep := self.doorsteps.get((method, path))) is not None:
-            doorstep(client)
+            with presence_of(scope) or nullcontext():
+                await doorstep(client)
 
     def _check_open(self) -> None:
         if self.draining:
@@ -315,7 +316,7 @@ class Application(FastAPI):
                     exchange = Exchange(scope, visit.holding.receive, visit.request_id, headers)
                     await sender.send_whole(await _run_hot(hot, exchange))
                 else:
-                    await gate.begin(method, path, visit.holding.client)
+                    await gate.begin(method, path, visit.holding.client, scope)
                     await super().__call__(scope, visit.holding.receive, sender.send)
         except ServiceError as error:
             await sender.send_whole(refusal(scope, error))
