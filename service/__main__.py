@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 ROLES = ("front", "engine", "evaluator", "grpc")
+CALLED = ("front", "grpc")
+"""Those whose event loops callers wait for."""
 
 
 def main(arguments: list[str]) -> int:
@@ -20,12 +22,15 @@ def main(arguments: list[str]) -> int:
         app(arguments)
         return 0
     from service.addresses import without_secrets
+    from service.environment import take_small_pages
     from service.errors import ConfigurationError, DeviceUnavailable
     from service.processes.lifeline import EXIT_CONFIGURATION, EXIT_UNAVAILABLE, hold_to_parent
     from service.settings import Settings
     from service.telemetry.logs import configure_logging
 
     options = _parse(arguments)
+    if options.role in CALLED:
+        take_small_pages()
     hold_to_parent(options.parent_pipe)
     settings = Settings()
     configure_logging(options.role, settings.log_level, settings.log_format)

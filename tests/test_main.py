@@ -33,6 +33,12 @@ def test_a_child_whose_parent_is_gone_already_ends_at_once() -> None:
     assert end.returncode == 1
 
 
+def test_numpy_is_not_loaded_before_a_front_has_said_which_pages_it_wants() -> None:
+    first = "service.__main__, service.addresses, service.environment, service.errors, service.processes.lifeline"
+    end = subprocess.run([sys.executable, "-c", f"import sys, {first}; sys.exit('numpy' in sys.modules)"], check=False)
+    assert end.returncode == 0
+
+
 @pytest.mark.slow
 def test_a_child_that_can_never_start_says_so_by_its_status() -> None:
     parent = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)

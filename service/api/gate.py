@@ -26,7 +26,7 @@ from service.api.openapi import completed
 from service.api.outgoing import Outgoing, Reply
 from service.api.presence import CallerGone
 from service.api.problems import LOGGED, refusal
-from service.api.singles import check_singles
+from service.api.singles import check_host, check_singles
 from service.errors import BodyTooLarge, Draining, InvalidRequest, Overloaded, ServiceError, UnsupportedMediaType
 from service.settings import Settings
 from service.telemetry.instruments import Instruments
@@ -264,6 +264,7 @@ class Application(FastAPI):
         leave = holding = None
         try:
             check_singles(scope["headers"], headers)
+            check_host(scope, headers)
             if (preflight := gate.guard.sites.preflight(method, headers)) is not None:
                 answer.add(preflight)
                 await answer.send_whole(Response(status_code=204))

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 FAULTS_SHOWN = 20
 """Of all that is wrong with a request; its sender needs no more to mend it."""
+NAME_SHOWN = 100
+"""Characters of a name that a caller made up."""
 PROBLEM_TYPE = "application/problem+json"
 CHALLENGE = 'Bearer realm="chapterhouse"'
 LOGGED = "The failure has been logged under this request's X-Request-Id."
@@ -45,7 +47,7 @@ def validation_problem(errors: list[dict[str, Any]]) -> InvalidRequest:
     shown, further = errors[:FAULTS_SHOWN], len(errors) - FAULTS_SHOWN
     named = [
         {
-            "field": ".".join(str(part) for part in error["loc"] if part not in ("body", "query")),
+            "field": ".".join(str(part)[:NAME_SHOWN] for part in error["loc"] if part not in ("body", "query")),
             "message": error["msg"],
         }
         for error in shown

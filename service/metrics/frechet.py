@@ -144,7 +144,7 @@ def _singular_values(
     if x <= 0 or y <= 0:
         return np.zeros(0), None, ROUNDING * EPS
     if isinstance(real, Statistics) and isinstance(generated, Statistics):
-        found = _by_cholesky(real.covariance / x, generated.covariance / y)
+        found = _by_cholesky(_by_columns(real.covariance) / x, _by_columns(generated.covariance) / y)
         if found is not None:
             return found
     rx, ry = root_of(real), root_of(generated)
@@ -188,7 +188,7 @@ def _by_cholesky(sx: Real, sy: Real) -> tuple[Real, FullRank, float] | None:
 
     None where a covariance is singular.
     """
-    L, failed = dpotrf(sx, lower=1)
+    L, failed = dpotrf(sx, lower=1, overwrite_a=1)
     if failed:
         return None
     M, _ = dsygst(sy, L, itype=2, lower=1)  # Lᵀ Σy L in the time of half a matrix product
@@ -201,6 +201,11 @@ def _by_cholesky(sx: Real, sy: Real) -> tuple[Real, FullRank, float] | None:
         return None
     σ = np.linalg.svd(L.T @ other, compute_uv=False)
     return (σ, product, ROUNDING * EPS) if σ[-1] > σ[0] * len(σ) * EPS else None
+
+
+def _by_columns(covariance: Real) -> Real:
+    """The same symmetric matrix as LAPACK reads it, without a copy."""
+    return covariance.T if covariance.flags.c_contiguous else covariance
 
 
 def root_of(gaussian: Gaussian) -> Real:

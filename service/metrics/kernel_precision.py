@@ -11,10 +11,10 @@ from typing import cast
 
 import numpy as np
 
-from service.metrics.centred import centred
-from service.metrics.distances import Index, centre_of, norms_of, tiles
+from service.metrics.centred import Centred, centred
+from service.metrics.distances import FloatType, Index, centre_of, norms_of, tiles
 from service.metrics.kernel_interval import orders_of
-from service.metrics.kernel_sums import Discrepancy, root_mean_square, sums_about, sums_over
+from service.metrics.kernel_sums import Discrepancy, root_mean_square, sums_about, sums_over, sums_together
 from service.metrics.kernels import Kernel, Polynomial, Radial
 from service.metrics.samples import Rows, check_pair
 
@@ -22,6 +22,8 @@ LARGE = 1 << 35
 """Multiplications from which on single precision is considered: a second of one core in double."""
 SHARE = 1e-3
 """Of the scatter between equal distributions, what rounding may be."""
+TOGETHER = 2048
+"""Rows of both sets that are multiplied at once: their products take 34 MB in double precision."""
 BROAD = 1e2
 """Squared bandwidths that a squared norm may be."""
 SMALL, BIG = 1e-8, 1e8
@@ -63,10 +65,16 @@ def discrepancies_of_parts(
     typical = kernel.scale(real.shape[1]) * max(float(rows.norms.mean()) for rows in shared)
     for of_real, of_generated in parts:
         pair = x[of_real], y[of_generated]
-        [sums] = sums_about(pair, pair, [kernel], np.float32 if single else np.float64)
+        sums = _sums_of_part(pair, kernel, np.float32 if single else np.float64)
         if single and not _is_negligible(typical, kernel, sums):
-            [sums] = sums_about(pair, pair, [kernel], np.float64)
+            sums = _sums_of_part(pair, kernel, np.float64)
         yield sums
+
+
+def _sums_of_part(pair: tuple[Centred, Centred], kernel: Kernel, kind: FloatType) -> Discrepancy:
+    if sum(map(len, pair)) <= TOGETHER:
+        return sums_together(*pair, kernel, kind)
+    return sums_about(pair, pair, [kernel], kind)[0]
 
 
 def _in_single(real: Rows, generated: Rows, kernels: Sequence[Kernel]) -> dict[Kernel, Discrepancy]:

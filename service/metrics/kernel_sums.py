@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
+from scipy.linalg.blas import dsyrk, ssyrk
 
 from service.errors import InvalidSamples
-from service.metrics import distances
 from service.metrics.centred import Centred, centred
 from service.metrics.distances import CLOSE, Floats, FloatType, Room, exact_squares
 from service.metrics.kernels import Kernel, Polynomial, Radial
@@ -22,6 +22,8 @@ NEGLIGIBLE = 1e-12
 """What rounding may be of any score: a kernel of rows that are 0 is 1."""
 STRIP_ROWS = 32
 """Rows of a tile that stay in a core's own cache from their products to their sums."""
+DONE = np.tri(STRIP_ROWS, dtype=np.bool_)
+"""Pairs of a strip's rows that are one and the same, or were seen from the other side."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,6 +78,24 @@ def sums_about(
     return [Discrepancy(*sums) for sums in zip(*three, strict=True)]
 
 
+def sums_together(x: Centred, y: Centred, kernel: Kernel, kind: FloatType) -> Discrepancy:
+    """The same of two sets about one centre, all of whose products lie in memory and come in one."""
+    n, both = len(x), np.empty((len(x) + len(y), len(x.centre)), kind)
+    x.move(both[:n])
+    y.move(both[n:])
+    multiply = ssyrk if kind is np.float32 else dsyrk
+    products: Floats = multiply(1.0, both.T, trans=1, lower=1).T  # of each row with itself and with later ones
+    of_x, of_y = (rows.products_with(x.sum, y.sum) if kind is np.float32 else () for rows in (x, y))
+    across = _Tally(kernel, x, y, kind)
+    with np.errstate(over="ignore", invalid="ignore"):
+        across.add(products[:n, n:], 0, 0)
+        return Discrepancy(
+            real=_of_triangle(products[:n, :n], x, kernel, kind, of_x[:1]),
+            generated=_of_triangle(products[n:, n:], y, kernel, kind, of_y[1:]),
+            across=across.sums_across([*of_x[1:], *of_y[:1]]),
+        )
+
+
 def matrix(rows: Rows, kernel: Kernel) -> Real:
     """The kernel (n, n) of one set."""
     (x,) = centred(rows)
@@ -93,7 +113,7 @@ class _Tally:
         self._scale = kernel.scale(len(x.centre))
         self._of_x, self._of_y = kernel.terms(x), kernel.terms(y)
         self._room = Room()
-        self._ones = np.ones(max(distances.TILE_ROWS, STRIP_ROWS))
+        self._ones = np.ones(max(len(x), len(y)))
         self._single = kind is np.float32
         self._products_of_rows, self._products_of_columns = np.zeros(len(x)), np.zeros(len(y))
         self.rows, self.columns, self.squares = np.zeros(len(x)), np.zeros(len(y)), 0.0
@@ -125,9 +145,21 @@ class _Tally:
         """Take the products of the rows from i on and the columns from j on."""
         columns = slice(j, j + products.shape[1])
         for _, rows, k in self._strips(products, i, columns, own=False):
-            self.rows[rows] += k @ self._ones[: k.shape[1]]
-            self.columns[columns] += self._ones[: len(k)] @ k
-            self.squares += float(np.vdot(k, k))
+            self._take(k, rows, columns)
+
+    def add_later(self, products: Floats, i: int) -> None:
+        """Take the products of a few rows from i on with those that come after each, which begin above a diagonal."""
+        size = len(products)
+        rows, columns, done = slice(i, i + size), slice(i, i + products.shape[1]), DONE[:size, :size]
+        products[:, :size][done] = 0
+        k = self.kernel_of(products, rows, columns)
+        k[:, :size][done] = 0
+        self._take(k, rows, columns)
+
+    def _take(self, k: Real, rows: slice, columns: slice) -> None:
+        self.rows[rows] += k @ self._ones[: k.shape[1]]
+        self.columns[columns] += self._ones[: len(k)] @ k
+        self.squares += float(np.vdot(k, k))
 
     def add_own(self, products: Floats, i: int) -> float:
         """Take the products of a block of rows with themselves; what its diagonal, which is left out, adds up to."""
@@ -140,28 +172,32 @@ class _Tally:
             self.squares += float(np.vdot(k, k)) / 2  # the other blocks are seen from one side only
         return diagonal
 
-    def level(self, *, own: bool) -> tuple[Real, Real]:
-        """The sums of rows and columns, less what rounding of products in single precision has added to them.
+    def diagonal(self) -> float:
+        """What the kernel of each row with itself adds up to."""
+        return float(self._kernel(self._x.norms * self._scale + 2 * self._of_x).sum())
 
-        A row's products with all others add up to a number that takes one product. Rounding leans to one side where
-        features repeat a number, as the zeros of a rectifier do; what it adds to the mean of a row's products is nearly
-        all of what it adds to that of the kernel.
+    def own_sums(self, exact: Sequence[Real]) -> Real:
+        """The sums of the rows of one set, from both sides; `exact` is empty or their products with the set's sum."""
+        sums = self.rows + self.columns
+        if not exact:
+            return sums
+        return self._level(sums, self._products_of_rows + self._products_of_columns - exact[0], len(self._x) - 1)
+
+    def sums_across(self, exact: Sequence[Real]) -> Sums:
+        """The sums between two sets; `exact` is empty or the products of the rows of either with the other's sum."""
+        rows, columns = self.rows, self.columns
+        if exact:
+            rows = self._level(rows, self._products_of_rows - exact[0], len(self._y))
+            columns = self._level(columns, self._products_of_columns - exact[1], len(self._x))
+        return Sums(rows, columns, self.squares)
+
+    def _level(self, sums: Real, lean: Real, pairs: int) -> Real:
+        """The sums less what rounding of products in single precision has added to them.
+
+        A row's products with all others add up to a number that takes one product, and `lean` is what they miss it by.
+        Rounding leans to one side where features repeat a number, as the zeros of a rectifier do; what it adds to the
+        mean of a row's products is nearly all of what it adds to that of the kernel.
         """
-        x, y = self._x, self._y
-        if own:
-            sums = self.rows + self.columns
-            if self._single:
-                sums = self._level(sums, self._products_of_rows + self._products_of_columns, x, x, len(x) - 1)
-            return sums, sums
-        if not self._single:
-            return self.rows, self.columns
-        return (
-            self._level(self.rows, self._products_of_rows, x, y, len(y)),
-            self._level(self.columns, self._products_of_columns, y, x, len(x)),
-        )
-
-    def _level(self, sums: Real, products: Real, rows: Centred, others: Centred, pairs: int) -> Real:
-        lean = products - rows.products_with(others.sum)
         levelled: Real = sums - self._kernel.derivative(sums / pairs) * self._scale * lean
         return levelled
 
@@ -182,6 +218,15 @@ def _is_sharp(kernel: Kernel, x: Centred, y: Centred) -> bool:
     return lost > NOTICED * sigma * sigma
 
 
+def _of_triangle(products: Floats, x: Centred, kernel: Kernel, kind: FloatType, exact: Sequence[Real]) -> Sums:
+    """Within one set, from the products of each row with later ones."""
+    tally = _Tally(kernel, x, x, kind)
+    for i in range(0, len(products), STRIP_ROWS):
+        tally.add_later(products[i : i + STRIP_ROWS, i:], i)
+    sums = tally.own_sums([one - x.norms for one in exact])
+    return Sums(sums, sums, 2 * tally.squares, tally.diagonal())
+
+
 def _within(x: Centred, kernels: Sequence[Kernel], kind: FloatType) -> list[Sums]:
     tallies = [_Tally(kernel, x, x, kind) for kernel in kernels]
     diagonals = [0.0 for _ in kernels]
@@ -194,9 +239,10 @@ def _within(x: Centred, kernels: Sequence[Kernel], kind: FloatType) -> list[Sums
             products = _products(a, b, room)
             for tally in tallies:
                 tally.add(products, i, j)
+    exact = x.products_with(x.sum) if kind is np.float32 else ()
     found = []
     for tally, diagonal in zip(tallies, diagonals, strict=True):
-        sums, _ = tally.level(own=True)
+        sums = tally.own_sums(exact)
         found.append(Sums(sums, sums, 2 * tally.squares, diagonal))
     return found
 
@@ -209,7 +255,8 @@ def _across(x: Centred, y: Centred, kernels: Sequence[Kernel], kind: FloatType) 
             products = _products(a, b, room)
             for tally in tallies:
                 tally.add(products, i, j)
-    return [Sums(*tally.level(own=False), tally.squares) for tally in tallies]
+    exact = [*x.products_with(y.sum), *y.products_with(x.sum)] if kind is np.float32 else ()
+    return [tally.sums_across(exact) for tally in tallies]
 
 
 def _products(a: Floats, b: Floats, room: Room) -> Floats:

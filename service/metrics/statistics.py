@@ -9,6 +9,9 @@ from scipy.linalg.blas import dsyrk
 from service.errors import InvalidSamples
 from service.metrics.samples import BLOCK_ROWS, Real, Rows, check_covariance, check_dimensions, check_features
 
+MIRRORED = 64
+"""Columns of a matrix that are mirrored at once."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Statistics:
@@ -65,13 +68,11 @@ class Sums:
         self.scatter += (self.rows * other.rows / total) * np.outer(step, step)
         self.mean, self.rows = self.mean + step * (other.rows / total), total
 
-    @property
-    def covariance(self) -> Real:
-        """The scatter divided by n − 1, both halves of it."""
-        covariance = np.tril(self.scatter)
-        covariance /= self.rows - 1
-        covariance += np.tril(covariance, -1).T
-        return covariance
+    def statistics(self, whose: str) -> Statistics:
+        """Of all rows so far. Raises InvalidSamples for fewer than two."""
+        if self.rows < 2:
+            raise InvalidSamples(f"The {whose} set has {self.rows} sample(s); at least 2 are needed.")
+        return Statistics(self.mean, _mirrored(self.scatter / (self.rows - 1)), self.rows)
 
 
 class Moments:
@@ -120,13 +121,25 @@ class Moments:
 
     def compute(self) -> Statistics:
         """Statistics of all rows so far. Raises InvalidSamples for fewer than two."""
-        sums = self.sums
-        if sums.rows < 2:
-            raise InvalidSamples(f"The {self._whose} set has {sums.rows} sample(s); at least 2 are needed.")
-        return Statistics(sums.mean, sums.covariance, sums.rows)
+        return self.sums.statistics(self._whose)
 
 
 def statistics_of(features: Rows, whose: str = "given") -> Statistics:
-    """Statistics of features (n, d). Raises InvalidSamples."""
+    """Statistics of features (n, d), to the last bit those of a stream of them. Raises InvalidSamples."""
     check_features(features, whose)
-    return Moments(features.shape[1], whose=whose).update(features).compute()
+    sums, chunk = Sums(features.shape[1]), np.empty((BLOCK_ROWS + 1, features.shape[1]))
+    for start in range(0, len(features), BLOCK_ROWS):
+        rows = features[start : start + BLOCK_ROWS]
+        chunk[: len(rows)] = rows
+        sums.add(chunk, len(rows))
+    return sums.statistics(whose)
+
+
+def _mirrored(lower: Real) -> Real:
+    """The symmetric matrix of this lower half, in its place: block by block, since whole columns miss every cache."""
+    for start in range(0, len(lower), MIRRORED):
+        block, after = slice(start, start + MIRRORED), slice(start + MIRRORED, None)
+        lower[block, after] = lower[after, block].T
+        corner = np.tril(lower[block, block])
+        lower[block, block] = corner + np.tril(corner, -1).T
+    return lower

@@ -1,6 +1,6 @@
 """The steps that follow a history, through any engine; the request for them, understood; the answer, in pieces."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -94,9 +94,7 @@ class Question(NamedTuple):
         steps = len(values) + request.horizon
         if request.horizon * values.shape[1] > limit:
             raise InvalidRequest.of_field("horizon", f"at most {limit:,} values, steps times channels")
-        inputs = np.zeros((steps, 0)) if request.inputs is None else read_table("inputs", request.inputs)
-        if len(inputs) != steps:
-            raise InvalidSeries.of_field("inputs", f"{steps} steps are needed, history and horizon, not {len(inputs)}.")
+        inputs = np.zeros((steps, 0)) if request.inputs is None else _known(request.inputs, steps)
         flat = not isinstance(request.history[0], list | np.ndarray)
         history = task.prepare(values, inputs, model.series)
         return cls(model, task, history, request.horizon, request.level, flat)
@@ -219,6 +217,13 @@ class ForecastDocument:
             return ()
         words = f"from step {_first(gone)} on the forecast is farther from all of the history than that is wide"
         return (f"{words}: the free run may have diverged",)
+
+
+def _known(rows: Sequence[Any], steps: int) -> Values:
+    """The inputs of so many steps (T + H, inputs), counted before they are looked at. Raises InvalidSeries."""
+    if len(rows) != steps:
+        raise InvalidSeries.of_field("inputs", f"{steps} steps are needed, history and horizon, not {len(rows)}.")
+    return read_table("inputs", rows)
 
 
 def _told(errors: Values) -> str:

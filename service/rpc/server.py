@@ -15,6 +15,7 @@ from service.rpc.calls import CALLS, NOT_READY, Call
 from service.rpc.health import Health
 from service.rpc.messages import METHODS, SERVICE, message_class
 from service.rpc.reading import Reading
+from service.rpc.weighing import NoMessage, weigh
 from service.settings import Settings
 
 INFER, STREAM = "ModelInfer", "ModelStreamInfer"
@@ -95,10 +96,11 @@ class Inference:
 
 
 def understood(name: str, message: bytes) -> Any:
-    """The message that bytes sent to a method are. Raises InvalidRequest where they are none."""
+    """The message that bytes sent to a method are. Raises InvalidRequest where they are none, or hold too much."""
     try:
+        weigh(message, METHODS[name].input_type)
         return message_class(METHODS[name].input_type.name).FromString(message)
-    except DecodeError:
+    except (DecodeError, NoMessage):
         raise InvalidRequest(f"The bytes are no {METHODS[name].input_type.name}.") from None
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import orjson
 
 from service.errors import InvalidRequest
-from service.operations.documents import MOST_MEMBERS
 from service.operations.inference.tensors import BYTES, from_elements
 from service.rpc.messages import message_class, parameters_of, set_parameters
 
@@ -25,13 +24,10 @@ CONTENTS = {
     BYTES: "bytes_contents",
 }
 """Where the elements of each type lie that are not sent raw."""
-MOST_ELEMENTS = 1 << 18
-"""Of a tensor that is not sent raw: each is looked at by itself, and others wait meanwhile."""
 
 
 def body_of(message: Any) -> tuple[bytes, int]:
     """The body of a request, and how long its JSON is. Raises InvalidRequest for elements that are no such tensor."""
-    _check_members(message)
     raws: list[bytes] = list(message.raw_input_contents)
     if raws and len(raws) != len(message.inputs):
         raise InvalidRequest(f"There are {len(message.inputs)} inputs, and raw contents of {len(raws)}.")
@@ -56,17 +52,6 @@ def body_of(message: Any) -> tuple[bytes, int]:
     }
     head = orjson.dumps(document)
     return b"".join([head, *(raw for _, raw in inputs)]), len(head)
-
-
-def _check_members(message: Any) -> None:
-    """Refuse what would be long in becoming JSON, to be refused there. Raises InvalidRequest."""
-    tensors = (message.inputs, message.outputs)
-    members = sum(map(len, (*tensors, message.raw_input_contents, message.parameters)))
-    if members <= MOST_MEMBERS:
-        members += sum(len(given.shape) for given in message.inputs)
-        members += sum(len(given.parameters) for each in tensors for given in each)
-    if members > MOST_MEMBERS:
-        raise InvalidRequest(f"The message has more than {MOST_MEMBERS:,} members; so many are not read.")
 
 
 def answer_of(body: bytes, head: int) -> Any:
@@ -94,7 +79,5 @@ def _raw(given: Any) -> bytes:
     if others:
         raise InvalidRequest(f"{name[:100]} is {datatype} and has {', '.join(others)}; its elements are {kind}.")
     elements = getattr(given.contents, kind)
-    if len(elements) > MOST_ELEMENTS:
-        raise InvalidRequest(f"{name[:100]} has {len(elements):,} elements; so many are read as raw contents alone.")
     array = list(elements) if datatype == BYTES else np.array(elements)
     return from_elements(name, datatype, list(given.shape), array, {}).raw()

@@ -22,6 +22,7 @@ SEASONS_LEAST = 4
 """Seasons that a history must have for one of them to be taken from the next."""
 CHANNELS_LIMIT = 64
 PLACES_NAMED = 5
+LOOKED_AT_FIRST = 1000
 
 
 class PreparedSeries(NamedTuple):
@@ -47,7 +48,7 @@ def read_table(name: str, rows: Sequence[Any]) -> Values:
     if table.dtype == object:
         table = np.where(table == np.array(None), np.nan, table)
     try:
-        numbers = table.astype(np.float64) if table.dtype.kind in "ifuO" else None
+        numbers = table.astype(np.float64, copy=False) if table.dtype.kind in "ifuO" else None
     except (TypeError, ValueError, OverflowError):
         numbers = None
     if numbers is None or _has_truths(rows):
@@ -117,6 +118,8 @@ def held_out_of(length: int) -> int:
 
 
 def _refuse_missing(name: str, numbers: Values) -> None:
+    if np.isfinite(numbers).all():
+        return
     missing = np.flatnonzero(~np.isfinite(numbers).all(axis=1)) + 1
     if len(missing):
         places = ", ".join(map(str, missing[:PLACES_NAMED])) + (", …" if len(missing) > PLACES_NAMED else "")
@@ -132,7 +135,9 @@ def _require_inputs(inputs: Values, spec: SeriesSpec) -> None:
 
 
 def _constants(values: Values) -> list[int]:
-    return np.flatnonzero((values == values[0]).all(axis=0)).tolist()
+    """The channels that never change; of long series those alone are looked at that do not change at first."""
+    suspects = np.flatnonzero((values[:LOOKED_AT_FIRST] == values[0]).all(axis=0)).tolist()
+    return [channel for channel in suspects if (values[:, channel] == values[0, channel]).all()]
 
 
 def _constant(channel: int) -> str:

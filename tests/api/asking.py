@@ -52,6 +52,7 @@ class Caller:
 
     async def ask(self, app: Application, method: str, path: str, headers: Mapping[str, str] | None = None) -> None:
         """Make one request."""
+        given = {name.lower(): value for name, value in {"Host": "localhost", **BEARING, **(headers or {})}.items()}
         scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -62,9 +63,7 @@ class Caller:
             "raw_path": path.encode(),
             "query_string": b"",
             "root_path": "",
-            "headers": [
-                (name.lower().encode(), value.encode()) for name, value in {**BEARING, **(headers or {})}.items()
-            ],
+            "headers": [(name.encode(), value.encode()) for name, value in given.items()],
             "client": ("127.0.0.1", 1),
             "server": ("127.0.0.1", 8000),
         }

@@ -32,10 +32,10 @@ GARBAGE = {
     "ssh": b"SSH-2.0-OpenSSH_9.6\r\n",
     "proxy": b"CONNECT example.org:443 HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "space": b"GET / HTTP/1.1\r\nHost : a\r\n\r\n",
-    "lengths": b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\na",
-    "both": b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "path": "GET /ä HTTP/1.1\r\n\r\n".encode(),
-    "chunk": b"POST /classify HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nnothing\r\n",
+    "lengths": b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\na",
+    "both": b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "path": "GET /ä HTTP/1.1\r\nHost: localhost\r\n\r\n".encode(),
+    "chunk": b"POST /classify HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nnothing\r\n",
 }
 """What is no HTTP."""
 

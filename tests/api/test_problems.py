@@ -32,6 +32,13 @@ async def test_every_refusal_has_one_shape(client: httpx.AsyncClient, method: st
     assert set(reply.json()) <= {"type", "title", "status", "detail", "errors"}
 
 
+@pytest.mark.parametrize("path", ["/generate", "/forecast", "/v2/models/echo/infer"])
+async def test_no_refusal_is_longer_for_a_long_name(client: httpx.AsyncClient, path: str) -> None:
+    reply = await client.post(path, json={"k" * 1_000_000: 1, "inputs": [], "history": [1], "horizon": 1})
+    assert reply.status_code in (400, 422)
+    assert len(reply.content) < 1000
+
+
 async def test_the_answer_to_head_has_no_body(client: httpx.AsyncClient) -> None:
     assert (await client.head("/nowhere")).content == b""
 

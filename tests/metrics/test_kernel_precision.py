@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 
 from service.metrics import kernel_precision
+from service.metrics.centred import centred
+from service.metrics.distances import FloatType
 from service.metrics.kernel_precision import discrepancies, discrepancies_of_parts, discrepancy
-from service.metrics.kernel_sums import sums_over
+from service.metrics.kernel_sums import sums_about, sums_over, sums_together
 from service.metrics.kernels import Gaussian, Kernel, Polynomial, RationalQuadratic
 from service.metrics.samples import Rows
 
@@ -80,3 +82,27 @@ def test_parts_of_two_sets_are_measured_as_sets_of_their_own() -> None:
             assert sums.mmd2() == pytest.approx(right, rel=1e-10)
             assert faster.mmd2() == pytest.approx(right, rel=1e-6)
             assert faster.mmd2() != sums.mmd2()
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: type(kernel).__name__)
+@pytest.mark.parametrize(("n", "m"), [(300, 257), (33, 20), (32, 64)])
+def test_products_that_come_in_one_add_up_to_what_those_of_tiles_do(
+    kernel: Kernel, kind: FloatType, n: int, m: int
+) -> None:
+    x, y = centred(X[:n], Y[:m])
+    found, [expected] = sums_together(x, y, kernel, kind), sums_about((x, y), (x, y), [kernel], kind)
+    digits = 1e-6 if kind is np.float32 else 1e-12
+    for part in ("real", "generated", "across"):
+        one, other = getattr(found, part), getattr(expected, part)
+        assert one.rows == pytest.approx(other.rows, rel=digits)
+        assert one.columns == pytest.approx(other.columns, rel=digits)
+        assert (one.squares, one.diagonal) == pytest.approx((other.squares, other.diagonal), rel=10 * digits)
+
+
+def test_parts_too_large_for_that_are_measured_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = [(np.arange(0, 900, 3), np.arange(0, 800, 2))]
+    [together] = discrepancies_of_parts(X, Y, parts, Polynomial(), 1)
+    monkeypatch.setattr(kernel_precision, "TOGETHER", 699)
+    [in_tiles] = discrepancies_of_parts(X, Y, parts, Polynomial(), 1)
+    assert in_tiles.mmd2() == pytest.approx(together.mmd2(), rel=1e-10)

@@ -83,7 +83,7 @@ ATTACKS: dict[str, tuple[int, Callable[[], bytes]]] = {
     "fields": (
         6,
         lambda: (
-            b"POST /evaluate HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+            b"POST /evaluate HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n" + in_chunks(form_of(1000, 60_000))
         ),
     ),

@@ -252,6 +252,11 @@ async def test_a_message_past_the_limit_is_not_read(ask: Ask, service_settings: 
     await refused(ask("ModelInfer", large), grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 
+async def test_a_message_that_unpacks_past_the_limit_is_not_read(ask: Ask, service_settings: Settings) -> None:
+    large = {"model_name": " " * (service_settings.body_limit_bytes + 1)}
+    await refused(ask("ModelInfer", large, compression=grpc.Compression.Gzip), grpc.StatusCode.RESOURCE_EXHAUSTED)
+
+
 def test_the_description_is_the_protocols() -> None:
     assert WRITTEN.read_text("utf-8") == describe(), "python -m deploy.protocol writes it anew"
     assert as_document(message_of("ServerLiveResponse", {"live": True})) == {"live": True}

@@ -98,6 +98,18 @@ def test_a_constant_history_is_continued_with_a_warning() -> None:
     assert prepare_known(np.ones((20, 1)), NOTHING[:30], SPEC).warnings == ("channel 0 never changes",)
 
 
+def test_a_channel_of_a_long_history_that_changes_late_is_not_constant() -> None:
+    history = np.zeros((5000, 2))
+    history[-1, 1] = 1
+    spec = SeriesSpec(channels=("x", "y"), washout=10, context=5000, fits=True)
+    assert prepare_known(history, np.zeros((5001, 0)), spec).warnings == ("channel 0 never changes",)
+
+
+def test_what_has_come_as_an_array_is_read_without_a_copy() -> None:
+    sent: Any = np.arange(100.0)
+    assert np.shares_memory(read_table("history", sent), sent)
+
+
 def test_going_beyond_what_is_known_by_heart_is_told_of() -> None:
     assert prepare_known(np.ones((20, 1)), NOTHING[:50], BY_HEART).warnings == ()
     assert prepare_known(np.ones((20, 1)), NOTHING[:51], BY_HEART).warnings == (

@@ -25,8 +25,6 @@ PREFLIGHT: RawHeaders = [
     (b"access-control-allow-headers", ALLOWED),
     (b"access-control-max-age", b"600"),
 ]
-LONGEST = 300
-"""No name of a host is longer, its port included."""
 DEFAULT_PORTS = {b"http": b"80", b"https": b"443"}
 
 
@@ -47,7 +45,7 @@ class Sites:
     def check_host(self, headers: Headers) -> None:
         """Let in who calls the service by one of its names; browsers always name it. Raises Forbidden."""
         host = headers.get(b"host")
-        if self._checks_hosts and host and (len(host) > LONGEST or not self._knows(host)):
+        if self._checks_hosts and host and not self._knows(host):
             raise Forbidden(
                 "The service is not known by the name in `Host`; CHAPTERHOUSE_ALLOWED_HOSTS tells it further names."
             )

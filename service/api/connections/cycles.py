@@ -1,6 +1,7 @@
 """One request and its answer, as uvicorn keeps them: given up, answered in one piece, or to HTTP/1.0 without chunks."""
 
 import asyncio
+import re
 import socket
 from collections.abc import Mapping, Sequence, Sized
 from functools import lru_cache
@@ -21,6 +22,8 @@ from service.api.presence import PRESENCE, Presence, presence_of
 
 SHORT_BYTES = 1 << 16
 """An answer no longer than this goes out with its head."""
+AUTHORITY = re.compile(rb"[^:/?#]+://([^/?#]+)")
+"""The beginning of a target that names a host."""
 TARGET_BYTES = 256
 """A target no longer than this is remembered, understood."""
 SPECIAL = frozenset({b"connection", b"transfer-encoding"})
@@ -107,7 +110,9 @@ def begin(connection: HttpToolsProtocol) -> Cycle:
         scope["http_version"] = version
     url = connection.url
     target = _target_of(url) if len(url) <= TARGET_BYTES else _target_of.__wrapped__(url)
-    scope["path"], scope["raw_path"], scope["query_string"] = target
+    scope["path"], scope["raw_path"], scope["query_string"], host = target
+    if host:
+        connection.headers[:] = [(name, host if name == b"host" else value) for name, value in connection.headers]
     scope["extensions"] = {PRESENCE: Presence(connection.loop), WHOLE: {}}  # type: ignore[dict-item] # it is no dict
     return Cycle(
         scope,
@@ -125,11 +130,15 @@ def begin(connection: HttpToolsProtocol) -> Cycle:
 
 
 @lru_cache(maxsize=1024)
-def _target_of(url: bytes) -> tuple[str, bytes, bytes]:
-    """The path of a request's target, the same as it was sent, and the query."""
+def _target_of(url: bytes) -> tuple[str, bytes, bytes, bytes]:
+    """The path of a request's target, the same as it was sent, the query, and the host where it names one.
+
+    That one counts, whatever `Host` says (RFC 9112, 3.2.2).
+    """
     parsed = httptools.parse_url(url)
-    path = parsed.path.decode("ascii")
-    return unquote(path) if "%" in path else path, parsed.path, parsed.query or b""
+    raw_path = parsed.path or b"/"
+    path, named = raw_path.decode("ascii"), AUTHORITY.match(url)
+    return unquote(path) if "%" in path else path, raw_path, parsed.query or b"", named[1] if named else b""
 
 
 async def run(cycle: RequestResponseCycle, app: ASGIApp, behind: Sized) -> None:

@@ -76,7 +76,7 @@ async def test_its_own_pages_and_programs_get_in(make_app: MakeApp, headers: dic
         ("127.0.0.1.evil.example", False),
         ("192.0.2.7:8000", False),
         ("0.0.0.0", False),
-        ("x" * 10_000, False),
+        ("x" * 300, False),
     ],
 )
 async def test_a_service_on_loopback_answers_to_names_of_this_machine_only(

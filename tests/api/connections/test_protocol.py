@@ -27,6 +27,8 @@ from service.api.singles import SINGLES
 
 MakeApp = Callable[..., Application]
 
+LONG_HOST = b"Host: %s\r\n" % (b"a" * 301)
+
 
 def test_what_is_relied_on_of_uvicorns_protocol_is_there() -> None:
     """Where this fails the protocol of another uvicorn has to be read again, line by line."""
@@ -213,4 +215,39 @@ def test_of_two_lines_that_may_stand_once_neither_counts(front: Front, name: byt
             assert (reply.status, b"stands in it twice" in body) == (400, True)
         others = b"Host: localhost\r\nAccept: application/json\r\nAccept: */*\r\n\r\n"
         assert caller.say(b"GET /models HTTP/1.1\r\n" + others).answer()[0].status == 200
+    front.wait_for_end()
+
+
+@pytest.mark.parametrize("path", [b"/models", b"/health/live", b"/metrics", b"/nowhere"])
+@pytest.mark.parametrize(
+    "host", [b"", b"Host: a b\r\n", b"Host: local/host\r\n", b"Host: u@localhost\r\n", b"Host: \xc3\xa9\r\n", LONG_HOST]
+)
+def test_whoever_speaks_http_1_1_says_to_whom(front: Front, path: bytes, host: bytes) -> None:
+    with front.caller() as caller:
+        reply, body = caller.say(b"GET %s HTTP/1.1\r\n%s\r\n" % (path, host)).answer()
+        assert (reply.status, b"Host" in body) == (400, True)
+    front.wait_for_end()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /models HTTP/1.0\r\n",
+        b"GET /models HTTP/1.1\r\nHost:\r\n",
+        b"GET /models HTTP/1.1\r\nHost: [::1]:8000\r\n",
+        b"GET http://localhost:8000/models HTTP/1.1\r\nHost: evil.example\r\n",
+        b"GET http://localhost?x HTTP/1.1\r\nHost: localhost\r\n",
+    ],
+)
+def test_a_host_may_be_left_out_by_http_1_0_or_stand_in_the_target(front: Front, head: bytes) -> None:
+    with front.caller() as caller:
+        assert caller.say(head + b"\r\n").answer()[0].status in (200, 422)
+    front.wait_for_end()
+
+
+@pytest.mark.parametrize("target", [b"http://evil.example/models", b"http://evil.example:80/models?a", b"http://u@h/"])
+def test_the_host_that_a_target_names_is_the_one_that_counts(front: Front, target: bytes) -> None:
+    with front.caller() as caller:
+        reply, body = caller.say(b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % target).answer()
+        assert (reply.status, b"Host" in body) == (400 if b"@" in target else 403, True)
     front.wait_for_end()
