@@ -93,8 +93,9 @@ def _left(model: Model, found: Measurement, tried: Sequence[Tried]) -> str:
 
 
 def _better(model: Model, found: Measurement, tried: Sequence[Tried]) -> Tried | None:
-    """The best of what was tried for a model of points, where it is better than what it has."""
-    ours = [one for one in tried if one.model == model.id]
+    """The best of what was tried for a model of points and is not its recipe, where it is better than what it has."""
+    recipe = model.manifest.training.items()
+    ours = [one for one in tried if one.model == model.id and not one.changes.items() <= recipe]
     best = max(ours, key=lambda one: (one.modes, one.good), default=None)
     if best is None or found.coverage is None or found.coverage.good is None:
         return None
