@@ -79,12 +79,14 @@ class Noting:
             conditions.refusals.labels(reason.__name__, client)  # so that the first one is an increase
         self.lines = Lines(settings)
         self.tracer: Tracer = NoTracer()
+        self._traces = False
         self._wants_all = self.lines.every
 
     def trace(self, tracer: Tracer) -> None:
         """Give this tracer every request from now on."""
         self.tracer = tracer
-        self._wants_all = self.lines.every or not isinstance(tracer, NoTracer)
+        self._traces = not isinstance(tracer, NoTracer)
+        self._wants_all = self.lines.every or self._traces
 
     def is_worth_it(self, status: int, seconds: float) -> bool:
         """Whether there is something to note; all that most requests cost."""
@@ -97,9 +99,9 @@ class Noting:
         is_no = answered.status == NO and answered.route in PROBES
         if answered.status in REFUSED and error is not None and not is_no:
             self._conditions.refusals.labels(type(error).__name__, _class_of(caller)).inc()
-        fields = _fields(scope, answered)
-        name = f"{answered.method} {answered.route}"
-        self.tracer.request(scope["state"]["request_id"], name, answered.whole_s, **fields)
+        if self._traces:
+            name = f"{answered.method} {answered.route}"
+            self.tracer.request(scope["state"]["request_id"], name, answered.whole_s, **_fields(scope, answered))
         failed = answered.status >= FAILED and not is_no
         is_slow = answered.whole_s > self.lines.slow_s and answered.route not in WAITED_FOR
         if not (failed or is_slow or self.lines.every):
@@ -116,7 +118,7 @@ class Noting:
             answered.route,
             word,
             extra=told(
-                **fields,
+                **_fields(scope, answered),
                 key=caller.key,
                 caller=None if caller.key else caller.name,
                 **told_of(error),
