@@ -4,14 +4,17 @@
 
 Clones the last commit into an empty folder, runs `make run`, and asks what README.md asks, in its order, with an empty
 state directory and, unless `--cached`, an empty cache of pip. Told are the seconds from the clone to the end of the
-installation (which depends on the network more than on anything here), to the page, the first digit, the first samples,
-the first verdict and the metrics behind the first dashboard.
+installation (which depends on the network more than on anything here), to the page, the first digit drawn in a browser,
+the first digit asked by a program, the first samples, the first verdict and the metrics behind the first dashboard. The
+browser is Debian's chromium, led by playwright where this environment has it (`make browser` installs it).
 """
 
 import argparse
+import importlib.util
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -90,6 +93,7 @@ def follow(folder: Path, index: str | None, *, cached: bool) -> None:
         wait_for(said, SERVES, journey, "says where it serves")
         httpx.get(address, timeout=60).raise_for_status()
         journey.reached("the page")
+        draw(address, journey)
         for line in shown((clone / "README.md").read_text("utf-8")):
             here = line.replace(ADDRESS, address).replace("curl ", "curl -f ", 1)
             asked = subprocess.run(shlex.split(here), cwd=clone, capture_output=True, text=True, check=False)
@@ -98,6 +102,32 @@ def follow(folder: Path, index: str | None, *, cached: bool) -> None:
             journey.reached(step_of(line))
         httpx.get(f"{address}/metrics", timeout=60).raise_for_status()
         journey.reached("the metrics of the dashboard")
+
+
+def draw(address: str, journey: Journey) -> None:
+    """Draw a stroke on the page, as a person does, and wait for the first net's answer."""
+    chromium = shutil.which("chromium")
+    if chromium is None or importlib.util.find_spec("playwright") is None:
+        print("           no browser here: chromium or playwright is missing")
+        return
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as browsers:
+        browser = browsers.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(locale="en-GB")
+        page.set_default_timeout(60_000)
+        page.goto(address)
+        page.wait_for_selector(".card")
+        box = page.locator(".pad").bounding_box()
+        if box is None:
+            sys.exit("the page has no sheet to draw on")
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 4)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] * 3 / 4, steps=8)
+        page.mouse.up()
+        page.wait_for_selector(".card:not(.waiting) .label")
+        journey.reached("first digit in the browser")
+        browser.close()
 
 
 def wait_for(said: Path, words: str, journey: Journey, what: str) -> None:

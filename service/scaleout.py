@@ -234,7 +234,7 @@ class FrontReplica:
         await engines.start()
         self._listening = asyncio.create_task(listen(state.jobs.database, state.jobs.changes))
         app = create_app(state)
-        app.state.scraping = ClusterScraping(state, self._gather)
+        app.state.scraping = ClusterScraping(state, self._gather, lambda: app.gate.draining)
         app.openapi()
         return app
 
@@ -262,8 +262,8 @@ class FrontReplica:
 class ClusterScraping(Scraping):
     """The readings of one front, once all others have told their instruments."""
 
-    def __init__(self, state: State, gather: Callable[[], Awaitable[None]]) -> None:
-        super().__init__(state)
+    def __init__(self, state: State, gather: Callable[[], Awaitable[None]], is_draining: Callable[[], bool]) -> None:
+        super().__init__(state, is_draining)
         self._gather = gather
 
     async def read(self, *, draining: bool) -> Readings:

@@ -80,6 +80,8 @@ EXTRACTOR = CLASSIFIER.replace('"classify"', '"features"')
         (CLASSIFIER.replace('task = "classify"', 'task = "dance"'), "'classify', 'features', 'generate' or 'forecast'"),
         (CLASSIFIER.replace("channels = 1", "channels = 2"), "channels"),
         (CLASSIFIER.replace("std = [1.0]", "std = [1.0, 2.0]"), "mean and std need one value a channel"),
+        (CLASSIFIER.replace("std = [1.0]", "std = [0.0]"), "no std is 0 or less"),
+        (CLASSIFIER.replace("std = [1.0]", "std = [nan]"), "mean and std are numbers"),
         (CLASSIFIER.replace('labels = ["a", "b", "c", "d"]', ""), r"a classifier needs \[input\] and labels"),
         (GENERATOR.split("[output]", maxsplit=1)[0], r"a generator needs \[output\]"),
         (CLASSIFIER + "\nblocks = 3", "Extra inputs are not permitted"),

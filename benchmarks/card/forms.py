@@ -49,7 +49,7 @@ def _measure(place: Place, model: Model, way: str, precision: str, size: int) ->
     with multiplying(tf32=tf32):
         try:
             net = Whole(simplified(build_net(model.manifest.net, model.manifest.options)), spec, dtype)
-            compute = _made(place, way, net.eval().to(place.at), images)
+            compute = made(way, net.eval().to(place.at), images, rehearsal=place.rehearsal)
             took_s = seconds_of(place, lambda: compute(images))
         except Exception as error:  # noqa: BLE001 - the next may do
             place.write(model=model.id, way=way, precision=precision, size=size, failed=f"{error}"[:200])
@@ -59,11 +59,11 @@ def _measure(place: Place, model: Model, way: str, precision: str, size: int) ->
                 ms=float(f"{1000 * took_s:.3g}"))  # fmt: skip
 
 
-def _made(place: Place, way: str, net: nn.Module, images: Tensor) -> Compute:
+def made(way: str, net: nn.Module, images: Tensor, *, rehearsal: bool) -> Compute:
+    """A net as it computes images like these eagerly, compiled or recorded as a graph."""
     if way == "compiled":
-        backend = "eager" if place.rehearsal else "inductor"
-        made: Compute = torch.compile(net, backend=backend)
-        return made
+        compiled: Compute = torch.compile(net, backend="eager" if rehearsal else "inductor")
+        return compiled
     if way == "eager":
         return net
     graphs, wanted = Graphs(), Pass("", "", "", len(images), exact=False)

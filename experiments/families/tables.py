@@ -113,7 +113,7 @@ def modes(keys: Iterable[str], language: Language) -> Rows:
     yield tuple(words.format(modes=points.modes) for words in language.modes)
     for model, found in _measured(points.generators(_folder())):
         *cells, _, seeds, _ = coverage_cells(found, model.manifest.training.get("stack", 1), good=True)
-        yield name_of(model), *cells, seeds
+        yield name_of(model), *cells, language.share(seeds)
 
 
 def digits(_: Iterable[str], language: Language) -> Rows:

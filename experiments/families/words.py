@@ -107,6 +107,10 @@ class Language:
         words = "，".join(parts)
         return re.sub(r"\bstride\b", "步幅", re.sub(r"\brate\b", "学习率", words))
 
+    def share(self, english: str) -> str:
+        """How many of how many."""
+        return english if self.is_english else re.sub(r"(\d+) of (\d+)", r"\2 次中 \1 次", english)
+
     def dataset(self, name: str) -> str:
         """What a model learnt from."""
         return f"`{name}`" if self.is_english or name not in DATA else DATA[name]

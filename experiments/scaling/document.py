@@ -62,8 +62,8 @@ whoever made them, so the numbers are those of one engine, to the bit:
 - **Models.** An engine elsewhere loads the model with the first block that it gets, and gets no second one before
   that is done: name extractors in `CHAPTERHOUSE_PRELOAD`. Added models have to be on all machines
   (`chapterhouse models push` and `pull`).
-- **Memory.** The blocks under way take 512 MiB at most, however many engines there are; features lie on the
-  evaluator's disk.
+- **Memory.** The blocks under way take 512 MiB at most, however many engines there are; images and features lie on
+  the evaluator's disk. `python -m benchmarks.million` prints what each process holds for a million images.
 
 Several evaluators work side by side, each on an evaluation of its own (`CHAPTERHOUSE_EVALUATORS`). On a Ray cluster
 ([ray.md](ray.md)) all of this is so without a setting: its replicas are one cluster already, and have to be of one

@@ -3,6 +3,8 @@
 import logging
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from torch import nn
 from service.adding.asking import Wishes, manifest_of
 from service.adding.kinds import kind_of
 from service.adding.writing import as_toml
-from service.errors import ConfigurationError
+from service.errors import ConfigurationError, ServiceError
 from service.files import copy_whole, file_sha256, show, write_whole
 from service.nets.foreign import Foreign
 from service.nets.layers import count_parameters, layer_table
@@ -40,13 +42,26 @@ def add(store: ModelStore, file: Path, model_id: str, wishes: Wishes, *, state: 
         staged.mkdir()
         weights = staged / FILES.get(kind, "weights.safetensors")
         copy_whole(file, weights)
-        written = manifest_of(weights, kind, wishes)
-        written["summary"] = written["summary"].replace(weights.name, file.name)
-        write_whole(staged / "model.toml", as_toml(written).encode())
-        card = _card_of(Manifest.model_validate(written), weights, file.name)
+        with _as_of(file, weights):
+            written = manifest_of(weights, kind, wishes)
+            written["summary"] = written["summary"].replace(weights.name, file.name)
+            write_whole(staged / "model.toml", as_toml(written).encode())
+            card = _card_of(Manifest.model_validate(written), weights, file.name)
         write_card(card, staged / "card.json")
         folder = state / "models" / model_id
         return _show(staged, folder, version or card.sha256[:12])
+
+
+@contextmanager
+def _as_of(file: Path, weights: Path) -> Iterator[None]:
+    """Say of the file that was brought what is wrong with its copy."""
+    try:
+        yield
+    except ServiceError as error:
+        said = type(error)(str(error).replace(str(weights), str(file)), errors=error.errors)
+        short = error.detail.replace(str(weights), file.name)
+        said.detail = short.replace(f"{weights.parent.name}/{weights.name}", file.name)
+        raise said from error
 
 
 def _check_names(store: ModelStore, model_id: str, wishes: Wishes, version: str) -> None:

@@ -53,9 +53,12 @@ def _kind_of_archive(file: Path) -> Kind:
     """The kind of a zip archive, as torch and others write them."""
     try:
         with zipfile.ZipFile(file) as archive:
+            first = min((entry.header_offset for entry in archive.infolist()), default=0)
             names = [name.partition("/")[2] for name in archive.namelist()]
     except (zipfile.BadZipFile, OSError, ValueError) as error:
         raise UntrustedWeights.of_file(file, f"it begins as an archive and is none: {error}") from error
+    if first:  # what was found is an archive that lies within
+        raise UntrustedWeights.of_file(file, "it begins as an archive and is none: its end is missing")
     if "constants.pkl" in names or any(name.startswith("code/") for name in names):
         raise UntrustedWeights.of_file(file, TORCHSCRIPT)
     if "archive_format" in names or "models/model.json" in names:

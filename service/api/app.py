@@ -23,7 +23,7 @@ from service.api import (
     units,
 )
 from service.api.classify import ClassifyPath
-from service.api.gate import Application, Gate
+from service.api.gate import Application, DirectPath, Gate
 from service.api.heads import Heads
 from service.api.jobs import turn_away
 from service.api.openapi import TAGS, refusals
@@ -34,6 +34,7 @@ from service.api.v2 import infer as v2_infer
 from service.api.v2 import models as v2_models
 from service.api.v2 import repository as v2_repository
 from service.errors import InvalidRequest
+from service.runtime.calls import Posting, TaskPosting
 
 ROUTERS: tuple[APIRouter, ...] = (
     classify.router,
@@ -59,10 +60,13 @@ def create_app(state: State) -> Application:
     """One front's application; creating it starts nothing."""
     app = described()
     app.state.shared = state
-    app.state.scraping = Scraping(state)
     app.gate = Gate(state.settings, state.instruments, state.guard)
+    app.state.scraping = Scraping(state, lambda: app.gate.draining)
     state.watcher.closing = lambda: app.gate.draining
-    app.gate.hot_paths["POST", "/classify"] = ClassifyPath(state)
+    classifying = ClassifyPath(state)
+    app.gate.hot_paths["POST", "/classify"] = classifying
+    engines = state.engines if isinstance(state.engines, Posting) else TaskPosting(state.engines)
+    app.gate.direct_paths["/classify"] = DirectPath(classifying.ask, engines)
     app.gate.doorsteps["POST", "/evaluate"] = partial(turn_away, state)
     install_handlers(app)
     app.add_middleware(Heads)

@@ -1,7 +1,8 @@
 """What a front has to give (connections, requests, memory), and how much of it one client may hold."""
 
+import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -14,6 +15,8 @@ WINDOW_S, ENOUGH_S = 1.0, 0.25
 
 AGAIN_S, REMEMBERED = 0.25, 1024
 """For how long a refusal is remembered, and of about how many clients."""
+PACE_S, LONGEST_S = 0.01, 2.0
+"""Between two answers to a client that asks again at once, and for how long one is kept waiting for its own."""
 
 
 class Returns:
@@ -113,11 +116,19 @@ class Refusals:
     has a function called whenever there may be room again; what it returns ends that.
     """
 
-    def __init__(self, listen: Listen = _nobody_tells, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        listen: Listen = _nobody_tells,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
         self._listen = listen
+        self._sleep = sleep
         self._hear_no_more: Callable[[], object] | None = None
         self._clock = clock
         self._last: dict[str, tuple[float, str, float]] = {}
+        self._turns: dict[str, float] = {}
+        """When the next one may be told, of each client that has asked again at once."""
 
     @contextmanager
     def of(self, client: str) -> Iterator[None]:
@@ -128,6 +139,26 @@ class Refusals:
         except Overloaded as refusal:
             self._note(client, refusal)
             raise
+
+    async def turn_away(self, client: str) -> None:
+        """Raise Overloaded where that was raised a moment ago: to hundreds who ask again at once one after the other.
+
+        Who is told at once asks at once again, and however little each answer costs, all of them together cost much.
+        """
+        try:
+            self.check(client)
+        except Overloaded:
+            await self._sleep(self._wait_s(client))
+            raise
+
+    def _wait_s(self, client: str) -> float:
+        """How long it is until this client's next turn, which is taken."""
+        now = self._clock()
+        if client not in self._turns and len(self._turns) >= REMEMBERED:
+            self._turns = {who: turn for who, turn in self._turns.items() if turn > now}
+        turn = max(now, min(self._turns.get(client, now), now + LONGEST_S))
+        self._turns[client] = turn + PACE_S
+        return turn - now
 
     def forget(self, _change: object = None) -> None:
         """Remember nothing: there may be room again."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Annotated, Any, NamedTuple, Self, TypeAlias
 
 import orjson
@@ -21,9 +21,9 @@ from service.api.bodies import (
     read_form,
 )
 from service.api.deadlines import Deadline
-from service.api.gate import Exchange
+from service.api.gate import Exchange, Question
 from service.api.images import JSON_KIND, OPTIONS, described, read_json
-from service.api.models import Version, form_header, headers_of
+from service.api.models import FORM_HEADER, Version, form_of, headers_of
 from service.api.negotiation import JSON, choose
 from service.api.openapi import BINARY, OF_MODEL, headers, refusals
 from service.api.outgoing import Reply
@@ -44,6 +44,7 @@ from service.errors import (
 )
 from service.operations.choosing import choose_model
 from service.operations.classify import TOP_K_DEFAULT, TOP_K_LIMIT, Labelling, check_top_k
+from service.runtime.calls import Array
 from service.schemas import Classification
 from service.store import Model
 
@@ -133,6 +134,18 @@ def parse_query(text: bytes) -> tuple[dict[str, str], Asked]:
 ParsedQuery: TypeAlias = tuple[Mapping[str, str], Asked]
 
 
+def _query_of(headers: Mapping[bytes, bytes], query_string: bytes) -> ParsedQuery:
+    """What is asked of whom JSON will do. Raises InvalidRequest, NotAcceptable."""
+    query = parse_query(query_string)
+    choose(headers.get(b"accept", b"").decode("latin-1"), (JSON,))
+    return query
+
+
+def _kind_of(headers: Mapping[bytes, bytes]) -> bytes:
+    """The type of a body."""
+    return headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+
+
 class ClassifyPath:
     """The hot path of `/classify`."""
 
@@ -144,8 +157,7 @@ class ClassifyPath:
 
     async def __call__(self, exchange: Exchange) -> Reply:
         """Answer one request. Raises ServiceError."""
-        query = parse_query(exchange.scope["query_string"])
-        choose(exchange.headers.get(b"accept", b"").decode("latin-1"), (JSON,))
+        query = _query_of(exchange.headers, exchange.scope["query_string"])
         given = exchange.headers.get(b"x-deadline-ms")
         if given is None:
             return await self._answer(exchange, query, None)
@@ -159,20 +171,40 @@ class ClassifyPath:
         exchange.scope["state"]["model"] = model.name
         with watch(exchange.scope, exchange.receive):
             answer = await labelling.ask(self._engine, deadline=deadline, request_id=exchange.request_id)
-        body, told = orjson.dumps(answer), headers_of(model) | form_header(self._engine, model)
-        return Reply(200, [*_written(*told.items()), (b"content-length", b"%d" % len(body))], body)
+        return self._reply(model, answer)
+
+    def ask(self, headers: Mapping[bytes, bytes], query_string: bytes, body: bytes) -> Question | None:
+        """What is to be asked about a raw image; None for other bodies, and for images that take longer to read.
+
+        Raises ServiceError.
+        """
+        _, asked = _query_of(headers, query_string)
+        if _kind_of(headers) not in IMAGE_BODY_TYPES:
+            return None
+        model = self._find(asked)
+        image = self._readers.image_at_once(body, model.input, as_is=asked.as_is)
+        if image is None:
+            return None
+        labelling = Labelling(model, asked.top_k, [None], [image])
+        return Question(model.name, labelling.call, image.pixels, partial(self._finish, labelling))
+
+    def _finish(self, labelling: Labelling, found: list[Array]) -> Reply:
+        return self._reply(labelling.model, labelling.answer(found[0]))
+
+    def _reply(self, model: Model, answer: dict[str, Any]) -> Reply:
+        body, form = orjson.dumps(answer), form_of(self._engine, model)
+        return Reply(200, [*_written(model, form), (b"content-length", b"%d" % len(body))], body)
 
     async def _understand(self, exchange: Exchange, fields: Mapping[str, str], asked: Asked) -> Labelling:
         """The request that a body makes, raw or as a form. Raises ServiceError."""
-        content_type = exchange.headers.get(b"content-type", b"")
-        kind = content_type.partition(b";")[0].strip().lower()
+        kind = _kind_of(exchange.headers)
         if kind in IMAGE_BODY_TYPES:
             model = self._find(asked)
             image = await self._readers.image(await self._read(exchange), model.input, as_is=asked.as_is)
             return Labelling(model, asked.top_k, [None], [image])
         if kind == FORM_KIND:
             self._check(asked)  # what cannot be answered need not be read
-            pictures, sent = await self._read_form(exchange, content_type)
+            pictures, sent = await self._read_form(exchange)
             asked = Asked.of({**fields, **_beside(fields, sent)})
             model = self._find(asked)
             files = (picture.getvalue() for picture in pictures)
@@ -211,7 +243,7 @@ class ClassifyPath:
         length = exchange.headers.get(b"content-length")
         return await read_body(exchange.receive, limit=self._settings.body_limit_bytes, content_length=length)
 
-    async def _read_form(self, exchange: Exchange, content_type: bytes) -> tuple[list[Picture], list[Picture]]:
+    async def _read_form(self, exchange: Exchange) -> tuple[list[Picture], list[Picture]]:
         """The images of a form, and the fields that are none. Raises InvalidRequest."""
         pictures: list[Picture] = []
         fields: list[Picture] = []
@@ -227,16 +259,17 @@ class ClassifyPath:
             limit=self._settings.body_limit_bytes,
             content_length=exchange.headers.get(b"content-length"),
         )
-        await read_form(body, boundary_of(content_type), open_part)
+        await read_form(body, boundary_of(exchange.headers[b"content-type"]), open_part)
         if not pictures:
             raise InvalidRequest("The form holds no image.")
         return pictures, fields
 
 
 @lru_cache(maxsize=256)
-def _written(*headers: tuple[str, str]) -> RawHeaders:
-    """Headers as they go out, and that the answer is JSON."""
-    return [(name.encode(), value.encode("latin-1")) for name, value in (*headers, ("content-type", JSON))]
+def _written(model: Model, form: str) -> RawHeaders:
+    """The headers of an answer as they go out, but for its length."""
+    told = {**headers_of(model), FORM_HEADER: form, "content-type": JSON}
+    return [(name.encode(), value.encode("latin-1")) for name, value in told.items()]
 
 
 def _beside(query: Mapping[str, str], sent: Sequence[Picture]) -> dict[str, str]:

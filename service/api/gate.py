@@ -5,37 +5,37 @@ goes on to FastAPI.
 """
 
 import itertools
-import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from fastapi import FastAPI, Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.access.callers import caller_of
-from service.api.access.guard import Guard
+from service.api.access.guard import Guard, Leave
 from service.api.access.needs import SAFE_METHODS
 from service.api.beginnings import Beginnings
 from service.api.budgets import Budget, Returns
 from service.api.noting import Noting, endpoint_of
 from service.api.openapi import completed
-from service.api.outgoing import Outgoing, Reply
-from service.api.presence import CallerGone
-from service.api.problems import LOGGED, refusal
-from service.api.singles import check_host, check_singles
+from service.api.outgoing import Outgoing, Reply, Sender
+from service.api.presence import CallerGone, presence_of
+from service.api.problems import Settled, failure, refusal
+from service.api.singles import check_head
 from service.errors import BodyTooLarge, Draining, InvalidRequest, Overloaded, ServiceError, UnsupportedMediaType
+from service.runtime.calls import Array, Call, Posting
 from service.settings import Settings
 from service.telemetry.instruments import Instruments
-
-log = logging.getLogger(__name__)
 
 REQUEST_ID_LIMIT = 128
 CODINGS = ((b"content-encoding", b"identity"), (b"transfer-encoding", b"chunked"))
 """The one coding of a body that is read, and of its way here: unpacked another could be of any size."""
+GONE = 499
+"""The status of a request whose client hung up before it was answered."""
 BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 _PROCESS = secrets.token_hex(6)
 _COUNT = itertools.count()
@@ -57,7 +57,28 @@ class Exchange:
 
 
 HotPath = Callable[[Exchange], Awaitable[Response | Reply]]
-Doorstep = Callable[[str], None]
+
+
+class Question(NamedTuple):
+    """What an engine is asked for a request, and how its answer becomes the request's."""
+
+    model: str
+    call: Call
+    rows: Array
+    reply: Callable[[list[Array]], Reply]
+
+
+class DirectPath(NamedTuple):
+    """How requests of a path are answered where their bytes arrive, by their headers, their query and their body.
+
+    `ask` gives None for those that take longer. Raises ServiceError.
+    """
+
+    ask: Callable[[Mapping[bytes, bytes], bytes, bytes], Question | None]
+    engines: Posting
+
+
+Doorstep = Callable[[str], Awaitable[None]]
 """What is asked of a client before anything else is done for a request. Raises ServiceError."""
 
 
@@ -74,7 +95,8 @@ def deadline_of(value: bytes | str | None) -> float | None:
     return time.monotonic() + milliseconds / 1000
 
 
-async def _nothing_more() -> Message:
+async def nothing_more() -> Message:
+    """What is received by a request of which all has come, or whose answer is over."""
     return {"type": "http.disconnect"}
 
 
@@ -108,20 +130,28 @@ class Holding:
             self._gate.requests.give_back(self.client)
         if self._held:
             self._gate.memory.give_back(self.client, self._held)
-        self._receive = _nothing_more  # what was received from holds this: without a collection neither would go
+        self._receive = nothing_more  # what was received from holds this: without a collection neither would go
 
     async def receive(self) -> Message:
         """What comes next; the pieces of a body take memory. Raises Overloaded, BodyTooLarge."""
         message = await self._receive()
         if message["type"] == "http.request":
             if piece := message.get("body"):
-                self.brought += len(piece)
-                self.hold(len(piece))
+                self.bring(len(piece))
             if self._arriving and not message.get("more_body", False):
-                self._arriving = False
-                self.whole_at = time.perf_counter()
-                self.begin_work()
+                self.arrive()
         return message
+
+    def bring(self, size: int) -> None:
+        """So much of its body has come. Raises Overloaded, BodyTooLarge."""
+        self.brought += size
+        self.hold(size)
+
+    def arrive(self) -> None:
+        """Its body has come whole. Raises Overloaded."""
+        self._arriving = False
+        self.whole_at = time.perf_counter()
+        self.begin_work()
 
     def begin_work(self) -> None:
         """Take a place among the requests that are worked on. Raises Overloaded."""
@@ -149,6 +179,8 @@ class Gate:
     guard: Guard
     hot_paths: dict[tuple[str, str], HotPath] = field(default_factory=dict)
     doorsteps: dict[tuple[str, str], Doorstep] = field(default_factory=dict)
+    direct_paths: dict[str, DirectPath] = field(default_factory=dict)
+    """Which POSTs may be answered where their bytes arrive, by their paths."""
     draining: bool = False
     open: int = 0
     """Requests that are being answered, questions about the service and open event streams included."""
@@ -163,6 +195,11 @@ class Gate:
         self.beginnings = Beginnings()
         self.noting = Noting(settings, self.instruments.conditions)
         self.instruments.begin_at_zero(self.instruments.rejected, "draining", "front_full", "memory_full")
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no place among the work for anybody."""
+        return self.requests.taken >= self.requests.limit
 
     @property
     def working(self) -> int:
@@ -185,15 +222,16 @@ class Gate:
                     raise UnsupportedMediaType(f"A body in the coding {told} is not read here.")
             if not arriving:
                 holding.begin_work()
-            elif self.requests.taken >= self.requests.limit:
+            elif self.is_full:
                 raise self._full(holding.client)
         return holding
 
-    async def begin(self, method: str, path: str, client: str) -> None:
-        """Wait for the turn of a request that costs much. Raises ServiceError where a doorstep does."""
+    async def begin(self, method: str, path: str, client: str, scope: Scope) -> None:
+        """Wait for the turn of a request that costs much. Raises ServiceError where a doorstep does, CallerGone."""
         await self.beginnings.take(client)
         if (doorstep := self.doorsteps.get((method, path))) is not None:
-            doorstep(client)
+            with presence_of(scope) or nullcontext():
+                await doorstep(client)
 
     def _check_open(self) -> None:
         if self.draining:
@@ -222,6 +260,11 @@ class Gate:
         whose = f", {held} of them yours; the other places are for others" if taken < self.requests.limit else ""
         return Overloaded(f"{taken} requests are open here{whose}.").again_in(self._answered.wait_s(taken))
 
+    def count(self, endpoint: str, status: int, seconds: float) -> None:
+        """A request has been answered so."""
+        self.instruments.answered(endpoint, status, seconds)
+        self.instruments.open_requests.set(self.open)
+
     @contextmanager
     def at_work(self, scope: Scope) -> Iterator[None]:
         """Count a question as work, which it brings although its method is safe. Raises Draining, Overloaded."""
@@ -245,66 +288,84 @@ class Application(FastAPI):
             self.openapi_schema = completed(super().openapi())
         return self.openapi_schema
 
+    def build_middleware_stack(self) -> ASGIApp:
+        """FastAPI's own, which lets go on what it has answered, and around it what ends that."""
+        return Settled(super().build_middleware_stack())
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
-        began = time.perf_counter()
         gate = self.gate
         headers = dict(scope["headers"])
-        given = headers.get(b"x-request-id", b"")[:REQUEST_ID_LIMIT]
-        request_id = given.decode("latin-1") if given else new_request_id()
-        scope["state"] = {**scope.get("state", {}), "request_id": request_id}
-        place = gate.guard.place(scope, headers)
-        answer = Outgoing(scope, send, request_id.encode("latin-1"), place, closing=gate.draining)
-        answer.add(gate.guard.sites.shared(headers))
-        method, path = scope["method"], place.path
+        visit = Visit(gate, scope, headers)
+        sender = Sender(scope, send, visit.answer)
+        method, path = scope["method"], visit.place.path
         hot = gate.hot_paths.get((method, path))
-        leave = holding = None
         try:
-            check_singles(scope["headers"], headers)
-            check_host(scope, headers)
+            check_head(scope, headers)
             if (preflight := gate.guard.sites.preflight(method, headers)) is not None:
-                answer.add(preflight)
-                await answer.send_whole(Response(status_code=204))
+                visit.answer.add(preflight)
+                await sender.send_whole(Response(status_code=204))
                 return
-            leave = await gate.guard.admit(method, place, scope, headers)
-            with gate.admit(method, scope, receive, headers) as holding:
-                scope["state"]["holding"] = holding
+            visit.leave = await gate.guard.admit(method, visit.place, scope, headers)
+            with gate.admit(method, scope, receive, headers) as visit.holding:
+                scope["state"]["holding"] = visit.holding
                 if hot is not None:
-                    exchange = Exchange(scope, holding.receive, request_id, headers)
-                    await answer.send_whole(await _run_hot(hot, exchange))
+                    exchange = Exchange(scope, visit.holding.receive, visit.request_id, headers)
+                    await sender.send_whole(await _run_hot(hot, exchange))
                 else:
-                    await gate.begin(method, path, holding.client)
-                    await super().__call__(scope, holding.receive, answer.send)
+                    await gate.begin(method, path, visit.holding.client, scope)
+                    await super().__call__(scope, visit.holding.receive, sender.send)
         except ServiceError as error:
-            await answer.send_whole(refusal(scope, error))
+            await sender.send_whole(refusal(scope, error))
         except CallerGone:
-            answer.status = 499
+            visit.answer.status = GONE
         finally:
-            if leave is not None:
-                leave()
-            gate.guard.note(method, place, scope, answer.status)
-            endpoint = path if hot is not None else endpoint_of(scope, method, path)
-            seconds = time.perf_counter() - began
-            self._observe(endpoint, answer.status, seconds)
-            if gate.noting.is_worth_it(answer.status, seconds):
-                whole_at = None if holding is None else holding.whole_at
-                gate.noting.note(scope, answer.told(method, endpoint, began, seconds, whole_at))
+            visit.end(path if hot is not None else endpoint_of(scope, method, path))
 
-    def _observe(self, endpoint: str, status: int, seconds: float) -> None:
-        instruments = self.gate.instruments
-        instruments.requests.labels(endpoint, str(status)).inc()
-        instruments.request_seconds.labels(endpoint).observe(seconds)
-        instruments.open_requests.set(self.gate.open)
+
+class Visit:
+    """One request, from its first byte to what is noted of it, whichever way it is answered."""
+
+    __slots__ = ("_began", "_gate", "_scope", "answer", "holding", "leave", "place", "request_id")
+
+    def __init__(self, gate: Gate, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
+        self._began = time.perf_counter()
+        self._gate = gate
+        self._scope = scope
+        given = headers.get(b"x-request-id", b"")[:REQUEST_ID_LIMIT]
+        self.request_id = given.decode("latin-1") if given else new_request_id()
+        scope["state"] = {**scope.get("state", {}), "request_id": self.request_id}
+        self.place = gate.guard.place(scope, headers)
+        self.answer = Outgoing(self.request_id.encode("latin-1"), self.place, closing=gate.draining)
+        self.answer.add(gate.guard.sites.shared(headers))
+        self.leave: Leave | None = None
+        """What is called when it is over."""
+        self.holding: Holding | None = None
+
+    def end(self, endpoint: str) -> None:
+        """It is over: count it under this name, and note it where that is worth it."""
+        gate, scope, status = self._gate, self._scope, self.answer.status
+        if self.leave is not None:
+            self.leave()
+        gate.guard.note(scope["method"], self.place, scope, status)
+        seconds = time.perf_counter() - self._began
+        gate.count(endpoint, status, seconds)
+        if gate.noting.is_worth_it(status, seconds):
+            whole_at = None if self.holding is None else self.holding.whole_at
+            told = self.answer.told(scope["method"], endpoint, self._began, seconds, whole_at)
+            gate.noting.note(scope, told)
 
 
 async def _run_hot(hot: HotPath, exchange: Exchange) -> Response | Reply:
     try:
         return await hot(exchange)
-    except ServiceError as error:
-        return refusal(exchange.scope, error)
-    except Exception:
-        log.exception("request %s failed", exchange.request_id)
-        return refusal(exchange.scope, ServiceError(LOGGED))
+    except Exception as error:  # noqa: BLE001 - the log tells of it
+        return answer_to(error, exchange.scope)
+
+
+def answer_to(error: BaseException, scope: Scope) -> Response:
+    """The answer to a request that an error ends."""
+    return refusal(scope, error) if isinstance(error, ServiceError) else failure(scope, error)

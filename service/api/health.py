@@ -52,7 +52,6 @@ async def ready(request: Request, state: StateDep) -> Readiness:
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response, responses={200: EXPOSITION})
 async def metrics(
     request: Request,
-    state: StateDep,
     names: Annotated[
         list[str] | None,
         Query(
@@ -63,7 +62,5 @@ async def metrics(
     ] = None,
 ) -> Response:
     """The instruments of all processes, and how things stand now, in Prometheus's text format."""
-    gate = request.app.gate
-    readings = await request.app.state.scraping.read(draining=gate.draining)
-    text = gate.instruments.exposition(state.metrics_dir, names, readings)
+    text = await request.app.state.scraping.text(names)
     return Response(text, headers={"content-type": EXPOSITION_TYPE})

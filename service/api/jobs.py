@@ -135,10 +135,10 @@ def client_of(request: Request) -> str:
     return caller_of(request.scope).name
 
 
-def turn_away(state: State, client: str) -> None:
+async def turn_away(state: State, client: str) -> None:
     """Raise Overloaded, and count it, where this client has been refused a place a moment ago."""
     with _counted(state):
-        state.refusals.check(client)
+        await state.refusals.turn_away(client)
 
 
 @contextmanager

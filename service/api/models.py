@@ -29,6 +29,8 @@ router = APIRouter(prefix="/models", tags=["models"], route_class=Endpoint)
 
 ModelId = Annotated[str, Path(description="A model of the store, as `GET /models` lists it.", examples=["gan-ring"])]
 
+FORM_HEADER = "x-model-form"
+"""Says in which form labels were computed."""
 
 Version = Annotated[
     str | None,
@@ -45,10 +47,10 @@ def headers_of(model: Model) -> dict[str, str]:
     return {"x-model": model.name, "x-model-version": model.version}
 
 
-def form_header(engines: EngineStatus, model: Model) -> dict[str, str]:
-    """The header of labels that says in which form they were computed; the same until engines tell something new."""
+def form_of(engines: EngineStatus, model: Model) -> str:
+    """The form in which labels are computed; the same until engines tell something new."""
     held = engines.models().get(model.id)
-    return {"x-model-form": PLAIN if held is None else held.form}
+    return PLAIN if held is None else held.form
 
 
 @router.get("", summary="List the models", response_description="Every model of the store.")

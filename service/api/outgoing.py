@@ -26,9 +26,7 @@ class Reply(NamedTuple):
 class Outgoing:
     """Adds to every answer its request's id and what browsers are to know, and notes the status."""
 
-    def __init__(self, scope: Scope, send: Send, request_id: bytes, place: Place, *, closing: bool) -> None:
-        self._takes_whole = WHOLE in scope.get("extensions", ())
-        self._send = send
+    def __init__(self, request_id: bytes, place: Place, *, closing: bool) -> None:
         self._place = place
         self._headers = [(b"x-request-id", request_id), *pages.ALWAYS]
         if closing:
@@ -56,27 +54,21 @@ class Outgoing:
         """Let the answer have these headers, too."""
         self._headers += headers
 
-    async def send(self, message: Message) -> None:
-        """Send a part of it."""
+    def part(self, message: Message) -> Message:
+        """A part of it, as it is sent."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self._begun_at = time.perf_counter()
-            message = {**message, "headers": self._completed(message.get("headers", ()))}
-        else:
-            self._sent += len(message.get("body", b""))
-        await self._send(message)
+            return {**message, "headers": self._completed(message.get("headers", ()))}
+        self._sent += len(message.get("body", b""))
+        return message
 
-    async def send_whole(self, response: Response | Reply) -> None:
-        """Send all of it."""
+    def whole(self, response: Response | Reply) -> RawHeaders:
+        """The headers of all of it, which is sent now."""
         self.status = response.status_code
         self._begun_at = time.perf_counter()
         self._sent = len(response.body)
-        status, headers, body = response.status_code, self._completed(response.raw_headers), response.body
-        if self._takes_whole:
-            await self._send({"type": WHOLE, "status": status, "headers": headers, "body": body})
-        else:
-            await self._send({"type": "http.response.start", "status": status, "headers": headers})
-            await self._send({"type": "http.response.body", "body": body})
+        return self._completed(response.raw_headers)
 
     def _completed(self, headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
         told = [*headers, *self._headers]
@@ -87,3 +79,25 @@ class Outgoing:
                 told[told.index((name, value))] = (name, self._place.outside(value))
         self._told = told
         return told
+
+
+class Sender:
+    """Sends an answer by ASGI: in parts, or as one message where the server takes it so."""
+
+    def __init__(self, scope: Scope, send: Send, answer: Outgoing) -> None:
+        self._takes_whole = WHOLE in scope.get("extensions", ())
+        self._send = send
+        self._answer = answer
+
+    async def send(self, message: Message) -> None:
+        """Send a part of it."""
+        await self._send(self._answer.part(message))
+
+    async def send_whole(self, response: Response | Reply) -> None:
+        """Send all of it."""
+        status, headers, body = response.status_code, self._answer.whole(response), response.body
+        if self._takes_whole:
+            await self._send({"type": WHOLE, "status": status, "headers": headers, "body": body})
+        else:
+            await self._send({"type": "http.response.start", "status": status, "headers": headers})
+            await self._send({"type": "http.response.body", "body": body})

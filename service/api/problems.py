@@ -9,11 +9,12 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.types import Scope
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.dialects import JSON, own_path, speaks_v2, v2_document, v2_status
 from service.api.noting import refuse
 from service.errors import InvalidRequest, KeyNeeded, ServiceError
+from service.telemetry.logs import plain, told
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,35 @@ def refusal(scope: Scope, error: ServiceError) -> Response:
     """The answer to a request that an error ends, which is remembered for the request's line."""
     refuse(scope, error)
     return problem_response(error, own_path(scope))
+
+
+def failure(scope: Scope, error: BaseException) -> Response:
+    """The answer to a request that met what nobody has foreseen: the log tells of it, and the answer does not."""
+    request_id = plain(scope["state"]["request_id"])
+    log.error("request %s failed", request_id, exc_info=error, extra=told(request=request_id))
+    return refusal(scope, ServiceError(LOGGED))
+
+
+class Settled:
+    """Ends an exception that has been answered and told: a server would tell it again, without the request's id."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; of an answer that breaks off the server learns."""
+        whole = False
+
+        async def sending(message: Message) -> None:
+            nonlocal whole
+            await send(message)
+            whole = message["type"] == "http.response.body" and not message.get("more_body", False)
+
+        try:
+            await self._app(scope, receive, sending)
+        except Exception:
+            if not whole:
+                raise
 
 
 def validation_problem(errors: list[dict[str, Any]]) -> InvalidRequest:
@@ -78,5 +108,5 @@ def install_handlers(app: FastAPI) -> None:
         return Response(orjson.dumps(document), int(status), error.headers, PROBLEM_TYPE)
 
     @app.exception_handler(Exception)
-    async def failure(request: Request, _error: Exception) -> Response:
-        return refusal(request.scope, ServiceError(LOGGED))
+    async def unforeseen(request: Request, error: Exception) -> Response:
+        return failure(request.scope, error)

@@ -59,6 +59,12 @@ class Readers:
         """One image file as a net takes it, of the request's whole budget. Raises UnreadableImage, Overloaded."""
         return await self._read(data, spec, cost_of(data, spec, as_is=as_is), as_is=as_is)
 
+    def image_at_once(self, data: bytes, spec: ImageInput, *, as_is: bool) -> Prepared | None:
+        """The same where nothing is waited for; None for one that is read beside the event loop."""
+        if cost_of(data, spec, as_is=as_is) > QUICK_COST:
+            return None
+        return read_image(data, spec, limit_pixels=self.limit_pixels, as_is=as_is)
+
     async def images(
         self, images: Iterable[bytes], spec: ImageInput, *, as_is: bool = False
     ) -> list[Prepared | UnreadableImage]:

@@ -8,15 +8,20 @@ import logging
 import platform
 import shutil
 import time
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from prometheus_client.core import Metric
+
 from service import __version__
+from service.api.collecting import Joining
 from service.api.state import State
 from service.errors import DatabaseUnavailable, ServiceError
 from service.evaluation.queue.standing import Standing
 from service.files import bytes_of, files_below
 from service.machine import installed
+from service.telemetry.instruments import written
 from service.telemetry.readings import Readings
 
 log = logging.getLogger(__name__)
@@ -31,11 +36,23 @@ PARTS = ("uploads", "reports", "references", "models")
 class Scraping:
     """The readings of one front."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, is_draining: Callable[[], bool]) -> None:
         self._state = state
+        self._is_draining = is_draining
+        self._scraped = Joining(self._scrape)
         self._standing = Standing(state.jobs)
         self._disk: dict[str, int] = {}
         self._looked = -DISK_EVERY_S
+
+    async def text(self, names: Sequence[str] | None = None) -> bytes:
+        """What Prometheus is answered; with `names`, only the samples that are called so."""
+        families, whole = await self._scraped()
+        return await asyncio.to_thread(written, families, names) if names else whole
+
+    async def _scrape(self) -> tuple[Sequence[Metric], bytes]:
+        readings = await self.read(draining=self._is_draining())
+        families = [*await self._state.collecting.families(), *readings.collect()]
+        return families, await asyncio.to_thread(written, families)
 
     async def read(self, *, draining: bool) -> Readings:
         """How things stand now."""

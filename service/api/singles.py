@@ -31,6 +31,12 @@ SINGLES = frozenset(
 )
 
 
+def check_head(scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> None:
+    """All that is wrong with a head, whichever way its request is answered. Raises MalformedRequest."""
+    check_singles(scope["headers"], headers)
+    check_host(scope, headers)
+
+
 def check_singles(lines: Sequence[tuple[bytes, bytes]], headers: Mapping[bytes, bytes]) -> None:
     """Raises MalformedRequest where one of them stands twice."""
     if len(lines) == len(headers):

@@ -8,6 +8,7 @@ from fastapi import Request
 
 from service.api.access.guard import Guard
 from service.api.budgets import Refusals
+from service.api.collecting import Collecting
 from service.api.database import BUSY_S, DatabaseThreads
 from service.api.disk import UploadRoom
 from service.api.given import given
@@ -49,7 +50,7 @@ class State:
     readers: Readers
     refusals: Refusals
     """Whom evaluations have just been refused for want of room."""
-    metrics_dir: Path | None = None
+    collecting: Collecting
 
     @classmethod
     def of(
@@ -91,7 +92,7 @@ class State:
             EventStreams(settings, instruments),
             Readers(settings),
             Refusals(jobs.changes.listen),
-            metrics_dir,
+            Collecting(instruments, metrics_dir),
         )
 
     @property

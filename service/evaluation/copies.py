@@ -17,6 +17,7 @@ from service.metrics.samples import Rows
 
 Digested = NDArray[np.uint8]
 
+ROWS_AT_ONCE = 1 << 16
 NEAR = 1e-3
 """A near copy is closer to a reference sample than this share of the median distance between reference samples and
 their nearest others."""
@@ -48,12 +49,16 @@ def count_copies(generated: Side, reference: Side, *, by_distance: bool) -> Copi
 
 
 def _shared(rows: Digested, among: Digested) -> NDArray[np.bool_]:
-    """Which rows of bytes (n, b) are among others (m, b)."""
+    """Which rows of bytes (n, b) are among others (m, b); a part of the rows at a time, which may be many."""
     if rows.shape[1] != among.shape[1]:
         return np.zeros(len(rows), bool)
     whole = f"V{rows.shape[1]}"
     of_rows, of_others = (np.ascontiguousarray(side).view(whole).ravel() for side in (rows, among))
-    found: NDArray[np.bool_] = np.isin(of_rows, of_others)
+    others, found = np.unique(of_others), np.zeros(len(rows), bool)
+    for start in range(0, len(rows) if len(others) else 0, ROWS_AT_ONCE):
+        part = of_rows[start : start + ROWS_AT_ONCE]
+        at = np.searchsorted(others, part).clip(max=len(others) - 1)
+        found[start : start + len(part)] = others[at] == part
     return found
 
 
@@ -73,7 +78,9 @@ def _distinct(digests: Digested) -> int:
 
 
 def _digests(rows: Iterator[NDArray[np.floating]]) -> Digested:
-    joined = b"".join(blake2b((row + 0).tobytes(), digest_size=16).digest() for row in rows)
+    joined = bytearray()
+    for row in rows:
+        joined += blake2b((row + 0).tobytes(), digest_size=16).digest()
     return np.frombuffer(joined, np.uint8).reshape(-1, 16)
 
 

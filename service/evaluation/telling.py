@@ -96,5 +96,10 @@ def _stages(document: Mapping[str, Any] | None) -> dict[str, float]:
     return {stage: timing[stage] for stage in STAGES if stage in timing and stage != TOTAL}
 
 
+def whose(job: Job) -> dict[str, Mapping[str, object]]:
+    """What any line about an evaluation has beside its sentence."""
+    return told(**_whose(job))
+
+
 def _whose(job: Job) -> dict[str, object]:
     return {"evaluation": job.id, "request": plain(job.request_id) or None, "key": job.key}

@@ -25,7 +25,7 @@ from service.evaluation.queue.uploads import Uploads
 from service.evaluation.queue.workers import Workers
 from service.evaluation.retention import Retention
 from service.evaluation.store_reference import store_reference
-from service.evaluation.telling import End, Telling
+from service.evaluation.telling import End, Telling, whose
 from service.evaluation.threads import in_thread
 from service.evaluation.tidying import Tidying
 from service.runtime.kinds import of_one_kind
@@ -239,7 +239,7 @@ class Evaluator:
         except Exception as error:
             told = as_service_error(error)
             if told is None:
-                log.exception("evaluation %s failed", job.id)
+                log.exception("evaluation %s failed", job.id, extra=whose(job))
                 told = ServiceError("The failure has been logged under the evaluation's id.")
             failed = await self._insist(self._jobs.fail, job, self._owner, told.problem())
             return End("failed" if failed else "cancelled", error=told)

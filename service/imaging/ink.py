@@ -5,7 +5,7 @@ ink's box is scaled to 20×20 with its proportions kept, and its centre of mass 
 ink is found first, on paper of any colour, lit unevenly, or transparent.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -103,7 +103,7 @@ def _within_reach(picture: Picture) -> Picture:
     margin = 2 * factor + round(MARGIN * max(bottom - top, right - left))
     part = slice(max(0, top - margin), bottom + margin), slice(max(0, left - margin), right + margin)
     opacity = None if picture.opacity is None else picture.opacity[part]
-    cropped = replace(picture, pixels=picture.pixels[part], opacity=opacity)
+    cropped = picture._replace(pixels=picture.pixels[part], opacity=opacity)
     return _reduced(cropped, -(-max(cropped.pixels.shape[:2]) // REACH))
 
 
@@ -117,7 +117,7 @@ def _reduced(picture: Picture, factor: int) -> Picture:
 
     grey = picture.pixels.shape[2] == 1
     pixels = reduced(picture.pixels[:, :, 0])[:, :, None] if grey else reduced(picture.pixels)
-    return replace(picture, pixels=pixels, opacity=None if picture.opacity is None else reduced(picture.opacity))
+    return picture._replace(pixels=pixels, opacity=None if picture.opacity is None else reduced(picture.opacity))
 
 
 def _on_paper(picture: Picture) -> tuple[Grey, list[str]]:

@@ -11,7 +11,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -69,8 +69,7 @@ REST = "had bytes behind the end of the image, which were not used"
 REDUCED = "were read at 1/{} of the size that is stored"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Picture:
+class Picture(NamedTuple):
     """Pixels (H, W, 1) or (H, W, 3), and what had to be done to the image for that, in the words above.
 
     opacity: uint8 (H, W) where it was transparent in places; the pixels lie over black
@@ -195,7 +194,7 @@ def _read_any(data: bytes, limit_pixels: int, *, behind: int, depth: int | None 
         found = _deep(image, bits) if is_deep else _shallow(image)
     pixels = _upright(found.pixels, orientation)
     opacity = None if found.opacity is None else _upright(found.opacity, orientation)
-    return replace(found, pixels=pixels, opacity=opacity, alterations=(*found.alterations, *_words(done)))
+    return found._replace(pixels=pixels, opacity=opacity, alterations=(*found.alterations, *_words(done)))
 
 
 def _shallow(image: Image.Image) -> Picture:
@@ -226,7 +225,7 @@ def _deep(image: Image.Image, bits: int) -> Picture:
     if not clear.any():
         return found
     opacity = np.where(clear, 0, 255).astype(np.uint8)
-    return replace(found, pixels=np.where(clear[:, :, None], 0, found.pixels), alterations=(ALPHA,), opacity=opacity)
+    return found._replace(pixels=np.where(clear[:, :, None], 0, found.pixels), alterations=(ALPHA,), opacity=opacity)
 
 
 @contextmanager

@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from service.errors import UntrustedWeights
 from service.files import write_whole
 
+LINE = 200
+"""Characters of what torch says of names that do not fit; it lists all of them."""
+
 
 def save_weights(net: nn.Module, path: Path, *, half: bool = False) -> None:
     """Write the net's parameters and buffers; a reader sees the old file or the new one, never half of it.
@@ -31,7 +34,9 @@ def load_weights(net: nn.Module, path: Path) -> None:
         tensors = {name: _widened(tensor) for name, tensor in load_file(path).items()}
         net.load_state_dict(tensors, strict=True)
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise UntrustedWeights(f"{path} does not hold the weights of this net: {error}") from error
+        lines = (line.strip() for line in str(error).splitlines())
+        said = " ".join(f"{line[:LINE]}…" if len(line) > LINE else line for line in lines)
+        raise UntrustedWeights(f"{path} does not hold the weights of this net: {said}") from error
 
 
 def _widened(tensor: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ def check_top_k(top_k: int) -> int:
     return top_k
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Labelling:
     """A request for the labels of images, understood."""
 
@@ -71,12 +71,18 @@ class Labelling:
     async def ask(self, engine: EngineClient, *, deadline: float | None = None, request_id: str = "") -> dict[str, Any]:
         """The members of a Classification. Raises the ServiceError that the engine met."""
         images = [image.pixels for image in self.prepared if not isinstance(image, UnreadableImage)]
+        return self.answer(await self._logits(engine, images, deadline, request_id) if images else None)
+
+    @property
+    def call(self) -> Call:
+        """What the model is asked."""
+        return _call_of(self.model.id)
+
+    def answer(self, logits: Logits | None) -> dict[str, Any]:
+        """The members of a Classification, of the logits (n, classes) of those images that can be read."""
         calibration = self.model.calibration
-        found: list[dict[str, Any]] = []
-        if images:
-            logits = await self._logits(engine, images, deadline, request_id)
-            found = TASK.finish(logits, self.model.manifest.labels, calibration, self.top_k)
-        left = iter(found)
+        labels = self.model.manifest.labels
+        left = iter(() if logits is None else TASK.finish(logits, labels, calibration, self.top_k))
         predictions = [
             {"name": name, "error": image.problem()}
             if isinstance(image, UnreadableImage)
@@ -95,7 +101,7 @@ class Labelling:
         self, engine: EngineClient, images: list[Pixels], deadline: float | None, request_id: str
     ) -> Logits:
         """Logits (n, classes) of the images, which go in parts of the model's largest batch."""
-        call = _call_of(self.model.id)
+        call = self.call
         most = self.model.manifest.serving.max_batch
         if len(images) <= most:  # nearly always: no task is made for it
             rows = images[0] if len(images) == 1 else np.concatenate(images)

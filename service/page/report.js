@@ -22,6 +22,7 @@ const TOLD = new Set([
   "mode_score",
 ]);
 const OUTCOMES = { passed: "good", failed: "bad", inconclusive: "unsure" };
+const WORDS = { passed: "measure.passed", failed: "measure.failed", inconclusive: "measure.inconclusive" };
 
 /** One report: its verdict, and every metric with its interval and what real samples would score. */
 export function report(found) {
@@ -34,7 +35,7 @@ export function report(found) {
       ? h(
           "p",
           { class: `verdict ${OUTCOMES[verdict.outcome] ?? "unsure"}` },
-          t(verdict.passed ? "measure.passed" : "measure.failed"),
+          t(WORDS[verdict.outcome] ?? (verdict.passed ? "measure.passed" : "measure.failed")),
           " ",
           h("span", { class: "fine" }, verdict.checks.map((check) => check.threshold).join(", ")),
         )

@@ -91,15 +91,10 @@ def _check_devices(settings: Settings, root: Path) -> Iterator[Finding]:
     devices, doubt = devices_of(settings.devices, root)
     if doubt:
         yield Finding(doubt, prevents=False)
-    if (
-        (cards := [name for name in devices if is_card(name)])
-        and settings.devices != "auto"
-        and driver_of(root) is None
-    ):
-        words = (
-            f"CHAPTERHOUSE_DEVICES names {', '.join(cards)}, and nothing here looks like a driver for NVIDIA's cards."
-        )
-        yield Finding(words, prevents=False)
+    cards = [name for name in devices if is_card(name)]
+    if cards and driver_of(root) is None:
+        named = f"CHAPTERHOUSE_DEVICES names {', '.join(cards)}"
+        yield Finding(f"{named}, and nothing here looks like a driver for NVIDIA's cards.", prevents=False)
 
 
 def _check_port(settings: Settings) -> Iterator[Finding]:

@@ -16,8 +16,8 @@ import uvicorn
 from service.api.app import create_app
 from service.api.connections import limits
 from service.api.connections.accepting import Acceptor
+from service.api.connections.direct import DirectConnection
 from service.api.connections.limits import Connections
-from service.api.connections.protocol import Connection
 from service.api.gate import Application, Gate
 from service.api.state import State
 from service.errors import Draining
@@ -92,7 +92,7 @@ class Server(uvicorn.Server):
         everyone = Connections(app.gate, descriptors=descriptors)
         config = uvicorn.Config(
             app,
-            http=partial(Connection, everyone),  # type: ignore[arg-type]
+            http=partial(DirectConnection, everyone),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
             access_log=False,

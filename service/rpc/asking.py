@@ -12,7 +12,7 @@ from service.api.gate import Application
 
 log = logging.getLogger(__name__)
 
-KEPT = frozenset({"authorization", "traceparent", "x-deadline-ms", "x-forwarded-for", "x-request-id"})
+KEPT = frozenset({"authorization", "x-deadline-ms", "x-forwarded-for", "x-request-id"})
 """What of a call's metadata is heard as headers."""
 
 

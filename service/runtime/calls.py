@@ -2,11 +2,11 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -58,6 +58,44 @@ class EngineClient(Protocol):
     def width(self) -> int:
         """How many engines share the work, one at least: what comes in parts keeps some under way for each of them."""
         ...
+
+
+Told = Callable[[list[Array] | BaseException], object]
+"""Who is told what came of a submission: the arrays, or the error."""
+Withdraw = Callable[[], object]
+"""What takes a submission out again; nobody is told anything then."""
+
+
+@runtime_checkable
+class Posting(Protocol):
+    """Engines that may be asked without anybody waiting, by whoever has many questions and no task for each."""
+
+    def post(self, call: Call, arrays: Sequence[Array], told: Told, *, request_id: str = "") -> Withdraw | None:
+        """Ask an interactive question without a deadline; None where no engine is there to be asked at once."""
+        ...
+
+
+class TaskPosting:
+    """The same over any engines, by a task for each question."""
+
+    def __init__(self, engines: EngineClient) -> None:
+        self._engines = engines
+        self._tasks: set[asyncio.Task[list[Array]]] = set()
+
+    def post(self, call: Call, arrays: Sequence[Array], told: Told, *, request_id: str = "") -> Withdraw:
+        """Ask an interactive question without a deadline."""
+        task = asyncio.create_task(self._submit(call, arrays, request_id))
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._end, told))
+        return task.cancel
+
+    async def _submit(self, call: Call, arrays: Sequence[Array], request_id: str) -> list[Array]:
+        return await self._engines.submit(call, arrays, request_id=request_id)
+
+    def _end(self, told: Told, task: "asyncio.Task[list[Array]]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            told(task.exception() or task.result())
 
 
 SILENT = "silent"

@@ -34,6 +34,7 @@ from service.runtime.work import Work
 from service.store import Model, ModelStore
 from service.tasks.registry import task_of
 from service.telemetry.instruments import Instruments
+from service.telemetry.logs import plain, told
 
 log = logging.getLogger(__name__)
 
@@ -333,7 +334,10 @@ class Engine:
             if (results := await self._run(resident, batch, pausing=pausing)) is not None:
                 batch.deliver(results)
             return
-        log.error("%s failed on a batch of %d", resident.model.id, batch.rows, exc_info=error)
+        asked = "".join(plain(share.work.request_id) for share in batch.shares[:1]) or None  # but one is left to blame
+        log.error(
+            "%s failed on a batch of %d", resident.model.id, batch.rows, exc_info=error, extra=told(request=asked)
+        )
         raised = f"ran out of memory on {batch.size} rows at once" if too_much else f"raised {type(error).__name__}"
         for share in batch.shares:
             share.work.finish(ModelFailed(f"{resident.model.id} {raised} on this input."))

@@ -5,12 +5,13 @@ import itertools
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from service.errors import EngineUnavailable, ServiceError
 from service.runtime.bundles import Item, item_of, most_beside, placed
-from service.runtime.calls import Array, Call, Lane, LoadedModel
+from service.runtime.calls import Array, Call, Lane, LoadedModel, Told, Withdraw
 from service.runtime.frames import (
     Frame,
     FrameReader,
@@ -99,7 +100,7 @@ class Link(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._reader = FrameReader()
         self._ids = itertools.count(1)
-        self._open: dict[int, Answer] = {}
+        self._open: dict[int, Told] = {}
         self._transport: asyncio.Transport | None = None
         self._outbox: Outbox | None = None
         self._shared: Shared | None = None
@@ -179,10 +180,22 @@ class Link(asyncio.Protocol):
         self, call: Call, arrays: Sequence[Array], *, lane: Lane, deadline: float | None, request_id: str
     ) -> list[Array]:
         """Arrays to arrays, as EngineClient promises. Raises ConnectionLost too."""
-        self._waiting += len(arrays[0]) if arrays else 0
-        message_id, outbox = next(self._ids), self._out()
-        outbox.put_item(item_of(message_id, arrays, call, lane, deadline, request_id))
+        message_id = self._put(call, arrays, lane, deadline, request_id)
         return await self._answer_to(message_id)
+
+    def post(self, call: Call, arrays: Sequence[Array], told: Told, *, request_id: str) -> Withdraw:
+        """Ask, and have somebody told what came of it, ConnectionLost too. Raises ConnectionLost."""
+        message_id = self._put(call, arrays, Lane.INTERACTIVE, None, request_id)
+        self._open[message_id] = told
+        return partial(self._withdraw, message_id)
+
+    def _put(self, call: Call, arrays: Sequence[Array], lane: Lane, deadline: float | None, request_id: str) -> int:
+        """The number of a submission that has been sent. Raises ConnectionLost."""
+        outbox = self._out()
+        self._waiting += len(arrays[0]) if arrays else 0
+        message_id = next(self._ids)
+        outbox.put_item(item_of(message_id, arrays, call, lane, deadline, request_id))
+        return message_id
 
     async def load(self, model_id: str) -> None:
         """Load and warm a model at the other end."""
@@ -220,20 +233,23 @@ class Link(asyncio.Protocol):
     async def _answer_to(self, message_id: int) -> list[Array]:
         """What is answered to a question that has just been put."""
         answer: Answer = self._loop.create_future()
-        self._open[message_id] = answer
+        self._open[message_id] = partial(_settle, answer)
         try:
             return await answer
         except asyncio.CancelledError:
-            if self._open.pop(message_id, None) is not None and self._outbox is not None:
-                self._outbox.put(encode(MessageType.CANCEL, message_id, {}))
+            self._withdraw(message_id)
             raise
+
+    def _withdraw(self, message_id: int) -> None:
+        """Say that nobody waits for an answer any more."""
+        if self._open.pop(message_id, None) is not None and self._outbox is not None:
+            self._outbox.put(encode(MessageType.CANCEL, message_id, {}))
 
     def fail(self, error: ServiceError) -> None:
         """End every open question with this error; answers to them that still come are dropped."""
-        for answer in self._open.values():
-            if not answer.done():
-                answer.set_exception(error)
-        self._open.clear()
+        asked, self._open = self._open, {}
+        for told in asked.values():
+            told(error)
 
     def close(self) -> None:
         """Hang up."""
@@ -260,13 +276,13 @@ class Link(asyncio.Protocol):
         for frame in self._reader.feed(data):
             if frame.kind is MessageType.RESULTS:
                 for item in frame.items:
-                    self._settle(item.id, list(item.arrays))
+                    self._tell(item.id, list(item.arrays))
             elif frame.kind is MessageType.WAITING:
                 self._waiting = frame.meta["rows"]
             elif frame.kind is MessageType.ERROR:
-                self._settle(frame.id, error_of_meta(frame.meta))
+                self._tell(frame.id, error_of_meta(frame.meta))
             elif frame.kind is MessageType.RESULT:
-                self._settle(frame.id, frame.arrays)
+                self._tell(frame.id, frame.arrays)
             else:
                 self._learn(frame)
 
@@ -281,14 +297,9 @@ class Link(asyncio.Protocol):
         elif frame.kind is MessageType.DONE and self._shared is not None:
             self._shared.free(frame.meta["places"])
 
-    def _settle(self, message_id: int, outcome: list[Array] | ServiceError) -> None:
-        answer = self._open.pop(message_id, None)
-        if answer is None or answer.done():
-            return
-        if isinstance(outcome, ServiceError):
-            answer.set_exception(outcome)
-        else:
-            answer.set_result(outcome)
+    def _tell(self, message_id: int, outcome: list[Array] | ServiceError) -> None:
+        if (told := self._open.pop(message_id, None)) is not None:
+            told(outcome)
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Called by the event loop."""
@@ -298,3 +309,13 @@ class Link(asyncio.Protocol):
         self._on_lost(self)
         self.fail(ConnectionLost("The engine died before it answered."))
         self.closed.set()
+
+
+def _settle(answer: Answer, outcome: list[Array] | BaseException) -> None:
+    """Give who waits what came of the question."""
+    if answer.done():
+        return
+    if isinstance(outcome, BaseException):
+        answer.set_exception(outcome)
+    else:
+        answer.set_result(outcome)

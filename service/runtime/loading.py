@@ -55,7 +55,7 @@ class Loading:
                     if not await self._warm(net, zeros(self._model, verb, size, padded=self._queue.padded)):
                         break
                 if not task.exact:
-                    await self._size(net, verb)
+                    await self._fit_batches(net, verb)
         return net
 
     def _sizes(self, task: Task) -> Iterable[int]:
@@ -82,7 +82,7 @@ class Loading:
             await halve(self._device, self._turns, self._model, self._queue, batch)
         return True
 
-    async def _size(self, net: nn.Module, verb: str) -> None:
+    async def _fit_batches(self, net: nn.Module, verb: str) -> None:
         """Find out how large the batches are that many share. A processor has others to serve, so that none is long."""
         if self._queue.padded:
             await self._grow(net, verb, BATCH_S)

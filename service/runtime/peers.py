@@ -16,6 +16,7 @@ import hmac
 import logging
 import secrets
 import socket
+import time
 from collections.abc import Callable
 from typing import NamedTuple, Self
 
@@ -34,6 +35,8 @@ MOST_STRANGERS = 64
 """Callers that are heard at a time before they have proved anything; further ones are hung up on."""
 BREATH_S = 0.5
 """Pause before the next caller where there are no descriptors left."""
+SAY_EVERY_S = 60.0
+"""Who is not let in fills no log."""
 GONE_S = 30
 """After which a connection ends whose other end does not take what is sent, as a machine does that lost its power."""
 
@@ -100,6 +103,7 @@ class Door:
         self._listening: socket.socket | None = None
         self._strangers: set[asyncio.Task[None]] = set()
         self._keeper: asyncio.Task[None] | None = None
+        self._said = -SAY_EVERY_S
 
     async def open(self) -> None:
         """Begin to listen. Raises OSError where the address is taken, or none of this machine's."""
@@ -137,7 +141,7 @@ class Door:
             try:
                 caller, _ = await loop.sock_accept(listening)
             except OSError as error:
-                log.warning("no engine of another service is let in now: %s", error)
+                self._say("no other service is let in now: %s", error)
                 await asyncio.sleep(BREATH_S)
                 continue
             if len(self._strangers) >= MOST_STRANGERS:
@@ -157,10 +161,15 @@ class Door:
         except OSError as error:  # also what took too long
             caller.close()
             if isinstance(error, Refused):
-                log.warning("a caller of the engine was not let in: %s", error)
+                self._say("a caller of the engine was not let in: %s", error)
         except BaseException:
             caller.close()
             raise
+
+    def _say(self, words: str, error: OSError) -> None:
+        if (now := time.monotonic()) - self._said >= SAY_EVERY_S:
+            self._said = now
+            log.warning(words, error)
 
 
 async def introduced(address: Address, secret: bytes) -> socket.socket:

@@ -10,14 +10,16 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from service.errors import EngineUnavailable, Overloaded, ServiceError
-from service.runtime.calls import SILENT, Array, Call, Lane, LoadedModel
+from service.runtime.calls import SILENT, Array, Call, Lane, LoadedModel, Told, Withdraw
 from service.runtime.duties import Duty, duty_of
 from service.runtime.link import ConnectionLost, Link
 from service.runtime.peers import Address
+from service.runtime.posting import Posted
 
 log = logging.getLogger(__name__)
 
@@ -109,22 +111,30 @@ class EnginePool:
                 link.close()
 
     async def _keep_peer(self, address: Address, secret: bytes) -> None:
-        """Hold a connection to an engine of another machine, as long as it is heard."""
+        """Hold a connection to an engine of another machine, whenever there is one to be had."""
+        is_told = False
         while True:
-            with contextlib.suppress(OSError):
+            try:
                 link = await Link.reach(address, secret, self._forget)
-                self._peers.append(link)
-                try:
-                    while not link.closed.is_set():
-                        with contextlib.suppress(TimeoutError):
-                            await asyncio.wait_for(link.closed.wait(), link.heard + PEER_SILENCE_S - time.monotonic())
-                        if time.monotonic() >= link.heard + PEER_SILENCE_S:
-                            link.break_off()
-                            await link.closed.wait()
-                finally:
-                    self._forget(link)
-                    link.break_off()
+            except OSError as error:
+                if not is_told:
+                    log.info("the engine of another service at %s is not there: %s", address, error)
+                is_told = True
+            else:
+                is_told = False
+                await self._hear_peer(link)
             await asyncio.sleep(PEER_PAUSE_S)
+
+    async def _hear_peer(self, link: Link) -> None:
+        """Give a peer its part until its connection ends, or it says nothing any more."""
+        self._peers.append(link)
+        try:
+            while (left_s := link.heard + PEER_SILENCE_S - time.monotonic()) > 0 and not link.closed.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(link.closed.wait(), left_s)
+        finally:
+            self._forget(link)
+            link.break_off()
 
     def _forget(self, link: Link) -> None:
         """Give a connection no more work; callers whose work it lost choose another."""
@@ -151,14 +161,11 @@ class EnginePool:
 
         `among` says which connections may have it; without it no peer has.
         """
-        link = await self._least_busy(call, among)
+        link = await self._some_least_busy(call, among)
         try:
             return await link.submit(call, arrays, lane=lane, deadline=deadline, request_id=request_id)
         except ConnectionLost as died:
-            try:
-                link = await self._least_busy(call, among)
-            except EngineUnavailable:
-                raise died from None  # it had this work, which may be why
+            link = await self._least_busy_after(died, call, among)
             return await link.submit(call, arrays, lane=lane, deadline=deadline, request_id=request_id)
         except ServiceError as error:
             if not link.is_peer or isinstance(error, Overloaded):
@@ -169,9 +176,33 @@ class EnginePool:
                 call, arrays, lane=lane, deadline=deadline, request_id=request_id, among=_without_peers(among)
             )
 
-    async def _least_busy(self, call: Call, among: Among | None) -> Link:
-        """Of the engines whose duty a verb is, or of all while none of those is there."""
+    def post(self, call: Call, arrays: Sequence[Array], told: Told, *, request_id: str = "") -> Withdraw | None:
+        """Ask without waiting, as Posting promises; what a dying engine held is tried once more."""
+        if not self._links or self._over is not None:
+            return None
+        posted = Posted(told, partial(self._try_again, call, arrays, request_id))
+        return posted.begin(self._least_busy(call, None), call, arrays, request_id)
+
+    async def _try_again(
+        self, call: Call, arrays: Sequence[Array], request_id: str, died: ConnectionLost
+    ) -> list[Array]:
+        link = await self._least_busy_after(died, call, None)
+        return await link.submit(call, arrays, lane=Lane.INTERACTIVE, deadline=None, request_id=request_id)
+
+    async def _some_least_busy(self, call: Call, among: Among | None) -> Link:
+        """The least busy engine, once there is any. Raises EngineUnavailable."""
         await self._some_link(among)
+        return self._least_busy(call, among)
+
+    async def _least_busy_after(self, died: ConnectionLost, call: Call, among: Among | None) -> Link:
+        """Another one for what a dying engine held. Raises how it died where there is none: this may be why."""
+        try:
+            return await self._some_least_busy(call, among)
+        except EngineUnavailable:
+            raise died from None
+
+    def _least_busy(self, call: Call, among: Among | None) -> Link:
+        """Of the engines whose duty a verb is, or of all while none of those is there."""
         links: Sequence[Link] = [link for link in self._links if self._duties[link].does(call.verb)] or self._links
         if among is not None:
             links = among([*links, *(peer for peer in self._peers if peer.has_time_for(call))])

@@ -1,5 +1,6 @@
 """`model.toml`: what people decide about a model."""
 
+import math
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -76,6 +77,8 @@ class ImageInput(Written):
     def _one_value_a_channel(self) -> Self:
         if not len(self.mean) == len(self.std) == self.channels:
             raise ValueError("mean and std need one value a channel")
+        if not all(map(math.isfinite, self.mean)) or not all(0 < std < math.inf for std in self.std):
+            raise ValueError("mean and std are numbers, and no std is 0 or less")
         square_and_grey = self.channels == 1 and self.size[0] == self.size[1]
         if (self.ink is None) != (self.frame is None) or (self.ink and not square_and_grey):
             raise ValueError("ink and frame go together, and describe square images in grey")

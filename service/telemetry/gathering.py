@@ -49,7 +49,8 @@ class GatheredInstruments(Instruments):
         self._name = name
         self.told: Mapping[str, Families] = {}
 
-    def _shared(self, directory: Path | None) -> CollectorRegistry:  # noqa: ARG002 - there is no directory
+    def collector(self, directory: Path | None) -> CollectorRegistry:  # noqa: ARG002 - there is no directory
+        """Its own as of now, and what others told last."""
         registry = CollectorRegistry(support_collectors_without_names=True)
         registry.register(_Together({**self.told, self._name: families_of(self)}))
         return registry

@@ -4,7 +4,7 @@ All processes write to one directory (prometheus-client's multiprocess mode), so
 for itself as of now, for others as of a tenth of a second ago.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from prometheus_client import (
@@ -16,6 +16,7 @@ from prometheus_client import (
     generate_latest,
     multiprocess,
 )
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from service.telemetry.conditions import SECONDS as EVALUATION_SECONDS
@@ -37,6 +38,7 @@ class Instruments:
         self.requests = TalliedCounter(
             "chapterhouse_requests", "HTTP requests answered.", ["endpoint", "code"], registry=r, tally=tally
         )
+        self._answers: dict[tuple[str, int], tuple[TalliedCounter, TalliedHistogram]] = {}
         self.request_seconds = TalliedHistogram(
             "chapterhouse_request_seconds",
             "From the first byte of a request to the last of its answer.",
@@ -157,6 +159,18 @@ class Instruments:
 
         self.conditions = Conditions(r, tally)
 
+    def answered(self, endpoint: str, status: int, seconds: float) -> None:
+        """Count a request that has been answered so."""
+        counter, histogram = self._answers.get((endpoint, status)) or self._begin_answers(endpoint, status)
+        counter.inc()
+        histogram.observe(seconds)
+
+    def _begin_answers(self, endpoint: str, status: int) -> tuple[TalliedCounter, TalliedHistogram]:
+        """The series of such requests, found once."""
+        found = self.requests.labels(endpoint, str(status)), self.request_seconds.labels(endpoint)
+        self._answers[endpoint, status] = found
+        return found
+
     def begin_at_zero(self, counter: Counter, *values: str) -> None:
         """Let a counter's series exist before anything happened: a first event would be no increase otherwise."""
         for value in values:
@@ -169,20 +183,13 @@ class Instruments:
 
         With `names`, only the samples that are called so; what is `beside` comes from another collector.
         """
-        registry = self._shared(directory)
-        if beside is not None:
-            registry = _together(registry, beside)
-        return generate_latest(registry.restricted_registry(names) if names else registry)
+        return written([*self.collector(directory).collect(), *(beside.collect() if beside else ())], names)
 
-    def samples(self, directory: Path | None, names: Collection[str]) -> Iterator[tuple[str, dict[str, str], float]]:
-        """Name, labels and value of each sample that is called so."""
-        for metric in self._shared(directory).collect():
-            for sample in metric.samples:
-                if sample.name in names:
-                    yield sample.name, sample.labels, sample.value
+    def collector(self, directory: Path | None) -> CollectorRegistry:
+        """The instruments of all processes that share `directory`, as of now, or of this one.
 
-    def _shared(self, directory: Path | None) -> CollectorRegistry:
-        """The instruments of all processes that share `directory`, or of this one."""
+        What lies in a directory may be collected in any thread.
+        """
         self.tally.flush()
         if directory is None:
             return self.registry
@@ -191,11 +198,22 @@ class Instruments:
         return registry
 
 
-def _together(*collectors: Collector) -> CollectorRegistry:
-    together = CollectorRegistry(support_collectors_without_names=True)
-    for collector in collectors:
-        together.register(collector)
-    return together
+class _Collected(Collector):
+    """Instruments that have been read."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        """As they were."""
+        return self._families
+
+
+def written(families: Iterable[Metric], names: Sequence[str] | None = None) -> bytes:
+    """Instruments in Prometheus's text format; with `names`, only the samples that are called so."""
+    registry = CollectorRegistry(support_collectors_without_names=True)
+    registry.register(_Collected(families))
+    return generate_latest(registry.restricted_registry(names) if names else registry)
 
 
 def forget_process(pid: int, directory: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from nets.graphs import AHEAD, drawing, going_on, looking, seen, sorting
 from nets.programs import looking_net, looking_program
+from safetensors.torch import save
 
 from service.adding.add import add
 from service.adding.asking import Wishes
@@ -157,6 +158,19 @@ def test_what_does_not_fit_is_told_and_leaves_nothing(
         adding.add(data, said.get("task", "classify"), **{word: told for word, told in said.items() if word != "task"})
     assert not (adding.state / "models").exists()
     assert list((adding.state / "adding").iterdir()) == []
+
+
+def test_what_is_wrong_with_the_copy_is_said_of_the_file_that_was_brought(adding: Adding) -> None:
+    lines = save({f"layer{number}.weight": torch.zeros(1) for number in range(100)})
+    fitting_nothing: dict[str, Any] = {"net": "lenet5", "input": {"size": (32, 32)}}
+    for data, said in ((b"", dict[str, Any]()), (lines, fitting_nothing)):
+        with pytest.raises(UntrustedWeights) as raised:
+            adding.add(data, **said)
+        for words in (str(raised.value), raised.value.detail):
+            assert "sent.bin" in words
+            assert "adding" not in words.replace(str(adding.state), "")
+            assert "weights." not in words
+            assert len(words) < 1000
 
 
 def test_ids_and_versions_lead_nowhere_else_and_take_nothing_of_others(adding: Adding, models_dir: Path) -> None:

@@ -13,11 +13,11 @@ from service.adding.kinds import kind_of
 from service.errors import ConfigurationError, UntrustedWeights
 
 
-def archive(*names: str) -> bytes:
+def archive(*names: str, within: bytes = b"x") -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as opened:
         for name in names:
-            opened.writestr(name, b"x")
+            opened.writestr(name, within)
     return file.getvalue()
 
 
@@ -49,9 +49,23 @@ def test_a_file_is_known_by_what_is_in_it_whatever_it_is_called(tmp_path: Path) 
         (b"\x1c\0\0\0ORTM" + bytes(16), "bring the ONNX file that it was made of"),
         (b"GGUF" + bytes(16), "Language models are not served here"),
         (b"PK\x03\x04" + bytes(40), "begins as an archive and is none"),
+        (archive("net/byteorder", within=archive("net/data.pkl"))[:-30], "begins as an archive and is none: its end"),
         (b"\xff" * 40, "not an ONNX file"),
     ],
-    ids=["torchscript", "torch", "pickle", "keras", "old program", "hdf5", "tflite", "ort", "gguf", "cut", "noise"],
+    ids=[
+        "torchscript",
+        "torch",
+        "pickle",
+        "keras",
+        "old program",
+        "hdf5",
+        "tflite",
+        "ort",
+        "gguf",
+        "cut",
+        "an end within",
+        "noise",
+    ],
 )
 def test_what_is_not_taken_is_told_what_to_do_instead(tmp_path: Path, data: bytes, reason: str) -> None:
     with pytest.raises(UntrustedWeights, match=reason):

@@ -18,7 +18,7 @@ BEARING = {"authorization": f"Bearer {LOCAL_TOKEN}"}
 PATIENT = {"prefer": f"wait={PATIENCE_S:.0f}"}
 """What every client here sends: on a slow machine the default wait of `/evaluate` can be too short."""
 HERE = "127.0.0.1"
-ways = {"over sockets": False}
+ways = {"over sockets": False, "directly": False}
 """How clients of this machine reach an application; the fixture `both_ways` changes it."""
 
 
@@ -78,7 +78,7 @@ def connect(
     It bears the service's own token of this machine, unless a request or `bears` says otherwise.
     """
     bare = httpx.ASGITransport(app, raise_app_exceptions=raise_app_exceptions, client=(host, 1))
-    transport = Wire(app) if ways["over sockets"] and host == HERE else bare
+    transport = Wire(app, directly=ways["directly"]) if ways["over sockets"] and host == HERE else bare
 
     async def check(reply: httpx.Response) -> None:
         await reply.aread()

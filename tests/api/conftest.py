@@ -29,10 +29,11 @@ def make_app(service_settings: Settings, store: ModelStore) -> MakeApp:
     return make
 
 
-@pytest.fixture(params=[False, True], ids=["bare", "over sockets"])
+@pytest.fixture(params=["bare", "over sockets", "directly"])
 def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Clients ask the bare application, and the one behind our own server, which offers more than ASGI does."""
-    monkeypatch.setitem(ways, "over sockets", request.param)
+    """Clients ask the bare application, and the one behind our own server: with messages of ASGI, and without them."""
+    monkeypatch.setitem(ways, "over sockets", request.param != "bare")
+    monkeypatch.setitem(ways, "directly", request.param == "directly")
 
 
 @pytest.fixture

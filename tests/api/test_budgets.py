@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.budgets import MUCH, Budget, Refusals, Returns
+from service.api.budgets import LONGEST_S, MUCH, PACE_S, Budget, Refusals, Returns
 from service.errors import Overloaded
 from service.runtime.pace import LEAST_S, MOST_S
 
@@ -166,6 +166,34 @@ class TestRefusals:
         with refusals.of("a"):
             pass
         assert refusals._last == {}
+
+    async def test_hundreds_who_ask_again_at_once_are_told_one_after_the_other(self) -> None:
+        waits: list[float] = []
+
+        async def sleep(seconds: float) -> None:
+            waits.append(round(seconds, 3))
+
+        refusals = Refusals(clock=lambda: 0.0, sleep=sleep)
+        await refusals.turn_away("a")
+        for client in "ab":
+            with pytest.raises(Overloaded), refusals.of(client):
+                raise Overloaded("full").again_in(7)
+        for client in "a" * 300 + "b":
+            with pytest.raises(Overloaded, match="full"):
+                await refusals.turn_away(client)
+        assert waits[:3] == [0.0, PACE_S, 2 * PACE_S]
+        assert waits[-3:] == [LONGEST_S, LONGEST_S, 0.0]
+
+    async def test_of_many_clients_who_asked_again_those_that_stay_away_are_forgotten(self) -> None:
+        now = [0.0]
+        refusals = Refusals(clock=lambda: now[0])
+        for client in map(str, range(3000)):
+            now[0] += 0.001
+            with pytest.raises(Overloaded), refusals.of(client):
+                raise Overloaded("full")
+            with pytest.raises(Overloaded):
+                await refusals.turn_away(client)
+        assert len(refusals._turns) <= 1024 + 256
 
     def test_where_there_may_be_room_again_somebody_is_asked(self) -> None:
         hearing: list[Callable[[object], None]] = []

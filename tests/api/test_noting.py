@@ -85,6 +85,19 @@ async def test_a_failure_of_the_service_says_what_an_operator_can_do(make_app: M
     assert "supervisor" in line["advice"]
 
 
+@pytest.mark.parametrize("path", ["/classify", "/explain"])
+async def test_a_fault_of_ours_is_told_once_with_the_id_of_its_request(
+    make_app: MakeApp, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    app = make_app(FakeEngine(RuntimeError("a fault")))
+    async with connect(app, raise_app_exceptions=True) as client:
+        reply = await client.post(path, content=PICTURE, headers={**PNG, "x-request-id": "build-4711"})
+    assert reply.status_code == 500
+    [told] = [record for record in caplog.records if record.exc_info]
+    assert "a fault" in AsJson("front").format(told)
+    assert json.loads(AsJson("front").format(told))["request"] == "build-4711"
+
+
 async def test_what_a_route_of_the_framework_refuses_has_its_error_too(make_app: MakeApp, lines: Lines) -> None:
     async with connect(make_app(FakeEngine())) as client:
         await client.post("/generate", json={"count": 0})
@@ -94,7 +107,7 @@ async def test_what_a_route_of_the_framework_refuses_has_its_error_too(make_app:
     assert "advice" not in line
 
 
-@pytest.mark.parametrize("both_ways", [False], indirect=True)  # the server below lets no such id in
+@pytest.mark.parametrize("both_ways", ["bare"], indirect=True)  # the server below lets no such id in
 async def test_nothing_secret_and_nothing_of_several_lines_is_told(make_app: MakeApp, lines: Lines) -> None:
     app = make_app(FakeEngine([echoed(1)]), log_requests="all")
     headers = {"authorization": "Bearer swordfish", "x-request-id": "a\x1b[31mb", "cookie": "swordfish"}

@@ -12,12 +12,16 @@ from service.processes.front import Server
 class Wire(httpx.AsyncBaseTransport):
     """Sends requests to a front of its own, whatever host they name."""
 
-    def __init__(self, app: Application) -> None:
+    def __init__(self, app: Application, *, directly: bool) -> None:
+        self._keyring = app.gate.guard.keyring
+        if not directly:
+            app.gate.direct_paths.clear()
         self._server = Server.of(app)
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self._sender = httpx.AsyncHTTPTransport()
 
     async def __aenter__(self) -> Self:
+        await self._keyring.read_again()  # the first request would wait for that, and nothing direct waits
         config = self._server.config
         config.load()
         self._server.lifespan = config.lifespan_class(config)

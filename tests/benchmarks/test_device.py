@@ -1,6 +1,7 @@
 """The command for a machine with a card and ten minutes, rehearsed without one; what a step does to the others."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks import device
+from benchmarks.card import shares
 from benchmarks.card.place import Place
+from service.nets.registry import open_net
+from service.settings import Settings
+from service.store import Model, ModelStore
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,6 +58,15 @@ def test_without_time_a_step_is_left_out_and_its_old_results_with_it(tmp_path: P
     (tmp_path / "forms.jsonl").write_text("{}\n")
     assert device.run_step("forms", tmp_path, 1.0, rehearsal=True) == "left out: no time was left"
     assert not (tmp_path / "forms.jsonl").exists()
+
+
+def test_a_model_is_measured_in_a_store_of_its_own_with_drawn_weights_where_there_are_none(tmp_path: Path) -> None:
+    model = ModelStore.of(Settings()).get("lenet5-mnist")
+    assert shares.stocked(model, tmp_path / "own").version == model.version
+    bare = tmp_path / "bare" / model.id
+    shutil.copytree(model.folder, bare, ignore=shutil.ignore_patterns("*.safetensors", "card.json"))
+    drawn = shares.stocked(Model(bare), tmp_path / "drawn")
+    open_net(drawn.manifest.net, drawn.manifest.options, drawn.weights)
 
 
 def test_results_are_a_table_with_a_column_for_each_word(tmp_path: Path) -> None:

@@ -109,13 +109,17 @@ async def test_a_bad_evaluation_fails_with_its_reason_and_the_next_goes_on(jobs:
 
 
 @pytest.mark.usefixtures("running")
-async def test_a_failure_of_ours_does_not_carry_the_exceptions_text(jobs: Jobs, uploads: Uploads) -> None:
-    accept(jobs, uploads, "a")
+async def test_a_failure_of_ours_does_not_carry_the_exceptions_text(
+    jobs: Jobs, uploads: Uploads, caplog: pytest.LogCaptureFixture
+) -> None:
+    accept(jobs, uploads, "a", **{leases.REQUEST_ID: "build-4711"})
     (uploads.folder("a") / "generated").unlink()
     failed = await until_over(jobs, "a")
     assert failed.problem is not None
     assert failed.problem["status"] == 500
     assert "generated" not in failed.problem["detail"]
+    [told] = [record for record in caplog.records if record.exc_info]
+    assert vars(told)["fields"]["request"] == "build-4711"
 
 
 async def test_told_to_stop_the_evaluator_queues_its_work_again(bench: Bench, jobs: Jobs, uploads: Uploads) -> None:

@@ -14,6 +14,7 @@ LANGUAGES = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted((
 ENGLISH: dict[str, str] = LANGUAGES["en"]
 SCRIPTS = {path.name: path.read_text("utf-8") for path in sorted(FOLDER.rglob("*.js"))}
 SAID = [match[1] for text in SCRIPTS.values() for match in re.finditer(r"\bt\(\s*[\"`]([^\"`]+)[\"`]", text)]
+VIEWS = sorted(path.stem for path in (FOLDER / "views").glob("*.js"))
 NOTE = "note: "
 
 
@@ -44,6 +45,19 @@ def test_no_words_are_left_over() -> None:
         if f'"{key}"' not in every and not any(re.fullmatch(pattern(said), key) for said in SAID if "${" in said)
     ]
     assert [key for key in idle if not key.startswith(NOTE)] == []
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_says_its_idea_in_two_sentences(view: str, language: str) -> None:
+    assert len(re.findall(r"[.?!](?= |$)|[。？！]", LANGUAGES[language][f"{view}.idea"])) == 2
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_names_its_chapter_and_its_paper(view: str) -> None:
+    told = re.search(rf'^  {view}: \{{\s*chapter: "([4-7A])",\s*paper:\s*"([^"]+)"', SCRIPTS["main.js"], re.MULTILINE)
+    assert told is not None
+    assert re.search(r"\b(19|20)\d\d\.$", told[2])
 
 
 def noted() -> list[str]:

@@ -61,12 +61,15 @@ def test_an_evaluation_is_followed_through_all_three(service: Service) -> None:
         timeout=PATIENCE_S,
     )
     assert reply.status_code == 200, reply.text
-    until(lambda: len(told_of(service, "nightly-7", "evaluator")) == 2 and told_of(service, "nightly-7", "front"))
+    until(lambda: [len(told_of(service, "nightly-7", role)) for role in ("evaluator", "front")] == [2, 2])
     begun, ended = told_of(service, "nightly-7", "evaluator")
     assert (begun["message"], ended["message"]) == ("evaluation begins", "evaluation ends")
     assert (ended["status"], ended["verdict"], ended["evaluation"]) == ("finished", "passed", reply.json()["id"])
     assert told_of(service, "nightly-7", "engine")
-    assert told_of(service, "nightly-7", "front")[0]["message"] == "POST /evaluate answered"
+    assert [line["message"] for line in told_of(service, "nightly-7", "front")] == [
+        "POST /evaluate by anybody from 127.0.0.1: 200",
+        "POST /evaluate answered",
+    ]
 
 
 @pytest.mark.slow

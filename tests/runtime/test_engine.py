@@ -150,6 +150,15 @@ async def test_a_failing_batch_does_not_stop_the_next(engine: LocalEngine) -> No
     np.testing.assert_allclose(await ask(engine, FAILING, 3), echoed(3), atol=1e-6)
 
 
+async def test_what_raised_is_told_with_the_id_of_the_request_that_it_failed_on(
+    engine: LocalEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(ModelFailed):
+        await engine.submit(FAILING, [images(BAD)], request_id="build-4711")
+    [told] = [record for record in caplog.records if record.exc_info]
+    assert vars(told)["fields"] == {"request": "build-4711"}
+
+
 async def test_a_bad_item_fails_alone(engine: LocalEngine) -> None:
     held = await hold(engine)
     waiting = [start(engine, FAILING, first) for first in (1, BAD, 3)]

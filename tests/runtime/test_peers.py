@@ -98,6 +98,16 @@ async def test_who_does_not_know_it_hears_nothing_of_the_engine(listening: Liste
     assert not listener.connections
 
 
+async def test_who_is_not_let_in_fills_no_log(listening: Listening, caplog: pytest.LogCaptureFixture) -> None:
+    address = await address_of(await listening(Behind(), "all-0"))
+    for _ in range(5):
+        with pytest.raises(OSError, match="hung up"):
+            await introduced(address, b"another secret of thirty-two chars")
+    assert [record.message for record in caplog.records] == [
+        "a caller of the engine was not let in: it does not know the secret"
+    ]
+
+
 async def test_nobody_is_asked_who_does_not_know_it(silent_port: int) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(MAGIC + bytes(NUMBER_BYTES))

@@ -3,17 +3,21 @@
 import logging
 import time
 from collections.abc import Callable
+from urllib.parse import quote
 
 from service.api.access.callers import Caller
-from service.telemetry.logs import plain
+from service.telemetry.logs import LONGEST, plain, told
 
 log = logging.getLogger(__name__)
 log.setLevel(logging.INFO)  # these lines are wanted however little else is logged
 
 REFUSED = (401, 403, 429, 503)
-"""What is answered before anything has been done."""
-HUNG_UP = 499
-"""What nobody was answered any more: of somebody whom nobody knows it is told as seldom as what is refused."""
+"""What is answered before anything has been done: of that, and of all that fails by somebody whom nobody knows, a line
+now and then is enough."""
+FAILED = 400
+LINE = "%s %s by %s from %s: %d"
+PLAIN = "/:@,;~"
+"""What of a path is written as it is, beside letters and digits: no blank, so that nobody writes what follows it."""
 REFUSALS_EVERY_S = 60.0
 """Whoever is refused again and again does not fill the log."""
 
@@ -29,13 +33,12 @@ class Audit:
     def note(self, method: str, path: str, caller: Caller, status: int, request_id: str) -> None:
         """Tell of one write."""
         who = caller.name if caller.is_known else "anybody"
-        words = (method, plain(path), who, plain(caller.address), status, plain(request_id))
-        if status not in REFUSED and (status != HUNG_UP or caller.is_known):
-            log.info("%s %s by %s from %s: %d, request %s", *words)
+        words = (method, quote(path[:LONGEST], safe=PLAIN), who, plain(caller.address), status)
+        request = plain(request_id)
+        if status < FAILED or (caller.is_known and status not in REFUSED):
+            log.info(LINE, *words, extra=told(request=request))
             return
         self._untold += 1
         if self._clock() - self._told_at >= REFUSALS_EVERY_S:
-            log.warning(
-                "%s %s by %s from %s: %d, request %s; %d refused since the last such line", *words, self._untold
-            )
+            log.warning(LINE, *words, extra=told(request=request, refused_since_the_last=self._untold))
             self._told_at, self._untold = self._clock(), 0

@@ -1,10 +1,9 @@
 """Who asks: the owner of a key, or an address. What is counted by caller is counted by its name."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network
-from typing import Any
+from typing import Any, NamedTuple
 
 from service.addresses import address_of
 
@@ -16,8 +15,7 @@ V6_NETWORK_BITS = 64
 """One customer's network: whoever has an address of IPv6 has so many of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Whoever a request comes from."""
 
     name: str

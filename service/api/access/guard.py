@@ -72,17 +72,36 @@ class Guard:
         need = need_of(method, place.path)
         if need.is_open and method in SAFE_METHODS:
             return None
+        self._check_site(method, place, headers)
+        if self.keyring.is_due():
+            await self.keyring.read_again()
+        key = self._recognise(method, need, place, scope, headers)
+        return None if key is None else self.limits.enter(key)
+
+    def admit_at_once(self, method: str, place: Place, scope: Scope, headers: Headers) -> bool:
+        """The same for a request that nothing has to be waited for or counted; False for any other one.
+
+        Raises KeyNeeded, Forbidden.
+        """
+        if self.keyring.is_due():
+            return False
+        self._check_site(method, place, headers)
+        key = self._recognise(method, need_of(method, place.path), place, scope, headers)
+        return key is None or not key.is_limited
+
+    def _check_site(self, method: str, place: Place, headers: Headers) -> None:
         self.sites.check_host(headers)
         if method not in SAFE_METHODS:
             self.sites.check_origin(headers, place)
-        if self.keyring.is_due():
-            await self.keyring.read_again()
+
+    def _recognise(self, method: str, need: Need, place: Place, scope: Scope, headers: Headers) -> Key | None:
+        """Note whose a request is, and return the key if it bears one. Raises KeyNeeded, Forbidden."""
         token = _token_of(headers)
         key = None if token is None else self.keyring.find(token)
         caller = self._caller(key, token, place.caller)
         scope["state"][NOTED] = caller
         self._check(method, need, caller, token)
-        return None if key is None else self.limits.enter(key)
+        return key
 
     def note(self, method: str, place: Place, scope: Scope, status: int) -> None:
         """Write a line about every write, however it ended."""

@@ -32,7 +32,7 @@ class Limits:
 
     def enter(self, key: Key) -> Callable[[], None] | None:
         """Let one request in; what ends it, where that matters. Raises LimitReached."""
-        if key.rate is None and key.concurrency is None:
+        if not key.is_limited:
             return None
         meter = self._meters.get(key.name) or self._meters.setdefault(key.name, Meter(self._open(key.name)))
         slot = None if key.concurrency is None else meter.take_slot(key.name, key.concurrency)

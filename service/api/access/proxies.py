@@ -1,10 +1,9 @@
 """Where a request comes from, and under which path and names: as trusted proxies tell, and nobody else."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from service.addresses import PATH_PREFIX, address_of
@@ -18,8 +17,7 @@ HOPS_LIMIT = 32
 """More proxies than this stand in no row."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A request's own path, what stands before it outside, by whom it is asked for, and under which names."""
 
     path: str

@@ -14,8 +14,9 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 TAKEN_AT_ONCE = 64
-BEGUN_AT_ONCE = 4
-"""Connections of one client that are begun in one turn: its next ones wait, and those of others do not."""
+BEGUN_AT_ONCE = 8
+"""Connections of one client that are begun in one turn, half a millisecond's work: its next ones wait, and those of
+others do not. A turn takes longer while open ones are busy, so that with few the last of many would wait long."""
 ROOM = 512
 """Connections that are taken and not begun, at most; the system keeps further ones."""
 REST_S = 0.1

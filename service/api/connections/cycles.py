@@ -3,7 +3,7 @@
 import asyncio
 import re
 import socket
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from functools import lru_cache
 from urllib.parse import unquote
 
@@ -76,11 +76,9 @@ class Cycle(RequestResponseCycle):
         length = _length(given)
         if length is None or not SPECIAL.isdisjoint(given):
             return False
-        names, values = zip(*headers, strict=True)
-        if HEADER_RE.search(b"".join(names)) or HEADER_VALUE_RE.search(b"".join(values)):
+        if not are_sound(headers):
             return False
-        lines = [b"%s: %s\r\n" % header for header in (*self.default_headers, *headers)]
-        self._head = [STATUS_LINE[message["status"]], *lines, b"\r\n"]
+        self._head = [head_of(message["status"], self.default_headers, headers)]
         self.expected_content_length = length
         self.response_started = True
         self.waiting_for_100_continue = False
@@ -101,6 +99,18 @@ class Cycle(RequestResponseCycle):
         return True
 
 
+def are_sound(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Whether nothing in these headers ends them."""
+    names, values = zip(*headers, strict=True)
+    return not (HEADER_RE.search(b"".join(names)) or HEADER_VALUE_RE.search(b"".join(values)))
+
+
+def head_of(status: int, *headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The head of an answer, as it goes over a connection."""
+    lines = [b"%s: %s\r\n" % header for some in headers for header in some]
+    return b"".join([STATUS_LINE[status], *lines, b"\r\n"])
+
+
 def begin(connection: HttpToolsProtocol) -> Cycle:
     """The request whose head a connection has parsed, as uvicorn understands it. Raises HttpParserInvalidURLError."""
     parser, scope = connection.parser, connection.scope
@@ -109,7 +119,7 @@ def begin(connection: HttpToolsProtocol) -> Cycle:
     if version != "1.1":
         scope["http_version"] = version
     url = connection.url
-    target = _target_of(url) if len(url) <= TARGET_BYTES else _target_of.__wrapped__(url)
+    target = target_of(url) if len(url) <= TARGET_BYTES else target_of.__wrapped__(url)
     scope["path"], scope["raw_path"], scope["query_string"], host = target
     if host:
         connection.headers[:] = [(name, host if name == b"host" else value) for name, value in connection.headers]
@@ -130,7 +140,7 @@ def begin(connection: HttpToolsProtocol) -> Cycle:
 
 
 @lru_cache(maxsize=1024)
-def _target_of(url: bytes) -> tuple[str, bytes, bytes, bytes]:
+def target_of(url: bytes) -> tuple[str, bytes, bytes, bytes]:
     """The path of a request's target, the same as it was sent, the query, and the host where it names one.
 
     That one counts, whatever `Host` says (RFC 9112, 3.2.2).

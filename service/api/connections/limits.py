@@ -55,6 +55,7 @@ class Connections:
         if descriptors is not None and descriptors - SPARE_DESCRIPTORS < limit:
             limit = max(1, descriptors - SPARE_DESCRIPTORS)
             log.warning("at most %d connections are held: the system gives %d descriptors", limit, descriptors)
+        self.gate = gate
         self.open = Budget(limit, settings.client_share)
         self.memory = gate.memory
         self.intake = Intake()

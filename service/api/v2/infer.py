@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from service.api.deadlines import DeadlineDep
 from service.api.dialects import body_of
-from service.api.models import form_header
+from service.api.models import FORM_HEADER, form_of
 from service.api.negotiation import JSON
 from service.api.openapi import BINARY, OF_MODEL, refusals
 from service.api.presence import watch
@@ -65,5 +65,5 @@ async def _inferred(request: Request, model: Model, state: State, deadline: floa
         found = await answer(asked, model, state, holding=kept.holding, deadline=deadline, request_id=kept.request_id)
     reply = write_message(asked, model, found)
     if model.manifest.task == "classify" and any(tensor.name != "features" for tensor in found.tensors):
-        reply.headers.update(form_header(state.engines, model))
+        reply.headers[FORM_HEADER] = form_of(state.engines, model)
     return reply

@@ -85,7 +85,7 @@ async def show_ready(request: Request, state: StateDep) -> ServerReady:
 @router.get("/models/stats", summary="All work", response_description="The work of every model.")
 async def show_all_statistics(state: StateDep) -> Statistics:
     """How often and how long each model of the store has worked since the service started, in Triton's words."""
-    return _statistics(state, sound_models(state.store))
+    return await _statistics(state, sound_models(state.store))
 
 
 @router.get(MODEL, summary="Tensors", response_description="What it takes and gives.", responses=OF_MODEL)
@@ -150,7 +150,7 @@ async def show_version_configuration(model: OfVersion) -> ModelConfiguration:
 @router.get(f"{MODEL}/stats", summary="A model's work", response_description="Counts and times.", responses=OF_MODEL)
 async def show_statistics(model: Named, state: StateDep) -> Statistics:
     """How often and how long a model has worked since the service started, in Triton's words."""
-    return _statistics(state, [model])
+    return await _statistics(state, [model])
 
 
 @router.get(
@@ -158,9 +158,9 @@ async def show_statistics(model: Named, state: StateDep) -> Statistics:
 )
 async def show_version_statistics(model: OfVersion, state: StateDep) -> Statistics:
     """The same of this version."""
-    return _statistics(state, [model])
+    return await _statistics(state, [model])
 
 
-def _statistics(state: StateDep, models: list[Model]) -> Statistics:
-    samples = samples_of(state.instruments.samples(state.metrics_dir, NAMES))
+async def _statistics(state: StateDep, models: list[Model]) -> Statistics:
+    samples = samples_of(await state.collecting.samples(NAMES))
     return Statistics.model_validate({"model_stats": [describe_work(model, samples) for model in models]})

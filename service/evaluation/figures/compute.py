@@ -127,18 +127,17 @@ def _neighbours(generated: Lot, reference: Lot, rng: np.random.Generator) -> dic
     assert reference.side.features is not None
     made_rows, real_rows = _searched(generated.side.features, reference.side.features, rng)
     real = _features(reference.side.features, real_rows)
-    made = _features(generated.side.features, made_rows)
-    if not len(made) or not len(real):
+    if not len(made_rows) or not len(real):
         return {}
-    distances, nearest = _search(made, real, min(NEIGHBOUR, len(real)))
-    shown = min(THUMBNAILS, len(made))
+    distances, nearest = _search(generated.side.features, made_rows, real, min(NEIGHBOUR, len(real)))
+    shown = min(THUMBNAILS, len(made_rows))
     first = np.argsort(distances[:, 0], kind="stable")[:shown]
     pairs = Pairs(
         _thumbnails(generated.images, made_rows[first]),
         _thumbnails(reference.images, real_rows[nearest[first, 0]]),
         distances[first, 0],
         np.array([np.median(distances[:, 0]), _spacing(real)]),
-        np.array([len(made), len(real)]),
+        np.array([len(made_rows), len(real)]),
     )
     far = distances[:, -1]
     order = np.argsort(far, kind="stable")
@@ -158,13 +157,16 @@ def _searched(made: Rows, real: Rows, rng: np.random.Generator) -> tuple[Indices
     return _chosen(len(made), int(len(made) * share), rng), _chosen(len(real), int(len(real) * share), rng)
 
 
-def _search(made: Real, real: Real, k: int) -> tuple[Real, Indices]:
-    """Distances (n, k) of each row to its k nearest real ones, ascending, and their indices (n, k)."""
+def _search(features: Rows, rows: Indices, real: Real, k: int) -> tuple[Real, Indices]:
+    """Distances (n, k) of some rows of features to their k nearest real ones, ascending, and their indices (n, k).
+
+    Features are read tile by tile: they may be more than memory holds.
+    """
     centre = real.mean(axis=0)
     targets = real - centre
-    distances, nearest = np.empty((len(made), k)), np.empty((len(made), k), np.intp)
-    for start in range(0, len(made), SEARCH_TILE):
-        tile = made[start : start + SEARCH_TILE]
+    distances, nearest = np.empty((len(rows), k)), np.empty((len(rows), k), np.intp)
+    for start in range(0, len(rows), SEARCH_TILE):
+        tile = _features(features, rows[start : start + SEARCH_TILE])
         found = np.argpartition(squared_distances(tile - centre, targets), k - 1, axis=1)[:, :k]
         exact = exact_squares(tile, real, np.repeat(np.arange(len(tile)), k), found.ravel()).reshape(found.shape)
         order = np.lexsort((found, exact), axis=1)
@@ -177,8 +179,8 @@ def _spacing(real: Real) -> float:
     """The median distance of some real samples to the nearest other one; NaN where there is no other."""
     if len(real) < 2:
         return math.nan
-    some = real[:: -(-len(real) // SPACING_ROWS)]
-    distances, _ = _search(some, real, 2)
+    some = np.arange(0, len(real), -(-len(real) // SPACING_ROWS))
+    distances, _ = _search(real, some, real, 2)
     return float(np.median(distances[:, 1]))
 
 

@@ -52,6 +52,11 @@ class Key:
     concurrency: int | None = None
     """Requests under way at any time, at most."""
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether its requests are counted."""
+        return self.rate is not None or self.concurrency is not None
+
     def standing(self, now: float) -> str:
         """`valid`, `expired` or `revoked`."""
         if self.revoked is not None:

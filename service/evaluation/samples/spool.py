@@ -194,6 +194,8 @@ class ImageSpool:
         """The rows of the ordered set by the names of their files; as they arrived where they have none."""
         rank = np.empty(len(self._names), np.intp)
         rank[self.digests.order()] = np.arange(len(rank))
+        if not any(self._names):
+            return rank
         by_name = sorted(range(len(rank)), key=self._names.__getitem__)
         return rank[by_name]
 
@@ -218,16 +220,18 @@ class Digests:
 
     def order(self) -> NDArray[np.intp]:
         """The permutation that sorts the samples by their digests."""
-        high, low = np.frombuffer(bytes(self._joined), ">u8").reshape(-1, 2).T
+        high, low = np.frombuffer(self._joined, ">u8").reshape(-1, 2).T
         return np.lexsort((low, high))
 
     def ordered(self) -> NDArray[np.uint8]:
         """All of them (n, 16), sorted."""
-        return np.frombuffer(bytes(self._joined), np.uint8).reshape(-1, DIGEST_BYTES)[self.order()]
+        return np.frombuffer(self._joined, np.uint8).reshape(-1, DIGEST_BYTES)[self.order()]
 
     def content_sha256(self, kind: str) -> str:
         """The sha256 of a set of this kind: the same whatever the order, the packing and the names of its files."""
-        return sha256(kind.encode() + self.ordered().tobytes()).hexdigest()
+        found = sha256(kind.encode())
+        found.update(self.ordered().data)
+        return found.hexdigest()
 
     @property
     def warnings(self) -> tuple[str, ...]:

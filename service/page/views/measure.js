@@ -85,6 +85,8 @@ export async function mount(root, signal) {
       ),
       h("option", { value: "" }, t("measure.a.file")),
     );
+    if (generated.files.length) source.value = ""; // somebody was faster than the lists
+    if (reference.files.length) against.value = "";
     showSource();
     await earlier.show();
   } catch (error) {

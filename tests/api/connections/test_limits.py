@@ -346,3 +346,18 @@ def test_nobody_fills_the_log_from_outside(make_app: MakeApp) -> None:
             logger.removeFilter(quiet)
             logger.removeHandler(kept)
     assert written == ["what came from 127.0.0.1 is not HTTP"]
+
+
+def test_nobody_waits_on_behalf_of_who_hung_up_before_being_refused(make_app: MakeApp) -> None:
+    app, waits = make_app(FakeEngine()), threading.Event()
+
+    async def wait(_client: str) -> None:
+        waits.set()
+        await asyncio.Event().wait()
+
+    app.gate.doorsteps["POST", "/evaluate"] = wait
+    with serving(app) as front:
+        with front.caller() as caller:
+            caller.say(b"POST /evaluate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc")
+            assert waits.wait(PATIENCE_S)
+        front.wait_for_end()

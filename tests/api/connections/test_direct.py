@@ -1,0 +1,180 @@
+"""What is answered where its bytes arrive, what is handed on, and that nobody can tell the difference."""
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from api.fronts import PICTURE, POST, Front, assert_last_problem, serving, whole
+from doubles import FakeEngine, Unanswering, echoed
+from waiting import until
+
+from service.api.gate import Application
+
+MakeApp = Callable[..., Application]
+VARIES = re.compile(rb"(date|x-request-id): [^\r]*\r\n")
+LENGTH = b"Content-Length: %d\r\n\r\n" % len(PICTURE)
+
+
+@pytest.fixture
+def engine() -> Unanswering:
+    return Unanswering()
+
+
+@pytest.fixture
+def waiting(make_app: MakeApp, engine: Unanswering) -> Iterator[Front]:
+    """A front whose engine never answers."""
+    with knowing(make_app(engine)) as front:
+        yield front
+
+
+@contextmanager
+def knowing(app: Application) -> Iterator[Front]:
+    """A front that knows its keys already: whoever asks it first waits for them."""
+    asyncio.run(app.gate.guard.keyring.read_again())
+    with serving(app) as front:
+        yield front
+
+
+def in_a_task(front: Front) -> bool:
+    """Whether the application answers, and not the connection itself."""
+    return bool(front.server.server_state.tasks)
+
+
+def test_a_raw_image_is_asked_about_without_a_task(waiting: Front, engine: Unanswering) -> None:
+    waiting.caller().say(whole())
+    until(engine.asked.is_set)
+    assert not in_a_task(waiting)
+    assert (waiting.app.gate.open, waiting.app.gate.working) == (1, 1)
+
+
+def test_a_body_that_comes_later_than_its_head_is_answered_in_the_same_way(waiting: Front, engine: Unanswering) -> None:
+    caller = waiting.caller().say(POST + LENGTH)
+    until(lambda: waiting.app.gate.open == 1)
+    assert waiting.app.gate.working == 0
+    caller.say(PICTURE[:20]).say(PICTURE[20:])
+    until(engine.asked.is_set)
+    assert not in_a_task(waiting)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"X-Deadline-Ms: 60000\r\n",
+        b"Origin: http://localhost\r\n",
+        b"X-Forwarded-For: 192.0.2.1\r\n",
+        b"X-Anything: 1\r\n",
+        b"Expect: 100-continue\r\n",
+        b"Connection: close\r\n",
+        b"Accept: application/json\r\nAccept: */*\r\n",
+    ],
+)
+def test_what_asks_for_more_is_handed_on(waiting: Front, engine: Unanswering, lines: bytes) -> None:
+    waiting.caller().say(POST + lines + LENGTH + PICTURE)
+    until(engine.asked.is_set)
+    assert in_a_task(waiting)
+
+
+def test_what_waits_for_an_answer_before_it_is_handed_on(waiting: Front, engine: Unanswering) -> None:
+    waiting.caller().say(whole() + whole())
+    until(engine.asked.is_set)
+    [connection] = waiting.server.server_state.connections
+    until(lambda: len(connection.pipeline) == 1)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("target", "lines", "body"),
+    [
+        (b"/classify", b"", PICTURE),
+        (b"/classify?model=echo&top_k=2", b"Accept: */*\r\nUser-Agent: curl/8\r\n", PICTURE),
+        (b"/classify", b"Accept: text/html\r\n", PICTURE),
+        (b"/classify?model=nobody", b"", PICTURE),
+        (b"/classify?model=doodle", b"", PICTURE),
+        (b"/classify?top_k=0", b"", PICTURE),
+        (b"/classify?what=1", b"", PICTURE),
+        (b"/classify", b"", PICTURE[:-30]),
+        (b"/classify", b"", b""),
+        (b"/classify", b"", b"GIF89a"),
+        (b"/classify", b"Authorization: Bearer nobody\r\n", PICTURE),
+        (b"/classify", b"Content-Type: application/json\r\n", json.dumps({"image": "eA=="}).encode()),
+        (b"/classify", b"Content-Type: text/plain\r\n", PICTURE),
+        (b"/generate", b"", PICTURE),
+        (b"http://localhost/classify", b"", PICTURE),
+        (b"http://elsewhere.example/classify", b"", PICTURE),
+    ],
+)
+def test_the_answer_is_the_same_whichever_way_it_takes(
+    make_app: MakeApp, target: bytes, lines: bytes, body: bytes
+) -> None:
+    kind = b"" if b"Content-Type" in lines else b"Content-Type: image/png\r\n"
+    length = b"Content-Length: %d\r\n" % len(body)
+    asked = b"POST " + target + b" HTTP/1.1\r\nHost: localhost\r\n" + kind + lines + length + b"\r\n" + body
+    app = make_app(FakeEngine([echoed(1)]))
+    found = [_everything_said(app, asked)]
+    app.gate.direct_paths.clear()
+    found.append(_everything_said(app, asked))
+    assert found[0] == found[1]
+    assert found[0].startswith(b"HTTP/1.1 ")
+
+
+@pytest.mark.parametrize("host", [b"", b"Host: a b\r\n", b"Host: elsewhere.example\r\n"])
+def test_a_host_is_looked_at_whichever_way_it_takes(make_app: MakeApp, host: bytes) -> None:
+    asked = b"POST /classify HTTP/1.1\r\n" + host + LENGTH + PICTURE
+    app = make_app(FakeEngine([echoed(1)]))
+    found = [_everything_said(app, asked)]
+    app.gate.direct_paths.clear()
+    found.append(_everything_said(app, asked))
+    assert found[0] == found[1]
+    assert found[0].startswith((b"HTTP/1.1 400", b"HTTP/1.1 403"))
+
+
+def _everything_said(app: Application, asked: bytes) -> bytes:
+    with knowing(app) as front:
+        said = front.caller().say(asked).end().everything()
+        front.wait_for_end()
+    return VARIES.sub(b"", said)
+
+
+@pytest.fixture
+def front(make_app: MakeApp) -> Iterator[Front]:
+    """A front whose engine gives one answer to everything."""
+    with knowing(make_app(FakeEngine([echoed(1)]))) as front:
+        yield front
+
+
+def test_answers_come_in_the_order_of_their_questions(front: Front) -> None:
+    caller = front.caller().say(whole() + whole(b"no image") + whole())
+    assert [caller.answer("POST")[0].status for _ in range(3)] == [200, 422, 200]
+    front.wait_for_memory(0)
+
+
+def test_what_is_no_http_behind_a_request_is_refused_after_its_answer(front: Front) -> None:
+    caller = front.caller().say(whole() + b"\x00\x01 no request\r\n\r\n")
+    assert caller.answer("POST")[0].status == 200
+    assert_last_problem(caller, 400, "not HTTP")
+    front.wait_for_end()
+
+
+def test_a_front_that_ends_answers_what_it_has_begun_and_says_that_this_was_the_last(front: Front) -> None:
+    with front.caller() as caller:
+        caller.say(POST + LENGTH)
+        until(lambda: front.app.gate.open == 1)
+        [connection] = front.server.server_state.connections
+        front.do(connection.shutdown)
+        caller.say(PICTURE)
+        reply, _ = caller.answer("POST")
+        assert (reply.status, reply.headers["connection"]) == (200, "close")
+        assert caller.everything() == b""
+
+
+def test_a_client_without_memory_left_is_told_so(make_app: MakeApp) -> None:
+    app = make_app(FakeEngine([echoed(1)]), memory_limit_bytes=len(PICTURE) - 1)
+    with knowing(app) as front:
+        caller = front.caller().say(POST + LENGTH + PICTURE[:-1])
+        front.wait_for_memory(len(PICTURE) - 1)
+        assert caller.say(PICTURE[-1:]).answer("POST")[0].status == 413
+        front.wait_for_memory(0)
+        assert caller.say(whole(b"x")).answer("POST")[0].status == 422
+    assert front.rejected == {"memory_full": 1}
