@@ -1,9 +1,10 @@
 """An engine that opens with the first work for it, and leaves torch as the program beside it wants it."""
 
 import asyncio
+import gc
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from service.runtime.calls import Array, Call, Lane, LoadedModel
@@ -78,7 +79,8 @@ class LazyEngine:
     async def _at_work(self) -> AsyncIterator["LocalEngine"]:
         async with self._one_opens:
             if self._opened is None:
-                made = await asyncio.to_thread(self._make)
+                with _collecting_nothing():
+                    made = await asyncio.to_thread(self._make)
                 await made.engine.__aenter__()
                 self._opened = made
             engine, exactly = self._opened
@@ -100,3 +102,15 @@ class LazyEngine:
             engine = LocalEngine(self._store, device=devices[0], threads=self._settings.engine_threads)
         torch.set_num_threads(threads)  # what threads that others make begin with
         return _Opened(engine, exactly)
+
+
+@contextmanager
+def _collecting_nothing() -> Iterator[None]:
+    """Without looking for garbage: importing torch makes many objects that stay, and each search goes over them."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()

@@ -1,3 +1,4 @@
+import gc
 import subprocess
 import sys
 
@@ -28,6 +29,21 @@ async def test_it_opens_with_the_first_work_and_again_after_it_was_closed(
         assert engine.models() == {}
         await engine.load("echo")
         await engine.close()
+        await engine.close()
+
+
+@pytest.mark.parametrize("collecting", [True, False])
+async def test_garbage_is_collected_again_once_it_is_open_where_it_was(
+    service_settings: Settings, store: ModelStore, *, collecting: bool
+) -> None:
+    engine = LazyEngine(service_settings, store)
+    if not collecting:
+        gc.disable()
+    try:
+        await engine.submit(CALL, [images(200)])
+        assert gc.isenabled() is collecting
+    finally:
+        gc.enable()
         await engine.close()
 
 
