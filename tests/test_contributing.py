@@ -231,7 +231,7 @@ TEST = (
 DOCUMENT = (
     Omission(
         "python -m experiments.scores --write",
-        "tests/experiments/test_scores.py::test_the_page_says_what_the_cards_say",
+        "tests/experiments/test_scores.py::test_the_page_says_what_the_cards_say[en]",
         "`python -m experiments.scores --write` puts it right",
     ),
     Omission(
