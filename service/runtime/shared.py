@@ -25,7 +25,7 @@ from service.runtime.calls import Array
 
 Spec = tuple["np.dtype[np.generic]", tuple[int, ...]]
 """Dtype and shape of an array."""
-SHARED_FROM_BYTES = 1 << 15
+SHARED_FROM_BYTES = 1 << 16
 """What is smaller is sooner sent than placed."""
 ALIGNED = 64
 _NEVER_RUN = 0x0008  # MFD_NOEXEC_SEAL, which hardened systems insist on

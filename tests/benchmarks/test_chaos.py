@@ -32,5 +32,5 @@ def told_by(program: str, *options: str) -> str:
 @pytest.mark.timeout(1200)
 @pytest.mark.usefixtures("untrained")
 def test_a_short_chaos_leaves_nobody_without_a_right_answer() -> None:
-    told = told_by("chaos", "--seconds", "20", "--gentle", "--seed", "2")
+    told = told_by("chaos", "--seconds", "14", "--gentle", "--seed", "2")
     assert "every request was answered, rightly, and nothing is left" in told

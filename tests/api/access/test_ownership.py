@@ -87,7 +87,8 @@ async def test_what_was_evaluated_before_there_were_keys_is_nobodys(
         assert (await client.get(first.headers["location"])).status_code == 200
     token = make_key("ci", ["evaluate"])
     await state.guard.keyring.read_again()
-    async with bearing(create_app(state_over(state.bench)), token) as client:
+    later = state_over(state.bench)
+    async with evaluating(later), bearing(create_app(later), token) as client:
         assert (await client.get(first.headers["location"])).status_code == 404
         assert (await measure(client, files)).json()["reused"] is None
 
