@@ -148,7 +148,8 @@ it, and wants two cores of its own.
 |---|---|---|---|
 {rows}
 
-- The same loss curve: **{same}** (losses differ by {devices.apart:.1g} at most).
+- The same loss curve: **{same}** (losses differ by {devices.apart:.1g} at most). What differs is how sums of gradients
+  are rounded, and every batch goes on from where the one before has left the weights.
 - In less time: **{faster}** ({devices.faster:.2f} times as fast). Two cores of one machine share their memory, and a
   batch's gradients have to be exchanged before the next one begins: that is what keeps it from 2.
 """
