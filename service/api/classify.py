@@ -1,7 +1,7 @@
 """`POST /classify`: what is in the picture, for one image or a form of them."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache, partial
 from typing import Annotated, Any, NamedTuple, Self, TypeAlias
 
@@ -22,9 +22,10 @@ from service.api.bodies import (
 )
 from service.api.deadlines import Deadline
 from service.api.gate import Exchange, Question
-from service.api.images import JSON_KIND, OPTIONS, described, read_json
+from service.api.images import JSON_KIND, OPTIONS, described, read_json, texts_of
 from service.api.models import FORM_HEADER, Version, form_of, headers_of
 from service.api.negotiation import JSON, choose
+from service.api.noting import MODEL
 from service.api.openapi import BINARY, OF_MODEL, headers, refusals
 from service.api.outgoing import Reply
 from service.api.pictures import Picture
@@ -168,7 +169,7 @@ class ClassifyPath:
     async def _answer(self, exchange: Exchange, query: ParsedQuery, deadline: float | None) -> Reply:
         labelling = await self._understand(exchange, *query)
         model = labelling.model
-        exchange.scope["state"]["model"] = model.name
+        exchange.scope["state"][MODEL] = model.name
         with watch(exchange.scope, exchange.receive):
             answer = await labelling.ask(self._engine, deadline=deadline, request_id=exchange.request_id)
         return self._reply(model, answer)
@@ -205,7 +206,7 @@ class ClassifyPath:
         if kind == FORM_KIND:
             self._check(asked)  # what cannot be answered need not be read
             pictures, sent = await self._read_form(exchange)
-            asked = Asked.of({**fields, **_beside(fields, sent)})
+            asked = Asked.of({**fields, **texts_of(sent, fields)})
             model = self._find(asked)
             files = (picture.getvalue() for picture in pictures)
             images = await self._readers.images(files, model.input, as_is=asked.as_is)
@@ -270,16 +271,3 @@ def _written(model: Model, form: str) -> RawHeaders:
     """The headers of an answer as they go out, but for its length."""
     told = {**headers_of(model), FORM_HEADER: form, "content-type": JSON}
     return [(name.encode(), value.encode("latin-1")) for name, value in told.items()]
-
-
-def _beside(query: Mapping[str, str], sent: Sequence[Picture]) -> dict[str, str]:
-    """The fields of a form. Raises InvalidRequest for one that is given twice or is no text."""
-    fields: dict[str, str] = {}
-    for part in sent:
-        if part.name in fields or part.name in query:
-            raise InvalidRequest.of_field(part.name, "is given twice")
-        try:
-            fields[part.name] = part.getvalue().decode().strip()
-        except UnicodeDecodeError as error:
-            raise InvalidRequest.of_field(part.name, "is not UTF-8") from error
-    return fields

@@ -1,6 +1,6 @@
 """Images for those who cannot send bytes: JSON with base64 or data URLs; and the one image of a form."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from starlette.types import Receive
@@ -85,11 +85,14 @@ async def read_one_of_form(
     return Sent([picture.getvalue() for picture in pictures], texts_of(fields), alone=len(pictures) == 1)
 
 
-def texts_of(fields: Sequence[Picture]) -> dict[str, str]:
-    """The fields of a form by their names. Raises InvalidRequest for one that is given twice or is no text."""
+def texts_of(fields: Sequence[Picture], given: Collection[str] = ()) -> dict[str, str]:
+    """The fields of a form by their names, beside those `given` elsewhere.
+
+    Raises InvalidRequest for one that is given twice or is no text.
+    """
     found: dict[str, str] = {}
     for field in fields:
-        if field.name in found:
+        if field.name in found or field.name in given:
             raise InvalidRequest.of_field(field.name, "is given twice")
         try:
             found[field.name] = field.getvalue().decode().strip()

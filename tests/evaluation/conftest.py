@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from service.evaluation.queue.database import Database
+from service.evaluation.queue.migrations import migrate
 
 
 @pytest.fixture(scope="session")
@@ -15,6 +16,16 @@ def postgres_url() -> Iterator[sa.URL]:
         pytest.skip(reason)
     with postgres.running_postgres() as url:
         yield url
+
+
+@pytest.fixture
+def database(postgres_url: sa.URL) -> Iterator[Database]:
+    """A database that services share, of this revision and with nothing in it."""
+    postgres.empty(postgres_url)
+    database = Database(postgres_url)
+    migrate(database)
+    yield database
+    database.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -1,13 +1,12 @@
 """One evaluation over the engines of several services has the bits that it has over one, whatever dies meanwhile."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
 from evaluation.packing import digits
-from postgres import empty
 from waiting import eventually
 
 from service.evaluation.extraction import extract_features
@@ -16,7 +15,6 @@ from service.evaluation.peers import Alone, Peers, peers_of
 from service.evaluation.queue.database import HOMES, Database
 from service.evaluation.queue.homes import LISTED_S, Homes, engines_elsewhere
 from service.evaluation.queue.jobs import Jobs
-from service.evaluation.queue.migrations import migrate
 from service.runtime.calls import LoadedModel
 from service.runtime.devices import Device
 from service.runtime.engine import Engine
@@ -31,15 +29,6 @@ from service.telemetry.instruments import Instruments
 
 SECRET = b"a secret of thirty-two characters"
 IMAGES = digits(600, size=2)
-
-
-@pytest.fixture
-def database(postgres_url: sa.URL) -> Iterator[Database]:
-    empty(postgres_url)
-    database = Database(postgres_url)
-    migrate(database)
-    yield database
-    database.close()
 
 
 class Counting:

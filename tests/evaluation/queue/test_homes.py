@@ -1,9 +1,7 @@
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
-from postgres import empty
 from waiting import eventually
 
 from service.evaluation.queue.changes import Change
@@ -27,15 +25,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-@pytest.fixture
-def database(postgres_url: sa.URL) -> Iterator[Database]:
-    empty(postgres_url)
-    database = Database(postgres_url)
-    migrate(database)
-    yield database
-    database.close()
 
 
 @pytest.fixture
