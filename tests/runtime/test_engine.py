@@ -33,10 +33,20 @@ from service.nets.weights import save_weights
 from service.runtime.calls import Call, Lane
 from service.runtime.devices import Device
 from service.runtime.engine import Engine
-from service.runtime.in_process import LocalEngine
+from service.runtime.in_process import LocalEngine, OwnEngine
 from service.runtime.work import Work
 from service.store import ModelStore
 from service.telemetry.instruments import Instruments
+
+
+class BusyToTheEnd(Device):
+    """A device that is busy until it is closed, so that nothing has its turn any more."""
+
+    def close(self) -> None:
+        """Close it while it is busy."""
+        self.thread.shutdown(wait=False, cancel_futures=True)
+        Slow.let_go.set()
+        super().close()
 
 
 async def test_each_of_many_callers_gets_its_own_answer(engine: LocalEngine) -> None:
@@ -365,6 +375,18 @@ async def test_an_engine_stops_although_a_model_can_never_be_loaded(store: Model
         await turns()
     with pytest.raises(UntrustedWeights):
         await waiting
+
+
+async def test_who_waits_for_a_model_that_cannot_be_loaded_is_told_however_busy_the_device_is(
+    store: ModelStore, models_dir: Path
+) -> None:
+    add_card(models_dir / "echo", sha256="0" * 64)
+    device = BusyToTheEnd("cpu", threads=1)
+    engine = OwnEngine(Engine(store, device, instruments=Instruments()))
+    async with engine:
+        device.thread.submit(Slow.let_go.wait)
+        with pytest.raises(UntrustedWeights):
+            await engine.submit(ECHO, [images(1)])
 
 
 async def test_an_engine_stops_while_a_model_is_loading_that_nobody_waits_for(store: ModelStore) -> None:
