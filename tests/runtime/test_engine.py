@@ -33,20 +33,10 @@ from service.nets.weights import save_weights
 from service.runtime.calls import Call, Lane
 from service.runtime.devices import Device
 from service.runtime.engine import Engine
-from service.runtime.in_process import LocalEngine, OwnEngine
+from service.runtime.in_process import LocalEngine
 from service.runtime.work import Work
 from service.store import ModelStore
 from service.telemetry.instruments import Instruments
-
-
-class BusyToTheEnd(Device):
-    """A device that is busy until it is closed, so that nothing has its turn any more."""
-
-    def close(self) -> None:
-        """Close it while it is busy."""
-        self.thread.shutdown(wait=False, cancel_futures=True)
-        Slow.let_go.set()
-        super().close()
 
 
 async def test_each_of_many_callers_gets_its_own_answer(engine: LocalEngine) -> None:
@@ -366,35 +356,6 @@ async def test_an_engine_that_stops_finishes_what_it_has(store: ModelStore) -> N
     np.testing.assert_allclose(np.concatenate(answers), echoed(250, 1, 2, 3), atol=1e-6)
     with pytest.raises(EngineUnavailable):
         await ask(engine, ECHO, 1)
-
-
-async def test_an_engine_stops_although_a_model_can_never_be_loaded(store: ModelStore, models_dir: Path) -> None:
-    add_card(models_dir / "echo", sha256="0" * 64)
-    async with LocalEngine(store, threads=1) as engine:
-        waiting = start(engine, ECHO, 1)
-        await turns()
-    with pytest.raises(UntrustedWeights):
-        await waiting
-
-
-async def test_who_waits_for_a_model_that_cannot_be_loaded_is_told_however_busy_the_device_is(
-    store: ModelStore, models_dir: Path
-) -> None:
-    add_card(models_dir / "echo", sha256="0" * 64)
-    device = BusyToTheEnd("cpu", threads=1)
-    engine = OwnEngine(Engine(store, device, instruments=Instruments()))
-    async with engine:
-        device.thread.submit(Slow.let_go.wait)
-        with pytest.raises(UntrustedWeights):
-            await engine.submit(ECHO, [images(1)])
-
-
-async def test_an_engine_stops_while_a_model_is_loading_that_nobody_waits_for(store: ModelStore) -> None:
-    async with LocalEngine(store, threads=1) as engine:
-        loading = asyncio.create_task(engine.load("echo"))
-        await turns()
-    await asyncio.gather(loading, return_exceptions=True)
-    assert loading.done()
 
 
 async def test_a_generator_answers_with_pixels(engine: LocalEngine) -> None:
