@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.card import ceilings, failing, forms, parity, serving, shares, trainings
+from benchmarks.card import ceilings, failing, forms, measuring, parity, serving, shares, trainings
 from benchmarks.card.place import Place
 from benchmarks.load.machine import machine
 
@@ -38,13 +38,14 @@ class Step:
 
 STEPS = {
     "ceilings": Step("What the card can do at most", ceilings.run, 0.04),
-    "parity": Step("Every net beside the processor, in float32", parity.run, 0.15),
+    "parity": Step("Every net beside the processor, in float32", parity.run, 0.13),
     "failing": Step("Memory that is short, a context that dies", failing.run, 0.06),
-    "forms": Step("Forward passes without a service", forms.run, 0.16),
+    "forms": Step("Forward passes without a service", forms.run, 0.14),
     "shares": Step("What an engine and the service leave of the card's own speed", shares.run, 0.14),
-    "serving": Step("The service with several engines on the card", serving.run, 0.19),
+    "serving": Step("The service with several engines on the card", serving.run, 0.17),
     "evaluation": Step("An evaluation of 50,000 images", serving.evaluate, 0.10),
-    "trainings": Step("Trainings by the clock", trainings.run, 0.16),
+    "measuring": Step("Metrics on the card beside numpy's", measuring.run, 0.08),
+    "trainings": Step("Trainings by the clock", trainings.run, 0.14),
 }
 
 
