@@ -24,6 +24,10 @@ from benchmarks.load.machine import machine
 
 ROOT = Path(__file__).parents[1]
 SHORTEST_S = 10.0
+REHEARSED = (
+    "`python -m benchmarks.device --dry-run --out DIR`: every step in its short form, on the processor and on a",
+    "simulated card. It shows that all of it runs, and what will be written where there is a card; no number is of one.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,7 @@ def run_step(name: str, out: Path, limit_s: float, *, rehearsal: bool) -> str:
 def table(out: Path, ended: dict[str, str], *, rehearsal: bool) -> str:
     """All results so far, as Markdown."""
     lines = [f"# {'A rehearsal without a card' if rehearsal else card()}", "", f"On {machine()}.", ""]
+    lines += [*REHEARSED, ""] if rehearsal else []
     for name, how in ended.items():
         lines += [f"## {STEPS[name].what}", "", f"`{name}`: {how}.", ""]
         lines += [*_rows(_read(out / f"{name}.jsonl")), ""]

@@ -51,11 +51,9 @@ def run(place: Place) -> None:
 
 
 def _tell(place: Place, name: str, way: str, rate: float, best: float) -> None:
-    share = round(rate / best, 3)
+    share = round(rate / best, 3)  # of nothing where the card is simulated, which sleeps
     judged = {} if place.rehearsal else {"share": share, "goal": GOALS[way], "reached": share >= GOALS[way]}
-    place.write(
-        model=name, way=way, images_per_s=round(rate), **judged
-    )  # a simulated card sleeps: no share of anything
+    place.write(model=name, way=way, images_per_s=round(rate), **judged)
 
 
 def stocked(model: Model, layer: Path) -> Model:

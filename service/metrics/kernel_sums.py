@@ -229,9 +229,9 @@ def _of_triangle(products: Floats, x: Centred, kernel: Kernel, kind: FloatType, 
 
 
 def _within(x: Centred, kernels: Sequence[Kernel], kind: FloatType) -> list[Sums]:
-    if found := _of_card(x, None, kernels):
+    if totals := _of_card(x, None, kernels):
         own = [float(kernel(x.norms * kernel.scale(len(x.centre)) + 2 * kernel.terms(x)).sum()) for kernel in kernels]
-        return [Sums(*totals, diagonal) for totals, diagonal in zip(found, own, strict=True)]
+        return [Sums(*sums, diagonal) for sums, diagonal in zip(totals, own, strict=True)]
     tallies = [_Tally(kernel, x, x, kind) for kernel in kernels]
     diagonals = [0.0 for _ in kernels]
     room = Room()
@@ -252,8 +252,8 @@ def _within(x: Centred, kernels: Sequence[Kernel], kind: FloatType) -> list[Sums
 
 
 def _across(x: Centred, y: Centred, kernels: Sequence[Kernel], kind: FloatType) -> list[Sums]:
-    if found := _of_card(x, y, kernels):
-        return [Sums(*totals) for totals in found]
+    if totals := _of_card(x, y, kernels):
+        return [Sums(*sums) for sums in totals]
     tallies = [_Tally(kernel, x, y, kind) for kernel in kernels]
     room = Room()
     for i, a in x.tiles(kind):

@@ -185,4 +185,5 @@ def _any(function: Any) -> Any:
 
 
 def _here(numbers: Tensor) -> Real:
-    return numbers.cpu().numpy()  # type: ignore[no-any-return]
+    found: Real = numbers.cpu().numpy()
+    return found

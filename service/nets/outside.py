@@ -76,9 +76,9 @@ def load_timm() -> Any:
 @cache
 def _declare_operators() -> library.Library:
     """Kept for as long as the process runs: what is declared goes with the object."""
-    declared = library.Library("torchvision", "FRAGMENT")
+    declared = library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     for operator in DECLARED:
-        declared.define(operator)
+        declared.define(operator)  # type: ignore[no-untyped-call]
     return declared
 
 
