@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 SHORTEST_S = 10.0
 REHEARSED = (
     "`python -m benchmarks.device --dry-run --out DIR`: every step in its short form, on the processor and on a",
-    "simulated card. It shows that all of it runs, and what will be written where there is a card; no number is of one.",
+    "simulated card. That all of it runs is what it shows, and how the table of a card will look; no number is of one.",
 )
 
 
