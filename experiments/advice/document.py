@@ -20,9 +20,12 @@ thing changed, all of them fields of `[training]`, {seeds} seeds each.
 2,500 points of each generator: a mode is covered by one point within 3 σ of it, a point is good within 3 σ of its
 nearest mode, and FID is the Fréchet distance of the points themselves, two coordinates each, from 100,000 of the
 mixture (0 is ideal; 2,500 real points have less than 0.01). A seed is dead when fewer than one point in ten is good or
-it ends with at most one mode. A difference counts from two standard errors on; of so many comparisons of five seeds
-about one in twelve counts by chance. **One setting is one setting:** what does not help here may help elsewhere, and
-the other way round.
+it ends with at most one mode. A difference counts from two standard errors on, and smaller ones are a dash; of so many
+comparisons of five seeds about one in twelve counts by chance.
+
+**One setting is one setting.** This one collapses because its discriminator learns more slowly than its generator;
+where the cause is another, what does not help here may help, and the other way round. Five steps of the discriminator
+cost three to four times the processor's time.
 """
 SURE = 2.0
 DEAD_GOOD, DEAD_MODES = 0.1, 1
@@ -56,7 +59,7 @@ def _rows(record: Mapping[str, Measured]) -> Iterator[Sequence[str]]:
             switch.source or "–",
             f"{mean(found.modes):.1f} ± {stdev(found.modes):.1f}",
             f"{100 * mean(found.good):.1f} ± {100 * stdev(found.good):.1f} %",
-            f"{mean(found.fid):.2f} ± {stdev(found.fid):.2f}",
+            f"{mean(found.fid):.3f} ± {stdev(found.fid):.3f}",
             f"{dead(found)} of {len(found.modes)}",
             ", ".join(f"{modes:.0f} ({100 * good:.0f} %)" for modes, good in zip(found.modes, found.good, strict=True)),
             *(_verdict(switch, found, plain, name, sign) for name, _, sign in MEASURES),
