@@ -25,11 +25,14 @@ def measure_forms(
     """Measure a classifier's accuracy in every form, and how often it agrees with the plain one; write its card.
 
     Only forms that stand on the card are ever chosen. Those on it that this machine cannot compute stay as they are.
+    For `int8` a few images of the training set are kept beside the model, unless some are.
     """
     import torch
 
     from service.datasets.registry import find_dataset
     from service.forms.form import Place
+    from service.forms.quantised import is_possible
+    from service.forms.training_images import keep_training_images
     from service.nets.arithmetic import compute_exactly
     from service.scoring.forms import measure_forms as measure
 
@@ -39,8 +42,11 @@ def measure_forms(
         raise InvalidRequest(f"{model_id} has no card to write on: it has not been trained.")
     torch.set_num_threads(threads)
     compute_exactly()
-    test = find_dataset(model.manifest.dataset).load(settings.data, "test")
-    found = dict(measure(model, test.first(images or len(test)), Place("cpu", threads)))
+    dataset, place = find_dataset(model.manifest.dataset), Place("cpu", threads)
+    if is_possible(place):
+        keep_training_images(model, dataset.load(settings.data, "train").images)
+    test = dataset.load(settings.data, "test")
+    found = dict(measure(model, test.first(images or len(test)), place))
     _write(model, {name: score for name, score in found.items() if isinstance(score, FormScore)}, set(found))
     rows = [
         (name, f"{100 * score.accuracy:.2f} %", f"{100 * score.agreement:.2f} %", f"{score.apart:.2g}", "")
