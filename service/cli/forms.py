@@ -1,12 +1,13 @@
 """`chapterhouse models forms`: what a classifier is worth in each form that this machine can compute, for its card."""
 
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from service.cli.completion import models
 from service.cli.reporting import fail_clearly, print_table, say
-from service.errors import InvalidRequest
+from service.errors import DatasetMissing, InvalidRequest
 from service.exactness import FormName, FormScore
 from service.settings import read_settings
 from service.store import Model, ModelStore, write_card
@@ -25,7 +26,7 @@ def measure_forms(
     """Measure a classifier's accuracy in every form, and how often it agrees with the plain one; write its card.
 
     Only forms that stand on the card are ever chosen. Those on it that this machine cannot compute stay as they are.
-    For `int8` a few images of the training set are kept beside the model, unless some are.
+    For `int8` a few images of the training set, if that is here, are kept beside the model, unless some are.
     """
     import torch
 
@@ -44,7 +45,8 @@ def measure_forms(
     compute_exactly()
     dataset, place = find_dataset(model.manifest.dataset), Place("cpu", threads)
     if is_possible(place):
-        keep_training_images(model, dataset.load(settings.data, "train").images)
+        with suppress(DatasetMissing):  # that there is no such form is said below
+            keep_training_images(model, lambda: dataset.load(settings.data, "train").images)
     test = dataset.load(settings.data, "test")
     found = dict(measure(model, test.first(images or len(test)), place))
     _write(model, {name: score for name, score in found.items() if isinstance(score, FormScore)}, set(found))

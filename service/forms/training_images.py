@@ -1,5 +1,6 @@
 """Images that training did see, a few of each dataset, from which a quantised form takes the ranges of its numbers."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -36,9 +37,10 @@ def file_for(model: Model) -> Path:
     return layer / FOLDER / f"{model.manifest.dataset}.safetensors"
 
 
-def keep_training_images(model: Model, images: Pixels) -> None:
-    """Write the first images of a training set, unless some are there. Raises OSError."""
+def keep_training_images(model: Model, load: Callable[[], Pixels]) -> None:
+    """Write the first images of a training set, which is loaded for it, unless some are there. Raises OSError."""
     file = file_for(model)
     if not file.exists():
+        images = load()[:COUNT].copy()
         file.parent.mkdir(exist_ok=True)
-        write_whole(file, save({"images": images[:COUNT].copy()}))
+        write_whole(file, save({"images": images}))

@@ -62,8 +62,8 @@ def test_images_of_another_size_are_not_taken(tmp_path: Path) -> None:
 
 def test_images_are_kept_once_and_for_all_versions_of_a_model(tmp_path: Path) -> None:
     model = add_classifier(tmp_path)
-    keep_training_images(model, squares(200, 28, 1))
-    keep_training_images(model, squares(3, 28, 1))
+    keep_training_images(model, lambda: squares(200, 28, 1))
+    keep_training_images(model, lambda: pytest.fail("they are there"))
     assert len(training_images_of(model)) == 128
     (model.folder / "2").mkdir()
     shutil.copy(model.folder / "model.toml", model.folder / "2")
