@@ -33,9 +33,10 @@ from service.api.outgoing import Reply
 from service.api.pictures import Picture
 from service.api.presence import watch
 from service.api.queries import read_query
+from service.api.readers import Readers, is_quick
 from service.api.routes import Endpoint
 from service.api.state import State
-from service.api.together import Question
+from service.api.together import Question, Sent
 from service.errors import (
     BodyTooLarge,
     EngineUnavailable,
@@ -166,7 +167,7 @@ class ClassifyPath:
         self._store = state.store
         self._engine = state.engines
         self._readers = state.readers
-        self._labels = lru_cache(maxsize=256)(partial(_Labels, state.engines))
+        self._labels = lru_cache(maxsize=256)(partial(_Labels, state.readers, state.engines))
 
     async def __call__(self, exchange: Exchange) -> Reply:
         """Answer one request. Raises ServiceError."""
@@ -186,7 +187,7 @@ class ClassifyPath:
             answer = await labelling.ask(self._engine, deadline=deadline, request_id=exchange.request_id)
         return self._reply(model, answer)
 
-    def ask(self, headers: Mapping[bytes, bytes], query_string: bytes, body: bytes) -> Question | None:
+    def ask(self, headers: Mapping[bytes, bytes], query_string: bytes, body: bytes) -> Sent | None:
         """What is to be asked about a raw image; None for other bodies, and for images that take longer to read.
 
         Raises ServiceError.
@@ -197,10 +198,9 @@ class ClassifyPath:
         if asked is None:
             return None
         model = self._find(asked)
-        image = self._readers.image_at_once(body, model.input, as_is=asked.as_is)
-        if image is None:
+        if not is_quick(body, model.input, as_is=asked.as_is):
             return None
-        return Question(self._labels(model, asked.top_k), image.pixels, image.notes)
+        return Sent(self._labels(model, asked.top_k, asked.as_is), body)
 
     def _reply(self, model: Model, answer: dict[str, Any]) -> Reply:
         return _reply(answer, _written(model, form_of(self._engine, model)))
@@ -279,9 +279,11 @@ class ClassifyPath:
 class _Labels:
     """Labels of single images by one model: what many requests ask alike."""
 
+    readers: Readers
     engines: Engines
     model: Model
     top_k: int
+    as_is: bool
 
     @property
     def model_name(self) -> str:
@@ -293,9 +295,14 @@ class _Labels:
         """What the model is asked."""
         return call_of(self.model.id)
 
+    def read(self, bodies: Sequence[bytes]) -> list[Question | Exception]:
+        """The images, decoded."""
+        images = self.readers.images_at_once(bodies, self.model.input, as_is=self.as_is)
+        return [image if isinstance(image, Exception) else Question(*image) for image in images]
+
     def replies(self, asked: Sequence[Question], found: Sequence[list[Array]]) -> list[Reply]:
         """An answer to each question, of its logits."""
-        images: list[Prepared | UnreadableImage] = [Prepared(rows, notes) for _, rows, notes in asked]
+        images: list[Prepared | UnreadableImage] = [Prepared(*each) for each in asked]
         logits = found[0][0] if len(found) == 1 else np.concatenate([arrays[0] for arrays in found])
         answer = Labelling(self.model, self.top_k, [None] * len(images), images).answer(logits)
         written = _written(self.model, form_of(self.engines, self.model))

@@ -1,28 +1,37 @@
 """What comes in one turn of the event loop is asked, and answered, together: what all of it costs is paid once."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from service.api.outgoing import Reply
 from service.runtime.calls import Array, Asked, Call, Posting, Withdraw
+
+log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 Outcome = list[Array] | BaseException
 
 
-class Question(NamedTuple):
-    """What an engine is asked for a request."""
+class Sent(NamedTuple):
+    """The body of a request that is quickly read, and what is asked about it."""
 
     kind: "Kind"
+    body: bytes
+
+
+class Question(NamedTuple):
+    """The same for an engine, once it has been read."""
+
     rows: Array
     notes: tuple[str, ...] = ()
     """What was done to them."""
 
 
 class Kind(Protocol):
-    """What requests ask alike, each of rows of its own. One object is one kind."""
+    """What requests ask alike, each about a body of its own. One object is one kind."""
 
     @property
     def model_name(self) -> str:
@@ -32,6 +41,10 @@ class Kind(Protocol):
     @property
     def call(self) -> Call:
         """What the model is asked."""
+        ...
+
+    def read(self, bodies: Sequence[bytes]) -> Sequence[Question | Exception]:
+        """The questions of these bodies; in the place of one that cannot be read, why."""
         ...
 
     def replies(self, asked: Sequence[Question], found: Sequence[list[Array]]) -> Sequence[Reply]:
@@ -78,8 +91,8 @@ class Gathering(Generic[Item]):
         self._work_on(items)
 
 
-Entry = tuple[Question, Asker]
-Answered = tuple[Question, Asker, list[Array]]
+Entry = TypeVar("Entry", bound=tuple[Any, ...])
+Found = TypeVar("Found")
 
 
 class Together:
@@ -87,63 +100,78 @@ class Together:
 
     def __init__(self, engines: Posting) -> None:
         self._engines = engines
-        self._asked = Gathering[Entry](self._ask)
-        self._found = Gathering[Answered](self._answer)
+        self._sent = Gathering[tuple[Kind, Asker, bytes]](self._ask)
+        self._found = Gathering[tuple[Kind, Asker, Question, list[Array]]](self._answer)
 
-    def ask(self, question: Question, asker: Asker) -> None:
-        """Ask at the end of this turn."""
-        self._asked.put((question, asker))
+    def ask(self, sent: Sent, asker: Asker) -> None:
+        """Read a body and ask about it at the end of this turn."""
+        self._sent.put((sent.kind, asker, sent.body))
 
-    def _ask(self, entries: list[Entry]) -> None:
-        alike: dict[Kind, list[Entry]] = {}
-        for entry in entries:
-            if not entry[1].is_over:
-                alike.setdefault(entry[0].kind, []).append(entry)
-        for kind, some in alike.items():
-            self._post(kind, some)
+    def _ask(self, entries: list[tuple[Kind, Asker, bytes]]) -> None:
+        for kind, some in _alike(entries):
+            read = _for_each(kind.read, [body for *_, body in some])
+            asking = []
+            for (_, asker, _), question in zip(some, read, strict=True):
+                if isinstance(question, Exception):
+                    _tell(asker, question)
+                else:
+                    asking.append((asker, question))
+            if asking:
+                self._post(kind, asking)
 
-    def _post(self, kind: Kind, entries: list[Entry]) -> None:
+    def _post(self, kind: Kind, asking: Sequence[tuple[Asker, Question]]) -> None:
         asked = [
-            Asked(question.rows, partial(self._hear, question, asker), asker.request_id) for question, asker in entries
+            Asked(question.rows, partial(self._hear, kind, asker, question), asker.request_id)
+            for asker, question in asking
         ]
         try:
             withdraws = self._engines.post(kind.call, asked)
         except Exception as error:  # noqa: BLE001 - the log tells of it
-            for _, asker in entries:
-                asker.answer(error)
+            for asker, _ in asking:
+                _tell(asker, error)
         else:
-            for (_, asker), withdraw in zip(entries, withdraws, strict=True):
+            for (asker, _), withdraw in zip(asking, withdraws, strict=True):
                 asker.withdraw = withdraw
 
-    def _hear(self, question: Question, asker: Asker, outcome: Outcome) -> None:
+    def _hear(self, kind: Kind, asker: Asker, question: Question, outcome: Outcome) -> None:
         if isinstance(outcome, BaseException):
             asker.answer(outcome)
         else:
-            self._found.put((question, asker, outcome))
+            self._found.put((kind, asker, question, outcome))
 
-    def _answer(self, answered: list[Answered]) -> None:
-        alike: dict[Kind, list[Answered]] = {}
-        for each in answered:
-            if not each[1].is_over:
-                alike.setdefault(each[0].kind, []).append(each)
-        for kind, some in alike.items():
-            _reply(kind, some)
+    def _answer(self, entries: list[tuple[Kind, Asker, Question, list[Array]]]) -> None:
+        for kind, some in _alike(entries):
+            replies = _for_each(kind.replies, [each[2] for each in some], [each[3] for each in some])
+            for (_, asker, *_), reply in zip(some, replies, strict=True):
+                _tell(asker, reply)
 
 
-def _reply(kind: Kind, answered: Sequence[Answered]) -> None:
-    """Answer requests of one kind together; where that fails each alone, for it may be one that is bad."""
-    questions, askers, found = zip(*answered, strict=True)
+def _tell(asker: Asker, outcome: Reply | Exception) -> None:
+    """Answer one request; that it cannot be answered is not the affair of those behind it."""
     try:
-        replies = kind.replies(questions, found)
+        asker.answer(outcome)
+    except Exception:
+        log.exception("request %s could not be answered", asker.request_id)
+
+
+def _alike(entries: Iterable[Entry]) -> Iterable[tuple[Kind, list[Entry]]]:
+    """Those of each kind whose asker has not gone."""
+    kinds: dict[Kind, list[Entry]] = {}
+    for entry in entries:
+        if not entry[1].is_over:
+            kinds.setdefault(entry[0], []).append(entry)
+    return kinds.items()
+
+
+def _for_each(function: Callable[..., Sequence[Found]], *columns: Sequence[Any]) -> list[Found | Exception]:
+    """What a function finds for each line of columns; where it fails, for each alone: it may be one that is bad."""
+    try:
+        return [found for _, found in zip(columns[0], function(*columns), strict=True)]
     except Exception as error:  # noqa: BLE001 - the log tells of it
-        if len(answered) == 1:
-            askers[0].answer(error)
-            return
-        for each in answered:
-            _reply(kind, [each])
-        return
-    for asker, reply in zip(askers, replies, strict=True):
-        asker.answer(reply)
+        if len(columns[0]) == 1:
+            return [error]
+        lines = zip(*columns, strict=True)
+        return [found for line in lines for found in _for_each(function, *([value] for value in line))]
 
 
 class DirectPath(NamedTuple):
@@ -152,5 +180,5 @@ class DirectPath(NamedTuple):
     `ask` gives None for those that take longer. Raises ServiceError.
     """
 
-    ask: Callable[[Mapping[bytes, bytes], bytes, bytes], Question | None]
+    ask: Callable[[Mapping[bytes, bytes], bytes, bytes], Sent | None]
     together: Together

@@ -8,8 +8,8 @@ import pytest
 from waiting import eventually
 
 from service.api.outgoing import Reply
-from service.api.together import Question, Together
-from service.errors import Overloaded
+from service.api.together import Question, Sent, Together
+from service.errors import InvalidRequest, Overloaded
 from service.runtime.calls import Array, Asked, Call, Withdraw
 
 
@@ -23,6 +23,11 @@ class Doubling:
     @property
     def call(self) -> Call:
         return Call(self.model_name, "classify")
+
+    def read(self, bodies: Sequence[bytes]) -> list[Question | Exception]:
+        if b"bad" in bodies:
+            raise MemoryError
+        return [Question(np.array(int(body))) if body else InvalidRequest("empty") for body in bodies]
 
     def replies(self, asked: Sequence[Question], found: Sequence[list[Array]]) -> list[Reply]:
         self.called.append(len(asked))
@@ -76,7 +81,7 @@ def engines() -> Engines:
 def asking(together: Together, kind: Doubling, *numbers: int) -> list[One]:
     askers = [One(str(number)) for number in numbers]
     for asker, number in zip(askers, numbers, strict=True):
-        together.ask(Question(kind, np.int64(number)), asker)  # type: ignore[arg-type] # a number will do
+        together.ask(Sent(kind, b"%d" % number), asker)
     return askers
 
 
@@ -104,13 +109,40 @@ async def test_a_bad_answer_fails_alone(engines: Engines) -> None:
     assert isinstance(bad.outcomes[0], ValueError)
 
 
+async def test_a_body_that_cannot_be_read_is_refused_alone(engines: Engines) -> None:
+    together, kind = Together(engines), Doubling()
+    good, bad, empty = One("good"), One("bad"), One("empty")
+    for body, asker in ((b"1", good), (b"bad", bad), (b"", empty)):
+        together.ask(Sent(kind, body), asker)
+    await eventually(lambda: engines.posts)
+    assert [each.request_id for _, asked in engines.posts for each in asked] == ["good"]
+    assert isinstance(bad.outcomes[0], MemoryError)
+    assert isinstance(empty.outcomes[0], InvalidRequest)
+
+
+async def test_who_cannot_be_answered_keeps_nobody_behind_waiting(
+    engines: Engines, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(One):
+        def answer(self, outcome: Reply | BaseException) -> None:
+            raise OSError(outcome)
+
+    together, kind, behind = Together(engines), Doubling(), One("behind")
+    for asker in (Broken("broken"), behind):
+        together.ask(Sent(kind, b"1"), asker)
+    await eventually(lambda: engines.posts)
+    engines.answer_all()
+    await eventually(lambda: behind.outcomes)
+    assert "request broken could not be answered" in caplog.text
+
+
 async def test_an_error_is_told_to_whom_it_belongs(engines: Engines) -> None:
     together = Together(engines)
     first, second = askers = asking(together, Doubling(), 1, 2)
     await eventually(lambda: engines.posts)
     [(_, [one, other])] = engines.posts
     one.told(Overloaded("full"))
-    other.told([np.int64(2)])
+    other.told([np.array(2)])
     await eventually(lambda: all(asker.outcomes for asker in askers))
     assert isinstance(first.outcomes[0], Overloaded)
     assert isinstance(second.outcomes[0], Reply)

@@ -104,15 +104,15 @@ class DirectCycle(Cycle):
         head = self.head
         try:
             self._holding.arrive()
-            question = head.direct.ask(head.headers, head.query, self.sent)
+            sent = head.direct.ask(head.headers, head.query, self.sent)
         except Exception as error:  # noqa: BLE001 - the log tells of it
             self.answer(error)
             return True
-        if question is None:
+        if sent is None:
             self._holding.__exit__()
             return False
-        self._asked["state"][MODEL] = question.kind.model_name
-        head.direct.together.ask(question, self)
+        self._asked["state"][MODEL] = sent.kind.model_name
+        head.direct.together.ask(sent, self)
         return True
 
     def end(self) -> None:
