@@ -244,8 +244,8 @@ def test_an_image_that_takes_longer_is_read_elsewhere_though_its_head_is_known(f
 def test_a_client_that_hangs_up_with_a_known_head_is_dropped(waiting: Front, engine: Unanswering) -> None:
     caller = waiting.caller()
     for _ in range(2):
-        assert caller.say(whole(b"no image, which is said at once")).answer("POST")[0].status == 422
-    waiting.do(lambda: None)
+        assert caller.say(whole(bytes(len(PICTURE)))).answer("POST")[0].status == 422
+    assert heads_of(waiting) == 1
     caller.say(whole())
     until(engine.asked.is_set)
     caller.reset()
