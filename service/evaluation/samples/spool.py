@@ -18,6 +18,8 @@ from service.imaging import Filter, Picture, Pixels, conform
 from service.store import ImageInput
 
 ROWS_AT_ONCE = 1024
+BUFFER_BYTES = 1 << 20
+"""Gathered before they are written: small images would be a call of the system every few."""
 NARROW = 0.25
 """A set that uses less of the range than this is told so."""
 
@@ -92,7 +94,7 @@ class ImageSpool:
         self._shape = shape
         self._arrived = working_dir / "arrived.pixels"
         self._ordered = working_dir / "ordered.pixels"
-        self._file = self._arrived.open("wb")
+        self._file = self._arrived.open("wb", buffering=BUFFER_BYTES)
         self._alterations: Counter[str] = Counter()
         self._shapes: dict[Shape, int] = {}
         self._of_shape = array("I")
