@@ -62,10 +62,11 @@ class Outbox:
 
     def put_item(self, item: Item) -> None:
         """Send a submission or an answer at the end of this turn."""
-        self._begin()
         if self._room is not None:
             item = placed(item, self._room)
-        if not self._bundle or len(self._bundle) == self._most or item.words != self._bundle[0].words:
+        bundle = self._bundle
+        if not bundle or len(bundle) == self._most or item.words != bundle[0].words:
+            self._begin()
             self._close_bundle()
             self._most = most_beside(item)
         self._bundle.append(item)

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import numpy as np
-
 from service.errors import DeadlineExceeded
 from service.runtime.calls import Array, Call, Lane
 from service.runtime.pace import Pace
@@ -34,20 +32,6 @@ class Share(NamedTuple):
         """The rows themselves."""
         work, start, stop = self
         return work.arrays if stop - start == work.rows else [array[start:stop] for array in work.arrays]
-
-    def deliver(self, results: list[Array]) -> None:
-        """Give the submission the results of these rows; answer it when all of its own are there."""
-        work = self.work
-        if work.over:
-            return
-        if self.start == 0 and self.stop == work.rows:
-            work.finish(results)
-            return
-        work.pieces[self.start] = results
-        work.missing -= self.rows
-        if not work.missing:
-            pieces = [work.pieces[start] for start in sorted(work.pieces)]
-            work.finish([np.concatenate(parts) for parts in zip(*pieces, strict=True)])
 
 
 @dataclass(slots=True, eq=False)
@@ -90,9 +74,14 @@ class Batch:
     def deliver(self, results: list[Array]) -> None:
         """Give everybody in it the results of their own rows."""
         at = 0
-        for share in self.shares:
-            to = at + share.stop - share.start
-            share.deliver([result[at:to] for result in results])
+        for work, start, stop in self.shares:
+            to = at + stop - start
+            if not work.over:
+                own = [result[at:to] for result in results]
+                if stop - start == work.rows:
+                    work.finish(own)
+                else:
+                    work.add(start, stop - start, own)
             at = to
 
     def is_wanted(self) -> bool:
