@@ -85,7 +85,9 @@ def items_of(ids: Sequence[int], call: Call, asked: Sequence[Asked]) -> list[Ite
 
 def placed(item: Item, room: Room) -> Item:
     """The item as it is sent: with its arrays in shared memory, where they are large and find room there."""
-    if sum([array.nbytes for array in item.arrays]) < SHARED_FROM_BYTES or (place := room.put(item.arrays)) is None:
+    arrays = item.arrays
+    size = arrays[0].nbytes if len(arrays) == 1 else sum([array.nbytes for array in arrays])
+    if size < SHARED_FROM_BYTES or (place := room.put(arrays)) is None:
         return item
     return item._replace(words=item.words._replace(shared=True), arrays=(), place=place)
 

@@ -62,11 +62,12 @@ class Outbox:
 
     def put_item(self, item: Item) -> None:
         """Send a submission or an answer at the end of this turn."""
-        self._begin()
         if self._room is not None:
             item = placed(item, self._room)
-        words = self._bundle[0].words if self._bundle else None
-        if (item.words is not words and item.words != words) or len(self._bundle) == self._most:
+        bundle = self._bundle
+        words = bundle[0].words if bundle else None
+        if (item.words is not words and item.words != words) or len(bundle) == self._most:
+            self._begin()
             self._close_bundle()
             self._most = most_beside(item)
         self._bundle.append(item)

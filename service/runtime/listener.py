@@ -265,11 +265,11 @@ class Connection(asyncio.Protocol):
 
         def answer(outcome: Outcome) -> None:
             self._open.pop(message_id, None)
-            if self._outbox is not None:
-                if isinstance(outcome, ServiceError):
-                    self._outbox.put(encode(MessageType.ERROR, message_id, error_to_meta(outcome)))
+            if (outbox := self._outbox) is not None:
+                if isinstance(outcome, list):
+                    outbox.put_answer(message_id, outcome)
                 else:
-                    self._outbox.put_answer(message_id, outcome)
+                    outbox.put(encode(MessageType.ERROR, message_id, error_to_meta(outcome)))
             self._listener.over(work, outcome)
 
         if words.call is None:
