@@ -46,7 +46,7 @@ def read_all(engines: Sequence[int], connections: Sequence[int], seconds: float)
             add_sleeper(folder / "state" / "models", per_second=PER_SECOND)
             devices = ",".join(["cpu"] * count)
             with Service(
-                folder, program=PROGRAM, PRELOAD=NAME, DEVICES=devices, FRONTS=1, EVALUATORS=1, THREADS=1
+                folder, program=PROGRAM, PRELOAD=NAME, DEVICES=devices, FRONTS=1, EVALUATORS=1, THREADS=1, FORM="plain"
             ) as service:
                 capacity = count * PER_SECOND
                 for several in connections:

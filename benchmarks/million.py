@@ -5,8 +5,8 @@
 Images of 28×28 are drawn in chunks straight into an array on the disk, sent to a service of its own as any client
 sends them, and compared with the shipped reference of MNIST's test images: a tenth of them, a half, and all. Every
 process of the service is looked at five times a second. What it holds for itself is printed at its most, and beside it
-what it has in view of files, which the system may take back at any time: features and images lie in such. What grows
-with the images is printed as bytes of each image.
+what it has in view of files, which the system may take back at any time: images, their features, digests and orders
+lie in such. What grows with the images is printed as bytes of each image.
 """
 
 import argparse
@@ -33,9 +33,9 @@ LOOK_EVERY_S = 0.2
 ASK_EVERY_S = 1.0
 PATIENCE_S = 7200.0
 MEBIBYTE = 1 << 20
-FLAT_BYTES = 160
-"""What a process may hold for each image more: its digest and its place, while they are brought into order."""
-UNREST_BYTES = 64 * MEBIBYTE
+FLAT_BYTES = 16
+"""What a process may hold for each image more: flags and places of some moments. Digests and orders lie in files."""
+UNREST_BYTES = 32 * MEBIBYTE
 """By how much the most differs from one evaluation to the next: figures and copies are looked for at the same time."""
 OVER = ("finished", "failed", "cancelled")
 

@@ -62,11 +62,11 @@ whoever made them, so the numbers are those of one engine, to the bit:
 - **Models.** An engine elsewhere loads the model with the first block that it gets, and gets no second one before
   that is done: name extractors in `CHAPTERHOUSE_PRELOAD`. Added models have to be on all machines
   (`chapterhouse models push` and `pull`).
-- **Memory.** The blocks under way take 512 MiB at most, however many engines there are; images and features lie on
-  the evaluator's disk. `python -m benchmarks.million` prints what each process holds for a million images: with
-  LeNet-5 on two cores of an AMD EPYC, FID of 100,000, 500,000 and 1,000,000 images took 21, 91 and 172 s; engine,
-  front and supervisor held the same throughout, and the evaluator 141, 208 and 370 MiB: digests and orders of the
-  images stay in its memory, about 340 bytes an image.
+- **Memory.** The blocks under way take 512 MiB at most, however many engines there are; images, their features,
+  digests and orders lie in files on the evaluator's disk, and what it holds does not grow with them
+  (`tests/evaluation/test_memory.py`). Archives are the exception: the names of their files, of which 250,000 are
+  read at most, stay in memory. `python -m benchmarks.million` prints what each process holds for a million images:
+  with LeNet-5 on two cores of an AMD EPYC, FID of 100,000, 500,000 and 1,000,000 images took 21, 91 and 172 s.
 
 Several evaluators work side by side, each on an evaluation of its own (`CHAPTERHOUSE_EVALUATORS`). On a Ray cluster
 ([ray.md](ray.md)) all of this is so without a setting: its replicas are one cluster already, and have to be of one

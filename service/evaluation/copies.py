@@ -7,17 +7,18 @@ from collections.abc import Iterator
 from hashlib import blake2b
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from service.evaluation.report.schema import Copies
+from service.evaluation.samples.digests import DIGEST_BYTES, WHOLE, Digested, by_first_byte, count_repeats
 from service.metrics.balls import NEIGHBOURS
 from service.metrics.metric import Side
 from service.metrics.neighbours import neighbourhood
-from service.metrics.samples import Rows
+from service.metrics.samples import BLOCK_ROWS, Rows
 
-Digested = NDArray[np.uint8]
+Wholes = NDArray[np.void]
+"""Digests (n,), each as one thing that is compared at once."""
 
-ROWS_AT_ONCE = 1 << 16
 NEAR = 1e-3
 """A near copy is closer to a reference sample than this share of the median distance between reference samples and
 their nearest others."""
@@ -35,10 +36,7 @@ def count_copies(generated: Side, reference: Side, *, by_distance: bool) -> Copi
     exact = None if generated.copied is None else int(generated.copied.sum())
     if reference.features is None or generated.features is None:
         return Copies(exact=exact, near=None)
-    halves = _halves(reference.features)
-    near = np.zeros(len(generated.features), bool)
-    if _tell_apart(halves, reference.features):
-        near = _shared(_halves(generated.features), halves)
+    near = _near(generated.features, reference.features)
     if by_distance:
         around = neighbourhood(reference, generated, NEIGHBOURS)
         spacing = np.median(around.real.alone)  # squared, as all distances here
@@ -49,39 +47,59 @@ def count_copies(generated: Side, reference: Side, *, by_distance: bool) -> Copi
 
 
 def _shared(rows: Digested, among: Digested) -> NDArray[np.bool_]:
-    """Which rows of bytes (n, b) are among others (m, b); a part of the rows at a time, which may be many."""
-    if rows.shape[1] != among.shape[1]:
-        return np.zeros(len(rows), bool)
-    whole = f"V{rows.shape[1]}"
-    of_rows, of_others = (np.ascontiguousarray(side).view(whole).ravel() for side in (rows, among))
-    others, found = np.unique(of_others), np.zeros(len(rows), bool)
-    for start in range(0, len(rows) if len(others) else 0, ROWS_AT_ONCE):
-        part = of_rows[start : start + ROWS_AT_ONCE]
-        at = np.searchsorted(others, part).clip(max=len(others) - 1)
-        found[start : start + len(part)] = others[at] == part
+    """Which digests (n, b) are among others (m, b); a part of both at a time, which may be many."""
+    found = np.zeros(len(rows), bool)
+    if rows.shape[1] == among.shape[1]:
+        for these, others in zip(by_first_byte(rows), by_first_byte(among), strict=True):
+            found[these] = _found(_whole(rows[these]), np.sort(_whole(among[others])))
     return found
 
 
-def _halves(features: Rows) -> Digested:
-    """A digest (n, 16) of each row in half precision, as stored references keep it."""
-    with np.errstate(over="ignore"):
-        return _digests(row.astype(np.float16) for row in features)
+def _near(features: Rows, among: Rows) -> NDArray[np.bool_]:
+    """Which features (n, d) are some of others' (m, d) in half precision, as stored references keep them.
+
+    None are where that makes any two of the others the same that differ: else who shares one may be anywhere near.
+    """
+    halves = _sorted_digests(among, np.float16)
+    found = np.zeros(len(features), bool)
+    if among.dtype != np.float16 and _distinct(halves) != _distinct(_sorted_digests(among, among.dtype)):
+        return found
+    for start, part in _digested(features, np.float16):
+        found[start : start + len(part)] = _found(part, halves)
+    return found
 
 
-def _tell_apart(halves: Digested, features: Rows) -> bool:
-    """Whether half precision makes no two rows the same that differ: else who shares one may be anywhere near."""
-    return features.dtype == np.float16 or _distinct(halves) == _distinct(_digests(iter(features)))
+def _found(rows: Wholes, ordered: Wholes) -> NDArray[np.bool_]:
+    """Which rows are among others, which are sorted."""
+    if not len(ordered):
+        return np.zeros(len(rows), bool)
+    same: NDArray[np.bool_] = ordered[np.searchsorted(ordered, rows).clip(max=len(ordered) - 1)] == rows
+    return same
 
 
-def _distinct(digests: Digested) -> int:
-    return len(np.unique(digests.view(f"V{digests.shape[1]}")))
+def _sorted_digests(features: Rows, dtype: DTypeLike) -> Wholes:
+    ordered = np.empty(len(features), WHOLE)
+    for start, part in _digested(features, dtype):
+        ordered[start : start + len(part)] = part
+    ordered.sort()
+    return ordered
 
 
-def _digests(rows: Iterator[NDArray[np.floating]]) -> Digested:
-    joined = bytearray()
-    for row in rows:
-        joined += blake2b((row + 0).tobytes(), digest_size=16).digest()
-    return np.frombuffer(joined, np.uint8).reshape(-1, 16)
+def _distinct(ordered: Wholes) -> int:
+    return len(ordered) - count_repeats(ordered)
+
+
+def _digested(features: Rows, dtype: DTypeLike) -> Iterator[tuple[int, Wholes]]:
+    """The digests of some rows at a time as numbers of a type, and where they begin; zeros are the same of any sign."""
+    for start in range(0, len(features), BLOCK_ROWS):
+        with np.errstate(over="ignore"):
+            rows = features[start : start + BLOCK_ROWS].astype(dtype, order="C") + np.zeros((), dtype)
+        joined = b"".join(blake2b(row.data, digest_size=DIGEST_BYTES).digest() for row in rows)
+        yield start, np.frombuffer(joined, WHOLE)
+
+
+def _whole(digests: Digested) -> Wholes:
+    return np.ascontiguousarray(digests).view(f"V{digests.shape[1]}").ravel()
 
 
 def warnings_of(copies: Copies, generated: Side, reference: Side) -> Iterator[str]:

@@ -40,7 +40,10 @@ class Spools:
 
     def packed(self) -> dict[str, Spooled]:
         """All that was taken, in memory."""
-        return {whose: replace(taken, pixels=np.array(taken.pixels)) for whose, taken in self.content().items()}
+        return {
+            whose: replace(taken, pixels=np.array(taken.pixels), digests=np.array(taken.digests))
+            for whose, taken in self.content().items()
+        }
 
     def extend(self, taken: Mapping[str, Spooled]) -> None:
         """Take all that others took, after what is here."""

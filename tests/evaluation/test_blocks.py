@@ -17,7 +17,8 @@ def spec_of(resampling: Resample, size: int = 4) -> ImageInput:
 def album(folder: Path, *sizes: int) -> Album:
     images = [digits(1, seed=size, size=size)[0] for size in sizes]
     (folder / "pixels").write_bytes(b"".join(image.tobytes() for image in images))
-    return Album(folder / "pixels", [image.shape for image in images], np.arange(len(images))[::-1])
+    order = np.arange(len(images))
+    return Album(folder / "pixels", [image.shape for image in images], order.tolist(), order[::-1])
 
 
 def test_images_that_were_fitted_are_sent_as_they_are() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from service.evaluation.measure import choose_metrics, measure
 from service.evaluation.report.schema import Copies
-from service.evaluation.samples.spool import digest
+from service.evaluation.samples.digests import digest
 from service.metrics.metric import Side
 from service.metrics.samples import Rows
 

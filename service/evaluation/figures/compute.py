@@ -202,9 +202,10 @@ def _curve(real: Side, generated: Rows, rng: np.random.Generator) -> Curve | Non
         for repeat in range(repeats[size]):
             part = _some(generated, size, rng)
             mean = part.mean(axis=0)
-            y = (part - mean) / np.sqrt(size - 1)
-            step = reference.mean - mean
-            score = step @ step + np.square(root).sum() + np.square(y).sum() - 2 * _nuclear_norm(y @ root.T)
+            part -= mean
+            part /= np.sqrt(size - 1)
+            step, spread = reference.mean - mean, float(np.vdot(part, part))
+            score = step @ step + np.square(root).sum() + spread - 2 * _nuclear_norm(part @ root.T)
             values[row, repeat] = max(float(score), 0.0)
     return Curve(np.array(sizes), values)
 

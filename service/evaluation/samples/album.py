@@ -15,13 +15,16 @@ SHAPES_NAMED = 3
 
 
 class Album:
-    """Images uint8 (H, W, C), each of its own height and width, in an order that need not be that of the file."""
+    """Images uint8 (H, W, C), each of its own height and width, in an order that need not be that of the file.
 
-    def __init__(self, file: Path, shapes: Sequence[Shape], order: NDArray[np.intp]) -> None:
+    `of_shape` says which of the shapes each has, as they lie in the file.
+    """
+
+    def __init__(self, file: Path, shapes: Sequence[Shape], of_shape: Sequence[int], order: NDArray[np.intp]) -> None:
         sizes = np.array([height * width * channels for height, width, channels in shapes])
         self._bytes = np.memmap(file, np.uint8, mode="r")
-        self._begins = np.concatenate([[0], np.cumsum(sizes)])
-        self._shapes = shapes
+        self._begins = np.concatenate([[0], np.cumsum(sizes[of_shape])])
+        self._shapes, self._of_shape = shapes, of_shape
         self._order = order
 
     def __len__(self) -> int:
@@ -29,7 +32,7 @@ class Album:
 
     def __getitem__(self, row: int) -> Pixels:
         place = self._order[row]
-        return self._bytes[self._begins[place] : self._begins[place + 1]].reshape(self._shapes[place])
+        return self._bytes[self._begins[place] : self._begins[place + 1]].reshape(self._shapes[self._of_shape[place]])
 
 
 Images = Pixels | Album

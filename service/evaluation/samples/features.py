@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import InvalidSamples, UnreadableArchive
+from service.evaluation.samples.columns import Column
+from service.evaluation.samples.digests import ROW, Digested, Digests, digest
 from service.evaluation.samples.reading import Reading, Samples
-from service.evaluation.samples.spool import Digests, digest, ordered_copy
+from service.evaluation.samples.spool import ordered_copy
 from service.metrics.samples import check_features
 from service.metrics.statistics import Statistics
 
@@ -47,37 +49,36 @@ def feature_samples(arrays: Arrays, reading: Reading) -> Samples:
         check_features(certainty, f"uploaded {beside[0]}'", fewest=1)
         warnings = _check_certainty(beside[0], certainty)
     stop = reading.budget.stop
-    found = Digests()
-    for row, sure in zip(features, certainty, strict=True):
-        stop.check()
-        found.add(digest(np.concatenate((row, sure), dtype=np.float64)))
-    order = found.order()
-    rank = np.empty(len(order), np.intp)
-    rank[order] = np.arange(len(order))
-    ordered = {
-        name: ordered_copy(arrays[name], order, reading.working_dir / f"{name}.ordered", stop)
-        for name in ("features", *beside)
-    }
-    words = [f"{name} {arrays[name].dtype} {arrays[name].shape}" for name in ordered]
-    # Where features end and logits begin is part of what was sent.
-    kinds = [f"{name} {arrays[name].shape[1]}" for name in ordered]
-    return Samples(
-        len(features),
-        found.content_sha256("; ".join(kinds)),
-        features=ordered["features"],
-        logits=ordered.get("logits"),
-        probabilities=ordered.get("probabilities"),
-        as_sent=rank,
-        digests=_digests_of(ordered["features"]),
-        understood=" with ".join(words),
-        warnings=(*warnings, *found.warnings),
-    )
+    with Digests(reading.working_dir) as found:
+        for row, sure in zip(features, certainty, strict=True):
+            stop.check()
+            found.add(digest(np.concatenate((row, sure), dtype=np.float64)))
+        ordered = {
+            name: ordered_copy(arrays[name], found.order(), reading.working_dir / f"{name}.ordered", stop)
+            for name in ("features", *beside)
+        }
+        words = [f"{name} {arrays[name].dtype} {arrays[name].shape}" for name in ordered]
+        # Where features end and logits begin is part of what was sent.
+        kinds = [f"{name} {arrays[name].shape[1]}" for name in ordered]
+        return Samples(
+            len(features),
+            found.content_sha256("; ".join(kinds)),
+            features=ordered["features"],
+            logits=ordered.get("logits"),
+            probabilities=ordered.get("probabilities"),
+            as_sent=found.ranks(),
+            digests=_digests_of(ordered["features"], reading),
+            understood=" with ".join(words),
+            warnings=(*warnings, *found.warnings),
+        )
 
 
-def _digests_of(features: NDArray[Any]) -> NDArray[np.uint8]:
+def _digests_of(features: NDArray[Any], reading: Reading) -> Digested:
     """Of each row alone (n, 16), whatever lies beside it."""
-    joined = b"".join(digest(row.astype(np.float64)) for row in features)
-    return np.frombuffer(joined, np.uint8).reshape(len(features), -1)
+    with Column(reading.working_dir, ROW) as found:
+        for row in features:
+            found.add(digest(row.astype(np.float64)))
+        return found.map()
 
 
 def _check_certainty(name: str, rows: NDArray[Any]) -> tuple[str, ...]:

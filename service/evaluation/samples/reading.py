@@ -6,20 +6,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import UnreadableArchive
 from service.evaluation.samples.album import Images
+from service.evaluation.samples.digests import Digested, RowNumbers
 from service.evaluation.samples.limits import Budget
 from service.evaluation.samples.spool import Fitted, ImageShape, ImageSpool
 from service.metrics.metric import Side
 from service.metrics.statistics import Statistics
 
 FAULTS_NAMED = 3
-
-RowNumbers = NDArray[np.intp]
-Digested = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +52,7 @@ class Samples:
     @property
     def order_sha256(self) -> str | None:
         """What stands for the caller's order."""
-        return None if self.as_sent is None else sha256(self.as_sent.astype("<i8").tobytes()).hexdigest()
+        return None if self.as_sent is None else sha256(self.as_sent.astype("<i8", copy=False).data).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

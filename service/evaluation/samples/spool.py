@@ -1,9 +1,9 @@
 """Samples on their way to the extractor: fitted, kept in a file, ordered by what they are, not where they lay."""
 
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from service.errors import InvalidSamples
 from service.evaluation.samples.album import Album, Images, Shape, shape_words
+from service.evaluation.samples.digests import Digested, Digests, RowNumbers, digest
 from service.evaluation.threads import Stop
 from service.imaging import Filter, Picture, Pixels, conform
 from service.store import ImageInput
@@ -21,7 +22,6 @@ BUFFER_BYTES = 1 << 20
 """Gathered before they are written: small images would be a call of the system every few."""
 NARROW = 0.25
 """A set that uses less of the range than this is told so."""
-DIGEST_BYTES = LONGEST_PERSON_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +76,12 @@ class Spooled:
 
     pixels: NDArray[np.uint8]
     """Those of all images, one after the other."""
-    digests: bytes
-    shapes: list[Shape]
+    digests: Digested
+    shapes: tuple[Shape, ...]
+    of_shape: "array[int]"
+    """Which of these each image has."""
     names: list[str]
+    """Empty, or one of each image."""
     stored_shapes: Counter[Shape]
     alterations: Counter[str]
     extremes: dict[int, tuple[int, int]]
@@ -93,29 +96,30 @@ class ImageSpool:
         self._ordered = working_dir / "ordered.pixels"
         self._file = self._arrived.open("wb", buffering=BUFFER_BYTES)
         self._alterations: Counter[str] = Counter()
-        self._shapes: list[Shape] = []
-        self._known_shapes: dict[Shape, Shape] = {}
+        self._shapes: dict[Shape, int] = {}
+        self._of_shape = array("I")
         self._names: list[str] = []
         self._stored_shapes: Counter[Shape] = Counter()
         self._extremes: dict[int, tuple[int, int]] = {}
-        self.digests = Digests()
+        self.digests = Digests(working_dir)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+        self.digests.close()
 
     def add(self, image: Fitted) -> None:
         """Take one image."""
+        if image.name or self._names:
+            self._name([image.name])
         self.digests.add(image.digest)
         self._alterations.update(image.alterations)
-        self._names.append(image.name)
         self._stored_shapes[image.shape] += 1
         low, high, white = image.extremes
         self._widen(white, low, high)
-        shape = image.pixels.shape
-        self._shapes.append(self._known_shapes.setdefault(shape, shape))  # one object a shape, however many images
+        self._of_shape.append(self._shapes.setdefault(image.pixels.shape, len(self._shapes)))
         self._file.write(image.pixels.data)
 
     def content(self) -> Spooled:
@@ -123,8 +127,9 @@ class ImageSpool:
         self._file.flush()
         return Spooled(
             np.memmap(self._arrived, np.uint8, mode="r") if self._shapes else np.zeros(0, np.uint8),
-            self.digests.joined,
-            list(self._shapes),
+            self.digests.as_came(),
+            tuple(self._shapes),
+            self._of_shape[:],
             list(self._names),
             Counter(self._stored_shapes),
             Counter(self._alterations),
@@ -134,13 +139,19 @@ class ImageSpool:
     def extend(self, content: Spooled) -> None:
         """Take all that another spool took, in its order."""
         self._file.write(content.pixels.data)
-        self.digests.add(content.digests)
-        self._shapes += [self._known_shapes.setdefault(shape, shape) for shape in content.shapes]
-        self._names += content.names
+        if content.names or self._names:
+            self._name(content.names or [""] * len(content.digests))
+        self.digests.add(content.digests.data)
+        here = [self._shapes.setdefault(shape, len(self._shapes)) for shape in content.shapes]
+        self._of_shape.extend(here[shape] for shape in content.of_shape)
         self._stored_shapes.update(content.stored_shapes)
         self._alterations.update(content.alterations)
         for white, (lowest, highest) in content.extremes.items():
             self._widen(white, lowest, highest)
+
+    def _name(self, names: list[str]) -> None:
+        """Note the names of the images that come next; those of arrays, of which there may be millions, have none."""
+        self._names += [""] * (len(self.digests) - len(self._names)) + names
 
     def _widen(self, white: int, low: int, high: int) -> None:
         lowest, highest = self._extremes.get(white, (low, high))
@@ -163,12 +174,13 @@ class ImageSpool:
         Raises InvalidSamples where they differ in size and may not.
         """
         self._file.flush()
-        if len(self._known_shapes) > 1:
+        shapes = tuple(self._shapes)
+        if len(shapes) > 1:
             if self._shape.channels is None:
-                found = shape_words(Counter(self._shapes))
+                found = shape_words(Counter(shapes[place] for place in self._of_shape))
                 raise InvalidSamples(f"Images of one size are compared; these are {found}.")
-            return Album(self._arrived, self._shapes, self.digests.order())
-        arrived = np.memmap(self._arrived, np.uint8, mode="r", shape=(len(self.digests), *self._shapes[0]))
+            return Album(self._arrived, shapes, self._of_shape[:], self.digests.order())
+        arrived = np.memmap(self._arrived, np.uint8, mode="r", shape=(len(self.digests), *shapes[0]))
         return ordered_copy(arrived, self.digests.order(), self._ordered, stop)
 
     @property
@@ -192,66 +204,15 @@ class ImageSpool:
         """What the images were before they were fitted, for people."""
         return shape_words(self._stored_shapes)
 
-    def as_sent(self) -> NDArray[np.intp]:
+    def as_sent(self) -> RowNumbers:
         """The rows of the ordered set by the names of their files; as they arrived where they have none."""
-        rank = np.empty(len(self._names), np.intp)
-        rank[self.digests.order()] = np.arange(len(rank))
+        ranks = self.digests.ranks()
         if not any(self._names):
-            return rank
-        by_name = sorted(range(len(rank)), key=self._names.__getitem__)
-        return rank[by_name]
+            return ranks
+        return ranks[sorted(range(len(ranks)), key=self._names.__getitem__)]
 
 
-class Digests:
-    """The digests of samples, 16 bytes each, in the order in which they came."""
-
-    def __init__(self, digests: Iterable[bytes] = ()) -> None:
-        self._joined = bytearray(b"".join(digests))
-
-    def __len__(self) -> int:
-        return len(self._joined) // DIGEST_BYTES
-
-    def add(self, found: bytes) -> None:
-        """Take one more, or several that are joined."""
-        self._joined += found
-
-    @property
-    def joined(self) -> bytes:
-        """All of them, one after the other."""
-        return bytes(self._joined)
-
-    def order(self) -> NDArray[np.intp]:
-        """The permutation that sorts the samples by their digests."""
-        high, low = np.frombuffer(self._joined, ">u8").reshape(-1, 2).T
-        return np.lexsort((low, high))
-
-    def ordered(self) -> NDArray[np.uint8]:
-        """All of them (n, 16), sorted."""
-        return np.frombuffer(self._joined, np.uint8).reshape(-1, DIGEST_BYTES)[self.order()]
-
-    def content_sha256(self, kind: str) -> str:
-        """The sha256 of a set of this kind: the same whatever the order, the packing and the names of its files."""
-        found = sha256(kind.encode())
-        found.update(self.ordered().data)
-        return found.hexdigest()
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """A sentence where samples are exact copies of others."""
-        rows = self.ordered()
-        copies = int((rows[1:] == rows[:-1]).all(axis=1).sum())
-        return (f"{copies:,} of {len(rows):,} samples are exact copies of others.",) if copies else ()
-
-
-def digest(row: NDArray[Any]) -> bytes:
-    """16 bytes that stand for one sample's values and shape."""
-    shape = repr(row.shape).encode()
-    if len(shape) > LONGEST_PERSON_BYTES:
-        shape = blake2b(shape, digest_size=LONGEST_PERSON_BYTES).digest()
-    return blake2b(row.tobytes(), digest_size=DIGEST_BYTES, person=shape).digest()
-
-
-def ordered_copy(rows: NDArray[Any], order: NDArray[np.intp], target: Path, stop: Stop) -> NDArray[Any]:
+def ordered_copy(rows: NDArray[Any], order: RowNumbers, target: Path, stop: Stop) -> NDArray[Any]:
     """`rows[order]` as a read-only map of the file `target`, copied in blocks."""
     copy = np.memmap(target, rows.dtype, mode="w+", shape=rows.shape)
     for start in range(0, len(order), ROWS_AT_ONCE):
