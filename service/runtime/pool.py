@@ -181,7 +181,10 @@ class EnginePool:
         if not self._links or self._over is not None:
             return None
         posted = Posted(told, partial(self._try_again, call, arrays, request_id))
-        return posted.begin(self._least_busy(call, None), call, arrays, request_id)
+        try:
+            return posted.begin(self._least_busy(call, None), call, arrays, request_id)
+        except ConnectionLost:
+            return None
 
     async def _try_again(
         self, call: Call, arrays: Sequence[Array], request_id: str, died: ConnectionLost

@@ -34,10 +34,16 @@ async def test_an_answer_is_an_answer_and_an_error_an_error() -> None:
 async def test_questions_that_a_slow_database_holds_up_are_refused_and_those_begun_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "QUEUE_S", 0.05)
     released, database = threading.Event(), DatabaseThreads(answers)
-    begun = [asyncio.create_task(database.ask(released.wait, PATIENCE_S)) for _ in range(THREADS)]
-    await asyncio.sleep(0)
+    all_begun = threading.Barrier(THREADS + 1)
+
+    def hang() -> bool:
+        all_begun.wait(PATIENCE_S)
+        return released.wait(PATIENCE_S)
+
+    begun = [asyncio.create_task(database.ask(hang)) for _ in range(THREADS)]
+    await asyncio.to_thread(all_begun.wait, PATIENCE_S)
+    monkeypatch.setattr(module, "QUEUE_S", 0.05)
     with pytest.raises(DatabaseUnavailable, match="too slow"):
         await database.ask(answers)
     released.set()

@@ -6,7 +6,8 @@ from runtime.behind import Answering, Behind
 from runtime.test_pool import CALL, Dying, connected, listening
 from waiting import eventually
 
-from service.runtime.link import ConnectionLost
+from service.runtime.duties import Duty
+from service.runtime.link import ConnectionLost, Link
 from service.runtime.pool import EnginePool
 
 
@@ -36,6 +37,13 @@ async def test_what_is_withdrawn_tells_nobody_anything(sockets: Path) -> None:
     listener = await listening(behind, sockets / "0.sock")
     pool = EnginePool([sockets / "0.sock"])
     assert pool.post(CALL, [np.arange(3)], told) is None  # no engine is there yet
+    lost = await Link.connect(sockets / "0.sock")
+    lost.close()
+    await lost.closed.wait()
+    pool._duties[lost] = Duty.ALL
+    pool._links.append(lost)  # as a connection is that was lost while it was made
+    assert pool.post(CALL, [np.arange(3)], told) is None
+    pool._forget(lost)
     await pool.start()
     await connected(pool, 1)
     withdraw = pool.post(CALL, [np.arange(3)], told)

@@ -151,15 +151,24 @@ def _reply_to(question: Question, outcome: list[Array] | BaseException, scope: S
 
 
 class DirectConnection(Connection):
-    """A connection whose plain requests are answered directly."""
+    """A connection whose plain requests are answered directly; of many that come at once one, for others have turns."""
+
+    _had_one = False
+    """Whether one of those that came together has been begun."""
+
+    def data_received(self, data: bytes) -> None:
+        """Have what has come parsed, one request ahead at most."""
+        self._had_one = False
+        super().data_received(data)
 
     def on_headers_complete(self) -> None:
         """Begin to answer a request. Raises Overloaded."""
-        path = self._direct_path()
+        path = None if self._had_one else self._direct_path()
         if path is not None:
             cycle = DirectCycle(self, path)
             if cycle.may_begin(self._all.gate):
                 self.cycle = self._running = cycle
+                self._had_one = True
                 return
         super().on_headers_complete()
 
