@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.calibration import Calibration, Strangeness
-from service.imaging import Pixels, as_light_ink, conform, read_picture
+from service.imaging import Pixels, Step, as_light_ink, conform, read_picture, reduced
 from service.imaging.reading import ALPHA, NO_END
 from service.store import ImageInput, Manifest
 from service.tasks.pauses import Pauses
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+SHOWN_SIDE = 96
+"""Pixels of the longer side of a picture of a step, at most."""
 PIXELS_EACH = 2
 """Of a decoded image, along each side, for one of the model's at least: nothing that resizing would keep is lost."""
 
@@ -51,27 +53,43 @@ class Prepared(NamedTuple):
 
     pixels: Pixels
     notes: tuple[str, ...] = ()
+    steps: tuple[Pixels, ...] = ()
+    """How it looked after each of them, small (h, w, C); nothing where nobody wants to see that."""
 
 
-def read_image(data: bytes, spec: ImageInput, *, limit_pixels: int, as_is: bool = False) -> Prepared:
+def read_image(
+    data: bytes, spec: ImageInput, *, limit_pixels: int, as_is: bool = False, shown: bool = False
+) -> Prepared:
     """One image file, brought to the model's size and, unless it is to be taken as it is, to its manner of drawing.
 
-    A JPEG whose pixels are many times what that needs is decoded at a part of its size. Raises UnreadableImage.
+    A JPEG whose pixels are many times what that needs is decoded at a part of its size. With `shown` there is a picture
+    of each step. Raises UnreadableImage.
     """
     drawn_over = spec.ink and not as_is
     enough = NO_END if drawn_over else PIXELS_EACH * (spec.resize or max(spec.size))
     picture = read_picture(data, limit_pixels=limit_pixels, enough=enough)
-    done = list(picture.alterations)
+    done = [Step(words, picture.pixels) for words in picture.alterations]
     if drawn_over and (drawn := as_light_ink(picture, spec.size[0])) is not None:
-        done = [words for words in done if words != ALPHA] + list(drawn.notes)
-        return Prepared(drawn.pixels[None], tuple(map(_sentence, done)))
+        done = [step for step in done if step.words != ALPHA] + list(drawn.steps)
+        return _prepared(drawn.pixels, done, shown=shown)
     pixels = picture.pixels
-    if pixels.shape[:2] != tuple(spec.size):
-        done.append(f"were resized from {pixels.shape[0]}×{pixels.shape[1]} to {spec.size[0]}×{spec.size[1]}")
-    if pixels.shape[2] != spec.channels:
-        done.append(f"were converted to {'grey' if spec.channels == 1 else 'colour'}")
     fitted = conform(pixels, size=spec.size, channels=spec.channels, shorter=spec.resize, resampling=spec.filter)
-    return Prepared(fitted[None], tuple(map(_sentence, done)))
+    if pixels.shape[:2] != tuple(spec.size):
+        words = f"were resized from {pixels.shape[0]}×{pixels.shape[1]} to {spec.size[0]}×{spec.size[1]}"
+        done.append(Step(words, _resized(pixels, spec) if shown else fitted))
+    if pixels.shape[2] != spec.channels:
+        done.append(Step(f"were converted to {'grey' if spec.channels == 1 else 'colour'}", fitted))
+    return _prepared(fitted, done, shown=shown)
+
+
+def _resized(pixels: Pixels, spec: ImageInput) -> Pixels:
+    """The image at the model's size, in colour where it is."""
+    return conform(pixels, size=spec.size, channels=pixels.shape[2], shorter=spec.resize, resampling=spec.filter)
+
+
+def _prepared(pixels: Pixels, done: Sequence[Step], *, shown: bool) -> Prepared:
+    looks = tuple(reduced(step.look, step.white, SHOWN_SIDE) for step in done) if shown else ()
+    return Prepared(pixels[None], tuple(_sentence(step.words) for step in done), looks)
 
 
 def _sentence(words: str) -> str:

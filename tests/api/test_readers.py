@@ -57,10 +57,13 @@ def children() -> list[int]:
 
 async def test_a_large_image_is_the_same_from_another_process(readers: Readers) -> None:
     assert cost_of(LARGE, SPEC, as_is=False) > QUICK_COST
-    found = await readers.image(LARGE, SPEC)
-    here = read_image(LARGE, SPEC, limit_pixels=1 << 20)
+    found = await readers.image(LARGE, SPEC, shown=True)
+    here = read_image(LARGE, SPEC, limit_pixels=1 << 20, shown=True)
     np.testing.assert_array_equal(found.pixels, here.pixels)
     assert found.notes == here.notes
+    for step, same in zip(found.steps, here.steps, strict=True):
+        np.testing.assert_array_equal(step, same)
+    assert (await readers.image(LARGE, SPEC)).steps == ()
     assert len(children()) == 1
 
 
