@@ -149,7 +149,7 @@ sys.stdout.buffer.write(reader.answer_of(frame))
 """
     large = io.BytesIO()
     Image.new("RGBA", (6000, 6000), (1, 2, 3, 4)).save(large, "PNG")
-    meta = {"what": "image", "input": SPEC.model_dump(), "limit_pixels": 1 << 30, "as_is": True}
+    meta = {"what": "image", "input": SPEC.model_dump(), "limit_pixels": 1 << 30, "as_is": True, "shown": False}
     question = encode(MessageType.SUBMIT, 1, meta, [np.frombuffer(large.getvalue(), np.uint8)])
     answer = subprocess.run([sys.executable, "-c", program], input=question, capture_output=True, check=True).stdout
     [frame] = FrameReader().feed(answer)
@@ -158,7 +158,7 @@ sys.stdout.buffer.write(reader.answer_of(frame))
 
 
 def test_an_answer_names_the_errors_own_class() -> None:
-    meta = {"what": "image", "input": SPEC.model_dump(), "limit_pixels": 100, "as_is": True}
+    meta = {"what": "image", "input": SPEC.model_dump(), "limit_pixels": 100, "as_is": True, "shown": False}
     [frame] = FrameReader().feed(answer_of(next(iter(FrameReader().feed(_question(meta, LARGE))))))
     assert frame.meta["type"] == "UnreadableImage"
 
