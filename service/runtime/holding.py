@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from torch import nn
 
+from service.errors import ServiceError
 from service.runtime.calls import EVICTED, LoadedModel
 from service.runtime.devices import Device
 from service.runtime.duties import Duty
@@ -49,6 +50,8 @@ class Holding:
         self._changed = changed
         self._lost = lost
         self._residents: dict[str, Resident] = {}
+        self._loads: set[asyncio.Task[None]] = set()
+        """The loads under way: one that fails lets go of its model before it ends."""
         self._evicted: dict[str, Model] = {}
         """Models that had to go although they are wanted; whoever asks for one brings it back."""
 
@@ -122,7 +125,8 @@ class Holding:
             )
             resident = self._residents[model_id] = Resident(model, queue)
             resident.loading = asyncio.create_task(self._load(resident), name=f"load-{model_id}")
-            resident.loading.add_done_callback(_retrieve)
+            self._loads.add(resident.loading)
+            resident.loading.add_done_callback(self._end_load)
             self._changed()
         return resident
 
@@ -136,11 +140,8 @@ class Holding:
                 self._lost(error)  # who waits is tried once more, when this process is another
                 raise
             failure = self._device.refusal(error, resident.model)
-            await self._remove(resident)
-            for work in resident.queue.drain():
-                work.finish(failure)
             log.exception("%s cannot be loaded", model_id)
-            self._changed()
+            await self._remove(resident, failure)
             raise failure from error
         resident.net = net
         resident.loading = None
@@ -186,11 +187,18 @@ class Holding:
             if resident.leaving and resident.is_idle:
                 await self._remove(resident)
 
-    async def _remove(self, resident: Resident) -> None:
+    async def _remove(self, resident: Resident, failure: ServiceError | None = None) -> None:
+        """Let go of a model; where it could not be loaded, who waits for it is told.
+
+        That comes before anything is awaited: an engine that stops looks at what it holds, and not at what is gone.
+        """
         model_id = resident.model.id
         self._forms.forget(model_id)
         del self._residents[model_id]
         was_loaded, resident.net = resident.net is not None, None
+        if failure is not None:
+            for work in resident.queue.drain():
+                work.finish(failure)
         await self._turns.short(self._device.forget, model_id)
         resident.left.set()
         if was_loaded:
@@ -199,13 +207,13 @@ class Holding:
 
     async def stop(self) -> None:
         """Break off what is being loaded."""
-        loading = [resident.loading for resident in self._residents.values() if resident.loading is not None]
-        for task in loading:
+        loads = list(self._loads)
+        for task in loads:
             task.cancel()
-        await asyncio.gather(*loading, return_exceptions=True)
+        await asyncio.gather(*loads, return_exceptions=True)
 
-
-def _retrieve(task: "asyncio.Task[None]") -> None:
-    """A failed load has been logged and answered; nobody else needs to await it."""
-    if not task.cancelled():
-        task.exception()
+    def _end_load(self, task: "asyncio.Task[None]") -> None:
+        """A failed load has been logged and answered; nobody else needs to await it."""
+        self._loads.discard(task)
+        if not task.cancelled():
+            task.exception()

@@ -3,10 +3,11 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from functools import partial
 from typing import Any, TypeVar
 
+from service.errors import EngineUnavailable
 from service.nets.pauses import Stopped, pausing
 
 Result = TypeVar("Result")
@@ -28,14 +29,18 @@ class Turns:
         """How many long functions run, or wait for each other."""
 
     def short(self, function: Callable[..., Result], *args: Any) -> "asyncio.Future[Result]":
-        """Have the function run as soon as the thread is free or long work pauses; its result."""
+        """Have the function run as soon as the thread is free or long work pauses; its result.
+
+        Raises EngineUnavailable where the thread ends before its turn comes.
+        """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Result] = loop.create_future()
-        if not self._long:
-            self._thread.submit(_run, function, args, answer, loop)
-            return answer
-        self._waiting.append(partial(_run, function, args, answer, loop))
-        self._thread.submit(self._run_waiting)  # in case that the long work ends before it pauses again
+        if self._long:
+            self._waiting.append(partial(_run, function, args, answer, loop))
+            turn = self._thread.submit(self._run_waiting)  # in case that the long work ends before it pauses again
+        else:
+            turn = self._thread.submit(_run, function, args, answer, loop)
+        turn.add_done_callback(partial(_end, answer, loop))
         return answer
 
     async def long(self, wanted: Callable[[], bool], function: Callable[..., Result], *args: Any) -> Result:
@@ -78,6 +83,12 @@ def _run(
         loop.call_soon_threadsafe(_settle, answer, None, error)
     else:
         loop.call_soon_threadsafe(_settle, answer, result, None)
+
+
+def _end(answer: "asyncio.Future[Any]", loop: asyncio.AbstractEventLoop, turn: "Future[None]") -> None:
+    """Nobody waits for ever for a turn that never comes."""
+    if turn.cancelled():
+        loop.call_soon_threadsafe(_settle, answer, None, EngineUnavailable("This engine does not run."))
 
 
 def _settle(answer: "asyncio.Future[Any]", result: Any, error: BaseException | None) -> None:

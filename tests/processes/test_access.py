@@ -13,6 +13,7 @@ import pytest
 from serving import Service
 from waiting import PATIENCE_S, until
 
+from service.api.access.keyring import READ_EVERY_S, TRUST_S
 from service.client.blocking import Client
 from service.evaluation.queue.database import Database
 from service.evaluation.queue.keys import Keys, KeyScope, copy_of, read_copy
@@ -157,6 +158,8 @@ def test_a_keys_limits_are_those_of_both_fronts_together(service: Service, setti
     keys = Keys.of(settings)
     rate = 0.05  # so low that no machine is too slow to meet it
     slow = keys.create("slow", [KeyScope.INFER], rate=rate)
+    created = time.monotonic()
+    until(lambda: time.monotonic() - created > READ_EVERY_S + TRUST_S)  # a front that knows of no key lets all in
     until(lambda: statuses(service.url) == {401})
     began = time.monotonic()
     replies = ask(service.url, slow, times=60)

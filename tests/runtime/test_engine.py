@@ -358,23 +358,6 @@ async def test_an_engine_that_stops_finishes_what_it_has(store: ModelStore) -> N
         await ask(engine, ECHO, 1)
 
 
-async def test_an_engine_stops_although_a_model_can_never_be_loaded(store: ModelStore, models_dir: Path) -> None:
-    add_card(models_dir / "echo", sha256="0" * 64)
-    async with LocalEngine(store, threads=1) as engine:
-        waiting = start(engine, ECHO, 1)
-        await turns()
-    with pytest.raises(UntrustedWeights):
-        await waiting
-
-
-async def test_an_engine_stops_while_a_model_is_loading_that_nobody_waits_for(store: ModelStore) -> None:
-    async with LocalEngine(store, threads=1) as engine:
-        loading = asyncio.create_task(engine.load("echo"))
-        await turns()
-    await asyncio.gather(loading, return_exceptions=True)
-    assert loading.done()
-
-
 async def test_a_generator_answers_with_pixels(engine: LocalEngine) -> None:
     z = np.array([[-9.0, 0.0, 0.5, 9.0]], np.float32)
     [pixels] = await engine.submit(Call("doodle", "generate"), [z])

@@ -7,23 +7,34 @@ from typing import ClassVar
 
 import pytest
 import torch
-from doubles import CLASSIFIER, Echo, add_model, images, worked_on
+from doubles import CLASSIFIER, Echo, Slow, add_card, add_model, images, worked_on
 from runtime.submitting import ECHO, ask, start, turns
 from torch import Tensor, nn
 from waiting import PATIENCE_S, eventually
 
+from service.errors import UntrustedWeights
 from service.nets.registry import NETS
 from service.runtime.calls import Call, Lane
 from service.runtime.devices import Device
 from service.runtime.duties import Duty
 from service.runtime.engine import Engine
-from service.runtime.in_process import LocalEngine
+from service.runtime.in_process import LocalEngine, OwnEngine
 from service.runtime.loading import fitting
 from service.runtime.queues import Batch
 from service.runtime.rows import zeros
 from service.runtime.work import Work
 from service.store import Model, ModelStore
 from service.telemetry.instruments import Instruments
+
+
+class BusyToTheEnd(Device):
+    """A device that is busy until it is closed, so that nothing has its turn any more."""
+
+    def close(self) -> None:
+        """Close it while it is busy."""
+        self.thread.shutdown(wait=False, cancel_futures=True)
+        Slow.let_go.set()
+        super().close()
 
 
 class Layer(nn.Identity):
@@ -183,3 +194,32 @@ async def test_an_engine_holds_no_model_that_is_the_duty_of_another_until_somebo
     assert isinstance(await asyncio.wait_for(answers.get(), PATIENCE_S), list)
     assert engine.models().keys() == {"echo"}
     await engine.stop()
+
+
+async def test_an_engine_stops_although_a_model_can_never_be_loaded(store: ModelStore, models_dir: Path) -> None:
+    add_card(models_dir / "echo", sha256="0" * 64)
+    async with LocalEngine(store, threads=1) as engine:
+        waiting = start(engine, ECHO, 1)
+        await turns()
+    with pytest.raises(UntrustedWeights):
+        await waiting
+
+
+async def test_who_waits_for_a_model_that_cannot_be_loaded_is_told_however_busy_the_device_is(
+    store: ModelStore, models_dir: Path
+) -> None:
+    add_card(models_dir / "echo", sha256="0" * 64)
+    device = BusyToTheEnd("cpu", threads=1)
+    engine = OwnEngine(Engine(store, device, instruments=Instruments()))
+    async with engine:
+        device.thread.submit(Slow.let_go.wait)
+        with pytest.raises(UntrustedWeights):
+            await engine.submit(ECHO, [images(1)])
+
+
+async def test_an_engine_stops_while_a_model_is_loading_that_nobody_waits_for(store: ModelStore) -> None:
+    async with LocalEngine(store, threads=1) as engine:
+        loading = asyncio.create_task(engine.load("echo"))
+        await turns()
+    await asyncio.gather(loading, return_exceptions=True)
+    assert loading.done()

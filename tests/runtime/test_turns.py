@@ -2,8 +2,10 @@
 
 import asyncio
 import gc
+import threading
 import time
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
@@ -18,7 +20,7 @@ from service.runtime.calls import Array, Lane
 from service.runtime.devices import Device
 from service.runtime.engine import Engine
 from service.runtime.in_process import LocalEngine
-from service.runtime.turns import TURN
+from service.runtime.turns import TURN, Turns
 from service.runtime.work import Work
 from service.store import ModelStore
 from service.telemetry.instruments import Instruments
@@ -117,3 +119,20 @@ async def test_what_is_answered_or_given_up_is_not_kept_until_its_deadline(engin
     del answered, given_up, waiting
     gc.collect()
     assert [reference() for reference in kept] == [None, None]
+
+
+@pytest.mark.parametrize("beside_long_work", [False, True])
+async def test_nobody_waits_for_a_turn_that_a_stopped_device_never_gives(*, beside_long_work: bool) -> None:
+    thread, let_go = ThreadPoolExecutor(1), threading.Event()
+    turning = Turns(thread)
+    if beside_long_work:
+        under_way: asyncio.Future[bool] = asyncio.ensure_future(turning.long(lambda: True, let_go.wait))
+        await turns()
+    else:
+        under_way = turning.short(let_go.wait)
+    never = turning.short(str)
+    thread.shutdown(wait=False, cancel_futures=True)
+    let_go.set()
+    with pytest.raises(EngineUnavailable):
+        await never
+    assert await under_way
