@@ -173,7 +173,12 @@ class Front:
 
     def let_pass_until_closed(self, seconds: float) -> None:
         """Put its clock forward, again where it read something only then, until it has closed every connection."""
-        until(lambda: self.let_pass(seconds) or not self.server.server_state.connections)
+
+        def all_closed() -> bool:
+            self.let_pass(seconds)
+            return not self.server.server_state.connections
+
+        until(all_closed)
 
     def wait_for_connections(self, count: int) -> None:
         """Wait until so many are open."""
