@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from experiments.collapse.record import Digits
+from experiments.collapse.record import Digits, Stack
 from service.evaluation.extraction import extract_features
 from service.imaging import Pixels
 from service.metrics.fid import FID, fid
@@ -24,6 +25,8 @@ EXTRACTOR = "lenet5-mnist"
 NAMERS = ("nin-mnist", "mlp-mnist")
 """Who names the digits, together and calibrated: of all that were tried the pair that is confident of digits only."""
 CONFIDENT = 0.9
+
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,26 @@ class Judge:
             seen_by=self.seen_by,
         )
 
+    async def look_at_stack(self, model: Model, *, count: int = SAMPLES) -> Stack:
+        """What the channels of the first images of seed 0 are worth."""
+        images = await gather_samples(self.engine, model, seed=0, count=count)  # (n, H, W, 3)
+        sure = np.ones(count, bool)
+        for channel in range(images.shape[3]):
+            alone = np.ascontiguousarray(images[..., channel : channel + 1])
+            sure &= confident_of(await name_classes(self.engine, self.namers, alone))
+        return Stack(
+            confident=round(float(sure.mean()), 6),
+            confident_real=round(self.confident ** images.shape[3], 6),
+            seen_by=self.seen_by,
+        )
+
+
+def confident_of(probabilities: Rows) -> Flags:
+    """Which images, of which these are the probabilities (n, classes), are named with confidence."""
+    sure: Flags = probabilities.max(axis=1) >= CONFIDENT
+    return sure
+
 
 def share_confident(probabilities: Rows) -> float:
     """The share of images, of which these are the probabilities (n, classes), that are named with confidence."""
-    return float((probabilities.max(axis=1) >= CONFIDENT).mean())
+    return float(confident_of(probabilities).mean())

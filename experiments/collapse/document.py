@@ -5,7 +5,7 @@ from pathlib import Path
 
 from experiments.collapse.correlation import CORRELATED
 from experiments.collapse.published import PUBLISHED, SOURCES, reported_of
-from experiments.collapse.record import Correlation, Coverage, Digits, Measurement, Record, Spread
+from experiments.collapse.record import Correlation, Coverage, Digits, Measurement, Record, Spread, Stack
 from experiments.collapse.sentences import answers, asked_models, beside_plain, overview, verdict, warned
 from experiments.collapse.tables import MNIST, STACKED, TABLES, Table, name_of
 from experiments.collapse.tuning import read_tried, tell
@@ -114,6 +114,7 @@ def _coverage_rows(table: Table, models: Sequence[Model], record: Record) -> Ite
         f"modes of {table.modes:,}",
         *(["good samples"] if good else []),
         "reverse KL",
+        *([] if good else ["confident (test images)"]),
         "recipe",
         "seeds",
         *(["each: modes (good)"] if good else []),
@@ -126,13 +127,16 @@ def _coverage_rows(table: Table, models: Sequence[Model], record: Record) -> Ite
         cells = coverage_cells(found, model.manifest.training.get("stack", 1), good=good)
         yield _row(name_of(model), *cells, reported.pop(name_of(model), "–"))
     for system, figure in reported.items():
-        yield _row(system, *["–"] * (2 + good), "only published", "–", *["–"] * good, figure)
+        yield _row(system, *["–"] * 3, "only published", "–", *["–"] * good, figure)
 
 
 def coverage_cells(found: Measurement | None, meant: int, *, good: bool) -> list[str]:
-    """Modes, good samples, reverse KL, what made them, over how many seeds, and each seed's own numbers."""
+    """Modes, good samples, reverse KL, what made them, over how many seeds, and each seed's own numbers.
+
+    Of three digits in one image the share that is named with confidence, in the place of good samples behind the KL.
+    """
     if found is None or found.coverage is None:
-        return [*["–"] * (2 + good), "not trained yet", "–", *["–"] * good]
+        return [*["–"] * 3, "not trained yet", "–", *["–"] * good]
     coverage = found.coverage
     share = [_spread(coverage.good, 1, 100, " %")] if good else []
     each = [_each(coverage)] if good else []
@@ -140,10 +144,15 @@ def coverage_cells(found: Measurement | None, meant: int, *, good: bool) -> list
         _spread(coverage.modes, 1),
         *share,
         _spread(coverage.reverse_kl, 2),
+        *([] if good else [_confident(found.stack)]),
         _made(found),
         f"{coverage.seeds}" if coverage.seeds == meant else f"{coverage.seeds} of {meant}",
         *each,
     ]
+
+
+def _confident(stack: Stack | None) -> str:
+    return "–" if stack is None else f"{100 * stack.confident:.1f} % ({100 * stack.confident_real:.1f} %)"
 
 
 def _each(coverage: Coverage) -> str:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Protocol
 
 from experiments.collapse.correlation import correlate
-from experiments.collapse.record import Coverage, Digits, Measurement, Record, Spread
-from experiments.collapse.tables import MNIST, TABLES
+from experiments.collapse.record import Coverage, Digits, Measurement, Record, Spread, Stack
+from experiments.collapse.tables import MNIST, STACKED, TABLES
 from service.store import Card, Model
 from service.training.history import FILE, Row, read_history
 
@@ -22,6 +22,10 @@ class Examiner(Protocol):
 
     async def look(self, model: Model) -> Digits:
         """What a generator's images are worth."""
+        ...
+
+    async def look_at_stack(self, model: Model) -> Stack:
+        """What the three digits of a generator's images are worth."""
         ...
 
 
@@ -49,8 +53,14 @@ async def gather(
                 if digits is None or digits.seen_by != examiner.seen_by:
                     digits = await examiner.look(model)
                 yield model, found.model_copy(update={"digits": digits, "correlation": correlation})
-            else:
-                yield model, found.model_copy(update={"coverage": coverage_of(card, rows)})
+                continue
+            covering: dict[str, object] = {"coverage": coverage_of(card, rows)}
+            if table is STACKED:
+                stack = before.stack if before else None
+                covering["stack"] = (
+                    stack if stack and stack.seen_by == examiner.seen_by else await examiner.look_at_stack(model)
+                )
+            yield model, found.model_copy(update=covering)
 
 
 def read_ended(model_id: str, card: Card, state: Path) -> list[Row]:

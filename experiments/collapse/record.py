@@ -48,6 +48,16 @@ class Digits(_Kept):
     """The classifiers, their weights and temperatures; empty where nobody wrote them down."""
 
 
+class Stack(_Kept):
+    """A generator of three digits in one image, as the same classifiers see its channels."""
+
+    confident: float
+    """The share of images whose three digits are named with confidence."""
+    confident_real: float
+    """That of three independent test images."""
+    seen_by: str
+
+
 class Correlation(_Kept):
     """Spearman's, and the probability of one as large where there is none and moments are independent."""
 
@@ -75,6 +85,7 @@ class Measurement(_Kept):
     noticed: tuple[str, ...] = ()
     coverage: Coverage | None = None
     digits: Digits | None = None
+    stack: Stack | None = None
     correlation: Correlations | None = None
 
     @classmethod
@@ -98,7 +109,8 @@ class Measurement(_Kept):
             return extremes | self.digits.model_dump(exclude={"shares", "confident_real", "seen_by"})
         assert self.coverage is not None
         found = {"modes": self.coverage.modes, "good": self.coverage.good, "reverse_kl": self.coverage.reverse_kl}
-        return {name: spread.mean for name, spread in found.items() if spread is not None}
+        confident = {"confident": self.stack.confident} if self.stack else {}
+        return {name: spread.mean for name, spread in found.items() if spread is not None} | confident
 
 
 Record = Mapping[str, Measurement]

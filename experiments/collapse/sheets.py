@@ -26,6 +26,10 @@ ROWS = 2
 IMAGES = 49
 SHADES = 64
 """Of a picture without colours of its own, so that it is small."""
+SURE_OF = {
+    MNIST.key: ", and what share of them classifiers are sure of",
+    STACKED.key: ", and in what share of them classifiers are sure of all three digits",
+}
 Panel = tuple[str, Image.Image]
 """What stands above it, and the picture."""
 
@@ -33,12 +37,13 @@ Panel = tuple[str, Image.Image]
 async def draw_sheet(table: Table, store: Path, engine: EngineClient, data_dir: Path, record: Record) -> bytes:
     """A PNG with a panel of real samples and one for each generator; one without weights has an empty one, and says so.
 
-    Above points stands what they cover, above digits what share of 10,000 the classifiers of the record are sure of.
+    Above points stands what they cover, above digits of what share of 10,000 images the classifiers of the record are
+    sure.
     """
     panels = [_real(table, data_dir, record)]
     panels += [await _panel(model, engine, record) for model in table.generators(store)]
     columns = -(-len(panels) // ROWS)
-    title = f"{table.title}, and what share of them classifiers are sure of" if table is MNIST else table.title
+    title = f"{table.title}{SURE_OF.get(table.key, '')}"
     page = laid_out(title, [panels[place : place + columns] for place in range(0, len(panels), columns)])
     if table is not STACKED:
         page = page.quantize(SHADES, dither=Image.Dither.NONE)
@@ -53,8 +58,8 @@ def _real(table: Table, data_dir: Path, record: Record) -> Panel:
         mixture = MIXTURES[table.dataset]
         return _plotted("real samples", mixture.load(data_dir, "test")[:POINTS], mixture.modes, mixture.deviation)
     images = (STACKED_MNIST if table is STACKED else DATASETS[table.dataset]).load(data_dir, "test").images
-    shares = [found.digits.confident_real for found in record.values() if found.digits and table is MNIST]
-    return f"real samples{_sure(shares[0] if shares else None)}", _tiled(images[:IMAGES])
+    seen = [seen for found in record.values() if (seen := found.stack if table is STACKED else found.digits)]
+    return f"real samples{_sure(seen[0].confident_real if seen else None)}", _tiled(images[:IMAGES])
 
 
 async def _panel(model: Model, engine: EngineClient, record: Record) -> Panel:
@@ -66,7 +71,8 @@ async def _panel(model: Model, engine: EngineClient, record: Record) -> Panel:
         assert spec.deviation is not None
         return _plotted(name, samples, spec.modes, spec.deviation)
     found = record.get(model.id)
-    return f"{name}{_sure(found.digits.confident if found and found.digits else None)}", _tiled(samples)
+    seen = found and (found.stack or found.digits)
+    return f"{name}{_sure(seen.confident if seen else None)}", _tiled(samples)
 
 
 def _sure(share: float | None) -> str:

@@ -7,26 +7,18 @@ docs/mode-collapse.md shows. A training takes minutes and cannot be resumed.
 """
 
 import argparse
-import io
 import json
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict
-from rich.console import Console
 
-from service.datasets.registry import find_mixture
+from experiments.collapse.points import train_points
 from service.settings import Settings
 from service.store import Manifest, Model
-from service.training.adversarial.loop import train_adversarial
-from service.training.adversarial.recipe import AdversarialRecipe
-from service.training.checkpoints import Checkpoints
-from service.training.progress import Progress
 from service.training.registry import REDUCED
-from service.training.run import Run
 
 DOCS = Path(__file__).parents[2] / "docs"
 TRIED = DOCS / "mode-collapse-tuning.jsonl"
@@ -54,16 +46,7 @@ class Tried(BaseModel):
 
 def ending_of(recipe: Mapping[str, Any], manifest: Manifest, data_dir: Path) -> dict[str, float]:
     """Train points, and what was measured last. Raises TrainingFailed."""
-    data = find_mixture(manifest.dataset).load(data_dir, "train")
-    with (
-        tempfile.TemporaryDirectory(prefix="points-") as folder,
-        torch.random.fork_rng(devices=[]),
-        Progress("points", console=Console(file=io.StringIO())) as progress,
-    ):
-        torch.manual_seed(recipe["seed"])
-        run = Run(manifest, data, torch.device("cpu"), Checkpoints(Path(folder), {}), progress)
-        train_adversarial(AdversarialRecipe(**recipe), run)
-    return run.ending
+    return train_points(recipe, manifest, data_dir)[0]
 
 
 def read_tried(path: Path = TRIED) -> list[Tried]:

@@ -13,7 +13,7 @@ from PIL import Image
 from experiments.collapse.correlation import FEWEST, correlate
 from experiments.collapse.digits import EXTRACTOR, NAMERS, Judge
 from experiments.collapse.gathering import coverage_of, gather, read_ended
-from experiments.collapse.record import Digits, Measurement, Record, Spread
+from experiments.collapse.record import Digits, Measurement, Record, Spread, Stack
 from experiments.collapse.sheets import PANEL, draw_sheet
 from experiments.collapse.tables import RING
 from experiments.pictures import LINE, MARGIN
@@ -78,6 +78,10 @@ class Looking:
     async def look(self, model: Model) -> Digits:
         self.looked.append(model.id)
         return SEEN.model_copy(update={"seen_by": self.seen_by})
+
+    async def look_at_stack(self, model: Model) -> Stack:
+        self.looked.append(model.id)
+        return Stack(confident=0.5, confident_real=0.9, seen_by=self.seen_by)
 
 
 async def gathered(store: Path, state: Path, known: Record, eye: Looking) -> dict[str, Measurement]:
@@ -190,8 +194,18 @@ async def test_what_other_eyes_saw_is_looked_at_again(tmp_path: Path) -> None:
     assert second["gan-mnist"].digits.seen_by == "another net"
 
 
+async def test_three_digits_of_one_image_are_looked_at_once_too(tmp_path: Path) -> None:
+    store, eye = tmp_path / "store", Looking("one net")
+    make(store, "gan-stacked-mnist", card_of(stack=1))
+    first = await gathered(store, tmp_path, {}, eye)
+    assert await gathered(store, tmp_path, first, eye) == first
+    assert eye.looked == ["gan-stacked-mnist"]
+    assert first["gan-stacked-mnist"].numbers["confident"] == 0.5
+
+
 async def test_digits_are_named_by_classifiers_and_compared_with_real_ones_by_another(tmp_path: Path) -> None:
     folder = make(tmp_path, "gan-mnist", card_of(stack=1))
+    stacked = make(tmp_path, "gan-stacked-mnist", card_of(stack=1))
     for name in (EXTRACTOR, *NAMERS):
         (tmp_path / name).symlink_to(SHIPPED / name)
     assert EXTRACTOR not in NAMERS
@@ -200,9 +214,12 @@ async def test_digits_are_named_by_classifiers_and_compared_with_real_ones_by_an
     async with LocalEngine(store) as engine:
         judge = await Judge.beside(real, store.get(EXTRACTOR), [store.get(name) for name in NAMERS], engine)
         found = await judge.look(Model(folder), count=64)
+        stack = await judge.look_at_stack(Model(stacked), count=8)
     assert len(found.shares) == 10
     assert sum(found.shares) == pytest.approx(1)
     assert found.fid > found.floor > 0
     assert found.one_nn_generated > 0.5
     assert found.confident_real == 0.0, "nobody is confident of noise"
-    assert found.seen_by == judge.seen_by
+    assert found.seen_by == judge.seen_by == stack.seen_by
+    assert stack.confident_real == 0.0
+    assert 0 <= stack.confident <= 1
