@@ -56,3 +56,4 @@ async def run_evaluator(settings: Settings, *, sockets: Sequence[Path], control:
     await supervisor.stop()
     await engines.stop()
     await asyncio.to_thread(tracer.flush)
+    await asyncio.to_thread(jobs.database.close)

@@ -117,7 +117,7 @@ def test_an_engine_killed_under_load_leaves_no_request_without_an_answer(service
         over.set()
         load.join(PATIENCE_S)
     assert not load.is_alive()
-    assert set(statuses) == {200} or set(statuses) == {200, 503}, statuses
+    assert {200} <= set(statuses) <= {200, 503}, statuses
     assert classify(service.url).status_code == 200
     assert "Traceback" not in service.log
 
