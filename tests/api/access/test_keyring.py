@@ -47,7 +47,7 @@ class Clock:
 
 
 @pytest.fixture(autouse=True)
-def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+def unhurried_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits for keys waits until they are read, however slow the machine is."""
     monkeypatch.setattr(times, "PATIENCE_S", PATIENCE_S)
 
