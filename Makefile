@@ -154,9 +154,10 @@ $(BIN)/python: # without it nobody can be asked what pip is told
 	$(INSTALL_LOCKED) --requirement $(LOCKS)/development.txt --requirement $(LOCKS)/$*.txt
 	touch $@
 
-# timm asks for torchvision, which comes from where torch does, or does not load beside it.
+# timm asks for torchvision, which comes from where torch does; where pip finds one for another torch alone, it is
+# imported without its compiled operators.
 .venv/.own: .venv/.development $(LOCKS)/own.txt
 	$(INSTALL_LOCKED) --requirement $(LOCKS)/development.txt --requirement $(LOCKS)/own.txt
 	$(INSTALL) --force-reinstall --no-deps $(TORCH_FROM) "$$(grep -o '^torchvision==[0-9.]*' $(LOCKS)/own.txt)"
-	@$(BIN)/python -W ignore -c 'import torchvision' || { echo "make own: the torchvision that pip finds is built for another torch; name where both come from: make own TORCH_INDEX=URL" >&2; exit 1; }
+	@$(BIN)/python -W ignore -c 'from service.nets.outside import load_timm; load_timm()' || { echo "make own: timm cannot be imported; name where torch and torchvision come from: make own TORCH_INDEX=URL" >&2; exit 1; }
 	touch $@

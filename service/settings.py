@@ -58,6 +58,7 @@ class Settings(Limits):
         description="Devices with an engine each: `auto`, or a list such as `cuda:0,cuda:1`, `GPU-…`, `MIG-…` or "
         "`cpu`; one that is named again has several; `ray` is a cluster (docs/ray.md).",
     )
+    metrics_device: str = Field("cpu", description="What multiplies for metrics: `cpu`, or a card as torch has it.")
     threads: int = Field(
         0,
         ge=0,

@@ -22,6 +22,15 @@ BLOCK = re.compile(r'^```(?:python title="(?P<file>[^"]+)"|console)\n(?P<text>.*
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
 NEEDED = ("skl2onnx", "sklearn", "timm")
 
+AS_ON_A_MACHINE_OF_ONE_TORCH = """
+import runpy, sys
+from service.nets.outside import load_timm
+load_timm()
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+"""Runs a program of a reader's, whose torchvision was built for the torch beside it, where it was not."""
+
 Guide = Callable[..., dict[str, str]]
 
 
@@ -58,7 +67,9 @@ def run(line: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         return ""
     program, *words = shlex.split(line)
     if program == "python":
-        command = [sys.executable, "-W", "ignore", *words]
+        needs_timm = "import timm" in (folder / words[0]).read_text("utf-8")
+        beginning = ["-c", AS_ON_A_MACHINE_OF_ONE_TORCH] if needs_timm else []
+        command = [sys.executable, "-W", "ignore", *beginning, *words]
         ran = subprocess.run(command, capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stderr
         return ran.stdout

@@ -2,11 +2,12 @@
 
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 
+from service.cli.load import Load, Reading, run_load
 from service.runtime.cards.opening import open_device
 from service.runtime.devices import Device
 
@@ -65,3 +66,13 @@ def seconds_of(place: Place, work: object, least_s: float = 0.2, most: int = 200
         runs += 1
         place.synchronise()
     return (time.perf_counter() - began) / runs
+
+
+def answered(load: Load, most: int = 4) -> Reading:
+    """What a load measures once anything is answered within its time, which grows where nothing is."""
+    for _ in range(most):
+        reading = run_load(load)
+        if reading.latencies_s or reading.errors:
+            break
+        load = replace(load, seconds=2 * load.seconds)
+    return reading

@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import numpy as np
 
-from benchmarks.card.place import Place
+from benchmarks.card.place import Place, answered
 from benchmarks.load.service import Service
 from benchmarks.throughput import BOUNDARY, form_of
-from service.cli.load import Load, Reading, run_load
+from service.cli.load import Load, Reading
 from service.imaging import encode_png
 from service.settings import Settings
 from service.store import ModelStore
@@ -48,8 +48,8 @@ def _classify(place: Place, service: Service, name: str, engines: int, seconds: 
         ("forms", form_of(model, size), form, size),
     ):
         connections = CONNECTIONS[what]
-        reading = run_load(Load(url, body, kind, connections=connections, seconds=seconds))
-        half = run_load(Load(url, body, kind, connections=max(1, connections // 8), seconds=seconds / 2))
+        reading = answered(Load(url, body, kind, connections=connections, seconds=seconds))
+        half = answered(Load(url, body, kind, connections=max(1, connections // 8), seconds=seconds / 2))
         place.write(model=name, engines=engines, what=what, images_per_s=round(images * reading.requests_per_s),
                     p99_ms=_ms(reading), p99_ms_of_few=_ms(half), errors=dict(reading.errors))  # fmt: skip
 

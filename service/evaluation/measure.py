@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
@@ -17,6 +18,7 @@ from service.machine import cores
 from service.metrics.floor import Floor
 from service.metrics.kernel_metric import share
 from service.metrics.metric import Metric, Score, Side, interval_of
+from service.metrics.placement import Card, placed_on
 from service.metrics.registry import DEFAULT_METRICS, build_metric
 from service.metrics.samples import softmax
 from service.metrics.uncertainty import LEVEL, Interval
@@ -73,13 +75,14 @@ def measure(
     intervals: bool = True,
     optional: Collection[str] = (),
     stop: Stop | None = None,
+    card: Card | None = None,
 ) -> Measurement:
     """Every metric on the two sides, with intervals and p-values unless they are not wanted.
 
     Raises InvalidSamples where a side lacks what a metric needs, or holds what cannot be measured; all are asked
     before the first is computed. Metrics among `optional`, which nobody named, are left out instead, with the reason as
     a warning, unless none is left. They are computed side by side, each in one thread, and what several need is
-    computed once. Raises Stopped between two of them.
+    computed once, on the card if there is one. Raises Stopped between two of them.
     """
     stop = stop or Stop()
     generated = replace(generated, copied=exact_copies(generated, reference))
@@ -103,8 +106,9 @@ def measure(
             return _unless_optional(error, name, optional)
         return _Measured(entry, score.warnings, time.perf_counter() - started)
 
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="metric") as pool:
-        found = dict(zip(wanted, _in_order([pool.submit(one, name) for name in wanted]), strict=True))
+    with placed_on(card) as placement, ThreadPoolExecutor(THREADS, thread_name_prefix="metric") as pool:
+        measuring = [pool.submit(copy_context().run, one, name) for name in wanted]
+        found = dict(zip(wanted, _in_order(measuring), strict=True))
     measured = {name: one for name, one in found.items() if isinstance(one, _Measured)}
     left_out |= {name: one for name, one in found.items() if isinstance(one, InvalidSamples)}
     if left_out and not measured:
@@ -117,6 +121,7 @@ def measure(
             *warnings_of(copies, generated, reference),
             *(warning for one in measured.values() for warning in one.warnings),
             *(_left_out(name, error) for name, error in left_out.items()),
+            *(placement.warnings if placement else ()),
         ),
         {name: one.seconds for name, one in measured.items()},
     )

@@ -7,14 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from service import __version__
 from service.errors import InvalidRequest, InvalidSamples
 from service.evaluation.extraction import beside_images, side_of_images
 from service.evaluation.figures.compute import Lot, compute_figures
 from service.evaluation.figures.data import Figures
 from service.evaluation.measure import Measurement, choose_metrics, measure, side_of
+from service.evaluation.placing import card_of, versions_of
 from service.evaluation.references import CALLER, Description, References
 from service.evaluation.report.baseline import check_extractor, check_options, check_reference, compare, unlike
 from service.evaluation.report.history import History, NoHistory, sha256_of
@@ -26,6 +24,7 @@ from service.evaluation.stages import timed
 from service.evaluation.threads import in_thread
 from service.imaging import DECODER
 from service.metrics.metric import Metric, Side
+from service.metrics.placement import Card
 from service.metrics.samples import check_dimensions
 from service.resampling import RESIZING
 from service.runtime.calls import Engines
@@ -41,7 +40,6 @@ FEATURES_WANTED = (
     "The stored reference holds features that were sent. Send features of the same kind (npz with `features`): "
     "nothing here makes such of images."
 )
-VERSIONS = {"chapterhouse": __version__, "numpy": np.__version__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +64,8 @@ class Plan:
     baseline: Report | None = None
     optional: frozenset[str] = frozenset()
     """Metrics that nobody named: left out where they cannot be computed."""
+    card: Card | None = None
+    """What multiplies for them, unless numpy does."""
 
     @property
     def options(self) -> dict[str, dict[str, Any]]:
@@ -122,6 +122,7 @@ async def evaluate(
     that ends the evaluation.
     """
     chosen = await asyncio.to_thread(plan, request, bench, has_file=reference is not None)
+    chosen = replace(chosen, card=await asyncio.to_thread(card_of, bench.settings.metrics_device))
     evaluation = _Evaluation(request, bench, chosen, working_dir, on_progress, on_figures)
     return await evaluation.run(report_id, generated, reference)
 
@@ -192,7 +193,7 @@ class _Evaluation:
             verdict=self._verdict(measured.metrics),
             timing={**self._timing(), **measured.timing},
             inputs_sha256=self._inputs(sent, real),
-            versions=VERSIONS,
+            versions=versions_of(self._plan.card),
         )
 
     async def _measure(self, generated: Lot, reference: Lot) -> Measurement:
@@ -212,6 +213,7 @@ class _Evaluation:
                         intervals=request.intervals,
                         optional=self._plan.optional,
                         stop=stop,
+                        card=self._plan.card,
                     )
                 )
             figures = await computing
@@ -259,7 +261,7 @@ class _Evaluation:
         return apply_thresholds(self._plan.thresholds, metrics, compared, inconclusive=said)
 
     def _unlike(self, metrics: Collection[str]) -> tuple[str, ...]:
-        return unlike(self._plan.baseline, metrics, VERSIONS) if self._plan.baseline else ()
+        return unlike(self._plan.baseline, metrics, versions_of(self._plan.card)) if self._plan.baseline else ()
 
     def _check_baseline(self, reference: ReferenceSet) -> None:
         """Refuse to be compared with what measured something else. Raises NotComparable."""
@@ -294,7 +296,7 @@ class _Evaluation:
             seed=request.seed,
             intervals=request.intervals,
             warnings=[*sent.warnings, *(real.warnings if real else ())],
-            versions=VERSIONS,
+            versions=versions_of(self._plan.card),
             decoder=DECODER,
             order=[samples.order_sha256 for samples in (sent, real) if samples] if sees_order else None,
         )

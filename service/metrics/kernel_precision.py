@@ -16,6 +16,7 @@ from service.metrics.distances import FloatType, Index, centre_of, norms_of, til
 from service.metrics.kernel_interval import orders_of
 from service.metrics.kernel_sums import Discrepancy, root_mean_square, sums_about, sums_over, sums_together
 from service.metrics.kernels import Kernel, Polynomial, Radial
+from service.metrics.placement import has_card
 from service.metrics.samples import Rows, check_pair
 
 LARGE = 1 << 35
@@ -43,7 +44,8 @@ def discrepancies(real: Rows, generated: Rows, kernels: Sequence[Kernel]) -> tup
     """
     check_pair(real, generated)
     found: dict[Kernel, Discrepancy] = {}
-    if len(real) * len(generated) * real.shape[1] >= LARGE:
+    work = len(real) * len(generated) * real.shape[1]
+    if work >= LARGE and not has_card(work):
         found = _in_single(real, generated, kernels)
     rest = [kernel for kernel in kernels if kernel not in found]
     if rest:
@@ -72,7 +74,8 @@ def discrepancies_of_parts(
 
 
 def _sums_of_part(pair: tuple[Centred, Centred], kernel: Kernel, kind: FloatType) -> Discrepancy:
-    if sum(map(len, pair)) <= TOGETHER:
+    x, y = pair
+    if len(x) + len(y) <= TOGETHER and not has_card(len(x) * len(y) * len(x.centre)):
         return sums_together(*pair, kernel, kind)
     return sums_about(pair, pair, [kernel], kind)[0]
 

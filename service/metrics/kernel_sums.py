@@ -11,6 +11,7 @@ from service.errors import InvalidSamples
 from service.metrics.centred import Centred, centred
 from service.metrics.distances import CLOSE, Floats, FloatType, Room, exact_squares
 from service.metrics.kernels import Kernel, Polynomial, Radial
+from service.metrics.placement import Totals, ask_card
 from service.metrics.samples import Real, Rows
 
 EPS = float(np.finfo(np.float64).eps)
@@ -228,6 +229,9 @@ def _of_triangle(products: Floats, x: Centred, kernel: Kernel, kind: FloatType, 
 
 
 def _within(x: Centred, kernels: Sequence[Kernel], kind: FloatType) -> list[Sums]:
+    if totals := _of_card(x, None, kernels):
+        own = [float(kernel(x.norms * kernel.scale(len(x.centre)) + 2 * kernel.terms(x)).sum()) for kernel in kernels]
+        return [Sums(*sums, diagonal) for sums, diagonal in zip(totals, own, strict=True)]
     tallies = [_Tally(kernel, x, x, kind) for kernel in kernels]
     diagonals = [0.0 for _ in kernels]
     room = Room()
@@ -248,6 +252,8 @@ def _within(x: Centred, kernels: Sequence[Kernel], kind: FloatType) -> list[Sums
 
 
 def _across(x: Centred, y: Centred, kernels: Sequence[Kernel], kind: FloatType) -> list[Sums]:
+    if totals := _of_card(x, y, kernels):
+        return [Sums(*sums) for sums in totals]
     tallies = [_Tally(kernel, x, y, kind) for kernel in kernels]
     room = Room()
     for i, a in x.tiles(kind):
@@ -257,6 +263,13 @@ def _across(x: Centred, y: Centred, kernels: Sequence[Kernel], kind: FloatType) 
                 tally.add(products, i, j)
     exact = [*x.products_with(y.sum), *y.products_with(x.sum)] if kind is np.float32 else ()
     return [tally.sums_across(exact) for tally in tallies]
+
+
+def _of_card(x: Centred, y: Centred | None, kernels: Sequence[Kernel]) -> list[Totals] | None:
+    """The sums between two sets, or within one, in double precision, where a card computes them."""
+    other = x if y is None else y
+    sharp = [_is_sharp(kernel, x, other) for kernel in kernels]
+    return ask_card(len(x) * len(other) * len(x.centre), lambda card: card.kernel_sums(x, y, kernels, sharp))
 
 
 def _products(a: Floats, b: Floats, room: Room) -> Floats:

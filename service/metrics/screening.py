@@ -22,6 +22,7 @@ from service.metrics.distances import (
     squared_distances,
     tiles,
 )
+from service.metrics.placement import Card, Move, ask_card
 from service.metrics.samples import Real, Rows
 
 FAR = 300  # roundings of single precision that a distance to a neighbour has to have
@@ -129,24 +130,21 @@ class Screens:
 
     def across(self) -> Iterator[Tile]:
         """All pairs of the two sets; each tile lies where the one before lay."""
-        room, of_x, of_y = Room(), Room(), Room()
+        tiles = _Tiles(self.x, self.y)
         for i in self.x.starts():
-            a = self.x.tile(i, of_x)
             for j in self.y.starts():
-                yield self._tile(i, j, a, self.y.tile(j, of_y), room)
+                yield tiles.at(i, j)
 
     def among(self) -> Iterator[Tile]:
         """All pairs of one set, once each, those within blocks of rows first; a row is infinitely far from itself."""
-        room, first, second = Room(), Room(), Room()
+        tiles = _Tiles(self.x, self.x)
         for i in self.x.starts():
-            a = self.x.tile(i, first)
-            tile = self._tile(i, i, a, a, room)  # numpy multiplies a matrix with itself in half the time
+            tile = tiles.at(i, i)
             np.fill_diagonal(tile.squares, np.inf)
             yield tile
         for i in self.x.starts():
-            a = self.x.tile(i, first)
             for j in self.x.starts(i + distances.TILE_ROWS):
-                yield self._tile(i, j, a, self.x.tile(j, second), room)
+                yield tiles.at(i, j)
 
     def exact(self, pairs: Pairs) -> Real:
         """The pairs' squared distances, scaled like the others."""
@@ -154,12 +152,45 @@ class Screens:
         squares *= self.area
         return squares
 
-    def _tile(self, i: int, j: int, a: Floats, b: Floats, room: Room) -> Tile:
-        squares = np.matmul(a, b.T, out=room.of((len(a), len(b)), self.x.kind))
+
+class _Tiles:
+    """The tiles of two sets, each where the one before lay; on a card where there is one."""
+
+    def __init__(self, x: Screen, y: Screen) -> None:
+        self._x, self._y = x, y
+        self._room, self._of_x, self._of_y = Room(), Room(), Room()
+        self._first: int | None = None
+        self._rows: Floats = np.empty(0)
+        self._work = len(x.rows) * len(y.rows) * x.rows.shape[1]
+
+    def at(self, i: int, j: int) -> Tile:
+        """Of the rows from `i` on and the others from `j` on."""
+        squares = self._on_card(i, j)
+        if squares is None:
+            squares = self._here(i, j)
         squares *= -2
-        squares += self.x.norms[i : i + len(a), None]
-        squares += self.y.norms[j : j + len(b)]
+        squares += self._x.norms[i : i + len(squares), None]
+        squares += self._y.norms[j : j + squares.shape[1]]
         return Tile(i, j, squares)
+
+    def _on_card(self, i: int, j: int) -> Floats | None:
+        parts = slice(i, i + distances.TILE_ROWS), slice(j, j + distances.TILE_ROWS)
+        x, y = self._x, self._y
+
+        def multiply(card: Card) -> Floats:
+            out = self._room.of((len(x.rows[parts[0]]), len(y.rows[parts[1]])), x.kind)
+            return card.multiply(x.rows, y.rows, parts, Move(x.centre, x.scale), out)
+
+        return ask_card(self._work, multiply)
+
+    def _here(self, i: int, j: int) -> Floats:
+        if self._first != i:
+            self._first, self._rows = i, self._x.tile(i, self._of_x)
+        a = self._rows
+        # numpy multiplies a matrix with itself in half the time
+        b = a if self._x is self._y and i == j else self._y.tile(j, self._of_y)
+        products: Floats = np.matmul(a, b.T, out=self._room.of((len(a), len(b)), self._x.kind))
+        return products
 
 
 def screens_of(x: Rows, y: Rows, spacing: float) -> Screens:

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.linalg.blas import dsyrk
 
 from service.errors import InvalidSamples
+from service.metrics.placement import ask_card
 from service.metrics.samples import BLOCK_ROWS, Real, Rows, check_covariance, check_dimensions, check_features
 
 MIRRORED = 64
@@ -125,8 +126,14 @@ class Moments:
 
 
 def statistics_of(features: Rows, whose: str = "given") -> Statistics:
-    """Statistics of features (n, d), to the last bit those of a stream of them. Raises InvalidSamples."""
+    """Statistics of features (n, d), to the last bit those of a stream of them unless a card computes them.
+
+    Raises InvalidSamples.
+    """
     check_features(features, whose)
+    if found := ask_card(features.size * features.shape[1], lambda card: card.moments(features)):
+        mean, scatter = found
+        return Statistics(mean, _mirrored(scatter / (len(features) - 1)), len(features))
     sums, chunk = Sums(features.shape[1]), np.empty((BLOCK_ROWS + 1, features.shape[1]))
     for start in range(0, len(features), BLOCK_ROWS):
         rows = features[start : start + BLOCK_ROWS]

@@ -1,15 +1,16 @@
 """Nets that others wrote as code: timm's by their names, and classes of a folder that the operator trusts."""
 
+import importlib
 import importlib.util
 import re
 import stat
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor, library, nn
 
 from service.errors import InvalidManifest, PackageMissing
 from service.settings import read_settings
@@ -22,6 +23,10 @@ TIMM_NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)?")
 CLASS_NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\.([A-Za-z_][A-Za-z0-9_]*)")
 NEEDED = "A net of timm needs that package: pip install 'chapterhouse[timm]'."
 BROKEN = "timm is installed and cannot be imported; its torchvision has to come from where torch did."
+COMPILED = "operator torchvision::"
+"""How torchvision's complaint begins where its compiled operators were built for another torch and did not load."""
+DECLARED = tuple(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor" for name in ("nms", "qnms"))
+"""Those of them that it registers something for as it is imported."""
 
 
 def is_outside(name: str) -> bool:
@@ -43,15 +48,38 @@ def _of_timm(name: str, options: Mapping[str, Any]) -> nn.Module:
         raise InvalidManifest(
             f"Of timm's options {', '.join(sorted(TIMM_OPTIONS))} are taken, not {', '.join(unknown)}."
         )
-    try:
-        import timm
-    except ImportError as error:
-        raise PackageMissing(NEEDED) from error
-    except Exception as error:  # as torchvision raises, which it imports, if it was built for another torch
-        raise PackageMissing(f"{BROKEN} {type(error).__name__}: {str(error)[:200]}") from error
-    net: nn.Module = timm.create_model(name, pretrained=False, **options)
+    net: nn.Module = load_timm().create_model(name, pretrained=False, **options)
     net.see = partial(_see, net)  # type: ignore[assignment]
     return net
+
+
+def load_timm() -> Any:
+    """The package, also where torchvision, which it imports, was built for another torch. Raises PackageMissing.
+
+    timm looks at torchvision's transforms alone, which are Python. The operators that torchvision misses are declared,
+    so that it is imported without them; whoever called one would be told that it is not there.
+    """
+    try:
+        try:
+            return importlib.import_module("timm")
+        except RuntimeError as error:
+            if not str(error).startswith(COMPILED):
+                raise
+            _declare_operators()
+            return importlib.import_module("timm")
+    except ImportError as error:
+        raise PackageMissing(NEEDED) from error
+    except Exception as error:
+        raise PackageMissing(f"{BROKEN} {type(error).__name__}: {str(error)[:200]}") from error
+
+
+@cache
+def _declare_operators() -> library.Library:
+    """Kept for as long as the process runs: what is declared goes with the object."""
+    declared = library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
+    for operator in DECLARED:
+        declared.define(operator)  # type: ignore[no-untyped-call]
+    return declared
 
 
 def _see(net: Any, x: Tensor) -> tuple[Tensor, Tensor]:

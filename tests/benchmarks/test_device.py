@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_the_steps_without_a_service_can_be_rehearsed_without_a_card(tmp_path: Path) -> None:
-    steps = "ceilings,parity,failing,forms"
+    steps = "ceilings,parity,failing,forms,measuring"
     command = [sys.executable, "-m", "benchmarks.device", "--dry-run", "--budget", "900", "--out", str(tmp_path)]
     told = subprocess.run([*command, "--steps", steps], cwd=ROOT, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stdout + told.stderr + "".join(log.read_text() for log in tmp_path.glob("*.log"))
@@ -36,7 +36,9 @@ def test_the_steps_without_a_service_can_be_rehearsed_without_a_card(tmp_path: P
     assert {row["precision"] for row in found["forms"]} == {"float32", "tf32", "bfloat16"}
     table = (tmp_path / "table.md").read_text()
     assert table.startswith("# A rehearsal without a card")
-    assert table.count(": done in ") == 4
+    assert {row["metric"] for row in found["measuring"]} == {"fid", "kid", "precision"}
+    assert max(row["apart"] for row in found["measuring"]) < 1e-6
+    assert table.count(": done in ") == 5
 
 
 def test_a_step_has_its_limit_and_leaves_the_rest_to_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from doubles import CLASSIFIER, Echo, add_card
 from evaluation.packing import digits, npz, pngs, zipped
 
 from service.errors import InvalidSamples
-from service.evaluation import pipeline
+from service.evaluation import pipeline, placing
 from service.evaluation.pipeline import Bench, evaluate
 from service.evaluation.references import make_reference, save_reference
 from service.evaluation.report.history import NoHistory
@@ -253,7 +253,7 @@ async def test_an_upgraded_service_computes_anew(
 ) -> None:
     await asked(made, real)
     with monkeypatch.context() as upgraded:
-        upgraded.setitem(pipeline.VERSIONS, "numpy", "0.0")
+        upgraded.setitem(placing.VERSIONS, "numpy", "0.0")
         assert (await asked(made, real)).reused is None
     monkeypatch.setattr(pipeline, "DECODER", "another decoder")
     assert (await asked(made, real)).reused is None

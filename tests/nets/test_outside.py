@@ -1,3 +1,4 @@
+import subprocess
 import sys
 from pathlib import Path
 
@@ -86,11 +87,34 @@ def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_timm_that_cannot_be_imported_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "timm.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
+    (tmp_path / "timm.py").write_text("raise RuntimeError('built for another torch')")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "timm", raising=False)
-    with pytest.raises(PackageMissing, match=r"where torch did\. RuntimeError: operator torchvision::nms"):
+    with pytest.raises(PackageMissing, match=r"where torch did\. RuntimeError: built for another torch"):
         build_net("timm:resnet18")
+
+
+TIMM = """
+import torch
+
+class Net(torch.nn.Module): pass
+
+def create_model(name, pretrained): return Net()
+
+@torch.library.register_fake("torchvision::nms")
+def nms(dets, scores, iou_threshold): return dets
+"""
+
+
+def test_timm_is_imported_where_torchvision_was_built_for_another_torch(tmp_path: Path) -> None:
+    (tmp_path / "timm.py").write_text(TIMM)
+    program = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from service.nets.registry import build_net; "
+        "print(type(build_net('timm:resnet18')).__name__)"
+    )
+    command, root = [sys.executable, "-c", program], Path(__file__).parents[2]
+    ran = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert (ran.stdout.strip(), ran.returncode) == ("Net", 0), ran.stderr
 
 
 def test_features_of_timms_nets_lie_before_their_classifier(monkeypatch: pytest.MonkeyPatch) -> None:
