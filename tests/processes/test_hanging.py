@@ -111,7 +111,7 @@ def test_a_socket_whose_file_was_removed_comes_back(service: Service) -> None:
 
 @pytest.mark.slow
 def test_sigterm_with_a_stopped_engine_answers_everybody_within_the_drain(tmp_path: Path) -> None:
-    with Service(tmp_path, DRAIN_TIMEOUT_S=8, BEAT_LIMIT_S=3600) as service:
+    with Service(tmp_path, DRAIN_TIMEOUT_S=7, BEAT_LIMIT_S=3600) as service:
         service.wait_until_ready()
         stop(service, "engine")
         waiting = [Asking(service.url) for _ in range(8)]
