@@ -1,4 +1,8 @@
-"""Whatever is sent, and in whatever pieces: what is answered where it arrives is what the application would answer."""
+"""Whatever is sent, and in whatever pieces: what is answered where it arrives is what the application would answer.
+
+Bodies are whole: whether a request that is refused before its body is answered, or nobody any more who hangs up in the
+middle of it, may depend on the moment.
+"""
 
 import asyncio
 import re
@@ -38,6 +42,10 @@ TARGETS = st.sampled_from(
         b"/generate",
     ]
 )
+SHORTER = b"Content-Length: 3"
+"""Beside another length no request; alone it would have the rest of the body be another one."""
+LAST = re.compile(rb"HTTP/1\.0|(?i:connection: close)")
+"""What ends a connection: what is sent behind it may cost a client the answer."""
 LINES = st.lists(
     st.sampled_from(
         [
@@ -68,7 +76,7 @@ LINES = st.lists(
             b"X-Deadline-Ms: soon",
             b"X-Forwarded-For: 192.0.2.1",
             b"Cookie: a=b",
-            b"Content-Length: 3",
+            SHORTER,
             b"Content-Type: image/png",
             b"Host: localhost",
             b"X-Odd: \xfc",
@@ -85,23 +93,31 @@ BODIES = st.sampled_from([*[PICTURE] * 3, PICTURE[:-9], b"", b"{}", bytes(9999),
 LENGTHS = st.sampled_from([*[b"%d"] * 5, b"0%d", b"+%d", b"%d, %d", b"-%d", b"chunked", b"none"])
 
 
+class Said(bytes):
+    """What is sent, shown without all of a long body."""
+
+    def __repr__(self) -> str:
+        return f"{self[:400]!r} ({len(self)} bytes)"
+
+
 @st.composite
 def requests(draw: st.DrawFn) -> bytes:
     """One request as it goes over a connection, plain or not, whole or not."""
     method = draw(st.sampled_from([*[b"POST"] * 5, b"GET", b"HEAD", b"OPTIONS", b"post"]))
     version = draw(st.sampled_from([*[b"1.1"] * 5, b"1.0"]))
     body, length = draw(BODIES), draw(LENGTHS)
-    lines = [draw(HOSTS), *draw(LINES)]
+    lines = [draw(HOSTS), *(line for line in draw(LINES) if length != b"none" or line != SHORTER)]
     if kind := draw(TYPES):
         lines.append(b"Content-Type: " + kind)
     if length == b"chunked":
         lines.append(b"Transfer-Encoding: chunked")
         body = b"%x;a=b\r\n%s\r\n" % (len(body), body) if body else b""
-        body += draw(st.sampled_from([b"0\r\n\r\n", b"0\r\nX-Trailer: a\r\n\r\n", b"g\r\n"]))
+        body += draw(st.sampled_from([b"0\r\n\r\n", b"0\r\nX-Trailer: a\r\n\r\n"]))
     elif length != b"none":
         lines.append(b"Content-Length: " + length.replace(b"%d", str(len(body)).encode()))
     order = draw(st.permutations([line for line in lines if line]))
-    return b"\r\n".join([method + b" " + draw(TARGETS) + b" HTTP/" + version, *order, b"", b""]) + body
+    head = b"\r\n".join([method + b" " + draw(TARGETS) + b" HTTP/" + version, *order, b"", b""])
+    return Said(head + body)
 
 
 @contextmanager
@@ -119,16 +135,22 @@ def test_nobody_can_tell_which_way_a_request_has_taken(make_app: MakeApp) -> Non
 
         @given(st.lists(requests(), min_size=1, max_size=3), st.lists(st.integers(1, 400), max_size=3))
         def hold(asked: list[bytes], sizes: list[int]) -> None:
-            pieces = split([b"".join(asked)], [*sizes, 1 << 20])
+            pieces = split([b"".join(until_the_last(asked))], [*sizes, 1 << 20])
             assert everything_said(one, pieces) == everything_said(other, pieces)
-            assert one.rejected == other.rejected
 
         hold()
 
 
+def until_the_last(asked: Sequence[bytes]) -> Iterator[bytes]:
+    for request in asked:
+        yield request
+        if LAST.search(request):
+            return
+
+
 def everything_said(front: Front, pieces: Sequence[bytes]) -> bytes:
     with front.caller() as caller:
-        with suppress(ConnectionError):  # once it was told that it is not understood
+        with suppress(OSError):  # once it was told that this was the last answer
             for piece in pieces:
                 caller.say(piece)
             caller.end()
