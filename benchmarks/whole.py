@@ -5,8 +5,11 @@
 
 `time` starts a service whose engine has every core, stores a reference of training images, and sends test images, as a
 zip of PNGs and as an npz, with one `POST /evaluate` each. The extractor alone is a process with the same net, blocks
-and threads, which has the decoded images in memory; only its forward passes are timed. The two take turns, and the best
-of the rounds counts. CPU seconds, of all processes of a service, tell more than the clock where a machine is busy.
+and threads, which has the decoded images in memory; only its forward passes are timed. Reading alone is another, which
+makes samples of the zip. They take turns, and the best of the rounds counts. CPU seconds, of all of a service,
+tell more than the clock where a machine is busy. Where the extractor has every core, what is read and extracted takes
+no less than both alone: blocks are those of all images in the order of their digests, so that nothing is extracted
+before the last one is read. What is more than that is measuring, figures and the report.
 
 `memory` evaluates FID in a process of its own for every size: features that were sent, and images through LeNet-5. The
 peak is that of anonymous memory, which a machine must have; pages of files that are mapped are the system's to drop.
@@ -39,8 +42,11 @@ from service.environment import calm_linear_algebra
 from service.evaluation.extraction import extract_features
 from service.evaluation.pipeline import Bench, evaluate
 from service.evaluation.references import References
+from service.evaluation.samples.archives import open_samples
+from service.evaluation.samples.limits import Limits
+from service.evaluation.samples.spool import ImageShape
 from service.imaging import Pixels, encode_png
-from service.machine import cores
+from service.machine import cores, processor
 from service.processes.memory import keep_memory
 from service.runtime.in_process import LocalEngine
 from service.schemas import EvaluationRequest
@@ -145,6 +151,16 @@ async def forward_alone(settings: Settings, model_id: str, file: Path) -> dict[s
         return {"seconds": time.perf_counter() - began, "processor_s": time.process_time() - busy}
 
 
+def read_alone(settings: Settings, model_id: str, file: Path) -> dict[str, float]:
+    """Seconds of making samples of an upload."""
+    shape = ImageShape.of(ModelStore.of(settings).get(model_id).input)
+    limits = Limits(settings.upload_limit_bytes, settings.image_limit_pixels)
+    with tempfile.TemporaryDirectory(prefix="chapterhouse-whole-") as directory:
+        busy, began = time.process_time(), time.perf_counter()
+        open_samples(file, working_dir=Path(directory), shape=shape, limits=limits)
+        return {"seconds": time.perf_counter() - began, "processor_s": time.process_time() - busy}
+
+
 def apart(*arguments: str) -> dict[str, Any]:
     """What this program prints with these arguments, in a process of its own."""
     done = subprocess.run(
@@ -163,16 +179,18 @@ def show_time(options: argparse.Namespace) -> None:
     best: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory(prefix="chapterhouse-whole-") as directory:
         np.save(file := Path(directory) / "images.npy", images)
+        (archive := Path(directory) / "images.zip").write_bytes(uploads["zip of PNGs"])
         with Running(Path(directory), THREADS=CORES, PRELOAD=options.model) as running:
             service = Service(running.url, running.pid, options.model, Path(directory) / "state")
             service.store(dataset.load(settings.data, "train").images[: options.images])
             for number in range(options.rounds):
                 keep_best(best, "extractor alone", apart("alone", "--model", options.model, "--file", str(file)))
+                keep_best(best, "reading alone", apart("read", "--model", options.model, "--file", str(archive)))
                 for place, (name, upload) in enumerate(uploads.items()):
                     seed = number * len(uploads) + place  # the very same inputs are not computed again
                     keep_best(best, f"/evaluate, {name}", service.evaluate(upload, options.metrics, seed))
     alone = best["extractor alone"]
-    print(f"{len(images):,} images through {options.model}, {CORES} threads, best of {options.rounds}")
+    print(f"{len(images):,} images through {options.model}, {CORES} threads, best of {options.rounds}; {processor()}")
     for name, found in best.items():
         print(
             f"  {name:<24}{found['seconds']:8.2f} s {found['seconds'] / alone['seconds']:6.3f} ×"
@@ -181,6 +199,9 @@ def show_time(options: argparse.Namespace) -> None:
         if "report" in found:
             steps = sorted(found["report"]["timing"].items(), key=lambda step: -step[1])
             print(" " * 26 + ", ".join(f"{step} {seconds:.2f}" for step, seconds in steps if seconds >= 0.01))
+    floor = 1 + best["reading alone"]["seconds"] / alone["seconds"]
+    floor_processor = 1 + best["reading alone"]["processor_s"] / alone["processor_s"]
+    print(f"  no less for the zip than both alone: {floor:.3f} ×, {floor_processor:.3f} × by CPU seconds")
 
 
 def keep_best(best: dict[str, dict[str, Any]], name: str, found: dict[str, Any]) -> None:
@@ -265,7 +286,7 @@ def show_memory(options: argparse.Namespace) -> None:
 def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("time", "memory", "alone", "peak"))
+    parser.add_argument("what", choices=("time", "memory", "alone", "read", "peak"))
     parser.add_argument("--model", default="nin-cifar10")
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--metrics", help="the service's default ones unless given")
@@ -287,6 +308,8 @@ def main() -> None:
         show_memory(options)
     elif options.what == "alone":
         print(json.dumps(asyncio.run(forward_alone(read_settings(), options.model, options.file))))
+    elif options.what == "read":
+        print(json.dumps(read_alone(read_settings(), options.model, options.file)))
     else:
         asked = measure_memory(read_settings(), options.kind, options.images, options.dimensions)
         print(json.dumps(asyncio.run(asked)))

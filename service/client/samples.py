@@ -12,7 +12,6 @@ import numpy as np
 from service.batches import Array, Layout, ValueRange, array_of, is_array, pixels_of
 from service.client.images import Image, image_files, is_open
 from service.errors import InvalidSamples
-from service.packing.folders import as_file
 
 SampleSet: TypeAlias = str | PathLike[str] | bytes | BinaryIO | Array | Sequence[Image] | Mapping[str, Array]
 """A path to a file that an evaluation reads, or to a folder of images; the bytes of such a file or an open one; images
@@ -27,6 +26,8 @@ def sample_file(
     Raises InvalidSamples and InvalidRequest for arrays of no images, and for a folder without any.
     """
     if isinstance(samples, str | PathLike):
+        from service.packing.folders import as_file
+
         return as_file(Path(samples), target)
     with target.open("wb") as file:
         if isinstance(samples, bytes):

@@ -8,13 +8,13 @@ import re
 import struct
 from collections.abc import Iterator
 from itertools import count
-from typing import Any, NamedTuple
-
-from PIL import Image
-from PIL.ImageFile import ImageFile
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from service.errors import UnreadableImage
 from service.imaging import gif
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
 
 _LEAST_HEADER_BYTES = 12
 _TOKEN = re.compile(rb"[^\s#]+|#[^\r\n]*")
@@ -51,7 +51,7 @@ def rest_bytes(data: bytes) -> int:
     return max(0, len(data) - stated) if stated >= _LEAST_HEADER_BYTES else 0
 
 
-def bytes_behind_pixels(image: ImageFile, data: bytes) -> int:
+def bytes_behind_pixels(image: "ImageFile", data: bytes) -> int:
     """Bytes behind the pixels of a BMP or a PNM that Pillow has opened and not yet read."""
     if image.format not in ("PPM", "BMP") or len(image.tile) != 1:
         return 0
@@ -65,7 +65,7 @@ def bytes_behind_pixels(image: ImageFile, data: bytes) -> int:
     return max(0, len(data) - start - row_bytes * image.height)
 
 
-def _row_bytes(image: ImageFile, arguments: Any) -> int:
+def _row_bytes(image: "ImageFile", arguments: Any) -> int:
     """Of a row of a PNM's bytes."""
     if image.mode == "1":
         return -(-image.width // 8)
@@ -73,8 +73,10 @@ def _row_bytes(image: ImageFile, arguments: Any) -> int:
     return image.width * len(image.getbands()) * (2 if is_wide else 1)
 
 
-def _behind_words(image: ImageFile, data: bytes, start: int) -> int:
+def _behind_words(image: "ImageFile", data: bytes, start: int) -> int:
     """Bytes behind the last number of a PNM in plain text, but for white space and comments."""
+    from PIL import Image
+
     word = _BIT_OR_COMMENT if image.mode == "1" else _TOKEN
     left = image.width * image.height * Image.getmodebands(image.mode)
     for found in word.finditer(data, start):

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from service.imaging.pixels import Pixels
 from service.imaging.reading import Picture
@@ -127,6 +126,8 @@ def _reduced(picture: Picture, factor: int) -> Picture:
     if factor == 1:
         return picture
 
+    from PIL import Image
+
     def reduced(pixels: Pixels) -> Pixels:
         return np.asarray(Image.fromarray(pixels).reduce(factor))
 
@@ -137,6 +138,8 @@ def _reduced(picture: Picture, factor: int) -> Picture:
 
 def _on_paper(picture: Picture) -> tuple[Grey, list[str]]:
     """Luma (H, W) of the picture, where it is transparent over the paper from which its ink differs most."""
+    from PIL import Image
+
     pixels = picture.pixels
     grey = np.asarray(Image.fromarray(pixels).convert("L") if pixels.shape[2] == 3 else pixels[:, :, 0], np.float64)
     if picture.opacity is None:
@@ -238,6 +241,8 @@ def _placed(ink: Grey, side: int) -> tuple[Pixels, bool]:
     box = round(BOX * side)
     scale = box / max(bottom - top, right - left)
     if not box - NEARLY <= max(bottom - top, right - left) <= box:
+        from PIL import Image
+
         height, width = (max(1, round(length * scale)) for length in cropped.shape)
         shrunk = Image.fromarray((255 * cropped).astype(np.float32)).resize((width, height), Image.Resampling.LANCZOS)
         cropped = np.clip(np.asarray(shrunk, np.float64) / 255, 0.0, 1.0)

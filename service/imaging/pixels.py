@@ -1,11 +1,13 @@
-"""Pixels in memory: their size and colour changed, tiled, and written as a PNG."""
+"""Pixels in memory: their size and colour changed, tiled, and written as a PNG.
+
+Pillow is loaded by what needs it: an image of the right size and colour waits for none of it.
+"""
 
 import io
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 Pixels = NDArray[np.uint8]
 Filter = Literal["bicubic", "bilinear"]
@@ -51,6 +53,8 @@ def _middle(image: Pixels, size: tuple[int, int]) -> Pixels:
 
 
 def _resize(image: Pixels, size: tuple[int, int], resampling: Filter) -> Pixels:
+    from PIL import Image
+
     height, width = size
     channels = image.shape[2]
     flat = image[:, :, 0] if channels == 1 else image
@@ -60,6 +64,8 @@ def _resize(image: Pixels, size: tuple[int, int], resampling: Filter) -> Pixels:
 
 def _recolour(image: Pixels, channels: int) -> Pixels:
     if channels == 1:
+        from PIL import Image
+
         return np.asarray(Image.fromarray(image).convert("L"))[:, :, None]
     return np.repeat(image, channels, axis=2)
 
@@ -77,6 +83,8 @@ def reduced(image: NDArray[Any], white: float, side: int) -> Pixels:
 
 def encode_png(image: Pixels) -> bytes:
     """A PNG file of pixels (H, W, 1) or (H, W, 3)."""
+    from PIL import Image
+
     stream = io.BytesIO()
     Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(stream, "PNG", compress_level=1)
     return stream.getvalue()

@@ -11,12 +11,10 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 from PIL import __version__ as pillow_version
-from PIL.ImageFile import ImageFile
 from pyspng._pyspng_c import SPNG_FMT_AUTO
 from pyspng._pyspng_c import spng_decode_image_bytes as decode_png
 
@@ -24,6 +22,10 @@ from service.errors import UnreadableImage
 from service.imaging import jpeg, png
 from service.imaging.ends import bytes_behind_pixels, rest_bytes
 from service.imaging.pixels import Pixels
+
+if TYPE_CHECKING:
+    from PIL import Image
+    from PIL.ImageFile import ImageFile
 
 DECODER = f"libspng (pyspng), libjpeg-turbo (simplejpeg) and Pillow {pillow_version}"
 MEDIA_TYPES = frozenset(
@@ -170,7 +172,7 @@ def _orientation_of(data: bytes, limit_pixels: int) -> int:
         return _noted_in(image)
 
 
-def _noted_in(image: ImageFile) -> int:
+def _noted_in(image: "ImageFile") -> int:
     """The orientation that a camera noted, in Exif or in XMP; 1 where it noted none that there is."""
     noted = image.getexif().get(_ORIENTATION)
     return noted if isinstance(noted, int) and noted in range(2, 9) else 1
@@ -197,7 +199,7 @@ def _read_any(data: bytes, limit_pixels: int, *, behind: int, depth: int | None 
     return found._replace(pixels=pixels, opacity=opacity, alterations=(*found.alterations, *_words(done)))
 
 
-def _shallow(image: Image.Image) -> Picture:
+def _shallow(image: "Image.Image") -> Picture:
     """An image of 8 bits a channel, or whose deeper colours Pillow has brought to that."""
     wanted = "L" if image.mode in ("1", "L", "LA") else "RGB"
     opacity = None
@@ -212,7 +214,7 @@ def _shallow(image: Image.Image) -> Picture:
     return Picture(pixels, (ALPHA,), opacity)
 
 
-def _deep(image: Image.Image, bits: int) -> Picture:
+def _deep(image: "Image.Image", bits: int) -> Picture:
     """16-bit grey, rounded to 8 bits as libpng's scaling does. Raises UnreadableImage for what is no 16-bit grey."""
     values = np.asarray(image)
     if values.dtype.kind == "f" or bits > DEEPEST_BITS or values.min() < 0 or values.max() > DEEP_WHITE:
@@ -229,8 +231,10 @@ def _deep(image: Image.Image, bits: int) -> Picture:
 
 
 @contextmanager
-def _opened(data: bytes, limit_pixels: int) -> Iterator[ImageFile]:
+def _opened(data: bytes, limit_pixels: int) -> Iterator["ImageFile"]:
     """An image file that Pillow reads. Raises UnreadableImage for all that Pillow raises, also while it is read."""
+    from PIL import Image, UnidentifiedImageError
+
     if Image.MAX_IMAGE_PIXELS is not None and limit_pixels > Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = limit_pixels  # Pillow's own limit, which is all of the process's, gives way to ours
     try:
@@ -247,14 +251,16 @@ def _opened(data: bytes, limit_pixels: int) -> Iterator[ImageFile]:
         raise UnreadableImage(f"The image is damaged: {error}.") from error
 
 
-def _bits(image: Image.Image) -> int:
+def _bits(image: "Image.Image") -> int:
     """Bits of one channel in a file that is no PNG; Pillow's mode tells them of grey only."""
     if image.format == "TIFF":
         return int(max(image.tag_v2.get(_BITS_A_SAMPLE, (1,))))  # type: ignore[attr-defined]
     return 16 if image.mode.startswith("I") else 8
 
 
-def _over_black(image: Image.Image) -> Image.Image:
+def _over_black(image: "Image.Image") -> "Image.Image":
+    from PIL import Image
+
     black = Image.new("RGBA", image.size, (0, 0, 0, 255))
     return Image.alpha_composite(black, image).convert("RGB")
 

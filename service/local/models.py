@@ -1,4 +1,7 @@
-"""What programs ask of models in this process: the methods of `client.models`, done here."""
+"""What programs ask of models in this process: the methods of `client.models`, done here.
+
+What carries a request out is imported by it: a program that only classifies waits for no drawing, packing or forecast.
+"""
 
 import asyncio
 import io
@@ -9,26 +12,20 @@ from typing import TYPE_CHECKING
 from service.batches import Layout, ValueRange
 from service.client.images import Image, Images, image_files, one_image
 from service.client.requests import Series, forecast_request, generate_request
-from service.client.results import Drawn, Explained, ExplainedArrays, Generated, Output
 from service.errors import InvalidRequest
-from service.explanations import UnitsReply
-from service.imaging import encode_png
 from service.local.engine import LazyEngine
 from service.notebooks import Listing
 from service.operations.choosing import choose_model
-from service.operations.classify import Labelling
-from service.operations.explain import Inspection
-from service.operations.forecast import ForecastDocument, Question
-from service.operations.generate import Sampling
-from service.operations.models import describe_model, describe_models
-from service.operations.units import UnitImages
-from service.operations.versions import forget, name
 from service.schemas import Classification, ForecastReply, ModelDetail, ModelSummary, SampleFormat
 from service.settings import Settings
 from service.store import ModelStore
-from service.tasks.classify import Prepared
 
 if TYPE_CHECKING:
+    from service.client.results import Drawn, Explained, ExplainedArrays, Generated, Output
+    from service.explanations import UnitsReply
+    from service.operations.explain import Inspection
+    from service.operations.units import UnitImages
+    from service.tasks.classify import Prepared
     from service.tasks.methods import Method, Projecting
 
 
@@ -41,10 +38,14 @@ class LocalModels:
 
     async def models(self) -> Listing[ModelSummary]:
         """The models of the store."""
+        from service.operations.models import describe_models
+
         return Listing((await asyncio.to_thread(describe_models, self._store, self._engine)).models)
 
     async def model(self, model_id: str) -> ModelDetail:
         """One model with its card. Raises ModelNotFound."""
+        from service.operations.models import describe_model
+
         return describe_model(self._store, self._engine, model_id)
 
     async def load(self, model_id: str) -> None:
@@ -57,11 +58,15 @@ class LocalModels:
 
     async def name_version(self, model_id: str, alias: str, version: str, share: float = 0.0) -> ModelDetail:
         """Have a name mean this version of a model, once it is warm. Raises ModelNotFound, WrongTask."""
+        from service.operations.versions import name
+
         await name(self._store, self._engine, model_id, alias, version, share)
         return await self.model(model_id)
 
     async def forget_name(self, model_id: str, alias: str) -> ModelDetail:
         """Have a name of a version mean nothing any more. Raises ModelNotFound, WrongTask, InvalidRequest."""
+        from service.operations.versions import forget
+
         await forget(self._store, self._engine, model_id, alias)
         return await self.model(model_id)
 
@@ -81,6 +86,8 @@ class LocalModels:
         model learnt from; `layout` and `value_range` describe arrays. Raises InvalidRequest, InvalidSamples,
         ModelNotFound, WrongTask.
         """
+        from service.operations.classify import Labelling
+
         chosen = choose_model(self._store, self.settings, model, "classify")
 
         def understand() -> Labelling:
@@ -106,11 +113,14 @@ class LocalModels:
         as_is: bool = False,
         layout: Layout | None = None,
         value_range: ValueRange | None = None,
-    ) -> Explained:
+    ) -> "Explained":
         """What a classifier sees in an image, as a picture beside it; `filters` needs no image.
 
         Raises InvalidRequest, InvalidSamples, UnreadableImage, ModelNotFound, WrongTask.
         """
+        from service.client.results import Explained
+        from service.imaging import encode_png
+
         inspection = self._inspection(model, method, layer, unit, label, square, as_is)
         prepared = self._prepared(inspection, image, layout, value_range)
         arrays = await inspection.ask(self._engine, prepared)
@@ -130,8 +140,10 @@ class LocalModels:
         as_is: bool = False,
         layout: Layout | None = None,
         value_range: ValueRange | None = None,
-    ) -> ExplainedArrays:
+    ) -> "ExplainedArrays":
         """The arrays behind `explain`'s picture, by name. Raises as it does."""
+        from service.client.results import ExplainedArrays
+
         inspection = self._inspection(model, method, layer, unit, label, square, as_is)
         prepared = self._prepared(inspection, image, layout, value_range)
         arrays = await inspection.ask(self._engine, prepared)
@@ -144,12 +156,14 @@ class LocalModels:
         layer: str | None = None,
         units: Sequence[int] | None = None,
         method: "Projecting" = "deconvnet",
-    ) -> UnitsReply:
+    ) -> "UnitsReply":
         """To which test images some units of a classifier's layer answer most, and what of these makes them answer.
 
         The first nine units of a layer worth looking at, unless they are named. Raises InvalidRequest, ModelNotFound,
         UnitsNotFound, WrongTask.
         """
+        from service.explanations import UnitsReply
+
         asked = self._unit_images(model, layer, units, method)
         return UnitsReply.model_validate(asked.document(await asked.ask(self._engine)))
 
@@ -160,8 +174,11 @@ class LocalModels:
         layer: str | None = None,
         units: Sequence[int] | None = None,
         method: "Projecting" = "deconvnet",
-    ) -> Explained:
+    ) -> "Explained":
         """The same as a picture. Raises as `units` does."""
+        from service.client.results import Explained
+        from service.imaging import encode_png
+
         asked = self._unit_images(model, layer, units, method)
         picture = encode_png(asked.draw(await asked.ask(self._engine)))
         return Explained(asked.model.name, asked.model.version, method, picture)
@@ -183,6 +200,8 @@ class LocalModels:
         the steps after which the history comes again, looked for unless given. `inputs` are known of every step of
         history and horizon. Raises InvalidRequest, InvalidSeries, ModelNotFound, WrongTask.
         """
+        from service.operations.forecast import ForecastDocument, Question
+
         request = forecast_request(history, horizon, model=model, fit=fit, inputs=inputs, level=level, season=season)
         chosen = choose_model(self._store, self.settings, request.model, "forecast")
         question = Question.of(request, chosen, limit=self.settings.forecast_limit)
@@ -198,12 +217,14 @@ class LocalModels:
         seed: int | None = None,
         interpolate: int | None = None,
         generator: int | None = None,
-    ) -> Generated:
+    ) -> "Generated":
         """Samples as an array; sample i of a seed is the same whatever the count.
 
         `interpolate` draws paths of so many steps each; `generator` is the one that draws, of a model with several.
         Raises InvalidRequest, ModelNotFound, WrongTask.
         """
+        from service.client.results import Generated
+
         stream = io.BytesIO()
         drawn = await self.generate_into(
             stream, model, format="npy", count=count, seed=seed, interpolate=interpolate, generator=generator
@@ -212,7 +233,7 @@ class LocalModels:
 
     async def generate_into(
         self,
-        output: Output,
+        output: "Output",
         model: str | None = None,
         *,
         format: SampleFormat | None = None,  # noqa: A002 - the request's own word
@@ -220,8 +241,11 @@ class LocalModels:
         seed: int | None = None,
         interpolate: int | None = None,
         generator: int | None = None,
-    ) -> Drawn:
+    ) -> "Drawn":
         """Draw samples into an open file as they come, in any format that the service writes. Raises as `generate`."""
+        from service.client.results import Drawn
+        from service.operations.generate import Sampling
+
         request = generate_request(
             model, count=count, seed=seed, format=format, interpolate=interpolate, generator=generator
         )
@@ -236,7 +260,9 @@ class LocalModels:
 
     def _unit_images(
         self, model: str, layer: str | None, units: Sequence[int] | None, method: "Projecting"
-    ) -> UnitImages:
+    ) -> "UnitImages":
+        from service.operations.units import UnitImages
+
         chosen = self._store.get(model, task="classify")
         return UnitImages.of(chosen, self.settings, layer=layer, units=units, method=method)
 
@@ -249,12 +275,14 @@ class LocalModels:
         label: int | None,
         square: int | None,
         as_is: bool,  # noqa: FBT001 - one of seven
-    ) -> Inspection:
+    ) -> "Inspection":
+        from service.operations.explain import Inspection
+
         chosen = choose_model(self._store, self.settings, model, "classify")
         return Inspection.of(chosen, method, layer=layer, unit=unit, label=label, square=square, as_is=as_is)
 
     def _prepared(
-        self, inspection: Inspection, image: Image | None, layout: Layout | None, value_range: ValueRange | None
-    ) -> Prepared:
+        self, inspection: "Inspection", image: Image | None, layout: Layout | None, value_range: ValueRange | None
+    ) -> "Prepared":
         data = one_image(image, layout=layout, value_range=value_range)
         return inspection.prepare(data, limit_pixels=self.settings.image_limit_pixels)

@@ -7,6 +7,14 @@ import pytest
 NETS = ("torch", "torchvision", "safetensors.torch", "service.nets", "service.training", "service.runtime.engine")
 HTTP = ("fastapi", "starlette", "uvicorn", "service.api")
 SUPERVISOR = "service.processes.supervisor"
+NOT_FOR_LABELS = (
+    "PIL.Image",
+    "service.drawing",
+    "service.operations.explain",
+    "service.operations.forecast",
+    "service.operations.generate",
+    "service.packing",
+)
 DATABASE = ("sqlalchemy", "alembic", "service.evaluation")
 
 
@@ -25,9 +33,11 @@ def loaded_by(modules: str) -> set[str]:
         ("service.processes.engine", (*HTTP, *DATABASE, SUPERVISOR)),
         ("service.processes.evaluator", (*NETS, *HTTP, SUPERVISOR, "alembic")),
         ("service.client.blocking", (*NETS, *HTTP, *DATABASE[:2], "scipy", "PIL")),
+        ("service.cli.classify, service.local.blocking, service.operations.classify", (*NETS, *HTTP, *NOT_FOR_LABELS)),
+        ("service.runtime.in_process", ("service.runtime.cards.cuda", "service.runtime.cards.simulated", "PIL.Image")),
         ("service.__main__", (*NETS, *HTTP, *DATABASE, SUPERVISOR, "numpy")),
     ],
-    ids=["supervisor", "front", "engine", "evaluator", "client", "main"],
+    ids=["supervisor", "front", "engine", "evaluator", "client", "classify", "engine in process", "main"],
 )
 def test_a_process_loads_only_what_its_role_needs(modules: str, absent: Sequence[str]) -> None:
     loaded = loaded_by(modules)

@@ -17,6 +17,8 @@ from service.imaging import Filter, Picture, Pixels, conform
 from service.store import ImageInput
 
 ROWS_AT_ONCE = 1024
+BUFFER_BYTES = 1 << 20
+"""Gathered before they are written: small images would be a call of the system every few."""
 NARROW = 0.25
 """A set that uses less of the range than this is told so."""
 DIGEST_BYTES = LONGEST_PERSON_BYTES = 16
@@ -89,7 +91,7 @@ class ImageSpool:
         self._shape = shape
         self._arrived = working_dir / "arrived.pixels"
         self._ordered = working_dir / "ordered.pixels"
-        self._file = self._arrived.open("wb")
+        self._file = self._arrived.open("wb", buffering=BUFFER_BYTES)
         self._alterations: Counter[str] = Counter()
         self._shapes: list[Shape] = []
         self._known_shapes: dict[Shape, Shape] = {}
