@@ -2,11 +2,13 @@ import asyncio
 import threading
 
 import pytest
-from waiting import PATIENCE_S
+from waiting import PATIENCE_S, eventually
 
 from service.api import database as module
-from service.api.database import THREADS, DatabaseThreads
+from service.api.database import THREADS, THREADS_OF_A_FILE, DatabaseThreads
 from service.errors import DatabaseUnavailable, EvaluationNotFound
+from service.evaluation.queue.jobs import Jobs
+from service.settings import Settings
 
 AWAY = "The database of evaluations does not answer."
 
@@ -48,6 +50,20 @@ async def test_questions_that_a_slow_database_holds_up_are_refused_and_those_beg
         await database.ask(answers)
     released.set()
     assert await asyncio.gather(*begun) == [True] * THREADS
+
+
+async def test_a_database_that_is_a_file_is_asked_in_few_threads(service_settings: Settings) -> None:
+    begun, released = list[int](), threading.Event()
+    database = DatabaseThreads.of(Jobs.of(service_settings), lambda _: None)
+
+    def hang(number: int) -> bool:
+        begun.append(number)
+        return released.wait(PATIENCE_S)
+
+    asked = [asyncio.create_task(database.ask(hang, number)) for number in range(THREADS)]
+    await eventually(lambda: len(begun) == THREADS_OF_A_FILE)
+    released.set()
+    assert await asyncio.gather(*asked) == [True] * THREADS
 
 
 async def test_those_who_read_go_on_while_writers_are_held_up() -> None:
