@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from service.errors import ServiceError
-from service.runtime.bundles import Item, item_of
+from service.runtime.bundles import Item
 from service.runtime.calls import Array, Lane, LoadedModel
 from service.runtime.frames import Frame, FrameReader, MessageType, encode, error_to_meta
 from service.runtime.greeting import Shared, greet
@@ -269,7 +269,7 @@ class Connection(asyncio.Protocol):
                 if isinstance(outcome, ServiceError):
                     self._outbox.put(encode(MessageType.ERROR, message_id, error_to_meta(outcome)))
                 else:
-                    self._outbox.put_item(item_of(message_id, outcome))
+                    self._outbox.put_answer(message_id, outcome)
             self._listener.over(work, outcome)
 
         if words.call is None:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.calibration import Calibration, Strangeness
-from service.imaging import Pixels, Step, as_light_ink, conform, read_picture, reduced
+from service.errors import UnreadableImage
+from service.imaging import Picture, Pixels, Step, conform, in_form, read_picture, redrawn, reduced
 from service.imaging.reading import ALPHA, NO_END
 from service.store import ImageInput, Manifest
 from service.tasks.pauses import Pauses
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 SHOWN_SIDE = 96
 """Pixels of the longer side of a picture of a step, at most."""
+SEVERAL = 4
+"""Images from which on an array of a few classes is sooner sorted than a list for each."""
 PIXELS_EACH = 2
 """Of a decoded image, along each side, for one of the model's at least: nothing that resizing would keep is lost."""
 
@@ -65,13 +68,38 @@ def read_image(
     A JPEG whose pixels are many times what that needs is decoded at a part of its size. With `shown` there is a picture
     of each step. Raises UnreadableImage.
     """
+    [found] = read_images([data], spec, limit_pixels=limit_pixels, as_is=as_is, shown=shown)
+    if isinstance(found, UnreadableImage):
+        raise found
+    return found
+
+
+def read_images(
+    files: Sequence[bytes], spec: ImageInput, *, limit_pixels: int, as_is: bool = False, shown: bool = False
+) -> list[Prepared | UnreadableImage]:
+    """Several, of which much is looked at together; an unreadable one is an error in its place."""
     drawn_over = spec.ink and not as_is
     enough = NO_END if drawn_over else PIXELS_EACH * (spec.resize or max(spec.size))
-    picture = read_picture(data, limit_pixels=limit_pixels, enough=enough)
+    found: list[Picture | UnreadableImage] = []
+    for data in files:
+        try:
+            found.append(read_picture(data, limit_pixels=limit_pixels, enough=enough))
+        except UnreadableImage as error:
+            found.append(error)
+    pictures = [each for each in found if isinstance(each, Picture)]
+    are_fine = iter(in_form(pictures, spec.size[0]) if drawn_over else [True] * len(pictures))
+    return [
+        _prepared(each, spec, is_fine=next(are_fine), shown=shown) if isinstance(each, Picture) else each
+        for each in found
+    ]
+
+
+def _prepared(picture: Picture, spec: ImageInput, *, is_fine: bool, shown: bool) -> Prepared:
+    """A picture of the model's size; one whose ink is not drawn as it is to be, drawn so."""
     done = [Step(words, picture.pixels) for words in picture.alterations]
-    if drawn_over and (drawn := as_light_ink(picture, spec.size[0])) is not None:
+    if not is_fine and (drawn := redrawn(picture, spec.size[0])) is not None:
         done = [step for step in done if step.words != ALPHA] + list(drawn.steps)
-        return _prepared(drawn.pixels, done, shown=shown)
+        return _told(drawn.pixels, done, shown=shown)
     pixels = picture.pixels
     fitted = conform(pixels, size=spec.size, channels=spec.channels, shorter=spec.resize, resampling=spec.filter)
     if pixels.shape[:2] != tuple(spec.size):
@@ -79,7 +107,7 @@ def read_image(
         done.append(Step(words, _resized(pixels, spec) if shown else fitted))
     if pixels.shape[2] != spec.channels:
         done.append(Step(f"were converted to {'grey' if spec.channels == 1 else 'colour'}", fitted))
-    return _prepared(fitted, done, shown=shown)
+    return _told(fitted, done, shown=shown)
 
 
 def _resized(pixels: Pixels, spec: ImageInput) -> Pixels:
@@ -87,7 +115,8 @@ def _resized(pixels: Pixels, spec: ImageInput) -> Pixels:
     return conform(pixels, size=spec.size, channels=pixels.shape[2], shorter=spec.resize, resampling=spec.filter)
 
 
-def _prepared(pixels: Pixels, done: Sequence[Step], *, shown: bool) -> Prepared:
+def _told(pixels: Pixels, done: Sequence[Step], *, shown: bool) -> Prepared:
+    """The pixels, and what was done for them."""
     looks = tuple(reduced(step.look, step.white, SHOWN_SIDE) for step in done) if shown else ()
     return Prepared(pixels[None], tuple(_sentence(step.words) for step in done), looks)
 
@@ -160,7 +189,7 @@ class Classify:
 def _orders(logits: NDArray[np.float32], top_k: int) -> list[list[int]]:
     """Of each row the `top_k` largest, the largest first, the first of equals first."""
     classes = logits.shape[1]
-    if classes > FEW:
+    if classes > FEW or len(logits) > SEVERAL:
         orders: list[list[int]] = (-logits).argsort(axis=1, kind="stable")[:, :top_k].tolist()
         return orders
     return [sorted(range(classes), key=row.__getitem__, reverse=True)[:top_k] for row in logits.tolist()]
