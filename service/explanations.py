@@ -31,6 +31,9 @@ class Told(BaseModel):
     label_name: str | None = Field(None, description="occlusion, saliency: the label.")
     scale: Scale | None = Field(None, description="What the colours of the picture stand for.")
     notes: tuple[str, ...] = Field((), description="What there is to know about this image, in words.")
+    steps: tuple[str, ...] = Field(
+        (), description="How the image looked after each of `notes`: a small PNG each, as a data URL."
+    )
 
 
 class Explanation(Told):

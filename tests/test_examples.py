@@ -15,6 +15,7 @@ import pytest
 import typer
 from running import running_service
 from typer.testing import CliRunner
+from waiting import PATIENCE_S
 
 from service.cli import app
 from service.evaluation.queue.database import Database
@@ -100,7 +101,7 @@ def test_what_a_page_asks_is_answered(reader: Reader, path: Path) -> None:
 @pytest.mark.slow
 def test_the_error_that_is_shown_is_the_one_that_comes(reader: Reader) -> None:
     [shown] = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "errors.md").read_text("utf-8"), re.DOTALL)
-    assert httpx.post(f"{reader.address}/generate", json={"count": 0}).json() == json.loads(shown)
+    assert httpx.post(f"{reader.address}/generate", json={"count": 0}, timeout=PATIENCE_S).json() == json.loads(shown)
 
 
 @pytest.mark.parametrize("line", TOLD)

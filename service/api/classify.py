@@ -298,7 +298,7 @@ class _Labels:
     def read(self, bodies: Sequence[bytes]) -> list[Question | Exception]:
         """The images, decoded."""
         images = self.readers.images_at_once(bodies, self.model.input, as_is=self.as_is)
-        return [image if isinstance(image, Exception) else Question(*image) for image in images]
+        return [image if isinstance(image, Exception) else Question(image.pixels, image.notes) for image in images]
 
     def replies(self, asked: Sequence[Question], found: Sequence[list[Array]]) -> list[Reply]:
         """An answer to each question, of its logits."""

@@ -4,13 +4,18 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from service.errors import DatabaseUnavailable
+from service.evaluation.queue.jobs import Jobs
 
 T = TypeVar("T")
 
 THREADS = 4
+"""Of those that read, and as many that write."""
+THREADS_OF_A_FILE = 2
+"""The same of a database that is a file: one writes at a time, and who reads waits for nothing but the interpreter, for
+which the event loop would wait, too."""
 BUSY_S = 5.0
 """How long another process may hold the database before a front's question fails."""
 QUEUE_S = 5.0
@@ -28,9 +33,14 @@ class DatabaseThreads:
     `tell` is called with whether the database answers, whenever that has changed.
     """
 
-    def __init__(self, probe: Callable[[], object], tell: Callable[[bool], object] = lambda _: None) -> None:
-        self._readers = ThreadPoolExecutor(THREADS, "reading")
-        self._writers = ThreadPoolExecutor(THREADS, "writing")
+    def __init__(
+        self,
+        probe: Callable[[], object],
+        tell: Callable[[bool], object] = lambda _: None,
+        threads: int = THREADS,
+    ) -> None:
+        self._readers = ThreadPoolExecutor(threads, "reading")
+        self._writers = ThreadPoolExecutor(threads, "writing")
         self._probe_it = probe
         self._tell = tell
         self._told = True
@@ -39,6 +49,11 @@ class DatabaseThreads:
         self._failed = -REMEMBERED_S
         self._fault = ""
         tell(True)  # noqa: FBT003 - it does until it does not
+
+    @classmethod
+    def of(cls, jobs: Jobs, tell: Callable[[bool], object]) -> Self:
+        """As many as its kind has use for."""
+        return cls(jobs.probe, tell, THREADS_OF_A_FILE if jobs.database.is_sqlite else THREADS)
 
     async def ask(self, question: Callable[..., T], *arguments: Any, **options: Any) -> T:
         """The answer to what only reads. Raises DatabaseUnavailable, and what it raises."""

@@ -46,7 +46,7 @@ FILES = {"generated": "The samples to judge.", "reference": "Real samples, inste
 WANTED = ("metrics", "thresholds")
 """Fields that ask for something: empty, as a variable that was never set is, they would ask for nothing."""
 OPTION = {"type": "string", "description": "An option of a metric, such as `mmd.sigma`."}
-FORM = form_of(FILES, EvaluationRequest, passed_over={"options"}, patterns={r"^\w+\.\w+$": OPTION})
+FORM = form_of(FILES, EvaluationRequest, passed_over={"options"}, patterns={r"^\w+\.\w+$": OPTION}, filled=WANTED)
 STATE = {
     "model": EvaluationState,
     "content": {JSON: {}, HTML: TEXT},

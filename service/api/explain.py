@@ -142,4 +142,4 @@ async def _prepared(data: bytes, state: State, inspection: Inspection) -> Prepar
     """Raises UnreadableImage, Overloaded."""
     if not data:
         return inspection.prepare(data, limit_pixels=state.readers.limit_pixels)
-    return await state.readers.image(data, inspection.model.input, as_is=inspection.as_is)
+    return await state.readers.image(data, inspection.model.input, as_is=inspection.as_is, shown=True)

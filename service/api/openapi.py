@@ -100,10 +100,11 @@ def form_of(
     *,
     passed_over: Collection[str] = (),
     patterns: Mapping[str, Document] | None = None,
+    filled: Collection[str] = (),
 ) -> Document:
     """A form of these files, the first of which is needed, and what they are; with a request's fields beside them.
 
-    Other fields are refused, but for those whose names fit one of the `patterns`.
+    Other fields are refused, but for those whose names fit one of the `patterns`; what is to be `filled` is not blank.
     """
     described = fields.model_json_schema()["properties"].items()
     schema: Document = {
@@ -112,6 +113,7 @@ def form_of(
         "properties": {
             **{name: {**BINARY["schema"], "description": what} for name, what in files.items()},
             **{name: _as_sent(field) for name, field in described if name not in passed_over},
+            **{name: {**_as_sent(field), "pattern": r"\S"} for name, field in described if name in filled},
         },
         **({"patternProperties": dict(patterns)} if patterns else {}),
         "additionalProperties": False,

@@ -55,9 +55,12 @@ class Readers:
         self._workers: list[asyncio.Task[None]] = []
         self._running: set[int] = set()
 
-    async def image(self, data: bytes, spec: ImageInput, *, as_is: bool = False) -> Prepared:
-        """One image file as a net takes it, of the request's whole budget. Raises UnreadableImage, Overloaded."""
-        return await self._read(data, spec, cost_of(data, spec, as_is=as_is), as_is=as_is)
+    async def image(self, data: bytes, spec: ImageInput, *, as_is: bool = False, shown: bool = False) -> Prepared:
+        """One image file as a net takes it, of the request's whole budget; with pictures of all steps where `shown`.
+
+        Raises UnreadableImage, Overloaded.
+        """
+        return await self._read(data, spec, cost_of(data, spec, as_is=as_is), as_is=as_is, shown=shown)
 
     def images_at_once(
         self, files: Sequence[bytes], spec: ImageInput, *, as_is: bool
@@ -121,13 +124,14 @@ class Readers:
         except UnreadableImage as error:
             return error
 
-    async def _read(self, data: bytes, spec: ImageInput, cost: int, *, as_is: bool) -> Prepared:
+    async def _read(self, data: bytes, spec: ImageInput, cost: int, *, as_is: bool, shown: bool = False) -> Prepared:
         """An image whose cost is known: here, or where nobody waits for it."""
+        how = {"limit_pixels": self.limit_pixels, "as_is": as_is, "shown": shown}
         if cost <= QUICK_COST:
-            return read_image(data, spec, limit_pixels=self.limit_pixels, as_is=as_is)
-        meta = {"what": "image", "input": spec.model_dump(), "limit_pixels": self.limit_pixels, "as_is": as_is}
-        frame = await self._ask(meta, data, UnreadableImage)
-        return Prepared(frame.arrays[0], tuple(frame.meta["notes"]))
+            return read_image(data, spec, **how)  # type: ignore[arg-type]
+        frame = await self._ask({"what": "image", "input": spec.model_dump(), **how}, data, UnreadableImage)
+        pixels, *steps = frame.arrays
+        return Prepared(pixels, tuple(frame.meta["notes"]), tuple(steps))
 
     async def _ask(self, meta: dict[str, Any], data: bytes, unread: type[InvalidRequest]) -> Frame:
         """The answer of a process. Raises the error that it met, `unread` where it met its end, Overloaded."""

@@ -102,6 +102,8 @@ class ExplainedArrays(Shown):
     arrays: dict[str, NDArray[Any]]
     notes: tuple[str, ...] = ()
     """What was done to the image, in words."""
+    steps: tuple[str, ...] = ()
+    """How it looked after each of them, a small PNG as a data URL."""
     layers: tuple[str, ...] = ()
     """Those that can be asked."""
     label_name: str | None = None
@@ -121,6 +123,7 @@ class ExplainedArrays(Shown):
             told.layer,
             arrays,
             notes=told.notes,
+            steps=told.steps,
             layers=told.layers,
             label_name=told.label_name,
             scale=told.scale,

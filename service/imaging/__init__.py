@@ -1,7 +1,7 @@
 """Image files to pixels and back: one decoder for every process, so that every process sees the same pixels."""
 
-from service.imaging.ink import as_light_ink, in_form, redrawn
-from service.imaging.pixels import Filter, Pixels, conform, encode_png, tile
+from service.imaging.ink import Step, as_light_ink, in_form, redrawn
+from service.imaging.pixels import Filter, Pixels, conform, encode_png, reduced, tile
 from service.imaging.reading import DECODER, FRAMES, MEDIA_TYPES, Picture, claimed_pixels, decode, read_picture
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Filter",
     "Picture",
     "Pixels",
+    "Step",
     "as_light_ink",
     "claimed_pixels",
     "conform",
@@ -19,5 +20,6 @@ __all__ = [
     "in_form",
     "read_picture",
     "redrawn",
+    "reduced",
     "tile",
 ]

@@ -8,6 +8,7 @@ ink is found first, on paper of any colour, lit unevenly, or transparent.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,12 +51,25 @@ UNEVEN = "lay on paper of another shade, which was taken off"
 CENTRED = "was cropped to its ink, scaled and centred by its mass"
 
 
+class Step(NamedTuple):
+    """Something that was done to an image, in words, and how it looked then: (H, W) or (H, W, C) of 0 to `white`."""
+
+    words: str
+    look: NDArray[Any]
+    white: float = 255.0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Drawn:
-    """Pixels (H, W, 1) in the net's form, and what was done for that, in words."""
+    """Pixels (H, W, 1) in the net's form, and what was done for that."""
 
     pixels: Pixels
-    notes: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done, in words."""
+        return tuple(step.words for step in self.steps)
 
 
 def as_light_ink(picture: Picture, side: int) -> Drawn | None:
@@ -68,7 +82,7 @@ def as_light_ink(picture: Picture, side: int) -> Drawn | None:
 
 def redrawn(picture: Picture, side: int) -> Drawn | None:
     """The same for a picture that has not this form."""
-    grey, notes = _on_paper(_within_reach(picture))
+    grey, laid = _on_paper(_within_reach(picture))
     residual = grey - _paper(grey)
     if np.abs(residual).max() < FAINTEST:
         return None
@@ -79,14 +93,15 @@ def redrawn(picture: Picture, side: int) -> Drawn | None:
     still = np.abs(residual[np.abs(residual) < FAINTEST])
     if not len(still) or still.mean() > EVEN:
         ink[ink < NOISE] = 0.0
+    steps = [Step(words, grey) for words in laid]
     if not light:
-        notes.append(INVERTED)
+        steps.append(Step(INVERTED, ink, 1.0))
     placed, moved = _placed(ink, side)
     if moved:
-        notes.append(CENTRED)
-    if not notes:
-        notes.append(UNEVEN)
-    return Drawn(placed, tuple(notes))
+        steps.append(Step(CENTRED, placed))
+    if not steps:
+        steps.append(Step(UNEVEN, placed))
+    return Drawn(placed, tuple(steps))
 
 
 def _within_reach(picture: Picture) -> Picture:

@@ -4,7 +4,7 @@ Pillow is loaded by what needs it: an image of the right size and colour waits f
 """
 
 import io
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,17 @@ def _recolour(image: Pixels, channels: int) -> Pixels:
 
         return np.asarray(Image.fromarray(image).convert("L"))[:, :, None]
     return np.repeat(image, channels, axis=2)
+
+
+def reduced(image: NDArray[Any], white: float, side: int) -> Pixels:
+    """Pixels (h, w, C) of an image (H, W) or (H, W, C) of 0 to `white`, no side of which is longer than `side`."""
+    pixels = image if image.dtype == np.uint8 else (image * (255 / white)).clip(0, 255).round().astype(np.uint8)
+    pixels = pixels if pixels.ndim == 3 else pixels[:, :, None]
+    longest = max(pixels.shape[:2])
+    if longest <= side:
+        return np.ascontiguousarray(pixels)
+    height, width = (max(1, round(length * side / longest)) for length in pixels.shape[:2])
+    return _resize(pixels, (height, width), "bilinear")
 
 
 def encode_png(image: Pixels) -> bytes:

@@ -53,6 +53,8 @@ def _only_image(place: int, member: Any) -> Any:
 def _decoded(name: str, text: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
     if not isinstance(text, str):
         raise InvalidRequest.of_field(name, "must be a string: an image file in base64, or a data URL")
+    if not text:
+        raise InvalidRequest.of_field(name, "is empty; send an image file in base64, or a data URL")
     try:
         return np.frombuffer(bytes_of_text(text), np.uint8)
     except ValueError as error:

@@ -1,5 +1,6 @@
 """What a classifier sees in an image, through any engine; and the request for it, understood."""
 
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -9,7 +10,7 @@ import numpy as np
 from service.drawing.explanation import draw_explanation
 from service.drawing.scales import scale_of
 from service.errors import InvalidRequest
-from service.imaging import Pixels
+from service.imaging import Pixels, encode_png
 from service.operations.captions import caption_of, label_of
 from service.runtime.calls import Array, Call, EngineClient
 from service.store import Model
@@ -101,10 +102,15 @@ class Inspection:
         layers = {"layer": self.task.layer or None, "layers": tuple(sides_of(self.model)) if self.task.layer else ()}
         label = label_of(self.model, arrays)
         told = {"scale": scale_of(self.task.method, arrays, label).model_dump(), "notes": image.notes}
+        told["steps"] = [_as_url(step) for step in image.steps]
         told["image"] = np.ascontiguousarray(image.pixels[0])
         named = {"label_name": label} if label else {}
         plain = {name: array if np.ndim(array) == 0 else np.ascontiguousarray(array) for name, array in arrays.items()}
         return {**asked, **layers, **told, **named, **plain}
+
+
+def _as_url(pixels: Pixels) -> str:
+    return f"data:image/png;base64,{b64encode(encode_png(pixels)).decode()}"
 
 
 def _check_options(method: Method, given: Mapping[str, str | int | None]) -> None:

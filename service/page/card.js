@@ -118,7 +118,7 @@ export class Card {
       h("figure", {}, given, h("figcaption", {}, t("draw.sees"))),
       h("figure", {}, heat, h("figcaption", {}, t("draw.counts"))),
     );
-    return { card: this, image: found.image };
+    return { card: this, image: found.image, looks: found.steps };
   }
 }
 
@@ -142,13 +142,13 @@ function setBar(element, label, probability) {
 /** What was done to the image, one way for all nets that were given the same. */
 export function showSteps(pad, seen) {
   const ways = new Map();
-  for (const { card, image } of seen) {
+  for (const { card, image, looks } of seen) {
     const notes = card.notes.filter((each) => !each.startsWith(STRANGE));
     const way = JSON.stringify([image.length, image[0].length, image[0][0].length, notes]);
-    if (!ways.has(way)) ways.set(way, { notes, image, cards: [] });
+    if (!ways.has(way)) ways.set(way, { notes, image, looks, cards: [] });
     ways.get(way).cards.push(card);
   }
-  const strips = [...ways.values()].map(({ notes, image, cards }) => {
+  const strips = [...ways.values()].map(({ notes, image, looks, cards }) => {
     const names = cards.map((card) => nameOf(card.model.id)).join(" · ");
     const size = `${image.length}×${image[0].length}`;
     return h(
@@ -168,6 +168,7 @@ export function showSteps(pad, seen) {
           h(
             "li",
             { class: "step" },
+            looks[at] && h("img", { class: "pixels", src: looks[at], alt: "" }),
             h("span", { class: "count", "aria-hidden": "true" }, note ? at + 1 : "="),
             h("span", {}, note ? told(note) : t("draw.steps.none")),
           ),

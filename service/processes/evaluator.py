@@ -36,7 +36,7 @@ async def run_evaluator(settings: Settings, *, sockets: Sequence[Path], control:
     supervisor = EnginePool([control])
     store = ModelStore.of(settings)
     engines.on_status = partial(forget_replaced, store, engines)
-    jobs = Jobs.of(settings)
+    jobs = Jobs.of(settings, kept=1)
     carry(jobs.changes, supervisor)
     await engines.start()
     await supervisor.start()
@@ -56,3 +56,4 @@ async def run_evaluator(settings: Settings, *, sockets: Sequence[Path], control:
     await supervisor.stop()
     await engines.stop()
     await asyncio.to_thread(tracer.flush)
+    await asyncio.to_thread(jobs.database.close)

@@ -197,6 +197,7 @@ async def run_front(
     await engines.stop()
     await supervisor.stop()
     await asyncio.to_thread(app.gate.noting.tracer.flush)
+    await asyncio.to_thread(state.jobs.database.close)
     state.instruments.tally.flush()
 
 

@@ -65,8 +65,9 @@ def answer_of(frame: Frame) -> bytes:
 
 def _image(data: bytes, meta: dict[str, Any]) -> tuple[dict[str, Any], list[Array]]:
     spec = ImageInput.model_validate(meta["input"])
-    prepared = read_image(data, spec, limit_pixels=meta["limit_pixels"], as_is=meta["as_is"])
-    return {"notes": prepared.notes}, [prepared.pixels]
+    how = {name: meta[name] for name in ("limit_pixels", "as_is", "shown")}
+    prepared = read_image(data, spec, **how)
+    return {"notes": prepared.notes}, [prepared.pixels, *prepared.steps]
 
 
 def _document(data: bytes, read: Callable[[bytes], Any]) -> tuple[dict[str, Any], list[Array]]:

@@ -183,7 +183,11 @@ class EnginePool:
             return self._waiting.post(call, asked)
         posted = [Posted(call, each, self._try_again) for each in asked]
         told = [Asked(each.rows, one.hear, each.request_id) for each, one in zip(asked, posted, strict=True)]
-        for one, withdraw in zip(posted, self._least_busy(call, None).post(call, told), strict=True):
+        try:
+            withdraws = self._least_busy(call, None).post(call, told)
+        except ConnectionLost:
+            return self._waiting.post(call, asked)
+        for one, withdraw in zip(posted, withdraws, strict=True):
             one.withdraw = withdraw
         return [one.end for one in posted]
 

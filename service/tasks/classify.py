@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from service.calibration import Calibration, Strangeness
 from service.errors import UnreadableImage
-from service.imaging import Picture, Pixels, conform, in_form, read_picture, redrawn
+from service.imaging import Picture, Pixels, Step, conform, in_form, read_picture, redrawn, reduced
 from service.imaging.reading import ALPHA, NO_END
 from service.store import ImageInput, Manifest
 from service.tasks.pauses import Pauses
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+SHOWN_SIDE = 96
+"""Pixels of the longer side of a picture of a step, at most."""
 SEVERAL = 4
 """Images from which on an array of a few classes is sooner sorted than a list for each."""
 PIXELS_EACH = 2
@@ -54,21 +56,26 @@ class Prepared(NamedTuple):
 
     pixels: Pixels
     notes: tuple[str, ...] = ()
+    steps: tuple[Pixels, ...] = ()
+    """How it looked after each of them, small (h, w, C); nothing where nobody wants to see that."""
 
 
-def read_image(data: bytes, spec: ImageInput, *, limit_pixels: int, as_is: bool = False) -> Prepared:
+def read_image(
+    data: bytes, spec: ImageInput, *, limit_pixels: int, as_is: bool = False, shown: bool = False
+) -> Prepared:
     """One image file, brought to the model's size and, unless it is to be taken as it is, to its manner of drawing.
 
-    A JPEG whose pixels are many times what that needs is decoded at a part of its size. Raises UnreadableImage.
+    A JPEG whose pixels are many times what that needs is decoded at a part of its size. With `shown` there is a picture
+    of each step. Raises UnreadableImage.
     """
-    [found] = read_images([data], spec, limit_pixels=limit_pixels, as_is=as_is)
+    [found] = read_images([data], spec, limit_pixels=limit_pixels, as_is=as_is, shown=shown)
     if isinstance(found, UnreadableImage):
         raise found
     return found
 
 
 def read_images(
-    files: Sequence[bytes], spec: ImageInput, *, limit_pixels: int, as_is: bool = False
+    files: Sequence[bytes], spec: ImageInput, *, limit_pixels: int, as_is: bool = False, shown: bool = False
 ) -> list[Prepared | UnreadableImage]:
     """Several, of which much is looked at together; an unreadable one is an error in its place."""
     drawn_over = spec.ink and not as_is
@@ -81,22 +88,37 @@ def read_images(
             found.append(error)
     pictures = [each for each in found if isinstance(each, Picture)]
     are_fine = iter(in_form(pictures, spec.size[0]) if drawn_over else [True] * len(pictures))
-    return [_prepared(each, spec, is_fine=next(are_fine)) if isinstance(each, Picture) else each for each in found]
+    return [
+        _prepared(each, spec, is_fine=next(are_fine), shown=shown) if isinstance(each, Picture) else each
+        for each in found
+    ]
 
 
-def _prepared(picture: Picture, spec: ImageInput, *, is_fine: bool) -> Prepared:
+def _prepared(picture: Picture, spec: ImageInput, *, is_fine: bool, shown: bool) -> Prepared:
     """A picture of the model's size; one whose ink is not drawn as it is to be, drawn so."""
-    done = list(picture.alterations)
+    done = [Step(words, picture.pixels) for words in picture.alterations]
     if not is_fine and (drawn := redrawn(picture, spec.size[0])) is not None:
-        done = [words for words in done if words != ALPHA] + list(drawn.notes)
-        return Prepared(drawn.pixels[None], tuple(map(_sentence, done)))
+        done = [step for step in done if step.words != ALPHA] + list(drawn.steps)
+        return _told(drawn.pixels, done, shown=shown)
     pixels = picture.pixels
-    if pixels.shape[:2] != tuple(spec.size):
-        done.append(f"were resized from {pixels.shape[0]}×{pixels.shape[1]} to {spec.size[0]}×{spec.size[1]}")
-    if pixels.shape[2] != spec.channels:
-        done.append(f"were converted to {'grey' if spec.channels == 1 else 'colour'}")
     fitted = conform(pixels, size=spec.size, channels=spec.channels, shorter=spec.resize, resampling=spec.filter)
-    return Prepared(fitted[None], tuple(map(_sentence, done)))
+    if pixels.shape[:2] != tuple(spec.size):
+        words = f"were resized from {pixels.shape[0]}×{pixels.shape[1]} to {spec.size[0]}×{spec.size[1]}"
+        done.append(Step(words, _resized(pixels, spec) if shown else fitted))
+    if pixels.shape[2] != spec.channels:
+        done.append(Step(f"were converted to {'grey' if spec.channels == 1 else 'colour'}", fitted))
+    return _told(fitted, done, shown=shown)
+
+
+def _resized(pixels: Pixels, spec: ImageInput) -> Pixels:
+    """The image at the model's size, in colour where it is."""
+    return conform(pixels, size=spec.size, channels=pixels.shape[2], shorter=spec.resize, resampling=spec.filter)
+
+
+def _told(pixels: Pixels, done: Sequence[Step], *, shown: bool) -> Prepared:
+    """The pixels, and what was done for them."""
+    looks = tuple(reduced(step.look, step.white, SHOWN_SIDE) for step in done) if shown else ()
+    return Prepared(pixels[None], tuple(_sentence(step.words) for step in done), looks)
 
 
 def _sentence(words: str) -> str:

@@ -57,8 +57,8 @@ class Explain:
         return manifest.task == "classify"
 
     def prepare(self, data: bytes, spec: ImageInput, *, limit_pixels: int, as_is: bool = False) -> Prepared:
-        """One image file as stored pixels, and what was done to it. Raises UnreadableImage."""
-        return read_image(data, spec, limit_pixels=limit_pixels, as_is=as_is)
+        """One image file as stored pixels, and what was done to it, with pictures. Raises UnreadableImage."""
+        return read_image(data, spec, limit_pixels=limit_pixels, as_is=as_is, shown=True)
 
     def example(self, manifest: Manifest, rows: int) -> Sequence[tuple[tuple[int, ...], str]]:
         """One array of stored pixels."""

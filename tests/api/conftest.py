@@ -7,7 +7,9 @@ import uvloop
 from api.asking import LOCAL_TOKEN, connect, ways
 from api.fronts import Front, serving
 from doubles import FakeEngine, echoed
+from waiting import PATIENCE_S
 
+from service.api import database
 from service.api.app import create_app
 from service.api.gate import Application
 from service.api.state import State
@@ -16,6 +18,12 @@ from service.settings import Settings
 from service.store import ModelStore
 
 MakeApp = Callable[..., Application]
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks whether the database answers waits until that is known, however slow the machine is."""
+    monkeypatch.setattr(database, "PROBE_WAIT_S", PATIENCE_S)
 
 
 @pytest.fixture

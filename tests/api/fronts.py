@@ -113,13 +113,19 @@ class Caller:
 
 
 class ClockworkLoop(asyncio.SelectorEventLoop):
-    """A loop whose clock tests put forward."""
+    """A loop whose clock stands still, however slow the machine is, until tests put it forward or let it go."""
 
-    passed_s = 0.0
+    def __init__(self) -> None:
+        self.stands_at, self._goes_since = 0.0, float("inf")
+        super().__init__()
 
     def time(self) -> float:
-        """The time, and what tests have added to it."""
-        return super().time() + self.passed_s
+        """Where it stands, and how long it has gone."""
+        return self.stands_at + max(0.0, super().time() - self._goes_since)
+
+    def go(self) -> None:
+        """Have it go like any other from now on."""
+        self._goes_since = min(self._goes_since, super().time())
 
 
 @dataclass(eq=False)
@@ -154,16 +160,25 @@ class Front:
         until(lambda: self.app.gate.memory.taken == size)
 
     def let_pass(self, seconds: float) -> None:
-        """Put its clock forward, once it has read what was sent to it."""
+        """Put its clock forward, once it has read what had come to it."""
         assert isinstance(self.loop, ClockworkLoop)
         loop = self.loop
         for _ in range(3):
             self.do(lambda: None)
 
         def pass_time() -> None:
-            loop.passed_s += seconds
+            loop.stands_at += seconds
 
         self.do(pass_time)
+
+    def let_pass_until_closed(self, seconds: float) -> None:
+        """Put its clock forward, again where it read something only then, until it has closed every connection."""
+
+        def all_closed() -> bool:
+            self.let_pass(seconds)
+            return not self.server.server_state.connections
+
+        until(all_closed)
 
     def wait_for_connections(self, count: int) -> None:
         """Wait until so many are open."""
@@ -182,7 +197,9 @@ class Front:
         return {s.labels["reason"]: s.value for s in samples if s.name.endswith("_total") and s.value}
 
     def wait_for_end(self) -> None:
-        """Wait until every connection is over and nothing is held any more."""
+        """Wait until every connection is over and nothing is held any more; from here on its clock goes."""
+        if isinstance(self.loop, ClockworkLoop):
+            self.do(self.loop.go)
         gate = self.app.gate
         until(lambda: not self.server.server_state.connections)
         until(lambda: (gate.open, gate.working, gate.memory.taken) == (0, 0, 0))
@@ -219,6 +236,8 @@ def serving(
     finally:
         for caller in front.callers:
             caller.socket.close()
+        if isinstance(loop, ClockworkLoop):
+            loop.call_soon_threadsafe(loop.go)
         server.force_exit = True
         loop.call_soon_threadsafe(setattr, server, "should_exit", True)  # noqa: FBT003
         thread.join(PATIENCE_S)

@@ -2,11 +2,13 @@ import asyncio
 import threading
 
 import pytest
-from waiting import PATIENCE_S
+from waiting import PATIENCE_S, eventually
 
 from service.api import database as module
-from service.api.database import THREADS, DatabaseThreads
+from service.api.database import THREADS, THREADS_OF_A_FILE, DatabaseThreads
 from service.errors import DatabaseUnavailable, EvaluationNotFound
+from service.evaluation.queue.jobs import Jobs
+from service.settings import Settings
 
 AWAY = "The database of evaluations does not answer."
 
@@ -34,14 +36,34 @@ async def test_an_answer_is_an_answer_and_an_error_an_error() -> None:
 async def test_questions_that_a_slow_database_holds_up_are_refused_and_those_begun_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "QUEUE_S", 0.05)
     released, database = threading.Event(), DatabaseThreads(answers)
-    begun = [asyncio.create_task(database.ask(released.wait, PATIENCE_S)) for _ in range(THREADS)]
-    await asyncio.sleep(0)
+    all_begun = threading.Barrier(THREADS + 1)
+
+    def hang() -> bool:
+        all_begun.wait(PATIENCE_S)
+        return released.wait(PATIENCE_S)
+
+    begun = [asyncio.create_task(database.ask(hang)) for _ in range(THREADS)]
+    await asyncio.to_thread(all_begun.wait, PATIENCE_S)
+    monkeypatch.setattr(module, "QUEUE_S", 0.05)
     with pytest.raises(DatabaseUnavailable, match="too slow"):
         await database.ask(answers)
     released.set()
     assert await asyncio.gather(*begun) == [True] * THREADS
+
+
+async def test_a_database_that_is_a_file_is_asked_in_few_threads(service_settings: Settings) -> None:
+    begun, released = list[int](), threading.Event()
+    database = DatabaseThreads.of(Jobs.of(service_settings), lambda _: None)
+
+    def hang(number: int) -> bool:
+        begun.append(number)
+        return released.wait(PATIENCE_S)
+
+    asked = [asyncio.create_task(database.ask(hang, number)) for number in range(THREADS)]
+    await eventually(lambda: len(begun) == THREADS_OF_A_FILE)
+    released.set()
+    assert await asyncio.gather(*asked) == [True] * THREADS
 
 
 async def test_those_who_read_go_on_while_writers_are_held_up() -> None:

@@ -5,7 +5,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE_S
 
+from service.api import disk
 from service.api.disk import UploadRoom
 from service.errors import Overloaded
 from service.evaluation.queue.uploads import Uploads
@@ -26,7 +28,9 @@ def uploads(tmp_path: Path) -> CountedLooks:
 
 
 @pytest.fixture
-def room(uploads: CountedLooks) -> UploadRoom:
+def room(uploads: CountedLooks, monkeypatch: pytest.MonkeyPatch) -> UploadRoom:
+    """One that looks again only where it has to, however slow the machine is."""
+    monkeypatch.setattr(disk, "LOOK_S", PATIENCE_S)
     return UploadRoom(uploads, Settings(uploads_disk_bytes=1000, client_share=0.75))
 
 

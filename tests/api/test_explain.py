@@ -1,3 +1,5 @@
+from base64 import b64decode
+
 import httpx
 import numpy as np
 import pytest
@@ -31,6 +33,17 @@ async def test_an_explanation_is_arrays_where_json_is_wanted(client: httpx.Async
     # Echo's third logit is ten times the third pixel.
     np.testing.assert_allclose(document["slopes"], [[0, 0], [10, 0]])
     assert 0 < document["probability"] < 1
+
+
+async def test_every_step_of_the_preparation_has_its_picture(client: httpx.AsyncClient) -> None:
+    colour = encode_png(np.full((4, 6, 3), (200, 100, 0), np.uint8))
+    document = (await client.post("/explain", content=colour, headers=JSON)).json()
+    assert document["notes"] == ["The image was resized from 4×6 to 2×2.", "The image was converted to grey."]
+    assert {step.partition(",")[0] for step in document["steps"]} == {"data:image/png;base64"}
+    resized, grey = (decode(b64decode(step.partition(",")[2]), limit_pixels=100) for step in document["steps"])
+    assert (resized == (200, 100, 0)).all()
+    np.testing.assert_array_equal(grey, document["image"])
+    assert (await client.post("/explain", content=PICTURE, headers=JSON)).json()["steps"] == []
 
 
 async def test_occlusion_shows_the_label_behind_each_place(client: httpx.AsyncClient) -> None:

@@ -75,6 +75,8 @@ async def test_a_large_list_is_read_beside_the_event_loop(client: httpx.AsyncCli
         ({"image": []}, "image: 0 images"),
         ({"image": ["AAAA"] * 4097}, "image: 4,097 images"),
         ({"image": [text(1), "!"]}, "image[1]: this is not base64"),
+        ({"image": ""}, "image: is empty"),
+        ([{"image": text(1)}, {"image": ""}], "image[1]: is empty"),
         ({"image": "https://example.org/seven.png"}, "images are not fetched"),
         ({"image": "data:image/png,abc"}, "does not say ;base64"),
         ({"image": "AAAA"}, "are not one of the formats"),

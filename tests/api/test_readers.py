@@ -57,10 +57,13 @@ def children() -> list[int]:
 
 async def test_a_large_image_is_the_same_from_another_process(readers: Readers) -> None:
     assert cost_of(LARGE, SPEC, as_is=False) > QUICK_COST
-    found = await readers.image(LARGE, SPEC)
-    here = read_image(LARGE, SPEC, limit_pixels=1 << 20)
+    found = await readers.image(LARGE, SPEC, shown=True)
+    here = read_image(LARGE, SPEC, limit_pixels=1 << 20, shown=True)
     np.testing.assert_array_equal(found.pixels, here.pixels)
     assert found.notes == here.notes
+    for step, same in zip(found.steps, here.steps, strict=True):
+        np.testing.assert_array_equal(step, same)
+    assert (await readers.image(LARGE, SPEC)).steps == ()
     assert len(children()) == 1
 
 
@@ -146,7 +149,7 @@ sys.stdout.buffer.write(reader.answer_of(frame))
 """
     large = io.BytesIO()
     Image.new("RGBA", (6000, 6000), (1, 2, 3, 4)).save(large, "PNG")
-    meta = {"what": "image", "input": SPEC.model_dump(), "limit_pixels": 1 << 30, "as_is": True}
+    meta = {"what": "image", "input": SPEC.model_dump(), "limit_pixels": 1 << 30, "as_is": True, "shown": False}
     question = encode(MessageType.SUBMIT, 1, meta, [np.frombuffer(large.getvalue(), np.uint8)])
     answer = subprocess.run([sys.executable, "-c", program], input=question, capture_output=True, check=True).stdout
     [frame] = FrameReader().feed(answer)
@@ -155,7 +158,7 @@ sys.stdout.buffer.write(reader.answer_of(frame))
 
 
 def test_an_answer_names_the_errors_own_class() -> None:
-    meta = {"what": "image", "input": SPEC.model_dump(), "limit_pixels": 100, "as_is": True}
+    meta = {"what": "image", "input": SPEC.model_dump(), "limit_pixels": 100, "as_is": True, "shown": False}
     [frame] = FrameReader().feed(answer_of(next(iter(FrameReader().feed(_question(meta, LARGE))))))
     assert frame.meta["type"] == "UnreadableImage"
 

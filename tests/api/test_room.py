@@ -102,8 +102,7 @@ def test_stalled_bodies_take_memory_only_up_to_the_limit(make_app: MakeApp) -> N
         assert front.app.gate.memory.taken <= 1_000_000
         with front.caller(host="127.0.0.2") as other:
             assert other.say(whole()).answer()[0].status == 200
-        for _ in range(2):  # within the first 30 s enough had come
-            front.let_pass(31)
+        front.let_pass_until_closed(31)  # within the first 30 s enough had come
         for caller in stalled:
             assert caller.answer()[0].status in (408, 429)
         front.wait_for_end()

@@ -44,6 +44,10 @@ def draw(page: "Page") -> None:
     page.wait_for_selector(".strip canvas >> nth=1")
     assert "7" in page.locator(".said .label").all_inner_texts()
     assert page.locator(".strip .step").count() == 2  # inverted, then centred
+    assert page.locator(".strip .step img").evaluate_all("(steps) => steps.map((step) => step.naturalWidth > 0)") == [
+        True,
+        True,
+    ]
 
 
 def inside(page: "Page") -> None:

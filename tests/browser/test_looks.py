@@ -18,9 +18,14 @@ SCALED = {"collapse": ".system .axes", "series": ".chart .axes", "service": ".fi
 A4 = {"width": 794, "height": 1123}
 
 
-def boxes(labels: "Locator") -> list[tuple[float, float, float, float]]:
-    found = [label.bounding_box() for label in labels.all()]
-    return [(box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"]) for box in found if box]
+BOXES = """(labels) => labels.map((label) => label.getBoundingClientRect()).filter((box) => box.width)
+    .map(({ left, top, right, bottom }) => [left, top, right, bottom])"""
+
+
+def boxes(labels: "Locator") -> list[list[float]]:
+    """Left, top, right and bottom of all of them at one moment: a plot may be drawn anew at any."""
+    found: list[list[float]] = labels.evaluate_all(BOXES)
+    return found
 
 
 @pytest.mark.parametrize("screen", ["desktop", "phone"])

@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 from cli.conftest import Run
-from waiting import until
+from waiting import PATIENCE_S, until
 
 from service.cli.keys import moment_of, scopes_of
 from service.errors import ConfigurationError
@@ -61,18 +61,22 @@ def test_moments_and_scopes_are_read() -> None:
         scopes_of("")
 
 
+def status(server: str, headers: dict[str, str] | None = None) -> int:
+    return httpx.get(f"{server}/models", headers=headers, timeout=PATIENCE_S).status_code
+
+
 def test_a_running_service_knows_of_both_without_a_restart(
     run: Run, server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     token = run("keys", "create", "ci", "--scopes", "infer").stdout.strip()
-    until(lambda: httpx.get(f"{server}/models").status_code == 401)
+    until(lambda: status(server) == 401)
     bearing = {"authorization": f"Bearer {token}"}
-    until(lambda: httpx.get(f"{server}/models", headers=bearing).status_code == 200)
+    until(lambda: status(server, bearing) == 200)
     monkeypatch.setenv("CHAPTERHOUSE_TOKEN", token)
     drawn = run("generate", "--server", server, "doodle", "--count", "1", "--seed", "1", "--output", tmp_path / "x.npz")
     assert drawn.exit_code == 0, drawn.output
     run("keys", "revoke", "ci")
-    until(lambda: httpx.get(f"{server}/models", headers=bearing).status_code == 401)
+    until(lambda: status(server, bearing) == 401)
     refused = run(
         "generate", "--server", server, "doodle", "--count", "1", "--seed", "1", "--output", tmp_path / "x.npz"
     )

@@ -30,12 +30,12 @@ def database(postgres_url: sa.URL) -> Iterator[Database]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """An empty database of either kind."""
+    """An empty database of either kind, as fronts and evaluators have it."""
     if request.param == "sqlite":
         url = sa.URL.create("sqlite", database=str(tmp_path / "with spaces? and more.db"))
     else:
         url = request.getfixturevalue("postgres_url")
         postgres.empty(url)
-    database = Database(url)
+    database = Database(url, kept=2)
     yield database
     database.close()

@@ -67,6 +67,17 @@ FORMS: dict[str, tuple[Callable[[Pixels], bytes], tuple[str, ...]]] = {
 }
 
 
+def test_each_step_is_kept_as_the_image_looked_then() -> None:
+    found = drawn(in_corner(3)(SEVEN))
+    assert found is not None
+    inverted, centred = found.steps
+    assert (inverted.words, centred.words) == (INVERTED, CENTRED)
+    assert inverted.look.shape == (84, 120)
+    assert inverted.look.max() == inverted.white
+    assert inverted.look[:56].max() < 0.01  # paper is black now, and the ink where it was
+    assert centred.look is found.pixels
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_becomes_nearly_the_same_digit_and_says_how(form: str) -> None:
     make, notes = FORMS[form]

@@ -101,9 +101,9 @@ def test_the_token_lies_in_the_state_directory_and_whoever_may_read_it_may_chang
     assert file.stat().st_mode & 0o777 == 0o600
     assert file.read_text("utf-8") not in service.log
     for path in ("/models/lenet5-other/load", "/models/lenet5-other/unload"):
-        assert httpx.post(f"{service.url}{path}").status_code == 401
+        assert httpx.post(f"{service.url}{path}", timeout=PATIENCE_S).status_code == 401
         told = {"x-forwarded-for": "127.0.0.1", "authorization": "Bearer 127.0.0.1"}
-        assert httpx.post(f"{service.url}{path}", headers=told).status_code == 401
+        assert httpx.post(f"{service.url}{path}", headers=told, timeout=PATIENCE_S).status_code == 401
     with Client(service.url) as client:
         client.load("lenet5-other")
         client.unload("lenet5-other")
@@ -127,11 +127,12 @@ def test_behind_a_proxy_on_this_machine_nobody_is_this_machine(
         own = {"origin": outside, "x-forwarded-for": "203.0.113.9"}
         foreign = {"origin": "http://evil.example"}
         unload, bearing = f"{outside}/stripped/models/lenet5-other/unload", {"authorization": f"Bearer {token}"}
-        assert httpx.post(unload, headers={**bearing, **foreign}).status_code == 403
-        assert httpx.post(unload, headers={**bearing, **own}).status_code == 204
-        redirect = httpx.get(f"{outside}/stripped/docs/")
+        assert httpx.post(unload, headers={**bearing, **foreign}, timeout=PATIENCE_S).status_code == 403
+        assert httpx.post(unload, headers={**bearing, **own}, timeout=PATIENCE_S).status_code == 204
+        redirect = httpx.get(f"{outside}/stripped/docs/", timeout=PATIENCE_S)
         assert (redirect.status_code, redirect.headers["location"]) == (307, "/stripped/docs")
-        assert httpx.get(f"{outside}/stripped/openapi.json").json()["servers"] == [{"url": "/stripped"}]
+        document = httpx.get(f"{outside}/stripped/openapi.json", timeout=PATIENCE_S).json()
+        assert document["servers"] == [{"url": "/stripped"}]
         waiting = httpx.post(f"{outside}/stripped/evaluate", files={"generated": b"no archive"}, timeout=PATIENCE_S)
         assert waiting.headers.get("location", "/stripped/").startswith("/stripped/")
     until(lambda: "unload by local from 127.0.0.1: 204" in service.log)  # nginx appends the address that it saw

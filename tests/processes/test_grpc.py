@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 import pytest
 from serving import Service
-from waiting import PATIENCE_S
+from waiting import PATIENCE_S, until
 
 from service.processes.checking import check, plan_of
 from service.rpc.messages import METHODS, SERVICE, message_class, message_of
@@ -53,7 +53,7 @@ def test_a_service_answers_over_grpc_what_it_answers_over_http(tmp_path: Path) -
         running.wait_until_replaced("grpc", running.kill("grpc"))
         assert ask(port, "ServerReady", {}).ready
         ask(port, "RepositoryModelLoad", {"model_name": "lenet5-other"}, **running.bearing)
-        assert ask(port, "ModelReady", {"name": "lenet5-other"}).ready
+        until(lambda: ask(port, "ModelReady", {"name": "lenet5-other"}).ready)  # engines tell of it themselves
         running.process.terminate()
         assert running.exit_status() == 0
 

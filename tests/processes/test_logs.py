@@ -48,7 +48,7 @@ def test_a_request_is_followed_by_its_id_through_front_and_engine(service: Servi
     [engine] = told_of(service, "build-4711", "engine")
     assert (front["message"], front["model"], front["status"]) == ("POST /classify answered", "lenet5-none", 200)
     assert (engine["message"], engine["model"], engine["rows"]) == ("classify answered", "lenet5-none", 1)
-    assert engine["ms"] <= front["ms"] + 0.2
+    assert engine["ms"] >= engine["work_ms"] > 0
 
 
 @pytest.mark.slow
@@ -65,7 +65,7 @@ def test_an_evaluation_is_followed_through_all_three(service: Service) -> None:
     begun, ended = told_of(service, "nightly-7", "evaluator")
     assert (begun["message"], ended["message"]) == ("evaluation begins", "evaluation ends")
     assert (ended["status"], ended["verdict"], ended["evaluation"]) == ("finished", "passed", reply.json()["id"])
-    assert told_of(service, "nightly-7", "engine")
+    until(lambda: told_of(service, "nightly-7", "engine"))
     assert [line["message"] for line in told_of(service, "nightly-7", "front")] == [
         "POST /evaluate by anybody from 127.0.0.1: 200",
         "POST /evaluate answered",

@@ -59,7 +59,7 @@ def test_a_service_of_a_damaged_database_does_everything_else(tmp_path: Path) ->
     (tmp_path / "state" / "chapterhouse.db").write_bytes(RUBBISH)
     with Service(tmp_path) as service:
         service.wait_until_ready()
-        ready, evaluations, models = (service.get(path) for path in ("/health/ready", "/evaluations", "/models"))
+        evaluations, ready, models = (service.get(path) for path in ("/evaluations", "/health/ready", "/models"))
         assert ready is not None
         assert ready.json()["impaired"] == ["evaluations: The database of evaluations is damaged."]
         assert evaluations is not None

@@ -157,17 +157,17 @@ async def test_whoever_hangs_is_killed_and_another_begins(
     tmp_path: Path, models_dir: Path, sockets: Path, who: str, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     limits = {**QUICK, "forward_limit_s": 0.5}
+    reason = "a step has not ended" if how == "stuck" else "its event loop has not turned"
     async with supervised(tmp_path, models_dir, sockets, devices="cpu", **limits) as service:
         name = "cpu" if who == "engine" else who
         await eventually(lambda: service.has_beaten(name))
         service.wish(name, how)
+        await eventually(lambda: f"the {who} hangs: {reason}" in caplog.text)
         await eventually(lambda: service.sample("process_restarts_total", role=who))
         service.wish(name, "beat")
         await eventually(lambda: service.sample("processes_up", role=who) == 1)
         await up(service, "cpu")
         assert await service.stop() == 0
-    reason = "a step has not ended" if how == "stuck" else "its event loop has not turned"
-    assert f"the {who} hangs: {reason}" in caplog.text
 
 
 async def test_a_child_that_never_begins_is_started_again(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from runtime.behind import Answering, Behind, Refusing
-from waiting import eventually
+from waiting import PATIENCE_S, eventually
 
 from service.errors import ConfigurationError, ModelNotFound
 from service.runtime import peers as module
@@ -138,6 +138,7 @@ async def test_who_says_nothing_is_heard_for_a_while_only(
     for reader, writer in silent:
         assert len(await reader.read()) in (0, len(MAGIC) + NUMBER_BYTES)
         writer.close()
+    monkeypatch.setattr(module, "PROOF_S", PATIENCE_S)
     link = await Link.reach(address, SECRET, lambda _: None)
     link.close()
     await link.closed.wait()

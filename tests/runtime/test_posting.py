@@ -8,7 +8,8 @@ from runtime.test_pool import CALL, Dying, connected, listening
 from waiting import eventually
 
 from service.runtime.calls import Array, Asked
-from service.runtime.link import ConnectionLost
+from service.runtime.duties import Duty
+from service.runtime.link import ConnectionLost, Link
 from service.runtime.pool import EnginePool
 
 
@@ -31,6 +32,24 @@ async def test_what_nobody_waits_for_is_tried_once_more_too(sockets: Path, death
     assert [work.request_id for work in dying.works] == ["r1", "r1"]
     await pool.stop()
     await dying.listener.close()
+
+
+async def test_what_is_posted_to_a_connection_that_was_lost_while_it_was_made_waits(sockets: Path) -> None:
+    listener = await listening(Answering(), sockets / "0.sock")
+    pool = EnginePool([sockets / "0.sock"])
+    lost = await Link.connect(sockets / "0.sock")
+    lost.close()
+    await lost.closed.wait()
+    pool._duties[lost] = Duty.ALL
+    pool._links.append(lost)
+    heard: list[list[Array] | BaseException] = []
+    pool.post(CALL, [Asked(np.arange(3), heard.append)])
+    pool._forget(lost)
+    await pool.start()
+    await eventually(lambda: heard)
+    assert isinstance(heard[0], list)
+    await pool.stop()
+    await listener.close()
 
 
 async def test_what_is_withdrawn_tells_nobody_anything(sockets: Path) -> None:

@@ -11,7 +11,7 @@ from service.calibration import Calibration, Change, Strangeness
 from service.errors import UnreadableImage
 from service.imaging import conform, encode_png, read_picture
 from service.store import ImageInput, Resample
-from service.tasks.classify import Classify, normalise, read_images
+from service.tasks.classify import Classify, normalise, read_image, read_images
 from service.tasks.explain import Explain
 
 SEVEN = np.asarray(Image.open(Path(__file__).parents[1] / "data" / "seven.png"))[:, :, None]
@@ -197,3 +197,15 @@ def test_what_was_done_to_an_image_is_said_and_can_be_left_out() -> None:
     left = Classify().prepare(encode_png(paper), spec, limit_pixels=3600, as_is=True)
     assert left.pixels[0, 0, 0, 0] == 230
     assert left.notes == ("The image was resized from 60×60 to 28×28.",)
+
+
+def test_each_step_has_a_picture_no_side_of_which_is_long_where_somebody_wants_to_see_it() -> None:
+    stored = np.random.default_rng(0).integers(0, 256, (120, 240, 3), np.uint8)
+    spec = ImageInput(size=(160, 160), channels=1, mean=(0.0,), std=(1.0,))
+    found = read_image(encode_png(stored), spec, limit_pixels=1 << 20, shown=True)
+    assert found.notes == ("The image was resized from 120×240 to 160×160.", "The image was converted to grey.")
+    assert [step.shape for step in found.steps] == [(96, 96, 3), (96, 96, 1)]
+    assert read_image(encode_png(stored), spec, limit_pixels=1 << 20).steps == ()
+    wide = read_image(encode_png(np.zeros((10, 400, 1), np.uint8)) + b"rest", spec, limit_pixels=1 << 20, shown=True)
+    assert wide.notes[0] == "The image had bytes behind the end of the image, which was not used."
+    assert wide.steps[0].shape == (2, 96, 1)

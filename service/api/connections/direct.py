@@ -150,10 +150,14 @@ class DirectCycle(Cycle):
 
 
 class DirectConnection(Connection):
-    """A connection whose plain requests are answered directly."""
+    """A connection whose plain requests are answered directly; of many that come at once one, for others have turns."""
+
+    _had_one = False
+    """Whether one of those that came together has been begun."""
 
     def data_received(self, data: bytes) -> None:
         """Answer what came whole and with a head that is known; have everything else parsed."""
+        self._had_one = False
         heads, cycle = self._all.heads, self.cycle
         rests = self._phase is Phase.IDLE
         if rests and not self.flow.write_paused:
@@ -167,7 +171,7 @@ class DirectConnection(Connection):
 
     def on_headers_complete(self) -> None:
         """Begin to answer a request. Raises Overloaded."""
-        head = self._plain_head()
+        head = None if self._had_one else self._plain_head()
         if head is None or self._begin(head) is None:
             super().on_headers_complete()
 
@@ -198,6 +202,7 @@ class DirectConnection(Connection):
         if not cycle.may_begin(self._all.gate):
             return None
         self.cycle = self._running = cycle
+        self._had_one = True
         self._phase = Phase.ANSWER  # what is answered at once is answered, too
         return cycle
 

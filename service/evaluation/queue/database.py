@@ -8,11 +8,12 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Self
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, QueuePool
 
 from service.errors import ConfigurationError, DatabaseUnavailable
 from service.settings import Settings
@@ -27,6 +28,8 @@ LOG_EVERY_S = 60.0
 DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 LOCKED = ("SQLITE_BUSY", "SQLITE_LOCKED")
 
+SEEN = "seen"
+"""By this name a kept connection knows how its file was when it was made."""
 SETTING = "CHAPTERHOUSE_DATABASE_URL"
 DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg", "sqlite": "sqlite"}
 CHANNEL = "chapterhouse_evaluations"
@@ -86,18 +89,17 @@ KEYS = sa.Table(
 class Database:
     """Transactions of one database. Raises ConfigurationError for an address that is none.
 
-    `busy_s` is how long another process may hold a SQLite file before it counts as locked.
+    `busy_s` is how long another process may hold a SQLite file before it counts as locked. So many connections to it
+    are `kept` for those who ask all day long: to open it costs more than most questions, and to close it last writes.
     """
 
-    def __init__(self, url: sa.URL, *, busy_s: float = BUSY_S) -> None:
+    def __init__(self, url: sa.URL, *, busy_s: float = BUSY_S, kept: int = 0) -> None:
         self._url = url
         self._said: dict[str, float] = {}
         self.is_sqlite = url.get_backend_name() == "sqlite"
         network = {"connect_timeout": CONNECT_S, "tcp_user_timeout": SILENCE_S * 1000}
         options: dict[str, Any] = (
-            {"poolclass": NullPool, "connect_args": {"timeout": busy_s}}
-            if self.is_sqlite
-            else {"connect_args": network}
+            {**_pool_of(kept), "connect_args": {"timeout": busy_s}} if self.is_sqlite else {"connect_args": network}
         )
         try:
             self._engine = sa.create_engine(url, json_serializer=_json, **options)
@@ -106,16 +108,18 @@ class Database:
             raise ConfigurationError(f"{SETTING}: {wanted}.") from error
         if self.is_sqlite:
             sa.event.listen(self._engine, "connect", _prepare_connection)
+            if kept:
+                sa.event.listen(self._engine, "checkout", self._check_same)
         else:
             sa.event.listen(self._engine, "checkout", _check_open)
 
     @classmethod
-    def of(cls, settings: Settings, *, busy_s: float = BUSY_S) -> Self:
+    def of(cls, settings: Settings, *, busy_s: float = BUSY_S, kept: int = 0) -> Self:
         """The database that these settings name."""
         if settings.database_url:
             return cls(_url(settings.database_url), busy_s=busy_s)
         settings.database.parent.mkdir(parents=True, exist_ok=True)
-        return cls(sa.URL.create("sqlite", database=str(settings.database)), busy_s=busy_s)
+        return cls(sa.URL.create("sqlite", database=str(settings.database)), busy_s=busy_s, kept=kept)
 
     @property
     def name(self) -> str:
@@ -201,6 +205,20 @@ class Database:
         code = getattr(getattr(error.__cause__, "orig", None), "sqlite_errorname", "")
         return not self.is_sqlite or code.startswith((*DAMAGED, *LOCKED))
 
+    def _check_same(self, _connection: object, record: Any, _proxy: object) -> None:
+        """Have a kept connection replaced whose file may be another one by now: it has been written to, by whomever."""
+        seen = self._seen()
+        if record.info.setdefault(SEEN, seen) != seen:
+            raise sa.exc.DisconnectionError
+
+    def _seen(self) -> tuple[int, ...]:
+        """What tells the file from another in its place."""
+        try:
+            found = Path(self.name).stat()
+        except OSError:
+            return ()
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
     def _unavailable(self, error: sa.exc.DBAPIError) -> DatabaseUnavailable:
         """The error for callers; the operator is told of each kind once a minute."""
         code = getattr(error.orig, "sqlite_errorname", "")
@@ -237,6 +255,11 @@ def _check_open(connection: Any, _record: object, _proxy: object) -> None:
             connection.pgconn.consume_input()
     except connection.OperationalError as error:
         raise sa.exc.DisconnectionError from error
+
+
+def _pool_of(kept: int) -> dict[str, Any]:
+    """Connections to a SQLite file: so many are kept, and as many more made as are needed at a time."""
+    return {"poolclass": QueuePool, "pool_size": kept, "max_overflow": -1} if kept else {"poolclass": NullPool}
 
 
 def _prepare_connection(connection: Any, _record: object) -> None:

@@ -131,9 +131,9 @@ class Jobs:
         self._here = sa.or_(self._on_disk, _COLUMNS.storage == storage) if storage else self._on_disk
 
     @classmethod
-    def of(cls, settings: Settings, *, busy_s: float = BUSY_S) -> Self:
+    def of(cls, settings: Settings, *, busy_s: float = BUSY_S, kept: int = 0) -> Self:
         """The evaluations of these settings' database and state directory."""
-        database = Database.of(settings, busy_s=busy_s)
+        database = Database.of(settings, busy_s=busy_s, kept=kept)
         return cls(database, home=home_of(settings.state), storage=shared_name(settings.storage_url))
 
     def probe(self) -> None:

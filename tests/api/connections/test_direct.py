@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -14,10 +14,12 @@ from waiting import until
 
 from service.api.connections.direct import DirectConnection
 from service.api.gate import Application
+from service.api.together import Sent
 from service.imaging import encode_png
 
 MakeApp = Callable[..., Application]
-VARIES = re.compile(rb"(date|x-request-id): [^\r]*\r\n")
+VARIES = re.compile(rb"(date|x-request-id): [^\r]*\r\n|HTTP/1.1 100 Continue\r\n\r\n")
+"""The time, the id of a request, and what is said to one that has closed its side and waits for long."""
 LENGTH = b"Content-Length: %d\r\n\r\n" % len(PICTURE)
 
 
@@ -154,6 +156,24 @@ def test_answers_come_in_the_order_of_their_questions(front: Front) -> None:
     caller = front.caller().say(whole() + whole(b"no image") + whole())
     assert [caller.answer("POST")[0].status for _ in range(3)] == [200, 422, 200]
     front.wait_for_memory(0)
+
+
+def test_of_many_that_come_at_once_one_is_answered_at_once(front: Front) -> None:
+    asked: list[bytes] = []
+    path = front.app.gate.direct_paths["/classify"]
+
+    def ask(headers: Mapping[bytes, bytes], query: bytes, body: bytes) -> Sent | None:
+        asked.append(body)
+        return path.ask(headers, query, body)
+
+    front.app.gate.direct_paths["/classify"] = path._replace(ask=ask)
+    with front.caller() as caller:
+        caller.say(whole().replace(b"/classify", b"/classify?model=nobody") * 30)
+        assert [caller.answer("POST")[0].status for _ in range(30)] == [404] * 30
+        assert len(asked) < 10  # one of each piece that is read
+        assert caller.say(whole()).answer("POST")[0].status == 200
+        assert asked[-1] == PICTURE
+    front.wait_for_end()
 
 
 def test_what_is_no_http_behind_a_request_is_refused_after_its_answer(front: Front) -> None:

@@ -138,7 +138,7 @@ def test_what_is_left_of_a_body_that_was_refused_is_passed_over_only_so_long(app
         caller.say(POST + b"Content-Length: 999999999999999\r\n\r\n")
         assert caller.answer()[0].status == 413
         caller.say(bytes(1_000_000))
-        front.let_pass(31)
+        front.let_pass_until_closed(31)
         assert caller.everything() == b""
         front.wait_for_end()
 

@@ -1,5 +1,6 @@
 import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,64 @@ def test_a_database_that_is_away_is_an_error_of_its_own(tmp_path: Path) -> None:
 def spoil(file: Path) -> None:
     """Write rubbish over a database, its beginning included."""
     file.write_bytes(b"this was a database once" * 400)
+
+
+def holding(file: Path, number: int) -> Path:
+    """A database of one number."""
+    with (
+        contextlib.closing(Database(sa.URL.create("sqlite", database=str(file)))) as database,
+        database.writing() as connection,
+    ):
+        connection.exec_driver_sql("CREATE TABLE t (x INTEGER)")
+        connection.execute(sa.text("INSERT INTO t VALUES (:number)"), {"number": number})
+    return file
+
+
+def held_by(database: Database) -> int:
+    with database.reading() as connection:
+        return int(connection.execute(sa.text("SELECT x FROM t")).scalar_one())
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Database]:
+    """One whose connections stay open, over a file that holds 1."""
+    file = holding(tmp_path / "kept.db", 1)
+    with contextlib.closing(Database(sa.URL.create("sqlite", database=str(file)), kept=2)) as database:
+        yield database
+
+
+def test_a_connection_that_is_kept_is_made_once(kept: Database) -> None:
+    made: list[object] = []
+    sa.event.listen(kept._engine, "connect", lambda connection, _: made.append(connection))
+    for _ in range(20):
+        assert held_by(kept) == 1
+        with kept.writing() as connection:
+            connection.exec_driver_sql("UPDATE t SET x = 1")
+    assert len(made) == 1
+
+
+def test_a_connection_that_is_kept_is_not_to_a_file_that_is_gone(kept: Database, tmp_path: Path) -> None:
+    assert held_by(kept) == 1
+    holding(tmp_path / "other.db", 2).replace(kept.name)
+    for ending in ("-wal", "-shm"):
+        Path(kept.name + ending).unlink(missing_ok=True)
+    assert held_by(kept) == 2
+
+
+def test_damage_is_noticed_and_repaired_under_a_connection_that_is_kept(kept: Database, tmp_path: Path) -> None:
+    assert held_by(kept) == 1
+    spoil(Path(kept.name))
+    for _ in range(2):
+        with pytest.raises(DatabaseUnavailable, match="is damaged"):
+            held_by(kept)
+    holding(tmp_path / "repaired.db", 3).replace(kept.name)
+    assert held_by(kept) == 3
+
+
+def test_many_who_ask_at_once_wait_for_no_connection(kept: Database) -> None:
+    with contextlib.ExitStack() as open_ones:
+        found = [open_ones.enter_context(kept.reading()) for _ in range(10)]
+        assert {connection.execute(sa.text("SELECT x FROM t")).scalar_one() for connection in found} == {1}
 
 
 def test_a_damaged_database_is_named_with_the_way_out_and_not_in_every_line(
