@@ -4,10 +4,20 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Precision = Literal["float32", "bfloat16"]
-PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
+Precision = Literal["float32", "bfloat16", "int8"]
+PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "int8")
 """The most precise first."""
-FormName = Literal["plain", "folded", "traced", "onnxruntime", "openvino", "tf32", "bfloat16", "openvino-bfloat16"]
+FormName = Literal[
+    "plain",
+    "folded",
+    "traced",
+    "onnxruntime",
+    "openvino",
+    "tf32",
+    "bfloat16",
+    "openvino-bfloat16",
+    "int8",
+]
 PLAIN: FormName = "plain"
 """The net as its file and its manifest make it, in float32: what all others are compared with."""
 LOST_AT_MOST = 0.001

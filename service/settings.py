@@ -113,7 +113,7 @@ class Settings(Limits):
         "and serves the fastest, `plain` keeps each net as it is; or the name of one (docs/forms.md).",
     )
     precision: Precision = Field(
-        "bfloat16", description="The least precise form that `auto` takes: `float32` or `bfloat16`."
+        "bfloat16", description="The least precise form that `auto` takes: `float32`, `bfloat16` or `int8`."
     )
     drain_delay_s: float = Field(
         0.0, ge=0, description="Seconds from SIGTERM to closing the listener, for load balancers to notice."

@@ -3,15 +3,18 @@
 from collections.abc import Iterator
 
 from experiments.forms.record import Record, Timings
-from service.exactness import LOST_AT_MOST, PLAIN, FormScore
-from service.forms.choosing import WORTH, choose, gain, loses_little
+from service.exactness import LOST_AT_MOST, PLAIN, FormScore, Precision
+from service.forms.choosing import WORTH, choose, gain, is_precise_enough, loses_little
 from service.forms.held_out import COUNT
 from service.forms.registry import FORMS
+from service.forms.training_images import COUNT as TRAINING_IMAGES
 from service.forms.verifying import BOUNDS
 from service.store import Card, Model, ModelStore
 
 SIZES = (1, 64)
 """Rows of the batches that are timed: one request alone, and as many as wait under load."""
+USUAL: Precision = "bfloat16"
+"""The least precise form that a service takes of itself unless it is told otherwise."""
 HEAD = f"""# Forms: the same labels, faster
 
 Written by `python -m experiments.forms` from the cards of the models and from what it measures; the measurements
@@ -33,6 +36,7 @@ and say so: `X-Model-Form`.
 | `tf32` | the folded one, its products in TF32 | TF32, allowed where bfloat16 is | a GPU |
 | `bfloat16` | the folded one in bfloat16 | bfloat16 | AMX, avx512_bf16 or a GPU |
 | `openvino-bfloat16` | the compiled one in bfloat16 | bfloat16 | both |
+| `int8` | the exported one in whole numbers of 8 bits | int8 | AMX or VNNI; `pip install 'chapterhouse[onnx]'` |
 
 ## Which one serves
 
@@ -52,7 +56,7 @@ A form may serve only if
   `chapterhouse models forms ID` measures all that a machine can compute on the test set and writes the card; a
   model without that stays plain;
 - the **precision** of the manifest (`[serving] precision`, `bfloat16` unless it says otherwise) and that of
-  `CHAPTERHOUSE_PRECISION` allow it;
+  `CHAPTERHOUSE_PRECISION` (`bfloat16`, too) allow it: int8 serves only where both say so;
 - it has been **verified** in this very process: on {{images}} held-out images of the dataset
   (`models_store/held-out`) its probabilities are compared with those of the plain one, each time it is made.
 
@@ -64,13 +68,18 @@ Verification is no formality. torch's exporter drops the divisor of an average p
 as it is published, averages where it should sum, names 36 % of the digits, and looks well in every other respect.
 That export is refused (`tests/forms/test_verifying.py`); what is exported here has the sums as convolutions.
 
+**int8** takes the range of every map from {{training}} training images of the dataset (`models_store/training-images`;
+beside a model of your own `chapterhouse models forms` puts those of the data directory), each time it is made, which
+takes some seconds. Without such images it is not served, and the log says so. Its probabilities differ most, so that
+the verdict on a form is the card's: accuracy on the whole test set, and agreement.
+
 `CHAPTERHOUSE_FORM=plain` keeps every net as it is, and a form's name sets it for all models; it is verified too,
 and where it cannot be made or does not pass, the plain one serves and the log says why.
 
 Probabilities stay calibrated: the temperature divides logits that agree, and *apart* below is what it makes of
 their difference, the mean over the test images of ½ Σ |p − q|. In float32 it is rounding, in bfloat16 a fraction
-of a point. `strangeness` comes of the same logits, and its note may come or go only at the limit itself. A label
-changes only where two classes were as good as equal.
+of a point, in int8 a point or more. `strangeness` comes of the same logits, and its note may come or go only at the
+limit itself. A label changes only where two classes were as good as equal; in int8 where they were near.
 
 ## Measured
 """
@@ -85,7 +94,7 @@ def classifiers(store: ModelStore) -> list[Model]:
 def render(models: list[Model], record: Record) -> str:
     """The whole page."""
     bounds = (f"| {name} | {b.mean:g} | {b.largest:g} | {100 * b.agreement:g} % |" for name, b in BOUNDS.items())
-    head = HEAD.format(images=COUNT, bounds="\n".join(bounds))
+    head = HEAD.format(images=COUNT, training=TRAINING_IMAGES, bounds="\n".join(bounds))
     return "\n".join([head, *_machines(record), *_table(models, record), *_alone(models)]) + "\n"
 
 
@@ -97,7 +106,8 @@ def _machines(record: Record) -> Iterator[str]:
     yield (
         "Images a second in batches of 1 and of 64, from stored pixels to logits, by the processor's time on one thread"
         " (the least of three rounds), so that what else the machine did counts for little; *gain* is the geometric"
-        " mean of both beside the plain form. In bold: what would be chosen here.\n"
+        " mean of both beside the plain form. In bold: what would be chosen here"
+        " unless int8 is allowed.\n"
     )
 
 
@@ -111,7 +121,8 @@ def _table(models: list[Model], record: Record) -> Iterator[str]:
 
 
 def _rows(model: Model, card: Card, timings: Timings) -> Iterator[str]:
-    names = [name for name in FORMS if name in card.forms and loses_little(card, name)]
+    precise = [name for name in FORMS if name in card.forms and is_precise_enough(name, model, USUAL)]
+    names = [name for name in precise if loses_little(card, name)]
     chosen = choose(timings.seconds, names)
     for name in (PLAIN, *FORMS):
         if name in card.forms and name in timings.seconds:

@@ -23,13 +23,14 @@ from service.api import (
     units,
 )
 from service.api.classify import ClassifyPath
-from service.api.gate import Application, DirectPath, Gate
+from service.api.gate import Application, Gate
 from service.api.heads import Heads
 from service.api.jobs import turn_away
 from service.api.openapi import TAGS, refusals
 from service.api.problems import install_handlers
 from service.api.scraping import Scraping
 from service.api.state import State
+from service.api.together import DirectPath, Together
 from service.api.v2 import infer as v2_infer
 from service.api.v2 import models as v2_models
 from service.api.v2 import repository as v2_repository
@@ -66,7 +67,7 @@ def create_app(state: State) -> Application:
     classifying = ClassifyPath(state)
     app.gate.hot_paths["POST", "/classify"] = classifying
     engines = state.engines if isinstance(state.engines, Posting) else TaskPosting(state.engines)
-    app.gate.direct_paths["/classify"] = DirectPath(classifying.ask, engines)
+    app.gate.direct_paths["/classify"] = DirectPath(classifying.ask, Together(engines))
     app.gate.doorsteps["POST", "/evaluate"] = partial(turn_away, state)
     install_handlers(app)
     app.add_middleware(Heads)

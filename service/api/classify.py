@@ -1,10 +1,12 @@
 """`POST /classify`: what is in the picture, for one image or a form of them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Annotated, Any, NamedTuple, Self, TypeAlias
 
+import numpy as np
 import orjson
 from fastapi import APIRouter, Query, Response
 
@@ -21,18 +23,20 @@ from service.api.bodies import (
     read_form,
 )
 from service.api.deadlines import Deadline
-from service.api.gate import Exchange, Question
+from service.api.gate import Exchange
 from service.api.images import JSON_KIND, OPTIONS, described, read_json, texts_of
 from service.api.models import FORM_HEADER, Version, form_of, headers_of
-from service.api.negotiation import JSON, choose
+from service.api.negotiation import JSON, REMEMBERED, choose
 from service.api.noting import MODEL
 from service.api.openapi import BINARY, OF_MODEL, headers, refusals
 from service.api.outgoing import Reply
 from service.api.pictures import Picture
 from service.api.presence import watch
 from service.api.queries import read_query
+from service.api.readers import Readers, is_quick
 from service.api.routes import Endpoint
 from service.api.state import State
+from service.api.together import Question, Sent
 from service.errors import (
     BodyTooLarge,
     EngineUnavailable,
@@ -44,10 +48,11 @@ from service.errors import (
     WrongTask,
 )
 from service.operations.choosing import choose_model
-from service.operations.classify import TOP_K_DEFAULT, TOP_K_LIMIT, Labelling, check_top_k
-from service.runtime.calls import Array
+from service.operations.classify import TOP_K_DEFAULT, TOP_K_LIMIT, Labelling, call_of, check_top_k
+from service.runtime.calls import Array, Call, Engines
 from service.schemas import Classification
 from service.store import Model
+from service.tasks.classify import Prepared
 
 router = APIRouter(tags=["models"], route_class=Endpoint)
 
@@ -135,16 +140,23 @@ def parse_query(text: bytes) -> tuple[dict[str, str], Asked]:
 ParsedQuery: TypeAlias = tuple[Mapping[str, str], Asked]
 
 
-def _query_of(headers: Mapping[bytes, bytes], query_string: bytes) -> ParsedQuery:
+def _query_of(accept: bytes, query_string: bytes) -> ParsedQuery:
     """What is asked of whom JSON will do. Raises InvalidRequest, NotAcceptable."""
     query = parse_query(query_string)
-    choose(headers.get(b"accept", b"").decode("latin-1"), (JSON,))
+    choose(accept.decode("latin-1"), (JSON,))
     return query
 
 
-def _kind_of(headers: Mapping[bytes, bytes]) -> bytes:
+def _kind_of(content_type: bytes) -> bytes:
     """The type of a body."""
-    return headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    return content_type.partition(b";")[0].strip().lower()
+
+
+@lru_cache(maxsize=1024)
+def _asked_of(accept: bytes, content_type: bytes, query_string: bytes) -> Asked | None:
+    """What is asked of one raw image; None where the body is another one. Raises InvalidRequest, NotAcceptable."""
+    _, asked = _query_of(accept, query_string)
+    return asked if _kind_of(content_type) in IMAGE_BODY_TYPES else None
 
 
 class ClassifyPath:
@@ -155,10 +167,11 @@ class ClassifyPath:
         self._store = state.store
         self._engine = state.engines
         self._readers = state.readers
+        self._labels = lru_cache(maxsize=256)(partial(_Labels, state.readers, state.engines))
 
     async def __call__(self, exchange: Exchange) -> Reply:
         """Answer one request. Raises ServiceError."""
-        query = _query_of(exchange.headers, exchange.scope["query_string"])
+        query = _query_of(exchange.headers.get(b"accept", b""), exchange.scope["query_string"])
         given = exchange.headers.get(b"x-deadline-ms")
         if given is None:
             return await self._answer(exchange, query, None)
@@ -174,31 +187,27 @@ class ClassifyPath:
             answer = await labelling.ask(self._engine, deadline=deadline, request_id=exchange.request_id)
         return self._reply(model, answer)
 
-    def ask(self, headers: Mapping[bytes, bytes], query_string: bytes, body: bytes) -> Question | None:
+    def ask(self, headers: Mapping[bytes, bytes], query_string: bytes, body: bytes) -> Sent | None:
         """What is to be asked about a raw image; None for other bodies, and for images that take longer to read.
 
         Raises ServiceError.
         """
-        _, asked = _query_of(headers, query_string)
-        if _kind_of(headers) not in IMAGE_BODY_TYPES:
+        accept, kind = headers.get(b"accept", b""), headers.get(b"content-type", b"")
+        asked_of = _asked_of if len(accept) + len(kind) <= REMEMBERED else _asked_of.__wrapped__
+        asked = asked_of(accept, kind, query_string)
+        if asked is None:
             return None
         model = self._find(asked)
-        image = self._readers.image_at_once(body, model.input, as_is=asked.as_is)
-        if image is None:
+        if not is_quick(body, model.input, as_is=asked.as_is):
             return None
-        labelling = Labelling(model, asked.top_k, [None], [image])
-        return Question(model.name, labelling.call, image.pixels, partial(self._finish, labelling))
-
-    def _finish(self, labelling: Labelling, found: list[Array]) -> Reply:
-        return self._reply(labelling.model, labelling.answer(found[0]))
+        return Sent(self._labels(model, asked.top_k, asked.as_is), body)
 
     def _reply(self, model: Model, answer: dict[str, Any]) -> Reply:
-        body, form = orjson.dumps(answer), form_of(self._engine, model)
-        return Reply(200, [*_written(model, form), (b"content-length", b"%d" % len(body))], body)
+        return _reply(answer, _written(model, form_of(self._engine, model)))
 
     async def _understand(self, exchange: Exchange, fields: Mapping[str, str], asked: Asked) -> Labelling:
         """The request that a body makes, raw or as a form. Raises ServiceError."""
-        kind = _kind_of(exchange.headers)
+        kind = _kind_of(exchange.headers.get(b"content-type", b""))
         if kind in IMAGE_BODY_TYPES:
             model = self._find(asked)
             image = await self._readers.image(await self._read(exchange), model.input, as_is=asked.as_is)
@@ -264,6 +273,45 @@ class ClassifyPath:
         if not pictures:
             raise InvalidRequest("The form holds no image.")
         return pictures, fields
+
+
+@dataclass(frozen=True, eq=False)
+class _Labels:
+    """Labels of single images by one model: what many requests ask alike."""
+
+    readers: Readers
+    engines: Engines
+    model: Model
+    top_k: int
+    as_is: bool
+
+    @property
+    def model_name(self) -> str:
+        """The model's name."""
+        return self.model.name
+
+    @property
+    def call(self) -> Call:
+        """What the model is asked."""
+        return call_of(self.model.id)
+
+    def read(self, bodies: Sequence[bytes]) -> list[Question | Exception]:
+        """The images, decoded."""
+        images = self.readers.images_at_once(bodies, self.model.input, as_is=self.as_is)
+        return [image if isinstance(image, Exception) else Question(*image) for image in images]
+
+    def replies(self, asked: Sequence[Question], found: Sequence[list[Array]]) -> list[Reply]:
+        """An answer to each question, of its logits."""
+        images: list[Prepared | UnreadableImage] = [Prepared(*each) for each in asked]
+        logits = found[0][0] if len(found) == 1 else np.concatenate([arrays[0] for arrays in found])
+        answer = Labelling(self.model, self.top_k, [None] * len(images), images).answer(logits)
+        written = _written(self.model, form_of(self.engines, self.model))
+        return [_reply({**answer, "predictions": [each]}, written) for each in answer["predictions"]]
+
+
+def _reply(answer: dict[str, Any], written: RawHeaders) -> Reply:
+    body = orjson.dumps(answer)
+    return Reply(200, [*written, (b"content-length", b"%d" % len(body))], body)
 
 
 @lru_cache(maxsize=256)

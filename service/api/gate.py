@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from fastapi import FastAPI, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,8 +26,8 @@ from service.api.outgoing import Outgoing, Reply, Sender
 from service.api.presence import CallerGone, presence_of
 from service.api.problems import Settled, failure, refusal
 from service.api.singles import check_head
+from service.api.together import DirectPath
 from service.errors import BodyTooLarge, Draining, InvalidRequest, Overloaded, ServiceError, UnsupportedMediaType
-from service.runtime.calls import Array, Call, Posting
 from service.settings import Settings
 from service.telemetry.instruments import Instruments
 
@@ -57,25 +57,6 @@ class Exchange:
 
 
 HotPath = Callable[[Exchange], Awaitable[Response | Reply]]
-
-
-class Question(NamedTuple):
-    """What an engine is asked for a request, and how its answer becomes the request's."""
-
-    model: str
-    call: Call
-    rows: Array
-    reply: Callable[[list[Array]], Reply]
-
-
-class DirectPath(NamedTuple):
-    """How requests of a path are answered where their bytes arrive, by their headers, their query and their body.
-
-    `ask` gives None for those that take longer. Raises ServiceError.
-    """
-
-    ask: Callable[[Mapping[bytes, bytes], bytes, bytes], Question | None]
-    engines: Posting
 
 
 Doorstep = Callable[[str], Awaitable[None]]

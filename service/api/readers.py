@@ -5,7 +5,7 @@ import contextlib
 import itertools
 import logging
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from service.operations.reading import READERS, DocumentKind
 from service.runtime.frames import Frame, FrameReader, MessageType, encode, error_of_meta
 from service.settings import Settings
 from service.store import ImageInput
-from service.tasks.classify import Prepared, read_image
+from service.tasks.classify import Prepared, read_image, read_images
 
 log = logging.getLogger(__name__)
 
@@ -59,11 +59,11 @@ class Readers:
         """One image file as a net takes it, of the request's whole budget. Raises UnreadableImage, Overloaded."""
         return await self._read(data, spec, cost_of(data, spec, as_is=as_is), as_is=as_is)
 
-    def image_at_once(self, data: bytes, spec: ImageInput, *, as_is: bool) -> Prepared | None:
-        """The same where nothing is waited for; None for one that is read beside the event loop."""
-        if cost_of(data, spec, as_is=as_is) > QUICK_COST:
-            return None
-        return read_image(data, spec, limit_pixels=self.limit_pixels, as_is=as_is)
+    def images_at_once(
+        self, files: Sequence[bytes], spec: ImageInput, *, as_is: bool
+    ) -> list[Prepared | UnreadableImage]:
+        """The images of several requests that are quickly read; in an unreadable one's place, the reason."""
+        return read_images(files, spec, limit_pixels=self.limit_pixels, as_is=as_is)
 
     async def images(
         self, images: Iterable[bytes], spec: ImageInput, *, as_is: bool = False
@@ -225,6 +225,11 @@ class _Process:
             for frame in frames.feed(data):
                 yield frame
         raise EOFError("its output ended")
+
+
+def is_quick(data: bytes, spec: ImageInput, *, as_is: bool) -> bool:
+    """Whether an image is read in the event loop at once."""
+    return cost_of(data, spec, as_is=as_is) <= QUICK_COST
 
 
 def cost_of(data: bytes, spec: ImageInput, *, as_is: bool) -> int:

@@ -1,12 +1,13 @@
 """`chapterhouse models forms`: what a classifier is worth in each form that this machine can compute, for its card."""
 
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from service.cli.completion import models
 from service.cli.reporting import fail_clearly, print_table, say
-from service.errors import InvalidRequest
+from service.errors import DatasetMissing, InvalidRequest
 from service.exactness import FormName, FormScore
 from service.settings import read_settings
 from service.store import Model, ModelStore, write_card
@@ -25,11 +26,14 @@ def measure_forms(
     """Measure a classifier's accuracy in every form, and how often it agrees with the plain one; write its card.
 
     Only forms that stand on the card are ever chosen. Those on it that this machine cannot compute stay as they are.
+    For `int8` a few images of the training set, if that is here, are kept beside the model, unless some are.
     """
     import torch
 
     from service.datasets.registry import find_dataset
     from service.forms.form import Place
+    from service.forms.quantised import is_possible
+    from service.forms.training_images import keep_training_images
     from service.nets.arithmetic import compute_exactly
     from service.scoring.forms import measure_forms as measure
 
@@ -39,8 +43,12 @@ def measure_forms(
         raise InvalidRequest(f"{model_id} has no card to write on: it has not been trained.")
     torch.set_num_threads(threads)
     compute_exactly()
-    test = find_dataset(model.manifest.dataset).load(settings.data, "test")
-    found = dict(measure(model, test.first(images or len(test)), Place("cpu", threads)))
+    dataset, place = find_dataset(model.manifest.dataset), Place("cpu", threads)
+    if is_possible(place):
+        with suppress(DatasetMissing):  # that there is no such form is said below
+            keep_training_images(model, lambda: dataset.load(settings.data, "train").images)
+    test = dataset.load(settings.data, "test")
+    found = dict(measure(model, test.first(images or len(test)), place))
     _write(model, {name: score for name, score in found.items() if isinstance(score, FormScore)}, set(found))
     rows = [
         (name, f"{100 * score.accuracy:.2f} %", f"{100 * score.agreement:.2f} %", f"{score.apart:.2g}", "")

@@ -284,7 +284,7 @@ class _Evaluation:
             held = self._bench.engine.models().get(extractor.id)
             if extractor.weights_sha256 is None or held is None:
                 return None
-            device = held.kind
+            device = held.kind, extractor.manifest.serving.block  # on which the bits of features depend
         sees_order = any(metric.sees_order for metric in self._plan.metrics.values())
         return sha256_of(
             generated=sent.sha256,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from service.exactness import LOST_AT_MOST, PLAIN, PRECISIONS, FormName, Precision
 from service.forms.form import Place
-from service.forms.registry import possible
+from service.forms.registry import FORMS, possible
 from service.forms.timing import Seconds
 from service.store import Card, Model
 
@@ -18,12 +18,15 @@ def allowed(model: Model, place: Place, precision: Precision) -> list[FormName]:
     """The forms that may be chosen here: possible, precise enough, and losing no more by the card than is allowed."""
     if model.manifest.task != "classify" or model.card is None:
         return []
-    least = min(map(PRECISIONS.index, (model.manifest.serving.precision, precision)))
     return [
-        name
-        for name, kind in possible(place).items()
-        if PRECISIONS.index(kind.precision) <= least and loses_little(model.card, name)
+        name for name in possible(place) if is_precise_enough(name, model, precision) and loses_little(model.card, name)
     ]
+
+
+def is_precise_enough(name: FormName, model: Model, precision: Precision) -> bool:
+    """Whether both the manifest and a setting of this precision allow that of a form."""
+    least = min(map(PRECISIONS.index, (model.manifest.serving.precision, precision)))
+    return PRECISIONS.index(FORMS[name].precision) <= least
 
 
 def loses_little(card: Card, name: FormName) -> bool:

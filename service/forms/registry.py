@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from service.exactness import PLAIN, FormName, Precision
-from service.forms import eager, onnx_runtime, openvino
+from service.forms import eager, onnx_runtime, openvino, quantised
 from service.forms.form import Form, Place
 from service.store import Model
 
@@ -31,6 +31,7 @@ FORMS: dict[FormName, Kind] = {
     "tf32": Kind("bfloat16", eager.is_on_card, eager.in_tf32),  # more precise, and where that may serve it may, too
     "bfloat16": Kind("bfloat16", eager.has_bfloat16, eager.in_bfloat16),
     "openvino-bfloat16": Kind("bfloat16", openvino.is_possible_in_bfloat16, openvino.in_bfloat16, OPENVINO),
+    "int8": Kind("int8", quantised.is_possible, quantised.make, ONNX_RUNTIME),
 }
 """All but the plain one; of equally fast ones the first is taken."""
 

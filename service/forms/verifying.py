@@ -24,6 +24,7 @@ class Bound(NamedTuple):
 BOUNDS: dict[Precision, Bound] = {
     "float32": Bound(mean=1e-4, largest=1e-2, agreement=0.98),
     "bfloat16": Bound(mean=1e-2, largest=0.2, agreement=0.95),
+    "int8": Bound(mean=5e-2, largest=0.9, agreement=0.9),
 }
 """Wide beside what sound forms show and narrow beside what a wrong one does; what a form loses, its card says."""
 

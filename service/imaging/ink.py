@@ -5,6 +5,7 @@ ink's box is scaled to 20×20 with its proportions kept, and its centre of mass 
 ink is found first, on paper of any colour, lit unevenly, or transparent.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -38,6 +39,8 @@ REACH = 384
 """Pixels of the longer side up to which every pixel is looked at."""
 MARGIN = 0.3
 """Paper that is kept around the ink of a larger picture, in shares of the ink's longer side."""
+FEW = 3
+"""Pictures up to which each is sooner looked at by itself."""
 FITS = 3
 """How often the paper is fitted to what is not ink."""
 
@@ -60,8 +63,11 @@ def as_light_ink(picture: Picture, side: int) -> Drawn | None:
 
     None for one that has this form already, which nothing is done to, and for one in which no ink is found.
     """
-    if picture.opacity is None and _is_in_form(picture.pixels, side):
-        return None
+    return None if in_form([picture], side)[0] else redrawn(picture, side)
+
+
+def redrawn(picture: Picture, side: int) -> Drawn | None:
+    """The same for a picture that has not this form."""
     grey, notes = _on_paper(_within_reach(picture))
     residual = grey - _paper(grey)
     if np.abs(residual).max() < FAINTEST:
@@ -137,13 +143,42 @@ def _on_paper(picture: Picture) -> tuple[Grey, list[str]]:
     return grey + paper * (1 - opacity), [PAPER.format("white" if ink_is_dark else "black")]
 
 
-def _is_in_form(pixels: Pixels, side: int) -> bool:
-    """Whether a picture is one of light ink on black, of the net's size, scaled and centred as MNIST's are.
+def in_form(pictures: Sequence[Picture], side: int) -> list[bool]:
+    """Whether each is one of light ink on black, of the net's size, scaled and centred as MNIST's are.
 
-    Every image of a net that knows ink passes here, so it is reckoned in whole numbers and with few steps.
+    Every image of a net that knows ink passes here, alone or with many, so it is reckoned in whole numbers and with
+    few steps for each.
     """
-    if pixels.shape != (side, side, 1):
-        return False
+    found = [picture.opacity is None and picture.pixels.shape == (side, side, 1) for picture in pictures]
+    if found.count(True) <= FEW:
+        return [it and _is_in_form(picture.pixels, side) for it, picture in zip(found, pictures, strict=True)]
+    stack = np.concatenate([picture.pixels for it, picture in zip(found, pictures, strict=True) if it], axis=2)
+    answers = iter(_are_in_form(stack.transpose(2, 0, 1), side))
+    return [it and next(answers) for it in found]
+
+
+def _are_in_form(stack: Pixels, side: int) -> list[bool]:
+    """Whether pictures (n, side, side) are, as `_is_in_form` finds of each."""
+    pixels = np.ascontiguousarray(stack)
+    ink = pixels != 0
+    on_rim = ink[:, [0, -1]].sum(axis=(1, 2)) + ink[:, :, [0, -1]].sum(axis=(1, 2))
+    length = np.maximum(_extent(ink.any(axis=2)), _extent(ink.any(axis=1)))
+    mass, row, column = _moments(side) @ pixels.reshape(len(pixels), -1).T.astype(np.float64)
+    some, box, middle = np.maximum(mass, 1.0), round(BOX * side), side / 2
+    fits = (length >= box - NEARLY) & (length <= box) & (mass > 0) & (on_rim < 2 * side)
+    centred = (np.abs(row / some - middle) <= OFF_CENTRE) & (np.abs(column / some - middle) <= OFF_CENTRE)
+    found: list[bool] = (fits & centred).tolist()
+    return found
+
+
+def _extent(ink: NDArray[np.bool_]) -> NDArray[np.int_]:
+    """In each row of lines (n, side), from the first with ink to the last."""
+    extent: NDArray[np.int_] = ink.shape[1] - ink.argmax(axis=1) - ink[:, ::-1].argmax(axis=1)
+    return extent
+
+
+def _is_in_form(pixels: Pixels, side: int) -> bool:
+    """The same of one picture (side, side, 1)."""
     data = pixels.tobytes()
     rim = data[:side] + data[-side:] + data[::side] + data[side - 1 :: side]
     if 2 * rim.count(0) <= len(rim) or data.count(0) == len(data):

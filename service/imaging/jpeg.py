@@ -18,8 +18,11 @@ COLOURS = {"Gray": "GRAY", "YCbCr": "RGB", "RGB": "RGB"}
 EXIF = b"Exif\0\0"
 PARTS = (8, 4, 2)
 """Parts of their size in which blocks of 8×8 can be decoded in less time than as a whole."""
-_FILL, _END = 0xFF, 0xD9
+MOST_SEGMENTS = 64
+"""Segments before the pixels that are looked at one by one."""
+_FILL, _END, _SCAN = 0xFF, 0xD9, 0xDA
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
+_NO_SEGMENT = _WITHOUT_LENGTH | {0x00, _END, _FILL}
 _MARKS = np.ones(256, bool)
 _MARKS[[0x00, 0xFF, *range(0xD0, 0xD8)]] = False
 """What behind 0xFF makes a marker: no stuffed byte, no filling, and no restart within a scan."""
@@ -70,6 +73,18 @@ def decode(data: bytes, layout: Layout, part: int = 1) -> Pixels:
     except ValueError as error:
         raise UnreadableImage(f"The JPEG is damaged: {error}.") from error
     return np.ascontiguousarray(pixels)
+
+
+def head_of(data: bytes) -> bytes:
+    """What stands before the pixels, some tenths of a percent of a photograph; the whole file where that is unusual."""
+    at = 2
+    for _ in range(MOST_SEGMENTS):
+        if at + 4 > len(data) or data[at] != _FILL or data[at + 1] in _NO_SEGMENT:
+            break
+        if data[at + 1] == _SCAN:
+            return data[:at]
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return data
 
 
 def rest_bytes(data: bytes) -> int:

@@ -162,7 +162,8 @@ def _read_jpeg(data: bytes, limit_pixels: int, enough: int) -> Picture:
     pixels = jpeg.decode(data, layout, part)
     if layout.space not in jpeg.COLOURS:
         return _read_any(data, limit_pixels, behind=rest)  # inks, now known to be whole
-    orientation = _orientation_of(data, limit_pixels) if any(mark in data for mark in ORIENTED) else 1
+    head = jpeg.head_of(data)
+    orientation = _orientation_of(data, limit_pixels) if any(mark in head for mark in ORIENTED) else 1
     done = {TURNED: orientation != 1, REDUCED.format(part): part > 1, REST: rest > 0}
     return Picture(_upright(pixels, orientation), _words(done), part=part)
 

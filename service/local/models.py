@@ -49,7 +49,7 @@ class LocalModels:
         return describe_model(self._store, self._engine, model_id)
 
     async def load(self, model_id: str) -> None:
-        """Load and warm a model; returns when it is ready. Raises ModelNotFound."""
+        """Load a model; returns when it is ready. Raises ModelNotFound."""
         await self._engine.load(self._store.get(model_id).id)
 
     async def unload(self, model_id: str) -> None:

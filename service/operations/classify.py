@@ -76,7 +76,7 @@ class Labelling:
     @property
     def call(self) -> Call:
         """What the model is asked."""
-        return _call_of(self.model.id)
+        return call_of(self.model.id)
 
     def answer(self, logits: Logits | None) -> dict[str, Any]:
         """The members of a Classification, of the logits (n, classes) of those images that can be read."""
@@ -112,7 +112,8 @@ class Labelling:
 
 
 @lru_cache(maxsize=256)
-def _call_of(model_id: str) -> Call:
+def call_of(model_id: str) -> Call:
+    """What a model is asked for labels."""
     return Call(model_id, "classify")
 
 

@@ -12,12 +12,13 @@ import math
 import struct
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
 import orjson
 
-from service.runtime.calls import Array, Call, Lane, Option
+from service.runtime.calls import Array, Asked, Call, Lane, Option
 from service.runtime.shared import SHARED_FROM_BYTES, Room, Spec, View
 
 DTYPES = {np.dtype(name).str: np.dtype(name) for name in ("uint8", "int64", "float16", "float32", "float64")}
@@ -70,9 +71,23 @@ def item_of(
     return Item(Words(call, lane, specs), message_id, deadline, request_id[:REQUEST_ID_LIMIT], arrays)
 
 
+def items_of(ids: Sequence[int], call: Call, asked: Sequence[Asked]) -> list[Item]:
+    """Interactive submissions of this call without a deadline, of an array each."""
+    found: list[Item] = []
+    words = Words(call, Lane.INTERACTIVE, ())
+    for message_id, (rows, _, request_id) in zip(ids, asked, strict=True):
+        specs = ((rows.dtype, rows.shape),)
+        if specs != words.specs:
+            words = words._replace(specs=specs)
+        found.append(Item(words, message_id, None, request_id[:REQUEST_ID_LIMIT], (rows,)))
+    return found
+
+
 def placed(item: Item, room: Room) -> Item:
     """The item as it is sent: with its arrays in shared memory, where they are large and find room there."""
-    if sum([array.nbytes for array in item.arrays]) < SHARED_FROM_BYTES or (place := room.put(item.arrays)) is None:
+    arrays = item.arrays
+    size = arrays[0].nbytes if len(arrays) == 1 else sum([array.nbytes for array in arrays])
+    if size < SHARED_FROM_BYTES or (place := room.put(arrays)) is None:
         return item
     return item._replace(words=item.words._replace(shared=True), arrays=(), place=place)
 
@@ -110,10 +125,9 @@ def read_bundle(
     words = _words_of(data[start:at])
     entries = list(_ENTRY.iter_unpack(memoryview(data)[at : at + count * _ENTRY.size]))
     at += count * _ENTRY.size
-    ids = []
-    for _, _, length in entries:
-        ids.append(data[at : at + length].decode("latin-1"))
-        at += length
+    lengths = [length for _, _, length in entries]
+    ids = _texts_at(data, at, lengths)
+    at += sum(lengths)
     rows = (
         _rows_at(data, at, end, count, words.specs) if not words.shared else _rows_in(view, data[at:end], count, words)
     )
@@ -121,6 +135,15 @@ def read_bundle(
         Item(words, message_id, None if math.isnan(deadline) else deadline, request_id, arrays)
         for (message_id, deadline, _), request_id, arrays in zip(entries, ids, rows, strict=True)
     ]
+
+
+def _texts_at(data: bytes, at: int, lengths: Sequence[int]) -> list[str]:
+    """Words that stand one behind the other, as long as they are said to be."""
+    if not any(lengths):  # as of answers
+        return [""] * len(lengths)
+    ends = [*accumulate(lengths, initial=0)]
+    text = data[at : at + ends[-1]].decode("latin-1")
+    return [text[start:end] for start, end in pairwise(ends)]
 
 
 def _rows_at(data: bytes, at: int, end: int, count: int, specs: Sequence[Spec]) -> Iterable[Sequence[Array]]:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -66,12 +66,20 @@ Withdraw = Callable[[], object]
 """What takes a submission out again; nobody is told anything then."""
 
 
+class Asked(NamedTuple):
+    """One submission of several that ask the same of different rows."""
+
+    rows: Array
+    told: Told
+    request_id: str = ""
+
+
 @runtime_checkable
 class Posting(Protocol):
     """Engines that may be asked without anybody waiting, by whoever has many questions and no task for each."""
 
-    def post(self, call: Call, arrays: Sequence[Array], told: Told, *, request_id: str = "") -> Withdraw | None:
-        """Ask an interactive question without a deadline; None where no engine is there to be asked at once."""
+    def post(self, call: Call, asked: Sequence[Asked]) -> Sequence[Withdraw]:
+        """Ask interactive questions without a deadline; what takes each of them out again."""
         ...
 
 
@@ -82,15 +90,18 @@ class TaskPosting:
         self._engines = engines
         self._tasks: set[asyncio.Task[list[Array]]] = set()
 
-    def post(self, call: Call, arrays: Sequence[Array], told: Told, *, request_id: str = "") -> Withdraw:
-        """Ask an interactive question without a deadline."""
-        task = asyncio.create_task(self._submit(call, arrays, request_id))
+    def post(self, call: Call, asked: Sequence[Asked]) -> Sequence[Withdraw]:
+        """Ask interactive questions without a deadline; what takes each of them out again."""
+        return [self._ask(call, each) for each in asked]
+
+    def _ask(self, call: Call, asked: Asked) -> Withdraw:
+        task = asyncio.create_task(self._submit(call, asked))
         self._tasks.add(task)
-        task.add_done_callback(partial(self._end, told))
+        task.add_done_callback(partial(self._end, asked.told))
         return task.cancel
 
-    async def _submit(self, call: Call, arrays: Sequence[Array], request_id: str) -> list[Array]:
-        return await self._engines.submit(call, arrays, request_id=request_id)
+    async def _submit(self, call: Call, asked: Asked) -> list[Array]:
+        return await self._engines.submit(call, [asked.rows], request_id=asked.request_id)
 
     def _end(self, told: Told, task: "asyncio.Task[list[Array]]") -> None:
         self._tasks.discard(task)

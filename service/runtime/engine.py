@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 from torch import nn
 
@@ -24,7 +25,6 @@ from service.runtime.duties import Duty
 from service.runtime.flights import Flights
 from service.runtime.forms import Forms
 from service.runtime.holding import Holding
-from service.runtime.improving import FormChoice
 from service.runtime.loading import halve
 from service.runtime.queues import LATE, Batch
 from service.runtime.residents import Resident, Telling
@@ -35,6 +35,9 @@ from service.store import Model, ModelStore
 from service.tasks.registry import task_of
 from service.telemetry.instruments import Instruments
 from service.telemetry.logs import plain, told
+
+if TYPE_CHECKING:
+    from service.runtime.improving import FormChoice
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +54,7 @@ class Engine:
 
     def __init__(
         self, store: ModelStore, device: Device, *, instruments: Instruments, queue_limit: int = 1024,
-        forms: FormChoice | None = None, duty: Duty = Duty.ALL,
+        forms: "FormChoice | None" = None, duty: Duty = Duty.ALL, tried: bool = True,
     ) -> None:  # fmt: skip
         self._device = device
         self._telling = Telling(instruments, device.name)
@@ -66,6 +69,7 @@ class Engine:
             self._telling,
             queue_limit=queue_limit,
             duty=duty,
+            tried=tried,
             changed=self._changed,
             lost=self._lose,
         )

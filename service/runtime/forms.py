@@ -5,17 +5,20 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from torch import nn
 
 from service.exactness import PLAIN
 from service.forms.form import Form
 from service.runtime.devices import Device
-from service.runtime.improving import FormChoice, Improver
 from service.runtime.queues import Batch, warm_sizes
 from service.runtime.rows import zeros
 from service.runtime.turns import Turns
 from service.store import Model
+
+if TYPE_CHECKING:
+    from service.runtime.improving import FormChoice, Improver
 
 log = logging.getLogger(__name__)
 
@@ -36,20 +39,25 @@ class Forms:
 
     def __init__(
         self,
-        choice: FormChoice | None,
+        choice: "FormChoice | None",
         device: Device,
         turns: Turns,
         rows_waiting: Callable[[], int],
         changed: Callable[[], None],
     ) -> None:
-        self._improver = Improver(choice, device.place_of, turns, self._quiet) if choice is not None else None
         self._device = device
         self._turns = turns
+        self._improver = None if choice is None else self._improver_for(choice)
         self._rows_waiting = rows_waiting
         self._changed = changed
         self._serving: dict[str, Form] = {}
         self._searches: dict[str, asyncio.Task[None]] = {}
         self._last_batch = 0.0
+
+    def _improver_for(self, choice: "FormChoice") -> "Improver":
+        from service.runtime.improving import Improver  # it loads all forms, and who has no choice waits for none
+
+        return Improver(choice, self._device.place_of, self._turns, self._quiet)
 
     def name_of(self, model_id: str) -> str:
         """The form in which a model answers."""

@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 class Holding:
     """All models of one engine, by their ids. Touched on the event loop only.
 
-    `changed` is called when what it holds has changed, `lost` with the error that the device died of.
+    `tried` is whether they are tried before they are ready, as `Loading` says. `changed` is called when what it holds
+    has changed, `lost` with the error that the device died of.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Holding:
         *,
         queue_limit: int,
         duty: Duty,
+        tried: bool,
         changed: Callable[[], None],
         lost: Callable[[BaseException], None],
     ) -> None:
@@ -47,6 +49,7 @@ class Holding:
         self._telling = telling
         self._queue_limit = queue_limit
         self._duty = duty
+        self._tried = tried
         self._changed = changed
         self._lost = lost
         self._residents: dict[str, Resident] = {}
@@ -156,7 +159,8 @@ class Holding:
         """The net, warm; others go where there is no memory for it."""
         while True:
             try:
-                net = await Loading(self._device, self._turns, resident.model, resident.queue).run()
+                loading = Loading(self._device, self._turns, resident.model, resident.queue, tried=self._tried)
+                net = await loading.run()
                 await self._forms.recall(resident.model, net)
             except Exception as error:
                 if not self._device.is_out_of_memory(error) or not await self.make_room(resident):

@@ -3,17 +3,19 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from service.errors import ServiceError
 from service.runtime.calls import Array, Call, Lane, LoadedModel
 from service.runtime.cards.opening import open_device
 from service.runtime.devices import Device
 from service.runtime.engine import Engine
-from service.runtime.improving import FormChoice
 from service.runtime.work import Work
 from service.store import ModelStore
 from service.telemetry.instruments import Instruments
+
+if TYPE_CHECKING:
+    from service.runtime.improving import FormChoice
 
 
 class OwnEngine:
@@ -78,7 +80,7 @@ class OwnEngine:
 
 
 class LocalEngine(OwnEngine):
-    """The same over an engine of its own, plain unless `forms` are given."""
+    """The same over an engine of its own, plain unless `forms` are given; what it loads is tried if that is `tried`."""
 
     def __init__(
         self,
@@ -87,8 +89,9 @@ class LocalEngine(OwnEngine):
         device: str | Device = "cpu",
         threads: int = 0,
         queue_limit: int = 1024,
-        forms: FormChoice | None = None,
+        forms: "FormChoice | None" = None,
+        tried: bool = True,
     ) -> None:
         opened = device if isinstance(device, Device) else open_device(device, threads=threads)
-        engine = Engine(store, opened, instruments=Instruments(), queue_limit=queue_limit, forms=forms)
+        engine = Engine(store, opened, instruments=Instruments(), queue_limit=queue_limit, forms=forms, tried=tried)
         super().__init__(engine)

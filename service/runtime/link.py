@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from service.errors import EngineUnavailable, ServiceError
-from service.runtime.bundles import Item, item_of, most_beside, placed
-from service.runtime.calls import Array, Call, Lane, LoadedModel, Told, Withdraw
+from service.runtime.bundles import Item, Words, item_of, items_of, most_beside, placed
+from service.runtime.calls import Array, Asked, Call, Lane, LoadedModel, Told, Withdraw
 from service.runtime.frames import (
     Frame,
     FrameReader,
@@ -62,13 +62,23 @@ class Outbox:
 
     def put_item(self, item: Item) -> None:
         """Send a submission or an answer at the end of this turn."""
-        self._begin()
         if self._room is not None:
             item = placed(item, self._room)
-        if not self._bundle or len(self._bundle) == self._most or item.words != self._bundle[0].words:
+        bundle = self._bundle
+        words = bundle[0].words if bundle else None
+        if (item.words is not words and item.words != words) or len(bundle) == self._most:
+            self._begin()
             self._close_bundle()
             self._most = most_beside(item)
         self._bundle.append(item)
+
+    def put_answer(self, message_id: int, arrays: Sequence[Array]) -> None:
+        """Send an answer at the end of this turn; the words of the one before it will mostly do."""
+        words = self._bundle[-1].words if self._bundle else None
+        specs = tuple([(array.dtype, array.shape) for array in arrays])
+        if words is None or words.shared or words.specs != specs:
+            words = Words(None, Lane.INTERACTIVE, specs)
+        self.put_item(Item(words, message_id, None, "", arrays))
 
     def _begin(self) -> None:
         if not self._parts and not self._bundle:
@@ -183,11 +193,15 @@ class Link(asyncio.Protocol):
         message_id = self._put(call, arrays, lane, deadline, request_id)
         return await self._answer_to(message_id)
 
-    def post(self, call: Call, arrays: Sequence[Array], told: Told, *, request_id: str) -> Withdraw:
-        """Ask, and have somebody told what came of it, ConnectionLost too. Raises ConnectionLost."""
-        message_id = self._put(call, arrays, Lane.INTERACTIVE, None, request_id)
-        self._open[message_id] = told
-        return partial(self._withdraw, message_id)
+    def post(self, call: Call, asked: Sequence[Asked]) -> Sequence[Withdraw]:
+        """Ask, and have each told what came of it, ConnectionLost too. Raises ConnectionLost."""
+        outbox, count = self._out(), len(asked)
+        ids = [*itertools.islice(self._ids, count)]
+        self._open.update(zip(ids, [each.told for each in asked], strict=True))
+        self._waiting += sum([len(each.rows) for each in asked])
+        for item in items_of(ids, call, asked):
+            outbox.put_item(item)
+        return [partial(self._withdraw, message_id) for message_id in ids]
 
     def _put(self, call: Call, arrays: Sequence[Array], lane: Lane, deadline: float | None, request_id: str) -> int:
         """The number of a submission that has been sent. Raises ConnectionLost."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from service.errors import ServiceError
-from service.runtime.bundles import Item, item_of
+from service.runtime.bundles import Item
 from service.runtime.calls import Array, Lane, LoadedModel
 from service.runtime.frames import Frame, FrameReader, MessageType, encode, error_to_meta
 from service.runtime.greeting import Shared, greet
@@ -265,11 +265,11 @@ class Connection(asyncio.Protocol):
 
         def answer(outcome: Outcome) -> None:
             self._open.pop(message_id, None)
-            if self._outbox is not None:
-                if isinstance(outcome, ServiceError):
-                    self._outbox.put(encode(MessageType.ERROR, message_id, error_to_meta(outcome)))
+            if (outbox := self._outbox) is not None:
+                if isinstance(outcome, list):
+                    outbox.put_answer(message_id, outcome)
                 else:
-                    self._outbox.put_item(item_of(message_id, outcome))
+                    outbox.put(encode(MessageType.ERROR, message_id, error_to_meta(outcome)))
             self._listener.over(work, outcome)
 
         if words.call is None:

@@ -35,22 +35,30 @@ WORTH = 0.9
 
 
 class Loading:
-    """One model on its way onto a device, and the queue of those who wait for it already."""
+    """One model on its way onto a device, and the queue of those who wait for it already.
 
-    def __init__(self, device: Device, turns: Turns, model: Model, queue: ModelQueue) -> None:
+    `tried` says whether it is tried in every size before it is ready. Who asks once, and goes, does not wait for that;
+    a device that prepares itself for sizes tries them all the same.
+    """
+
+    def __init__(self, device: Device, turns: Turns, model: Model, queue: ModelQueue, *, tried: bool = True) -> None:
         self._device = device
         self._turns = turns
         self._model = model
         self._queue = queue
+        self._tried = tried or queue.padded
         self._row_s: float | None = None
         """What a row of the largest batch so far took."""
 
     async def run(self) -> nn.Module:
-        """The net, when it has been tried. Raises what stopped it."""
+        """The net, when it has been tried if it is to be. Raises what stopped it."""
         place = asyncio.get_running_loop().run_in_executor(self._device.loader, self._device.place, self._model)
         net = await place
+        if not self._tried:  # a block is what it has to manage anyway
+            most = self._queue.most
+            most[Lane.INTERACTIVE] = min(most[Lane.INTERACTIVE], self._model.manifest.serving.block)
         for verb, task in TASKS.items():
-            if task.warmed and task.serves(self._model.manifest):
+            if self._tried and task.warmed and task.serves(self._model.manifest):
                 for size in self._sizes(task):
                     if not await self._warm(net, zeros(self._model, verb, size, padded=self._queue.padded)):
                         break

@@ -37,12 +37,12 @@ class Noting:
 
     def __call__(self, work: Work, outcome: Outcome) -> None:
         """Note one."""
-        seconds = time.monotonic() - work.arrived
-        if work.waited_s is not None:
-            self.instruments.conditions.batch_seconds.labels(work.call.model).observe(seconds - work.waited_s)
+        seconds, lines = time.monotonic() - work.arrived, self.lines
+        if (waited_s := work.waited_s) is not None:
+            self.instruments.conditions.batch_seconds.labels(work.call.model).observe(seconds - waited_s)
             if work.request_id and not isinstance(self.tracer, NoTracer):
-                self._trace(work, seconds, work.waited_s)
-        if self.lines.every or seconds > self.lines.slow_s or isinstance(outcome, ServiceError):
+                self._trace(work, seconds, waited_s)
+        if lines.every or seconds > lines.slow_s or isinstance(outcome, ServiceError):
             self._write(work, outcome, seconds)
 
     def _trace(self, work: Work, seconds: float, waited_s: float) -> None:

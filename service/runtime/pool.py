@@ -10,12 +10,11 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from service.errors import EngineUnavailable, Overloaded, ServiceError
-from service.runtime.calls import SILENT, Array, Call, Lane, LoadedModel, Told, Withdraw
+from service.runtime.calls import SILENT, Array, Asked, Call, Lane, LoadedModel, TaskPosting, Withdraw
 from service.runtime.duties import Duty, duty_of
 from service.runtime.link import ConnectionLost, Link
 from service.runtime.peers import Address
@@ -59,6 +58,8 @@ class EnginePool:
         self._reaching: dict[Address, asyncio.Task[None]] = {}
         self._on_connect = on_connect
         self._over: ServiceError | None = None
+        self._waiting = TaskPosting(self)
+        """Who posts while no engine is there waits for one."""
         self.on_status: Callable[[], None] = lambda: None
         self.on_news: Callable[[dict[str, Any]], object] = lambda _: None
 
@@ -176,18 +177,19 @@ class EnginePool:
                 call, arrays, lane=lane, deadline=deadline, request_id=request_id, among=_without_peers(among)
             )
 
-    def post(self, call: Call, arrays: Sequence[Array], told: Told, *, request_id: str = "") -> Withdraw | None:
+    def post(self, call: Call, asked: Sequence[Asked]) -> Sequence[Withdraw]:
         """Ask without waiting, as Posting promises; what a dying engine held is tried once more."""
         if not self._links or self._over is not None:
-            return None
-        posted = Posted(told, partial(self._try_again, call, arrays, request_id))
-        return posted.begin(self._least_busy(call, None), call, arrays, request_id)
+            return self._waiting.post(call, asked)
+        posted = [Posted(call, each, self._try_again) for each in asked]
+        told = [Asked(each.rows, one.hear, each.request_id) for each, one in zip(asked, posted, strict=True)]
+        for one, withdraw in zip(posted, self._least_busy(call, None).post(call, told), strict=True):
+            one.withdraw = withdraw
+        return [one.end for one in posted]
 
-    async def _try_again(
-        self, call: Call, arrays: Sequence[Array], request_id: str, died: ConnectionLost
-    ) -> list[Array]:
+    async def _try_again(self, call: Call, asked: Asked, died: ConnectionLost) -> list[Array]:
         link = await self._least_busy_after(died, call, None)
-        return await link.submit(call, arrays, lane=Lane.INTERACTIVE, deadline=None, request_id=request_id)
+        return await link.submit(call, [asked.rows], lane=Lane.INTERACTIVE, deadline=None, request_id=asked.request_id)
 
     async def _some_least_busy(self, call: Call, among: Among | None) -> Link:
         """The least busy engine, once there is any. Raises EngineUnavailable."""

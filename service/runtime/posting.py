@@ -1,48 +1,49 @@
 """Questions to engines that nobody waits for: who asked is told what came of them."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from service.errors import ServiceError
-from service.runtime.calls import Array, Call, Told, Withdraw
-from service.runtime.link import ConnectionLost, Link
+from service.runtime.calls import Array, Asked, Call, Withdraw
+from service.runtime.link import ConnectionLost
 
-Again = Callable[[ConnectionLost], Coroutine[Any, Any, list[Array]]]
+Again = Callable[[Call, Asked, ConnectionLost], Coroutine[Any, Any, list[Array]]]
 """Asks another engine what one held that died. Raises ServiceError."""
 
 
 class Posted:
     """One of them, tried once more where its engine dies."""
 
-    __slots__ = ("_again", "_told", "_trying", "_withdraw")
+    __slots__ = ("_again", "_asked", "_call", "_trying", "withdraw")
 
-    def __init__(self, told: Told, again: Again) -> None:
-        self._told = told
+    withdraw: Withdraw
+    """What takes it out of the engine that has it."""
+
+    def __init__(self, call: Call, asked: Asked, again: Again) -> None:
+        self._call = call
+        self._asked = asked
         self._again = again
         self._trying: asyncio.Task[None] | None = None
 
-    def begin(self, link: Link, call: Call, arrays: Sequence[Array], request_id: str) -> Withdraw:
-        """Ask an engine; what takes the question out again. Raises ConnectionLost."""
-        self._withdraw = link.post(call, arrays, self._hear, request_id=request_id)
-        return self._end
-
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Take it out, wherever it is."""
         if self._trying is not None:
             self._trying.cancel()
         else:
-            self._withdraw()
+            self.withdraw()
 
-    def _hear(self, outcome: list[Array] | BaseException) -> None:
+    def hear(self, outcome: list[Array] | BaseException) -> None:
+        """Tell who asked what came of it, or ask once more."""
         if isinstance(outcome, ConnectionLost):
             self._trying = asyncio.get_running_loop().create_task(self._try_again(outcome))
         else:
-            self._told(outcome)
+            self._asked.told(outcome)
 
     async def _try_again(self, died: ConnectionLost) -> None:
         try:
-            found = await self._again(died)
+            found = await self._again(self._call, self._asked, died)
         except ServiceError as error:
-            self._told(error)
+            self._asked.told(error)
         else:
-            self._told(found)
+            self._asked.told(found)

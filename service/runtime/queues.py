@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import numpy as np
-
 from service.errors import DeadlineExceeded
 from service.runtime.calls import Array, Call, Lane
 from service.runtime.pace import Pace
@@ -36,18 +34,14 @@ class Share(NamedTuple):
         return work.arrays if stop - start == work.rows else [array[start:stop] for array in work.arrays]
 
     def deliver(self, results: list[Array]) -> None:
-        """Give the submission the results of these rows; answer it when all of its own are there."""
-        work = self.work
+        """Give the submission the results of these rows; it is answered when all of its own are there."""
+        work, start, stop = self
         if work.over:
             return
-        if self.start == 0 and self.stop == work.rows:
+        if stop - start == work.rows:
             work.finish(results)
-            return
-        work.pieces[self.start] = results
-        work.missing -= self.rows
-        if not work.missing:
-            pieces = [work.pieces[start] for start in sorted(work.pieces)]
-            work.finish([np.concatenate(parts) for parts in zip(*pieces, strict=True)])
+        else:
+            work.add(start, stop - start, results)
 
 
 @dataclass(slots=True, eq=False)
@@ -89,6 +83,10 @@ class Batch:
 
     def deliver(self, results: list[Array]) -> None:
         """Give everybody in it the results of their own rows."""
+        if len(self.shares) == self.rows:  # one each, as most have
+            for share, *row in zip(self.shares, *[result[:, None] for result in results], strict=False):
+                share.deliver(row)
+            return
         at = 0
         for share in self.shares:
             to = at + share.stop - share.start

@@ -70,9 +70,7 @@ class Telling:
         self.instruments.batch_rows.labels(model_id).observe(batch.rows)
         most = batch.size if batch.exact else resident.queue.most[batch.shares[0].work.lane]
         self.instruments.conditions.batch_fill_ratio.labels(model_id).observe(batch.rows / most)
-        waited = self.instruments.queue_seconds.labels(model_id)
-        for wait_s in batch.begin(now):
-            waited.observe(wait_s)
+        self.instruments.queue_seconds.labels(model_id).observe_all(batch.begin(now))
         self.waiting(resident)
 
     def forwarded(self, model_id: str, seconds: float) -> None:

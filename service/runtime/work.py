@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from service.errors import ServiceError
 from service.runtime.calls import Array, Call, Lane
 
@@ -34,17 +36,14 @@ class Work:
     computed: float = 0.0
     """When the last of them came back."""
     taken: int = 0
-    missing: int = field(init=False)
-    """Rows of which there are no results yet, where they come in pieces."""
-    pieces: dict[int, list[Array]] = field(default_factory=dict)
+    missing: int = 0
+    """Rows of which there are no results yet, once some have come in a piece."""
+    pieces: dict[int, list[Array]] | None = None
     """The results so far by their first row; pieces come in any order."""
     over: bool = False
     """Answered, failed or cancelled: nothing more is done for it."""
     expiry: asyncio.TimerHandle | None = None
     """What answers it once its deadline passes."""
-
-    def __post_init__(self) -> None:
-        self.missing = self.rows
 
     def finish(self, outcome: list[Array] | ServiceError) -> None:
         """Answer once; later outcomes are dropped."""
@@ -52,6 +51,16 @@ class Work:
             answer = self.answer
             self.close()
             answer(outcome)
+
+    def add(self, start: int, rows: int, results: list[Array]) -> None:
+        """Take the results of so many rows from this one on; answer once all are there."""
+        if self.pieces is None:
+            self.pieces, self.missing = {}, self.rows
+        self.pieces[start] = results
+        self.missing -= rows
+        if not self.missing:
+            pieces = [self.pieces[first] for first in sorted(self.pieces)]
+            self.finish([np.concatenate(parts) for parts in zip(*pieces, strict=True)])
 
     def close(self) -> None:
         """Mark it as over, and stop the timer of its deadline.

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.calibration import Calibration, Strangeness
-from service.imaging import Pixels, as_light_ink, conform, read_picture
+from service.errors import UnreadableImage
+from service.imaging import Picture, Pixels, conform, in_form, read_picture, redrawn
 from service.imaging.reading import ALPHA, NO_END
 from service.store import ImageInput, Manifest
 from service.tasks.pauses import Pauses
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+SEVERAL = 4
+"""Images from which on an array of a few classes is sooner sorted than a list for each."""
 PIXELS_EACH = 2
 """Of a decoded image, along each side, for one of the model's at least: nothing that resizing would keep is lost."""
 
@@ -58,11 +61,33 @@ def read_image(data: bytes, spec: ImageInput, *, limit_pixels: int, as_is: bool 
 
     A JPEG whose pixels are many times what that needs is decoded at a part of its size. Raises UnreadableImage.
     """
+    [found] = read_images([data], spec, limit_pixels=limit_pixels, as_is=as_is)
+    if isinstance(found, UnreadableImage):
+        raise found
+    return found
+
+
+def read_images(
+    files: Sequence[bytes], spec: ImageInput, *, limit_pixels: int, as_is: bool = False
+) -> list[Prepared | UnreadableImage]:
+    """Several, of which much is looked at together; an unreadable one is an error in its place."""
     drawn_over = spec.ink and not as_is
     enough = NO_END if drawn_over else PIXELS_EACH * (spec.resize or max(spec.size))
-    picture = read_picture(data, limit_pixels=limit_pixels, enough=enough)
+    found: list[Picture | UnreadableImage] = []
+    for data in files:
+        try:
+            found.append(read_picture(data, limit_pixels=limit_pixels, enough=enough))
+        except UnreadableImage as error:
+            found.append(error)
+    pictures = [each for each in found if isinstance(each, Picture)]
+    are_fine = iter(in_form(pictures, spec.size[0]) if drawn_over else [True] * len(pictures))
+    return [_prepared(each, spec, is_fine=next(are_fine)) if isinstance(each, Picture) else each for each in found]
+
+
+def _prepared(picture: Picture, spec: ImageInput, *, is_fine: bool) -> Prepared:
+    """A picture of the model's size; one whose ink is not drawn as it is to be, drawn so."""
     done = list(picture.alterations)
-    if drawn_over and (drawn := as_light_ink(picture, spec.size[0])) is not None:
+    if not is_fine and (drawn := redrawn(picture, spec.size[0])) is not None:
         done = [words for words in done if words != ALPHA] + list(drawn.notes)
         return Prepared(drawn.pixels[None], tuple(map(_sentence, done)))
     pixels = picture.pixels
@@ -142,7 +167,7 @@ class Classify:
 def _orders(logits: NDArray[np.float32], top_k: int) -> list[list[int]]:
     """Of each row the `top_k` largest, the largest first, the first of equals first."""
     classes = logits.shape[1]
-    if classes > FEW:
+    if classes > FEW or len(logits) > SEVERAL:
         orders: list[list[int]] = (-logits).argsort(axis=1, kind="stable")[:, :top_k].tolist()
         return orders
     return [sorted(range(classes), key=row.__getitem__, reverse=True)[:top_k] for row in logits.tolist()]

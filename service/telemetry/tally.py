@@ -9,7 +9,7 @@ of them is no public interface and relied on here.
 
 import asyncio
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, Self
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -127,6 +127,18 @@ class TalliedHistogram(Tallied, Histogram):
             return
         self._counts[bisect_left(self._bounds, amount)] += 1
         self._total += amount
+        self._note()
+
+    def observe_all(self, amounts: Sequence[float]) -> None:
+        """Count several values at once."""
+        counts, bounds = self._counts, self._bounds
+        for amount in amounts:
+            counts[bisect_left(bounds, amount)] += 1
+        self._total += sum(amounts)
+        if amounts:
+            self._note()
+
+    def _note(self) -> None:
         if not self._noted:
             self._noted = True
             self._tally.note(self)

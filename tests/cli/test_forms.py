@@ -3,6 +3,9 @@ from doubles import add_card
 from unit_pictures import add_lenet, scribbles
 
 from service.exactness import PLAIN
+from service.forms.form import Place
+from service.forms.registry import possible
+from service.forms.training_images import FOLDER
 from service.settings import Settings
 from service.store import Model
 
@@ -20,6 +23,8 @@ def test_every_form_that_can_be_computed_here_comes_onto_the_card(run: Run, loca
     assert {"folded", "traced", "onnxruntime"} <= card.forms.keys()
     assert card.forms["folded"].accuracy == card.forms[PLAIN].accuracy
     assert card.forms["folded"].apart < 1e-4
+    is_kept = (local_settings.shipped_models_dir / FOLDER / "mnist.safetensors").is_file()
+    assert is_kept is ("int8" in possible(Place("cpu", 1)))
 
 
 def test_what_is_missing_is_said(run: Run, local_settings: Settings) -> None:

@@ -205,6 +205,19 @@ async def test_another_kind_of_device_computes_anew_and_another_of_its_kind_does
     assert [report.features.device for report in reports[:2]] == ["cpu", f"cuda:0 ({CARD})"]
 
 
+async def test_features_of_blocks_of_another_size_are_computed_anew(
+    asked: Asking, models_dir: Path, made: Path, real: Path
+) -> None:
+    await asked(made, real)
+    manifest = models_dir / "echo" / "model.toml"
+    text = manifest.read_text("utf-8")
+    assert "block = 4" in text
+    manifest.write_text(text.replace("block = 4", "block = 5"), "utf-8")
+    asked.bench = replace(asked.bench, store=ModelStore(models_dir))
+    assert (await asked(made, real)).reused is None
+    assert (await asked(made, real)).reused == "2"
+
+
 @pytest.mark.parametrize("whose", ["generated", "reference"])
 async def test_files_that_were_skipped_are_told_of_although_the_samples_are_the_same(
     asked: Asking, made: Path, real: Path, tmp_path: Path, whose: str

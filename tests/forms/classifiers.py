@@ -9,6 +9,7 @@ from doubles import add_card, add_model
 from safetensors.numpy import save_file
 
 from service.exactness import FormName, FormScore
+from service.forms.training_images import FOLDER
 from service.imaging import Pixels
 from service.nets.registry import build_net
 from service.store import Card, Model, ModelStore, write_card
@@ -72,6 +73,12 @@ def with_forms(model: Model, scores: dict[FormName, FormScore]) -> Model:
     assert isinstance(model.card, Card)
     write_card(model.card.model_copy(update={"forms": scores}), model.folder / "card.json")
     return Model(model.folder)
+
+
+def keep_seen(layer: Path, side: int = 28, channels: int = 1) -> None:
+    """Write the training images of the dataset `squares` into a layer of a store."""
+    (layer / FOLDER).mkdir()
+    save_file({"images": squares(16, side, channels)}, layer / FOLDER / "squares.safetensors")
 
 
 def hold_out(folder: Path, side: int = 28, channels: int = 1) -> Path:

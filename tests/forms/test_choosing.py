@@ -4,9 +4,10 @@ import pytest
 from forms.classifiers import add_classifier, score, with_forms
 
 from service.exactness import PLAIN, FormName, Precision
-from service.forms.choosing import allowed, choose, gain
+from service.forms.choosing import allowed, choose, gain, is_precise_enough
 from service.forms.form import Place
 from service.forms.registry import possible
+from service.settings import Settings
 from service.store import Model
 
 HERE = Place("cpu", 1)
@@ -29,7 +30,12 @@ def test_a_form_that_loses_more_than_a_tenth_of_a_point_is_never_chosen(
 
 @pytest.mark.parametrize(
     ("manifest", "setting", "serves"),
-    [("bfloat16", "bfloat16", True), ("bfloat16", "float32", False), ("float32", "bfloat16", False)],
+    [
+        ("bfloat16", "bfloat16", True),
+        ("bfloat16", "float32", False),
+        ("float32", "bfloat16", False),
+        ("int8", "bfloat16", True),
+    ],
 )
 def test_manifest_and_setting_each_say_how_precise_at_least(
     tmp_path: Path, *, manifest: Precision, setting: Precision, serves: bool
@@ -41,6 +47,16 @@ def test_manifest_and_setting_each_say_how_precise_at_least(
     (model.folder / "model.toml").write_text(f'{written}precision = "{manifest}"\n', "utf-8")
     model = with_forms(Model(model.folder), {PLAIN: score(0.9), "bfloat16": score(0.9)})
     assert ("bfloat16" in allowed(model, HERE, setting)) is serves
+
+
+def test_int8_serves_only_where_manifest_and_setting_both_say_so(tmp_path: Path) -> None:
+    model = add_classifier(tmp_path)
+    assert not is_precise_enough("int8", model, "int8"), "a manifest that says nothing allows bfloat16 at the least"
+    written = (model.folder / "model.toml").read_text("utf-8")
+    (model.folder / "model.toml").write_text(f'{written}precision = "int8"\n', "utf-8")
+    model = Model(model.folder)
+    assert is_precise_enough("int8", model, "int8")
+    assert not is_precise_enough("int8", model, Settings().precision)
 
 
 def test_the_fastest_is_chosen_where_it_is_worth_it() -> None:

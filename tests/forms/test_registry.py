@@ -4,7 +4,7 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
-from forms.classifiers import NETS, add_classifier, squares
+from forms.classifiers import NETS, add_classifier, keep_seen, squares
 
 from service.exactness import PLAIN, FormName, Precision
 from service.forms.eager import has_bfloat16
@@ -15,7 +15,7 @@ from service.store import Model
 from service.tasks.classify import Classify
 
 HERE = Place("cpu", 1)
-CLOSE: dict[Precision, float] = {"float32": 1e-5, "bfloat16": 1e-2}
+CLOSE: dict[Precision, float] = {"float32": 1e-5, "bfloat16": 1e-2, "int8": 0.2}
 """How near, as a share of the largest logit; labels of nets that have learned nothing are as good as equal."""
 NEEDS_OPENVINO = {"openvino", "openvino-bfloat16"}
 
@@ -39,6 +39,10 @@ def test_a_form_answers_as_the_plain_one_for_any_number_of_images(tmp_path: Path
         pytest.importorskip("openvino")
     if FORMS[name].precision == "bfloat16" and not has_bfloat16(HERE):
         pytest.skip("this processor does not multiply bfloat16")
+    if name == "int8":
+        keep_seen(tmp_path, *model.input.size[:1], model.input.channels)
+        if name not in possible(HERE):
+            pytest.skip("this processor does not add up products of whole numbers")
     if name == "tf32":
         pytest.skip("a processor has nothing of the kind")
     assert name in possible(HERE)

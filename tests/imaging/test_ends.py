@@ -178,3 +178,24 @@ def test_a_file_that_is_cut_short_anywhere_is_refused_unless_its_pixels_are_whol
         except UnreadableImage:
             refused += 1
     assert refused > 0
+
+
+@pytest.mark.parametrize(
+    ("segments", "found"),
+    [
+        (b"\xff\xe1\x00\x04ab\xff\xdb\x00\x02", True),
+        (b"\xff\xe1\x00\x04\xff\xda", True),  # what lies within a segment begins no scan
+        (b"\xff\xe1\x00\x04ab\x00", False),
+        (b"\xff\xff\xe1\x00\x04ab", False),
+        (b"\xff\xfe\x00\x02" * jpeg.MOST_SEGMENTS, False),
+        (b"", True),
+    ],
+)
+def test_the_head_of_a_jpeg_is_what_stands_before_its_pixels_and_all_where_that_is_unusual(
+    segments: bytes,
+    found: bool,  # noqa: FBT001
+) -> None:
+    before = jpeg.START[:2] + segments
+    data = before + b"\xff\xda\x00\x08pixels Exif\x00\x00"
+    assert jpeg.head_of(data) == (before if found else data)
+    assert jpeg.head_of(data[: len(before)]) == data[: len(before)]

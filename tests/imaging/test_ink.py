@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.imaging import as_light_ink, read_picture
+from service.imaging import Picture, as_light_ink, in_form, read_picture
 from service.imaging.ink import CENTRED, INVERTED, PAPER, UNEVEN, Drawn
 from service.imaging.pixels import Pixels
 
@@ -103,3 +103,23 @@ def test_odd_shapes_and_noise_are_brought_to_the_form_or_left_alone(shape: tuple
     noise = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
     found = drawn(file_of(Image.fromarray(noise)))
     assert found is None or found.pixels.shape == (28, 28, 1)
+
+
+def test_many_pictures_are_found_in_form_as_each_of_them_is() -> None:
+    random = np.random.default_rng(0)
+    moved = [np.roll(SEVEN, (y, x), (0, 1)) for y in range(-2, 3) for x in range(-2, 3)]
+    others = [
+        255 - SEVEN,
+        np.zeros_like(SEVEN),
+        np.full_like(SEVEN, 9),
+        SEVEN[::-1],
+        np.maximum(SEVEN, np.eye(28, dtype=np.uint8)),
+    ]
+    blots = [np.where(random.random((28, 28)) < share, 255, 0).astype(np.uint8) for share in (0.001, 0.01, 0.5)]
+    framed = [np.pad(SEVEN[4:24, 4:24], 4, constant_values=level) for level in (0, 1)]
+    pictures = [Picture(pixels[:, :, None]) for pixels in (*moved, *others, *blots, *framed)]
+    pictures.insert(3, Picture(np.zeros((28, 28, 3), np.uint8)))
+    pictures.insert(5, Picture(SEVEN[:, :, None], (), SEVEN))
+    found = in_form(pictures, 28)
+    assert found == [in_form([picture], 28)[0] for picture in pictures]
+    assert {True, False} == set(found)

@@ -7,6 +7,12 @@ import pytest
 NETS = ("torch", "torchvision", "safetensors.torch", "service.nets", "service.training", "service.runtime.engine")
 HTTP = ("fastapi", "starlette", "uvicorn", "service.api")
 SUPERVISOR = "service.processes.supervisor"
+NOT_FOR_ONE_IMAGE = (
+    "PIL.Image",
+    "service.forms.registry",
+    "service.runtime.cards.cuda",
+    "service.runtime.cards.simulated",
+)
 NOT_FOR_LABELS = (
     "PIL.Image",
     "service.drawing",
@@ -34,7 +40,7 @@ def loaded_by(modules: str) -> set[str]:
         ("service.processes.evaluator", (*NETS, *HTTP, SUPERVISOR, "alembic")),
         ("service.client.blocking", (*NETS, *HTTP, *DATABASE[:2], "scipy", "PIL")),
         ("service.cli.classify, service.local.blocking, service.operations.classify", (*NETS, *HTTP, *NOT_FOR_LABELS)),
-        ("service.runtime.in_process", ("service.runtime.cards.cuda", "service.runtime.cards.simulated", "PIL.Image")),
+        ("service.runtime.in_process", NOT_FOR_ONE_IMAGE),
         ("service.__main__", (*NETS, *HTTP, *DATABASE, SUPERVISOR, "numpy")),
     ],
     ids=["supervisor", "front", "engine", "evaluator", "client", "classify", "engine in process", "main"],

@@ -1,4 +1,5 @@
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,10 @@ from service.calibration import Calibration, Change, Strangeness
 from service.errors import UnreadableImage
 from service.imaging import conform, encode_png, read_picture
 from service.store import ImageInput, Resample
-from service.tasks.classify import Classify, normalise
+from service.tasks.classify import Classify, normalise, read_images
 from service.tasks.explain import Explain
 
+SEVEN = np.asarray(Image.open(Path(__file__).parents[1] / "data" / "seven.png"))[:, :, None]
 SPEC = ImageInput(size=(4, 6), channels=3, mean=(0.5, 0.25, 0.0), std=(0.5, 0.5, 2.0), pad=1)
 
 
@@ -59,6 +61,7 @@ def test_an_image_of_another_size_is_resized_as_the_manifest_says(resample: Resa
 
 
 LABELS = ("a", "b", "c", "d")
+DIGITS = "0123456789"
 LOGITS = np.log(np.array([[0.25, 0.5, 0.25, 1e-9]], np.float32))
 
 
@@ -103,6 +106,34 @@ def test_an_image_beyond_the_limit_is_said_to_be_strange() -> None:
     assert strange["strangeness"] == pytest.approx(-np.log(np.exp(1) + 1))
     [note] = strange["notes"]
     assert note.startswith("This image is strange to the model (energy -1.313); only 5 % of its dataset's test images")
+
+
+def test_labels_of_many_images_are_those_of_each() -> None:
+    random = np.random.default_rng(0)
+    logits = np.concatenate([random.normal(0, 3, (20, 10)), random.integers(-1, 2, (20, 10)), np.zeros((2, 10))])
+    for calibration in (None, calibration_of(2.0)):
+        together = Classify().finish(logits.astype(np.float32), DIGITS, calibration, 5)
+        for row, found in zip(logits.astype(np.float32), together, strict=True):
+            [alone] = Classify().finish(row[None], DIGITS, calibration, 5)
+            assert found["labels"] == alone["labels"]
+            assert found["strangeness"] == (alone["strangeness"] and pytest.approx(alone["strangeness"]))
+
+
+def test_many_files_are_read_as_each_of_them_is() -> None:
+    random = np.random.default_rng(0)
+    drawn = ImageInput(size=(28, 28), channels=1, mean=(0.0,), std=(1.0,), ink="light", frame="centred")
+    pictures = [random.integers(0, 256, (28, 28, 1), np.uint8), np.zeros((28, 28, 1), np.uint8), SEVEN, 255 - SEVEN]
+    files = [*map(encode_png, pictures), b"no image", encode_png(SEVEN[2:]), encode_png(SEVEN)]
+    for as_is in (False, True):
+        found = read_images(files, drawn, limit_pixels=1 << 20, as_is=as_is)
+        for data, image in zip(files, found, strict=True):
+            [alone] = read_images([data], drawn, limit_pixels=1 << 20, as_is=as_is)
+            if isinstance(image, UnreadableImage) or isinstance(alone, UnreadableImage):
+                assert str(image) == str(alone)
+            else:
+                np.testing.assert_array_equal(image.pixels, alone.pixels)
+                assert image.notes == alone.notes
+    assert [isinstance(image, UnreadableImage) for image in found] == [data == b"no image" for data in files]
 
 
 PHOTOS = ImageInput(size=(32, 32), channels=3, mean=(0.0,) * 3, std=(1.0,) * 3, resize=40)

@@ -62,6 +62,16 @@ def test_what_is_tallied_reads_as_what_is_counted_at_once() -> None:
         assert without_times(generate_latest(counted.tallied)) == without_times(generate_latest(counted.plain))
 
 
+def test_several_values_are_counted_as_one_after_the_other() -> None:
+    counted = Counted()
+    several, singly = counted.histograms[0].labels("x"), counted.histograms[1].labels("x")
+    for values in ([], [0.5], [1, 1.5, 7], [2, 5]):
+        several.observe_all(values)
+        for value in values:
+            singly.observe(value)
+        assert without_times(generate_latest(counted.tallied)) == without_times(generate_latest(counted.plain))
+
+
 async def test_nothing_reaches_the_shared_instruments_before_the_tally_is_flushed() -> None:
     counted = Counted()
     counted.count()

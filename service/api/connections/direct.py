@@ -5,21 +5,25 @@ asks for more, takes longer or may not be answered is handed on to the applicati
 """
 
 import asyncio
-from functools import partial
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from fastapi import Response
-from starlette.types import Scope
 
 from service.api.connections.cycles import TARGET_BYTES, Cycle, begin, head_of, target_of
+from service.api.connections.known import Head
+from service.api.connections.limits import Phase
 from service.api.connections.protocol import Connection
-from service.api.gate import GONE, DirectPath, Gate, Question, Visit, answer_to, nothing_more
+from service.api.gate import GONE, Gate, Visit, answer_to, nothing_more
 from service.api.noting import MODEL
 from service.api.outgoing import Reply
 from service.api.presence import PRESENCE
 from service.api.singles import check_head
 from service.errors import ServiceError
-from service.runtime.calls import Array, Withdraw
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
+
+    from service.runtime.calls import Withdraw
 
 PLAIN = frozenset(
     {
@@ -47,7 +51,7 @@ UNHEARD = asyncio.Event()
 class DirectCycle(Cycle):
     """One such request and its answer, as far as a connection wants to know of it; it is its client's presence, too."""
 
-    def __init__(self, connection: "DirectConnection", path: DirectPath) -> None:  # uvicorn's has no use here
+    def __init__(self, connection: "DirectConnection", head: Head) -> None:  # uvicorn's has no use here
         self.scope = connection.scope
         self.scope["extensions"] = {PRESENCE: self}  # type: ignore[dict-item] # it is no dict
         self.transport = connection.transport
@@ -60,13 +64,18 @@ class DirectCycle(Cycle):
         self.on_response = connection.on_response_complete
         self._asked = cast("Scope", connection.scope)
         self._connection = connection
-        self._path = path
-        self._withdraw: Withdraw | None = None
-        self._is_over = False
+        self.head = head
+        self.withdraw: Withdraw | None = None
+        self.is_over = False
+
+    @property
+    def request_id(self) -> str:
+        """What the request is called."""
+        return self._visit.request_id
 
     def may_begin(self, gate: Gate) -> bool:
         """Whether this may be answered at all, by all that is known before its body is read."""
-        headers = self._headers = dict(self._connection.headers)
+        headers = self.head.headers
         visit = self._visit = Visit(gate, self._asked, headers)
         if gate.draining or gate.is_full:
             return False
@@ -86,40 +95,39 @@ class DirectCycle(Cycle):
         try:
             self._holding.bring(len(piece))
         except ServiceError as error:
-            self._say(answer_to(error, self._asked))
+            self.answer(error)
         else:
             self.sent += piece
 
     def hear(self) -> bool:
         """Ask what the request asks, which is whole now; False where that takes longer, and nothing has been done."""
+        head = self.head
         try:
             self._holding.arrive()
-            question = self._path.ask(self._headers, self._asked["query_string"], self.sent)
-            if question is not None:
-                self._asked["state"][MODEL] = question.model
-                answer, request_id = partial(self._answer, question), self._visit.request_id
-                self._withdraw = self._path.engines.post(question.call, [question.rows], answer, request_id=request_id)
+            sent = head.direct.ask(head.headers, head.query, self.sent)
         except Exception as error:  # noqa: BLE001 - the log tells of it
-            self._say(answer_to(error, self._asked))
+            self.answer(error)
             return True
-        if question is None or self._withdraw is None:
+        if sent is None:
             self._holding.__exit__()
             return False
+        self._asked["state"][MODEL] = sent.kind.model_name
+        head.direct.together.ask(sent, self)
         return True
 
     def end(self) -> None:
         """Drop it: its client has hung up."""
-        if self._withdraw is not None:
-            self._withdraw()
+        if self.withdraw is not None:
+            self.withdraw()
         self._visit.answer.status = GONE
         self._be_over()
 
-    def _answer(self, question: Question, outcome: list[Array] | BaseException) -> None:
-        """Say what came of the question."""
-        self._say(_reply_to(question, outcome, self._asked))
+    def answer(self, outcome: Reply | BaseException) -> None:
+        """Answer it, unless it is over."""
+        self._say(answer_to(outcome, self._asked) if isinstance(outcome, BaseException) else outcome)
 
     def _say(self, reply: Response | Reply) -> None:
-        if self._is_over:
+        if self.is_over:
             return
         headers = self._visit.answer.whole(reply)
         self._be_over()
@@ -132,36 +140,36 @@ class DirectCycle(Cycle):
         self.on_response()
 
     def _be_over(self) -> None:
-        if not self._is_over:
-            self._is_over = True
+        if not self.is_over:
+            self.is_over = True
             self.sent = b""
-            self._withdraw = None  # it knows this one, and so does the scope: without a collection neither would go
+            self.withdraw = None  # it knows this one, and so does the scope: without a collection neither would go
             del self._asked["extensions"]
             self._holding.__exit__()
             self._visit.end(self._visit.place.path)
 
 
-def _reply_to(question: Question, outcome: list[Array] | BaseException, scope: Scope) -> Response | Reply:
-    if isinstance(outcome, BaseException):
-        return answer_to(outcome, scope)
-    try:
-        return question.reply(outcome)
-    except Exception as error:  # noqa: BLE001 - the log tells of it
-        return answer_to(error, scope)
-
-
 class DirectConnection(Connection):
     """A connection whose plain requests are answered directly."""
 
+    def data_received(self, data: bytes) -> None:
+        """Answer what came whole and with a head that is known; have everything else parsed."""
+        heads, cycle = self._all.heads, self.cycle
+        rests = self._phase is Phase.IDLE
+        if rests and not self.flow.write_paused:
+            known = heads.find(data)
+            if known is not None and self._ask_whole(*known):
+                return
+        super().data_received(data)
+        asked = self.cycle
+        if rests and asked is not cycle and isinstance(asked, DirectCycle):
+            heads.remember(data, asked.head)
+
     def on_headers_complete(self) -> None:
         """Begin to answer a request. Raises Overloaded."""
-        path = self._direct_path()
-        if path is not None:
-            cycle = DirectCycle(self, path)
-            if cycle.may_begin(self._all.gate):
-                self.cycle = self._running = cycle
-                return
-        super().on_headers_complete()
+        head = self._plain_head()
+        if head is None or self._begin(head) is None:
+            super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Keep a piece of the body."""
@@ -183,6 +191,32 @@ class DirectConnection(Connection):
         if not cycle.response_complete and not cycle.hear():
             self._hand_on(cycle.sent)
 
+    def _begin(self, head: Head) -> DirectCycle | None:
+        """A request whose head has come, let in; None where that is for the application to do, or to refuse."""
+        head.tell(cast("Scope", self.scope))
+        cycle = DirectCycle(self, head)
+        if not cycle.may_begin(self._all.gate):
+            return None
+        self.cycle = self._running = cycle
+        self._phase = Phase.ANSWER  # what is answered at once is answered, too
+        return cycle
+
+    def _ask_whole(self, head: Head, body: bytes) -> bool:
+        """Answer a request that came whole; False where it takes longer, and nothing has been done."""
+        before = self.cycle
+        self.on_message_begin()
+        self.headers = head.lines
+        cycle = self._begin(head)
+        if cycle is None:
+            return False
+        cycle.more_body = False
+        cycle.take(body)
+        if cycle.response_complete or cycle.hear():
+            return True
+        self.cycle = self._running = before
+        self._phase = Phase.IDLE
+        return False
+
     def _hand_on(self, body: bytes) -> None:
         """Have the application answer a request that has come whole."""
         cycle = self.cycle = begin(self)
@@ -191,21 +225,20 @@ class DirectConnection(Connection):
         cycle.message_event.set()
         self._start_asgi_task(cycle, self.app)
 
-    def _direct_path(self) -> DirectPath | None:
-        """How the request whose head has come is answered directly; None where it is not."""
-        paths, url, scope, parser = self._all.gate.direct_paths, self.url, self.scope, self.parser
-        if not paths or len(url) > TARGET_BYTES or parser.get_method() != b"POST":
+    def _plain_head(self) -> Head | None:
+        """The head that has come, of a request that is answered directly; None for any other one."""
+        paths, url = self._all.gate.direct_paths, self.url
+        if not paths or len(url) > TARGET_BYTES or self.parser.get_method() != b"POST":
             return None
         path, raw_path, query, host = target_of(url)
-        found = paths.get(path)
-        if found is None or host or not self._is_plain():
+        direct, headers = paths.get(path), dict(self.headers)
+        if direct is None or host or not self._is_plain(headers):
             return None
-        scope["method"], scope["path"], scope["raw_path"], scope["query_string"] = "POST", path, raw_path, query
-        return found
+        return Head(direct, path, raw_path, query, self.headers, headers, int(headers[b"content-length"]))
 
-    def _is_plain(self) -> bool:
+    def _is_plain(self, headers: dict[bytes, bytes]) -> bool:
         """Whether a request has nothing about it that the application should see to."""
-        cycle, parser, headers = self.cycle, self.parser, dict(self.headers)
+        cycle, parser = self.cycle, self.parser
         return (
             (cycle is None or cycle.response_complete)
             and len(headers) == len(self.headers)

@@ -10,6 +10,7 @@ from service.api.access.callers import caller_at
 from service.api.budgets import Budget
 from service.api.connections.accepting import ROOM
 from service.api.connections.intake import Intake
+from service.api.connections.known import KnownHeads
 from service.api.gate import Gate, new_request_id
 from service.api.problems import problem_response
 from service.errors import HeadersTooLarge, ServiceError
@@ -59,6 +60,7 @@ class Connections:
         self.open = Budget(limit, settings.client_share)
         self.memory = gate.memory
         self.intake = Intake()
+        self.heads = KnownHeads()
         self.farewells = 0
         self.head_limit = settings.header_limit_bytes
         self.ahead_bytes = min(AHEAD_BYTES, self.head_limit)

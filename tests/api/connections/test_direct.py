@@ -6,12 +6,15 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 from api.fronts import PICTURE, POST, Front, assert_last_problem, serving, whole
 from doubles import FakeEngine, Unanswering, echoed
 from waiting import until
 
+from service.api.connections.direct import DirectConnection
 from service.api.gate import Application
+from service.imaging import encode_png
 
 MakeApp = Callable[..., Application]
 VARIES = re.compile(rb"(date|x-request-id): [^\r]*\r\n")
@@ -131,8 +134,11 @@ def test_a_host_is_looked_at_whichever_way_it_takes(make_app: MakeApp, host: byt
 
 
 def _everything_said(app: Application, asked: bytes) -> bytes:
+    """What is said to a request, and to the same once more, whose head is known by then."""
     with knowing(app) as front:
-        said = front.caller().say(asked).end().everything()
+        caller = front.caller().say(asked)
+        caller.answer("POST")
+        said = caller.say(asked).end().everything()
         front.wait_for_end()
     return VARIES.sub(b"", said)
 
@@ -178,3 +184,70 @@ def test_a_client_without_memory_left_is_told_so(make_app: MakeApp) -> None:
         front.wait_for_memory(0)
         assert caller.say(whole(b"x")).answer("POST")[0].status == 422
     assert front.rejected == {"memory_full": 1}
+
+
+def heads_of(front: Front) -> int:
+    """How many heads of requests it knows."""
+    [connection] = front.server.server_state.connections
+    assert isinstance(connection, DirectConnection)
+    return len(connection._all.heads)
+
+
+def test_a_head_that_comes_again_is_known_whatever_body_it_has(front: Front) -> None:
+    caller = front.caller()
+    for body, status in ((PICTURE, 200), (PICTURE, 200), (bytes(len(PICTURE)), 422), (PICTURE, 200)):
+        assert caller.say(whole(body)).answer("POST")[0].status == status
+    assert heads_of(front) == 1
+    front.wait_for_memory(0)
+
+
+def test_what_follows_a_known_head_is_cut_as_any_other_is(front: Front) -> None:
+    caller = front.caller()
+    for _ in range(2):
+        assert caller.say(whole()).answer("POST")[0].status == 200
+    head, _, picture = whole().partition(b"\r\n\r\n")
+    caller.say(head + b"\r\n\r\n").say(picture[:9]).say(picture[9:] + whole(b"no image") + b"\r\n" + whole())
+    assert [caller.answer("POST")[0].status for _ in range(3)] == [200, 422, 200]
+    caller.say(b"\r\n\r\n").say(whole())
+    assert caller.answer("POST")[0].status == 200
+    front.wait_for_memory(0)
+
+
+def test_a_head_with_an_id_of_its_own_is_not_kept(front: Front) -> None:
+    caller = front.caller()
+    for name in (b"a", b"b"):
+        asked = POST + b"X-Request-Id: " + name + b"\r\n" + LENGTH + PICTURE
+        for _ in range(2):
+            reply, _ = caller.say(asked).answer("POST")
+            assert (reply.status, reply.headers["x-request-id"]) == (200, name.decode())
+    assert heads_of(front) == 0
+
+
+def test_who_may_ask_is_decided_anew_for_a_known_head(front: Front) -> None:
+    caller = front.caller()
+    for _ in range(3):
+        assert caller.say(whole()).answer("POST")[0].status == 200
+    front.do(lambda: setattr(front.app.gate, "draining", True))
+    assert caller.say(whole()).answer("POST")[0].status == 503
+
+
+def test_an_image_that_takes_longer_is_read_elsewhere_though_its_head_is_known(front: Front) -> None:
+    small, large = encode_png(np.zeros((8, 8, 1), np.uint8)), encode_png(np.zeros((900, 900, 1), np.uint8))
+    small += bytes(len(large) - len(small))  # what is behind its end is said, and no harm
+    caller = front.caller()
+    for body in (small, small, large, small):
+        assert caller.say(whole(body)).answer("POST")[0].status == 200
+    assert heads_of(front) == 1
+    front.wait_for_memory(0)
+
+
+def test_a_client_that_hangs_up_with_a_known_head_is_dropped(waiting: Front, engine: Unanswering) -> None:
+    caller = waiting.caller()
+    for _ in range(2):
+        assert caller.say(whole(bytes(len(PICTURE)))).answer("POST")[0].status == 422
+    assert heads_of(waiting) == 1
+    caller.say(whole())
+    until(engine.asked.is_set)
+    caller.reset()
+    until(engine.dropped.is_set)
+    waiting.wait_for_end()

@@ -9,6 +9,7 @@ import pytest
 from doubles import BAD, CLASSIFIER, Echo, Slow, add_model, echoed, images, worked_on
 from runtime.submitting import ECHO, FAILING, SLOW, ask, hold, start, turns
 from runtime.test_failing_devices import HUNGRY, Hungry
+from torch import nn
 from waiting import PATIENCE_S, eventually
 
 from service.errors import DeadlineExceeded, ModelFailed, ServiceError
@@ -19,8 +20,9 @@ from service.runtime.cards.simulated import Costs, Hardware, SimulatedDevice, Si
 from service.runtime.cards.streams import Stage
 from service.runtime.engine import Engine
 from service.runtime.in_process import LocalEngine
+from service.runtime.queues import Batch
 from service.runtime.work import Work
-from service.store import ModelStore
+from service.store import Model, ModelStore
 from service.telemetry.instruments import Instruments
 
 
@@ -260,6 +262,19 @@ async def test_a_stage_takes_at_least_what_it_costs(store: ModelStore) -> None:
         assert span.ended - span.began >= 0.01 + 0.001 * span.piece.rows
 
 
+class Punctual(SimulatedDevice):
+    """A card that takes what it costs, and no longer where this machine is busy."""
+
+    def __init__(self, cost: Costs, hardware: Hardware) -> None:
+        super().__init__(hardware=hardware)
+        self._cost = cost
+
+    def time(self, net: nn.Module, model: Model, batch: Batch, threads: int | None) -> float:
+        """The seconds of a batch."""
+        super().time(net, model, batch, threads)
+        return self._cost.batch_s + self._cost.row_s * batch.size
+
+
 @pytest.mark.parametrize(
     ("cost", "most"),
     [(Costs(batch_s=0.02), 64), (Costs(row_s=0.005), 8)],
@@ -268,8 +283,8 @@ async def test_a_stage_takes_at_least_what_it_costs(store: ModelStore) -> None:
 async def test_batches_grow_beyond_the_manifest_where_a_card_gains_by_it(
     store: ModelStore, cost: Costs, most: int
 ) -> None:
-    hardware = Hardware({Stage.COMPUTE: cost})
-    device = SimulatedDevice(hardware=hardware)
+    hardware = Hardware()
+    device = Punctual(cost, hardware)
     device.most_rows = 64
     async with LocalEngine(store, device=device) as engine:
         await engine.load("echo")
