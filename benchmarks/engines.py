@@ -32,6 +32,8 @@ PROGRAM = (sys.executable, "-m", "benchmarks.load.sleeping", "serve")
 PER_SECOND = 50
 """Images of one engine: as slow as a large net, so that what is lost is not the two cores' own limit."""
 LEAST = 0.95
+GONE_S = 2.0
+"""By then a front knows that clients which closed their side are gone, and has taken out what they asked."""
 SIDE = 28
 Shares = Mapping[str, Sequence[float]]
 """Of each kind of work, the share of what one, two, … engines could do."""
@@ -61,8 +63,10 @@ def interactive(service: Service, connections: int, seconds: float) -> float:
     """Answers a second; the first second is left out, in which the engines have not all been found."""
     url = f"{service.url}/classify?model={NAME}"
     run_load(Load(url, small_image(), connections=connections, seconds=1))
+    time.sleep(GONE_S)
     reading = run_load(Load(url, small_image(), connections=connections, seconds=seconds))
     assert not reading.errors, reading.errors
+    time.sleep(GONE_S)
     return reading.requests_per_s
 
 

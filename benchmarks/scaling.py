@@ -6,7 +6,8 @@
 A closed loop of as many clients as keep the batches of every engine full, after two seconds to warm up. The service on
 Ray is measured both ways: through Ray's proxy, and through fronts of our own that know the cluster as their device.
 Its engines are slower (`--rate` is what one classifies a second), for Ray's own way to them takes so much of a core
-for each request that four fast ones on one machine would show that alone.
+for each request that four fast ones on one machine would show that alone. Each of its six rows starts and ends a
+cluster, a minute or more on two cores.
 `--write` puts the figures into docs/scaling.json and has `experiments.scaling` write the page.
 """
 
