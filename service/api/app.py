@@ -8,24 +8,18 @@ from starlette.routing import BaseRoute
 
 from service import __version__
 from service.api import (
-    classify,
-    documentation,
-    evaluate,
-    explain,
-    forecast,
-    generate,
     health,
     models,
-    page,
-    progress,
     recordings,
-    references,
     units,
 )
-from service.api.classify import ClassifyPath
+from service.api.documents import documentation, page
+from service.api.evaluations import evaluate, progress, references
+from service.api.evaluations.jobs import turn_away
 from service.api.gate import Application, Gate
 from service.api.heads import Heads
-from service.api.jobs import turn_away
+from service.api.inference import classify, explain, forecast, generate
+from service.api.inference.classify import ClassifyPath
 from service.api.openapi import TAGS, refusals
 from service.api.problems import install_handlers
 from service.api.scraping import Scraping

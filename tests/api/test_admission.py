@@ -11,8 +11,8 @@ from api.evaluating import asking, state_over
 from doubles import FakeEngine, Unanswering, echoed, images
 from evaluation.packing import digits, npz
 
+from service.api.evaluations.jobs import WAIT_DEFAULT_S, WAIT_LIMIT_S, wait_of
 from service.api.gate import Application
-from service.api.jobs import WAIT_DEFAULT_S, WAIT_LIMIT_S, wait_of
 from service.errors import DatabaseUnavailable, Overloaded
 from service.evaluation.pipeline import Bench
 from service.evaluation.queue.jobs import Stage

@@ -7,8 +7,8 @@ from fastapi import Request
 from waiting import eventually
 
 from service.api.deadlines import Deadline
+from service.api.evaluations.jobs import until_over
 from service.api.gate import Application
-from service.api.jobs import until_over
 from service.api.state import State
 from service.errors import DeadlineExceeded
 

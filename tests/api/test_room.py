@@ -138,7 +138,7 @@ async def test_an_upload_takes_no_memory_but_its_fields_do(bench: Bench) -> None
 
 
 async def test_an_upload_is_looked_at_while_it_comes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.api.jobs.CHECK_EVERY_BYTES", 100_000)
+    monkeypatch.setattr("service.api.evaluations.jobs.CHECK_EVERY_BYTES", 100_000)
     state = state_over(bench, uploads_disk_bytes=1_000_000)
     taken: list[int] = []
     body = PART + bytes(3_000_000) + b"\r\n--b--\r\n"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from browser.seeing import Seen
 
-from service.api.page import FOLDER
+from service.api.documents.page import FOLDER
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -12,7 +12,7 @@ from browser.conftest import Open
 from browser.paths import PATHS, PHONE, VIEWS, go
 from browser.seeing import Seen
 
-from service.api.page import FOLDER
+from service.api.documents.page import FOLDER
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

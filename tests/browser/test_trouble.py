@@ -15,7 +15,7 @@ from browser.paths import PATHS, go, stroke
 from browser.seeing import Seen
 from serving import Service
 
-from service.api.page import FOLDER
+from service.api.documents.page import FOLDER
 
 if TYPE_CHECKING:
     from playwright.sync_api import Route

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 import chapterhouse
 from service.api.app import ROUTERS
-from service.api.page import FOLDER
+from service.api.documents.page import FOLDER
 from service.cli import app
 from service.schemas import ForecastRequest, GenerateRequest
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.api.page import FOLDER
+from service.api.documents.page import FOLDER
 from service.imaging import ink, reading
 from service.tasks.classify import _sentence
 

@@ -7,7 +7,7 @@ from api.asking import connect
 from api.conftest import MakeApp
 
 from service.api.access.pages import STRICT
-from service.api.page import FOLDER, KINDS, parts
+from service.api.documents.page import FOLDER, KINDS, parts
 from service.runtime.in_process import LocalEngine
 
 MOST_BYTES = 300_000

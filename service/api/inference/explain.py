@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request, Response
 
 from service.api.bodies import FORM_KIND, IMAGE_BODY, IMAGE_BODY_TYPES, boundary_of, read_body
 from service.api.deadlines import DeadlineDep
-from service.api.images import JSON_KIND, Sent, described, read_json, read_one_of_form
-from service.api.inspections import OPTIONS, AsIs, Asked, Asking, Classifier, Label, Layer, Square, Unit
+from service.api.inference.images import JSON_KIND, Sent, described, read_json, read_one_of_form
+from service.api.inference.inspections import OPTIONS, AsIs, Asked, Asking, Classifier, Label, Layer, Square, Unit
 from service.api.models import Version, headers_of
 from service.api.negotiation import JSON, MediaType
 from service.api.openapi import BINARY, OF_MODEL, refusals

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Path, Request, Response
 from fastapi.responses import StreamingResponse
 
 from service.api.access.ownership import VisibleDep
-from service.api.jobs import client_of
+from service.api.evaluations.jobs import client_of
 from service.api.openapi import TEXT, refusals
 from service.api.routes import Endpoint
 from service.api.state import State, StateDep

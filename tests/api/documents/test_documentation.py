@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from service.api.access.pages import STRICT
-from service.api.documentation import LOADED, PARTS
+from service.api.documents.documentation import LOADED, PARTS
 
 ELSEWHERE = re.compile(r"(?:src|href)=\"(?:https?:)?//")
 

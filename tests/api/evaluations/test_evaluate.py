@@ -14,8 +14,8 @@ from evaluation.packing import digits, npz, pngs, zipped
 from waiting import eventually
 
 from service.api.app import create_app
+from service.api.evaluations.jobs import FIELD_LIMIT_BYTES
 from service.api.gate import Application
-from service.api.jobs import FIELD_LIMIT_BYTES
 from service.api.state import State
 from service.evaluation.pipeline import Bench
 from service.evaluation.worker import Evaluator

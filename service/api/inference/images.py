@@ -7,8 +7,8 @@ from starlette.types import Receive
 
 from service.api.bodies import Part, Sink, chunks, read_body, read_form, weigh_document
 from service.api.gate import Holding
+from service.api.inference.pictures import Picture
 from service.api.negotiation import JSON
-from service.api.pictures import Picture
 from service.api.readers import Readers
 from service.errors import InvalidRequest
 from service.operations.encoded import MOST_IMAGES

@@ -14,7 +14,7 @@ from service.errors import PageNotFound
 
 router = APIRouter(include_in_schema=False, route_class=Endpoint)
 
-FOLDER = Path(__file__).parent.parent / "page"
+FOLDER = Path(__file__).parents[2] / "page"
 KINDS = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",

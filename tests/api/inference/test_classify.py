@@ -13,8 +13,8 @@ from doubles import BAD, FakeEngine, Slow, Unanswering, echoed, images, likely, 
 from PIL import Image
 from waiting import eventually
 
-from service.api.classify import Asked
 from service.api.gate import Application
+from service.api.inference.classify import Asked
 from service.errors import DeadlineExceeded, EngineUnavailable, ModelFailed, Overloaded
 from service.imaging import encode_png
 from service.operations.classify import TOP_K_LIMIT

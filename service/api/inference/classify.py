@@ -24,13 +24,13 @@ from service.api.bodies import (
 )
 from service.api.deadlines import Deadline
 from service.api.gate import Exchange
-from service.api.images import JSON_KIND, OPTIONS, described, read_json, texts_of
+from service.api.inference.images import JSON_KIND, OPTIONS, described, read_json, texts_of
+from service.api.inference.pictures import Picture
 from service.api.models import FORM_HEADER, Version, form_of, headers_of
 from service.api.negotiation import JSON, REMEMBERED, choose
 from service.api.noting import MODEL
 from service.api.openapi import BINARY, OF_MODEL, headers, refusals
 from service.api.outgoing import Reply
-from service.api.pictures import Picture
 from service.api.presence import watch
 from service.api.queries import read_query
 from service.api.readers import Readers, is_quick

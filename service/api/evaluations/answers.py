@@ -7,8 +7,8 @@ import orjson
 from fastapi import Response
 
 from service.api.access.pages import REPORT as REPORT_POLICY
+from service.api.evaluations.progress import progress_of
 from service.api.openapi import TEXT
-from service.api.progress import progress_of
 from service.evaluation.figures.files import FigureFiles
 from service.evaluation.queue.jobs import Job, JobKind
 from service.evaluation.rendering.formats import FORMATS, HTML, JSON

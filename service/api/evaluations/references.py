@@ -7,11 +7,11 @@ import orjson
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import ValidationError
 
-from service.api.jobs import Form, WaitDep, accept, missing_file, until_over
+from service.api.evaluations.jobs import Form, WaitDep, accept, missing_file, until_over
+from service.api.evaluations.progress import progress_of
 from service.api.negotiation import JSON
 from service.api.openapi import form_of, headers, refusals
 from service.api.problems import PROBLEM_TYPE, validation_problem
-from service.api.progress import progress_of
 from service.api.routes import Endpoint
 from service.api.state import StateDep
 from service.errors import (

@@ -8,8 +8,8 @@ from api.evaluating import asking, evaluating, state_over
 from doubles import Echo, add_card
 from evaluation.packing import digits, npz
 
-from service.api import jobs as module
 from service.api.app import create_app
+from service.api.evaluations import jobs as module
 from service.errors import DatabaseUnavailable
 from service.evaluation.pipeline import Bench
 from service.evaluation.queue.jobs import Job

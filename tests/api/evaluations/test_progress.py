@@ -10,7 +10,7 @@ from api.evaluating import asking, evaluating, state_over
 from evaluation.packing import digits, npz
 from waiting import eventually
 
-from service.api import progress
+from service.api.evaluations import progress
 from service.api.gate import Application
 from service.api.state import State
 from service.evaluation.pipeline import Bench

@@ -9,12 +9,12 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import ValidationError
 
 from service.api.access.ownership import KeyDep, VisibleDep
-from service.api.answers import REPORT, answer
-from service.api.jobs import Form, WaitDep, accept, missing_file, until_over
+from service.api.evaluations.answers import REPORT, answer
+from service.api.evaluations.jobs import Form, WaitDep, accept, missing_file, until_over
+from service.api.evaluations.progress import EvaluationId, progress_of
 from service.api.negotiation import JSON, MediaType
 from service.api.openapi import TEXT, form_of, headers, refusals
 from service.api.problems import PROBLEM_TYPE, validation_problem
-from service.api.progress import EvaluationId, progress_of
 from service.api.routes import Endpoint
 from service.api.state import State, StateDep
 from service.errors import (

@@ -1,0 +1,1 @@
+"""Sets of samples measured or kept: uploads, jobs, their progress and what is answered of them."""
