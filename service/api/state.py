@@ -9,7 +9,7 @@ from fastapi import Request
 from service.api.access.guard import Guard
 from service.api.budgets import Refusals
 from service.api.collecting import Collecting
-from service.api.database import BUSY_S, THREADS_OF_A_FILE, DatabaseThreads
+from service.api.database import BUSY_S, DatabaseThreads
 from service.api.disk import UploadRoom
 from service.api.given import given
 from service.api.readers import Readers
@@ -70,7 +70,7 @@ class State:
         `limits_dir` is where the fronts of a service count together; `local_token` is this machine's own;
         `instruments` are those that a scrape is answered with, where they are not this process's alone.
         """
-        instruments, jobs = instruments or Instruments(), Jobs.of(settings, busy_s=BUSY_S, kept=2 * THREADS_OF_A_FILE)
+        instruments, jobs = instruments or Instruments(), Jobs.of(settings, busy_s=BUSY_S, kept=1)
         instruments.begin_at_zero(instruments.rejected, "evaluations_full")
         storage = open_storage(settings)
         uploads = Uploads(settings.state, storage)
