@@ -31,9 +31,9 @@ async def asking(state: State) -> AsyncIterator[tuple[httpx.AsyncClient, Applica
 
 
 @asynccontextmanager
-async def evaluating(state: State) -> AsyncIterator[Evaluator]:
-    """An evaluator at work on what this front accepts."""
-    running = Evaluator(state.bench, state.jobs, state.uploads, Instruments())
+async def evaluating(state: State, bench: Bench | None = None) -> AsyncIterator[Evaluator]:
+    """An evaluator at work on what this front accepts, with a bench of its own where one is given."""
+    running = Evaluator(bench or state.bench, state.jobs, state.uploads, Instruments())
     task = asyncio.create_task(running.run())
     try:
         yield running

@@ -1,5 +1,3 @@
-import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from xml.etree.ElementTree import fromstring
 
@@ -9,9 +7,6 @@ from evaluation.packing import digits, npz, pngs, zipped
 
 from service.api.gate import Application
 from service.api.state import State
-from service.evaluation.pipeline import Bench
-from service.evaluation.worker import Evaluator
-from service.telemetry.instruments import Instruments
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
@@ -20,15 +15,6 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 def state(app: Application) -> State:
     shared: State = app.state.shared
     return shared
-
-
-@pytest.fixture
-async def evaluator(bench: Bench, state: State) -> AsyncIterator[None]:
-    running = Evaluator(bench, state.jobs, state.uploads, Instruments())
-    task = asyncio.create_task(running.run())
-    yield
-    running.stopping.set()
-    await task
 
 
 @pytest.fixture

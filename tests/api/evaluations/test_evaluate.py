@@ -40,15 +40,6 @@ async def client(app: Application) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-async def evaluator(bench: Bench, state: State) -> AsyncIterator[None]:
-    running = Evaluator(bench, state.jobs, state.uploads, Instruments())
-    task = asyncio.create_task(running.run())
-    yield
-    running.stopping.set()
-    await task
-
-
-@pytest.fixture
 def files(tmp_path: Path) -> dict[str, bytes]:
     made = npz(tmp_path / "made.npz", {"images": digits(20, seed=2, size=2)})
     real = zipped(tmp_path / "real.zip", pngs(digits(24, seed=1, size=2)))
