@@ -53,6 +53,26 @@ def test_an_array_that_does_not_lie_in_a_row_is_written_as_it_is_seen(descriptor
     assert os.pread(descriptor, array.nbytes, start) == array.tobytes()
 
 
+@given(arrays=st.lists(ARRAYS, min_size=1, max_size=4).filter(lambda some: any(array.size for array in some)))
+def test_what_is_written_where_something_has_lain_is_what_is_read(arrays: list[Array]) -> None:
+    descriptor = allocate(SIZE)
+    room = Room(descriptor, SIZE)
+    for number, stale in ((255, 3 * SIZE // 4), (254, SIZE // 4)):  # then the one page is there, and the other is not
+        old = room.put([np.full(stale, number, np.uint8)])
+        assert old is not None
+        room.free(old)
+        start = room.put([*arrays, np.arange(1000)[::-3]])
+        assert start is not None
+        at = start
+        for array in (*arrays, np.arange(1000)[::-3]):
+            assert os.pread(descriptor, array.nbytes, at) == array.tobytes()
+            at += -(-array.nbytes // ALIGNED) * ALIGNED
+        room.free(start)
+        room.rest(np.inf)
+    room.close()
+    os.close(descriptor)
+
+
 @given(steps=st.lists(st.tuples(st.booleans(), st.integers(0, 20_000)), max_size=40))
 def test_no_two_things_lie_in_one_place_and_all_of_it_can_be_used_again(steps: list[tuple[bool, int]]) -> None:
     descriptor = allocate(SIZE)
