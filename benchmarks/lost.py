@@ -1,10 +1,10 @@
 """One lost card of three under load: whether every answer comes and is right, and what the service says meanwhile.
 
-    python -m benchmarks.lost [--seconds 10] [--clients 16]
+    python -m benchmarks.lost [--seconds 10] [--clients 16] [--write]
 
 The cards are simulated, and the service is whole. Its clients ask again what was refused for the moment, and know the
 right answers; beside them somebody asks for readiness, models and metrics, all the time. The loss is over when the
-metrics show all cards again.
+metrics show all cards again. `--write` puts what came of it into docs/feeding.md.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from benchmarks.load.machine import machine
 from benchmarks.load.service import Process, Service
 from benchmarks.load.steady import Tally, keep_asking, learn, questions
 from benchmarks.load.wire import Line, request, run
+from benchmarks.load.writing import put
 
 PROGRAM = (sys.executable, "-m", "benchmarks.load.losing", "serve")
 CARDS = ("simulated:0", "simulated:1", "simulated:2")
@@ -175,14 +176,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=10.0, help="before the loss, and after it is over")
     parser.add_argument("--clients", type=int, default=16)
+    parser.add_argument("--write", action="store_true", help="put it into docs/feeding.md, too")
     options = parser.parse_args(arguments)
-    print(machine())
+    print(measured_on := machine())
     with (
         tempfile.TemporaryDirectory(prefix="chapterhouse-lost-") as directory,
         Service(Path(directory), program=PROGRAM, DEVICES=",".join(CARDS), FORM="plain", THREADS=1) as service,
     ):
         report = run(lose_one(service, seconds=options.seconds, clients=options.clients))
     print("\n".join(report.lines()))
+    if options.write:
+        put("feeding.md", "lost", [f"{measured_on}.", "", *report.lines()])
     return 1 if report.faults() else 0
 
 
