@@ -68,7 +68,7 @@ class Room:
     def __init__(self, descriptor: int, size: int) -> None:
         self._descriptor = os.dup(descriptor)
         self._close = weakref.finalize(self, os.close, self._descriptor)
-        self._pages: mmap.mmap | None = mmap.mmap(descriptor, 0)
+        self._pages = _mapped(descriptor)
         self._gaps = [(0, size)]
         """What is free, in order; no two of them touch."""
         self._taken: dict[int, int] = {}
@@ -125,9 +125,10 @@ class Room:
 
     def rest(self, now: float) -> None:
         """Give its pages back to the system, if nothing has lain there for a while."""
-        if self._pages is not None and self._reached and not self._taken and now - self._used > REST_S:
+        if self._reached and not self._taken and now - self._used > REST_S:
             with suppress(OSError):
-                self._pages.madvise(mmap.MADV_REMOVE, 0, self._reached)
+                pages = self._pages or mmap.mmap(self._descriptor, self._reached)
+                pages.madvise(mmap.MADV_REMOVE, 0, self._reached)
             self._reached = 0
 
     def close(self) -> None:
@@ -137,6 +138,14 @@ class Room:
         self._reached = 0
         self._pages = None
         self._close()
+
+
+def _mapped(descriptor: int) -> mmap.mmap | None:
+    """All of this memory, to be written to; None where a process has no addresses left for it."""
+    try:
+        return mmap.mmap(descriptor, 0)
+    except OSError:
+        return None
 
 
 class View:

@@ -1,4 +1,6 @@
 import asyncio
+import errno
+import mmap
 import os
 from collections.abc import Callable, Iterator
 
@@ -156,6 +158,24 @@ def test_where_there_is_no_room_nothing_is_put(descriptor: int) -> None:
     assert room.put([np.zeros(SIZE + 1, np.uint8)]) is None
     room.close()
     assert room.put([np.zeros(1, np.uint8)]) is None
+
+
+def test_a_process_without_addresses_left_has_the_system_write(
+    descriptor: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> mmap.mmap:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(mmap, "mmap", refuse)
+        room = Room(descriptor, SIZE)
+    for number in (1, 2):
+        start = room.put([np.full(100, number, np.uint8)])
+        assert start is not None
+        assert os.pread(descriptor, 100, start) == bytes([number]) * 100
+        room.free(start)
+    room.rest(np.inf)
+    assert os.fstat(descriptor).st_blocks == 0
 
 
 def test_memory_that_cannot_be_had_is_no_room_and_no_dead_process(descriptor: int) -> None:
