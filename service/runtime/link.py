@@ -53,7 +53,8 @@ class Outbox:
         self._transport = transport
         self._kind = kind
         self._last = last
-        self._room, self._view = shared or (None, None)
+        self._room = None if shared is None else shared.room
+        self._view = None if shared is None else shared.view
         self._parts: list[bytes] = []
         self._bundle: list[Item] = []
         self._most = 0
