@@ -13,7 +13,7 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-TAKEN_AT_ONCE = 64
+TAKEN_AT_ONCE = 128
 BEGUN_AT_ONCE = 8
 """Connections of one client that are begun in one turn, half a millisecond's work: its next ones wait, and those of
 others do not."""
