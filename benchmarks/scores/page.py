@@ -11,6 +11,7 @@ from typing import Any
 from threadpoolctl import threadpool_info
 
 from benchmarks.scores.contenders import CONTENDERS, OURS
+from benchmarks.scores.goals import verdicts
 
 DOCS = Path(__file__).parents[2] / "docs"
 RECORDS = DOCS / "benchmarks-metrics.jsonl"
@@ -85,7 +86,9 @@ def write_records(measured: Sequence[Measured]) -> None:
 
 
 def tables(measured: Sequence[Measured]) -> Iterator[str]:
-    """A table of seconds and one of memory for each score."""
+    """What was reached of the goals, and a table of seconds and one of memory for each score."""
+    yield "\n## What was to be reached\n\n"
+    yield from verdicts(measured)
     for score, title in TITLES.items():
         runs = [one for one in measured if one.score == score]
         if not runs:

@@ -1,4 +1,4 @@
-"""Imports other tools, also where their torchvision was built for another torch: none of them uses its operators here."""
+"""Imports other tools, also where torchvision was built for another torch: nothing here uses its operators."""
 
 from functools import cache
 from importlib import import_module
