@@ -8,11 +8,8 @@ from typing import Any
 import numpy as np
 
 from service.metrics import distances
-from service.metrics.distances import Floats, FloatType, Index, Room, centre_of, norms_of, tiles
+from service.metrics.distances import FEW_ROWS, Floats, FloatType, Index, Room, centre_of, few_rows, norms_of, tiles
 from service.metrics.samples import Real, Rows
-
-FEW_ROWS = 32
-"""Rows that a core's own cache holds in double precision."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +39,7 @@ class Centred:
     def products_with(self, *others: Real) -> list[Real]:
         """The moved rows' products (n,) with each of these (d,)."""
         products = [np.empty(len(self.rows)) for _ in others]
-        for part, moved in _few(self.rows, self.centre):
+        for part, moved in few_rows(self.rows, self.centre):
             for found, other in zip(products, others, strict=True):
                 np.matmul(moved, other, out=found[part])
         return products
@@ -88,16 +85,7 @@ def centred(*sets: Rows) -> tuple[Centred, ...]:
 
 def _about(rows: Rows, centre: Real) -> Centred:
     norms, along = np.empty(len(rows)), np.empty(len(rows))
-    for part, moved in _few(rows, centre):
+    for part, moved in few_rows(rows, centre):
         norms[part] = norms_of(moved)
         np.matmul(moved, centre, out=along[part])
     return Centred(rows, centre, norms, along)
-
-
-def _few(rows: Rows, centre: Real) -> Iterator[tuple[slice, Real]]:
-    """A few of the moved rows at a time and which they are; each lie where those before lay."""
-    room = np.empty((FEW_ROWS, len(centre)))
-    for first in range(0, len(rows), FEW_ROWS):
-        part, moved = slice(first, first + FEW_ROWS), room[: len(rows) - first]
-        np.subtract(rows[part], centre, out=moved)
-        yield part, moved

@@ -12,7 +12,7 @@ from typing import cast
 import numpy as np
 
 from service.metrics.centred import Centred, centred
-from service.metrics.distances import FloatType, Index, centre_of, norms_of, tiles
+from service.metrics.distances import FloatType, Index, centre_of, norms_about
 from service.metrics.kernel_interval import orders_of
 from service.metrics.kernel_sums import Discrepancy, Together, root_mean_square, sums_about, sums_over
 from service.metrics.kernels import Kernel, Polynomial, Radial
@@ -90,7 +90,7 @@ class _Parts:
 def _in_single(real: Rows, generated: Rows, kernels: Sequence[Kernel]) -> dict[Kernel, Discrepancy]:
     """The sums of those kernels for which single precision does."""
     centre = centre_of(real)
-    norms = [norms_of(tile) for rows in (real, generated) for _, tile in tiles(rows, centre)]
+    norms = [norms_about(rows, centre) for rows in (real, generated)]
     largest = max(float(some.max()) for some in norms)
     broad = [kernel for kernel in kernels if _is_broad(kernel, largest)]
     if not broad or not SMALL < largest < BIG:

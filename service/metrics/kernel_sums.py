@@ -21,7 +21,7 @@ SEEN = 1e-2
 """Share of a score that rounding may be."""
 NEGLIGIBLE = 1e-12
 """What rounding may be of any score: a kernel of rows that are 0 is 1."""
-LEANING = 48
+LEANING = 32
 """Rows of a set whose products tell to which side rounding leans."""
 STRIP_ROWS = 32
 """Rows of a tile that stay in a core's own cache from their products to their sums."""
@@ -96,9 +96,10 @@ class Together:
         n, total = len(of_x), len(of_x) + len(of_y)
         moved = self._moved.of((total, len(self._x.centre)), self._kind)
         x, y = self._x.moved(of_x, moved[:n]), self._y.moved(of_y, moved[n:])
-        products = self._multiply(moved)
-        lean = _lean(moved, products, n) if self._kind is np.float32 else (None, None, None)
-        across = _Tally(self._kernel, x, y, self._kind, lean[2])
+        scale = self._kernel.scale(moved.shape[1])
+        products = self._multiply(moved, scale)
+        lean = _lean(moved, products, n, scale) if self._kind is np.float32 else (None, None, None)
+        across = _Tally(self._kernel, x, y, self._kind, lean[2], scaled=True)
         with np.errstate(over="ignore", invalid="ignore"):
             across.add(products[:n, n:], 0, 0)
             return Discrepancy(
@@ -107,23 +108,23 @@ class Together:
                 across=across.sums_across(()),
             )
 
-    def _multiply(self, moved: Floats) -> Floats:
-        """The products (n, n) of each row with itself and with later ones."""
+    def _multiply(self, moved: Floats, scale: float) -> Floats:
+        """The products (n, n) of each row with itself and with later ones, times the kernel's scale."""
         multiply = ssyrk if self._kind is np.float32 else dsyrk
         room = self._products.of((len(moved), len(moved)), self._kind)
-        products: Floats = multiply(1.0, moved.T, trans=1, lower=1, c=room.T, overwrite_c=1).T
+        products: Floats = multiply(scale, moved.T, trans=1, lower=1, c=room.T, overwrite_c=1).T
         return products
 
     def _of_triangle(self, products: Floats, x: Centred, lean: float | None) -> Sums:
         """Within one set, from the products of each row with later ones."""
-        tally = _Tally(self._kernel, x, x, self._kind, lean)
+        tally = _Tally(self._kernel, x, x, self._kind, lean, scaled=True)
         for i in range(0, len(products), STRIP_ROWS):
             tally.add_later(products[i : i + STRIP_ROWS, i:], i)
         sums = tally.own_sums(())
         return Sums(sums, sums, 2 * tally.squares, tally.diagonal())
 
 
-def _lean(moved: Floats, products: Floats, n: int) -> tuple[float, float, float]:
+def _lean(moved: Floats, products: Floats, n: int, scale: float) -> tuple[float, float, float]:
     """What rounding adds to a product on average, among the first n rows, the others, and between the two.
 
     It is seen on the pairs of a few rows, in double precision. What that misses of the mean is noise, less than that of
@@ -132,7 +133,7 @@ def _lean(moved: Floats, products: Floats, n: int) -> tuple[float, float, float]
     x, y = (np.unique(np.linspace(0, end, LEANING).astype(np.intp)) for end in (n - 1, len(moved) - n - 1))
     few = np.append(x, y + n)
     exact = moved[few].astype(np.float64)
-    added = np.triu(products[few][:, few]) - exact @ exact.T  # what lies below is nobody's
+    added = np.triu(products[few][:, few]) / scale - exact @ exact.T  # what lies below is nobody's
     p = len(x)
     within = (part[np.triu_indices(len(part), 1)] for part in (added[:p, :p], added[p:, p:]))
     real, generated = (float(part.mean()) if len(part) else 0.0 for part in within)
@@ -151,12 +152,19 @@ class _Tally:
     """A kernel's sums, as the products come."""
 
     def __init__(
-        self, kernel: Kernel, x: Centred, y: Centred, kind: FloatType = np.float64, lean: float | None = None
+        self,
+        kernel: Kernel,
+        x: Centred,
+        y: Centred,
+        kind: FloatType = np.float64,
+        lean: float | None = None,
+        *,
+        scaled: bool = False,
     ) -> None:
-        """`lean` is what rounding adds to a product on average, where that is known."""
+        """`lean` is what rounding adds to a product on average, where that is known; products may come `scaled`."""
         self._kernel, self._x, self._y, self._lean = kernel, x, y, lean
         self._sharp = kind is np.float64 and _is_sharp(kernel, x, y)
-        self._scale = kernel.scale(len(x.centre))
+        self._scale, self._scaled = kernel.scale(len(x.centre)), scaled
         self._of_x, self._of_y = kernel.terms(x), kernel.terms(y)
         self._room = Room()
         self._ones = np.ones(max(len(x), len(y)))
@@ -172,7 +180,8 @@ class _Tally:
             self._products_of_rows[rows] += z @ self._ones[: z.shape[1]]
             if not own:
                 self._products_of_columns[columns] += self._ones[: len(z)] @ z
-        z *= self._scale
+        if not self._scaled:
+            z *= self._scale
         z += self._of_x[rows, None]
         z += self._of_y[columns]
         if self._sharp:
