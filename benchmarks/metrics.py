@@ -28,7 +28,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.scores.contenders import CONTENDERS, Floats
-from benchmarks.scores.page import Measured, machine, read_records, write_records
+from benchmarks.scores.measured import Measured, machine
+from benchmarks.scores.page import read_records, write_records
 
 DIMENSIONS = 2048
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

@@ -5,7 +5,7 @@ import pytest
 from benchmarks.metrics import chosen
 from benchmarks.scores.contenders import CONTENDERS, FLOOR, OURS
 from benchmarks.scores.goals import GOALS, verdicts
-from benchmarks.scores.page import Measured
+from benchmarks.scores.measured import Measured
 
 
 def run(score: str, n: int, threads: int, results: Mapping[str, float]) -> Measured:
