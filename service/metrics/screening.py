@@ -27,6 +27,7 @@ from service.metrics.samples import Real, Rows
 
 FAR = 300  # roundings of single precision that a distance to a neighbour has to have
 PROBES = 16  # rows of a set whose neighbours tell how far that is
+LINE = 16  # numbers of single precision in a line of the cache
 SMALL, LARGE = 1e-8, 1e8  # squared norms that single precision takes as they are
 
 
@@ -47,8 +48,10 @@ class Screen:
         Beside them there are columns that nobody has written to.
         """
         rows = self.rows[first : first + distances.TILE_ROWS]
-        wide: Floats = room.of((len(rows), rows.shape[1] + beside), self.kind)
-        tile = wide[:, : rows.shape[1]]
+        d = rows.shape[1]
+        # each row begins where a line of the cache does
+        wide: Floats = room.of((len(rows), -(-(d + beside) // LINE) * LINE), self.kind)[:, : d + beside]
+        tile = wide[:, :d]
         if self.scale == 1 and rows.dtype == self.kind:
             np.subtract(rows, self.centre.astype(self.kind), out=tile)
         else:
