@@ -10,21 +10,27 @@ from pathlib import Path
 from typing import Any, cast
 
 from service.errors import EngineUnavailable, ServiceError
-from service.runtime.bundles import Item, Words, item_of, items_of, most_beside, placed
+from service.runtime.bundles import Bundle, Item, Words, item_of, most_beside, placed
 from service.runtime.calls import Array, Asked, Call, Lane, LoadedModel, Told, Withdraw
 from service.runtime.frames import (
     Frame,
     FrameReader,
     MessageType,
     encode,
+    encode_answers,
     encode_bundle,
+    encode_questions,
     error_of_meta,
 )
 from service.runtime.greeting import Shared, greeted
 from service.runtime.peers import Address, introduced
-from service.runtime.shared import Room
 
 Answer = asyncio.Future[list[Array]]
+
+
+def done_with(places: Sequence[int]) -> bytes:
+    """Says that nothing is in use any more of what lay in these places."""
+    return encode(MessageType.DONE, 0, {"places": places})
 
 
 class ConnectionLost(EngineUnavailable):
@@ -35,7 +41,8 @@ class Outbox:
     """Gathers what is written during one turn of the event loop into one write, and what `last` gives behind it.
 
     Items that follow each other and share their words become one message of this kind; their large arrays go into
-    the room, if there is one.
+    memory that is shared, if there is any. Before all else the other end learns which places of its own it has again:
+    who is answered asks at once, and would find them taken.
     """
 
     def __init__(
@@ -43,12 +50,13 @@ class Outbox:
         transport: asyncio.WriteTransport,
         kind: MessageType,
         last: Callable[[], bytes] = bytes,
-        room: Room | None = None,
+        shared: Shared | None = None,
     ) -> None:
         self._transport = transport
         self._kind = kind
         self._last = last
-        self._room = room
+        self._room = None if shared is None else shared.room
+        self._view = None if shared is None else shared.view
         self._parts: list[bytes] = []
         self._bundle: list[Item] = []
         self._most = 0
@@ -80,6 +88,14 @@ class Outbox:
             words = Words(None, Lane.INTERACTIVE, specs)
         self.put_item(Item(words, message_id, None, "", arrays))
 
+    def put_answers(self, ids: Sequence[int], columns: Sequence[Array]) -> None:
+        """Send answers of one row each, which lie side by side, at the end of this turn."""
+        if (message := encode_answers(ids, columns)) is not None:
+            self.put(message)
+            return
+        for row, message_id in enumerate(ids):
+            self.put_answer(message_id, [column[row : row + 1] for column in columns])
+
     def _begin(self) -> None:
         if not self._parts and not self._bundle:
             self._loop.call_soon(self._flush)
@@ -92,6 +108,8 @@ class Outbox:
     def _flush(self) -> None:
         self._close_bundle()
         parts, self._parts = self._parts, []
+        if self._view is not None and (places := self._view.returned()):
+            parts.insert(0, done_with(places))
         if last := self._last():
             parts.append(last)
         if not self._transport.is_closing():
@@ -199,8 +217,11 @@ class Link(asyncio.Protocol):
         ids = [*itertools.islice(self._ids, count)]
         self._open.update(zip(ids, [each.told for each in asked], strict=True))
         self._waiting += sum([len(each.rows) for each in asked])
-        for item in items_of(ids, call, asked):
-            outbox.put_item(item)
+        if (message := encode_questions(ids, call, asked)) is not None:
+            outbox.put(message)
+        else:
+            for message_id, (rows, _, request_id) in zip(ids, asked, strict=True):
+                outbox.put_item(item_of(message_id, [rows], call, request_id=request_id))
         return [partial(self._withdraw, message_id) for message_id in ids]
 
     def _put(self, call: Call, arrays: Sequence[Array], lane: Lane, deadline: float | None, request_id: str) -> int:
@@ -226,7 +247,7 @@ class Link(asyncio.Protocol):
 
     def _tell_done(self, places: list[int]) -> None:
         if self._outbox is not None:
-            self._outbox.put(encode(MessageType.DONE, 0, {"places": places}))
+            self._outbox.put(done_with(places))
 
     def _end_sharing(self) -> None:
         if self._shared is not None:
@@ -278,9 +299,8 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the event loop."""
         self._transport = cast("asyncio.Transport", transport)
-        room, view = self._shared or (None, None)
-        self._reader = FrameReader(view)
-        self._outbox = Outbox(self._transport, MessageType.SUBMISSIONS, room=room)
+        self._reader = FrameReader(self._shared.view if self._shared is not None else None)
+        self._outbox = Outbox(self._transport, MessageType.SUBMISSIONS, shared=self._shared)
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop."""
@@ -289,8 +309,7 @@ class Link(asyncio.Protocol):
             self._shared.room.rest(self.heard)
         for frame in self._reader.feed(data):
             if frame.kind is MessageType.RESULTS:
-                for item in frame.items:
-                    self._tell(item.id, list(item.arrays))
+                self._tell_all(frame.items)
             elif frame.kind is MessageType.WAITING:
                 self._waiting = frame.meta["rows"]
             elif frame.kind is MessageType.ERROR:
@@ -310,6 +329,10 @@ class Link(asyncio.Protocol):
             self._on_news(frame.meta)
         elif frame.kind is MessageType.DONE and self._shared is not None:
             self._shared.free(frame.meta["places"])
+
+    def _tell_all(self, answers: Bundle) -> None:
+        for message_id, arrays in zip(answers.ids, answers.rows(), strict=True):
+            self._tell(message_id, list(arrays))
 
     def _tell(self, message_id: int, outcome: list[Array] | ServiceError) -> None:
         if (told := self._open.pop(message_id, None)) is not None:
