@@ -90,11 +90,17 @@ class AdversarialRecipe(BaseModel):
             raise ValueError(f"{self.system} has no labels that could be soft or flipped")
         if self.stack > 1 and (self.replay or self.spectral or not self.separate_batches):
             raise ValueError("replay, spectral and one batch for both do not go with a stack")
-        if self.stack > 1 and self.afterwards:
-            raise ValueError("a stack has no second part")
-        _ = self.second
+        self._check_second()
         system.check(batch=self.batch, optimiser=OPTIMISERS[self.discriminator_optimiser or self.optimiser])
         return self
+
+    def _check_second(self) -> None:
+        """Raise ValueError where the second part is none that there can be."""
+        if self.stack > 1 and self.afterwards:
+            raise ValueError("a stack has no second part")
+        if self.afterwards.keys() & {"afterwards", "stack", "weights"}:
+            raise ValueError("a second part says nothing else of afterwards, stack and weights")
+        _ = self.second
 
     @property
     def rows(self) -> int:

@@ -277,7 +277,11 @@ def test_a_second_part_is_the_first_with_what_it_says_otherwise_on_the_next_seed
 
 @pytest.mark.parametrize(
     ("said", "words"),
-    [({"afterwards": {"batch": 1}}, "greater than 1"), ({"stack": 2, "afterwards": {"seed": 1}}, "stack")],
+    [
+        ({"afterwards": {"batch": 1}}, "greater than 1"),
+        ({"afterwards": {"stack": 2}}, "nothing else"),
+        ({"stack": 2, "afterwards": {"seed": 1}}, "stack"),
+    ],
 )
 def test_a_second_part_that_cannot_be_is_refused_with_the_recipe(said: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
