@@ -4,7 +4,8 @@
 
 Each server serves the same weights and is asked with the same image files; that all give the same labels is seen before
 anything is timed. The load is a closed loop by wrk at 1, 16, 64 and 256 connections, and in the last round an open loop
-at 10, 30 and 60 % of the most that the server did before. Server and client share the machine. Nothing is written
+at 10, 30 and 60 % of the most that the server did before, and at rates that are the same for all: 30 and 60 % of what
+the slowest of them did in the first round. Server and client share the machine. Nothing is written
 without `--write`. `python -m benchmarks.peers.install` installs the peers.
 """
 
@@ -34,6 +35,8 @@ from service.machine import cores
 
 MODELS = ("lenet5-mnist", "nin-cifar10")
 SHARES = (0.1, 0.3, 0.6)
+SAME = (0.3, 0.6)
+"""Of the slowest server's capacity, where all are offered the same."""
 WARM_S = 1
 REASON = 300
 """As much of why a server was not measured as the page holds."""
@@ -57,6 +60,7 @@ class Run:
             "absent": {},
             "closed": {model: {} for model in options.models},
             "open": {model: {} for model in options.models},
+            "same": {model: {} for model in options.models},
             "alone": {},
         }
 
@@ -117,6 +121,17 @@ class Run:
         self.record["open"][server.model][name] = [
             {"share": share, **call(server, folder, len(asked), share * capacity, seconds)} for share in SHARES
         ]
+        if (least := self.least(server.model)) is not None:
+            self.record["same"][server.model][name] = [
+                {"share": share, **call(server, folder, len(asked), share * least, seconds)} for share in SAME
+            ]
+
+    def least(self, model: str) -> float | None:
+        """What the slowest did at most in the first round; None while that goes on, for others are to come."""
+        if self._options.rounds == 1:
+            return None
+        first = [rounds[0] for rounds in self.record["closed"][model].values()]
+        return min(max(float(row["requests_per_s"]) for row in rows) for rows in first)
 
 
 def call(server: Server, folder: Path, count: int, per_s: float, seconds: float) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def tables(record: Record) -> str:
     parts = [run_of(record)] if "closed" in record else ["Nothing has been measured yet."]
     for model in record.get("closed", {}):
         parts += [f"### {model}", closed_table(record, model), noise_of(record, model)]
-        parts += [alone_of(record, model), open_table(record, model)]
+        parts += [alone_of(record, model), open_table(record, model), same_table(record, model)]
     if "closed" in record:
         parts += ["### Goals", goals_table(record)]
     for run, found in record.get("profile", {}).items():
@@ -92,13 +92,22 @@ def alone_of(record: Record, model: str) -> str:
 
 
 def open_table(record: Record, model: str) -> str:
-    """Tails at rates that do not wait."""
-    rows = record.get("open", {}).get(model, {})
+    """Tails at rates that do not wait, as each server can bear them."""
+    return tails(record.get("open", {}).get(model, {}), "the server's own capacity")
+
+
+def same_table(record: Record, model: str) -> str:
+    """The same at rates that are one for all."""
+    return tails(record.get("same", {}).get(model, {}), "the slowest one's capacity")
+
+
+def tails(rows: dict[str, list[Record]], capacity: str) -> str:
+    """An open loop's times by shares of a capacity, and how late they began."""
     if not rows:
         return ""
     shares = [row["share"] for row in next(iter(rows.values()))]
     titles = " | ".join(f"{share:.0%}: offered/s | p50 · p99 · p99.9 ms | failed" for share in shares)
-    lines = [f"| open loop, of the server's own capacity | {titles} |", "|---" * (1 + 3 * len(shares)) + "|"]
+    lines = [f"| open loop, of {capacity} | {titles} |", "|---" * (1 + 3 * len(shares)) + "|"]
     for name, found in rows.items():
         cells = [f"{row['per_s']:,.0f} | {times_of(row)} | {row['failed']:,}" for row in found]
         lines.append("| " + " | ".join([PEERS[name].title, *cells]) + " |")

@@ -1,8 +1,9 @@
 """What the numbers of a table say in plain words, and whether they are what was asked."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from experiments.collapse.record import Measurement, Record
+from experiments.collapse.record import Coverage, Measurement, Record
 from experiments.collapse.tables import GRID, MNIST, RING, Demand, Table, name_of, system_of
 from experiments.collapse.tuning import Tried
 from service.store import Model
@@ -24,6 +25,8 @@ PLAIN = "gan"
 FARTHEST = 1.5
 """So much more of an FID may a remedy have than that system."""
 FEWEST_SEEDS = 5
+ERRORS = 2
+BEYOND_CHANCE = "beyond chance (two standard errors of the difference)"
 TELLABLE = 2
 """Of so many demands a sentence repeats the numbers that meet them; of more the table holds them."""
 
@@ -162,11 +165,21 @@ def beside_plain(table: Table, models: Sequence[Model], record: Record) -> Itera
 
 def _fewer_modes(name: str, plain: Measurement, remedies: Sequence[tuple[str, Measurement]]) -> str:
     modes = plain.numbers["modes"]
-    covered = [(remedy, found.numbers["modes"]) for remedy, found in remedies]
-    fewer = [f"{remedy} ({_count(count)})" for remedy, count in covered if count < modes]
-    if fewer:
-        return f"**Fewer modes than {name}** ({_count(modes)}): {_listed(fewer)}."
-    return f"No other system covers fewer modes than {name} ({_count(modes)})."
+    fewer = [(remedy, found) for remedy, found in remedies if found.numbers["modes"] < modes]
+    if not fewer:
+        return f"No other system covers fewer modes than {name} ({_count(modes)})."
+    told = _listed([f"{remedy} ({_count(found.numbers['modes'])})" for remedy, found in fewer])
+    beyond = [remedy for remedy, found in fewer if _beyond_chance(plain.coverage, found.coverage)]
+    sure = _listed(beyond) if beyond else "none"
+    return f"**Fewer modes than {name}** ({_count(modes)}): {told}; {BEYOND_CHANCE}: {sure}."
+
+
+def _beyond_chance(one: Coverage | None, other: Coverage | None) -> bool:
+    """Whether two means of modes are farther apart than their spreads explain; of a single seed nobody knows."""
+    if not (one and other and one.modes.deviation is not None and other.modes.deviation is not None):
+        return False
+    error = math.hypot(one.modes.deviation / math.sqrt(one.seeds), other.modes.deviation / math.sqrt(other.seeds))
+    return abs(one.modes.mean - other.modes.mean) > ERRORS * error
 
 
 def _farther(name: str, plain: Measurement, remedies: Sequence[tuple[str, Measurement]]) -> str:

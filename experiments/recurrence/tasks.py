@@ -28,6 +28,8 @@ class Task(Protocol):
     protocol: str
     error: str
     """What is measured, in words."""
+    idle: float
+    """The error of who has learnt nothing."""
     inputs: int
     outputs: int
     copies: int
@@ -61,6 +63,7 @@ class Waves:
         " its square over the wave's variance, and rates were chosen on two other draws of the weights."
     )
     error: str = "NMSE"
+    idle: float = 1.0
     inputs: int = 0
     outputs: int = 1
     copies: int = 5
@@ -99,6 +102,7 @@ class Digits:
         " times each, the whole test set. Rates were chosen on training images 10,001 to 12,000."
     )
     error: str = "test error"
+    idle: float = 0.9
     inputs: int = 1
     outputs: int = 10
     copies: int = 1
@@ -156,6 +160,7 @@ class Adding:
         " sequences to test on, 2,000 others for the rates. Who always answers 1 has an error of 0.167."
     )
     error: str = "mean square error"
+    idle: float = 1 / 6
     inputs: int = 2
     outputs: int = 1
     copies: int = 1
@@ -201,6 +206,7 @@ class Narma:
         " steps of another series, the square of the error over the variance; rates chosen on a third series."
     )
     error: str = "NMSE"
+    idle: float = 1.0
     inputs: int = 1
     outputs: int = 1
     copies: int = 1

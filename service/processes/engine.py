@@ -47,7 +47,13 @@ async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pi
     engine = Engine(store, opened, instruments=instruments, queue_limit=settings.queue_limit, forms=forms, duty=duty)
     tracer = tracer_of(settings, "engine")
     noting = Noting.of(settings, instruments, device, tracer)
-    listener = Listener(engine, memory_bytes=settings.shared_memory_bytes, over=noting, bits=opened.bits)
+    listener = Listener(
+        engine,
+        memory_bytes=settings.shared_memory_bytes,
+        over=noting,
+        together=noting.together,
+        bits=opened.bits,
+    )
     engine.on_change.append(listener.send_status)
     engine.on_change.append(freeze_garbage)
     terminated = asyncio.Event()

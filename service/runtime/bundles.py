@@ -10,10 +10,10 @@ memory the arrays of an item begin. Nothing is done for a row but to copy it, an
 
 import math
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate, pairwise
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
 import orjson
@@ -58,6 +58,67 @@ class Item(NamedTuple):
     """Where its arrays are, if they lie in shared memory."""
 
 
+class Bundle(Sequence[Item]):
+    """The items of one message, which share their words; each is made when it is asked for."""
+
+    __slots__ = ("_entries", "_rows", "columns", "request_ids", "words")
+
+    def __init__(
+        self,
+        words: Words,
+        entries: Sequence[tuple[int, float, int]],
+        request_ids: Sequence[str],
+        columns: Sequence[Array],
+        rows: Sequence[Sequence[Array]] | None = None,
+    ) -> None:
+        self.words = words
+        self.request_ids = request_ids
+        self.columns = columns
+        """The arrays of all items side by side; none where they lie in shared memory."""
+        self._entries = entries
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Item]: ...
+    def __getitem__(self, index: int | slice) -> Item | list[Item]:
+        return list(self)[index]
+
+    def __iter__(self) -> Iterator[Item]:
+        words, isnan = self.words, math.isnan
+        for (message_id, deadline, _), request_id, arrays in zip(
+            self._entries, self.request_ids, self.rows(), strict=True
+        ):
+            yield Item(words, message_id, None if isnan(deadline) else deadline, request_id, arrays)
+
+    @property
+    def ids(self) -> list[int]:
+        """The number of each."""
+        return [message_id for message_id, _, _ in self._entries]
+
+    def rows(self) -> Sequence[Sequence[Array]]:
+        """The arrays of each."""
+        if self._rows is None:
+            columns = [list(column) for column in self.columns]
+            self._rows = list(zip(*columns, strict=True)) if columns else [()] * len(self)
+        return self._rows
+
+    def is_plain(self) -> bool:
+        """Whether these are questions that interactive callers ask, of one row each, without a deadline."""
+        words = self.words
+        if words.call is None or words.lane is not Lane.INTERACTIVE or words.shared or len(words.specs) != 1:
+            return False
+        return words.specs[0][1][0] == 1 and all(math.isnan(deadline) for _, deadline, _ in self._entries)
+
+
+NOTHING = Bundle(Words(None, Lane.INTERACTIVE, ()), (), (), ())
+"""What messages hold that are none of many items."""
+
+
 def item_of(
     message_id: int,
     arrays: Sequence[Array],
@@ -69,18 +130,6 @@ def item_of(
     """A submission of this call, or an answer."""
     specs = tuple([(array.dtype, array.shape) for array in arrays])
     return Item(Words(call, lane, specs), message_id, deadline, request_id[:REQUEST_ID_LIMIT], arrays)
-
-
-def items_of(ids: Sequence[int], call: Call, asked: Sequence[Asked]) -> list[Item]:
-    """Interactive submissions of this call without a deadline, of an array each."""
-    found: list[Item] = []
-    words = Words(call, Lane.INTERACTIVE, ())
-    for message_id, (rows, _, request_id) in zip(ids, asked, strict=True):
-        specs = ((rows.dtype, rows.shape),)
-        if specs != words.specs:
-            words = words._replace(specs=specs)
-        found.append(Item(words, message_id, None, request_id[:REQUEST_ID_LIMIT], (rows,)))
-    return found
 
 
 def placed(item: Item, room: Room) -> Item:
@@ -115,9 +164,40 @@ def write_bundle(items: Sequence[Item]) -> tuple[bytes, list[bytes]]:
     return _text_of(words), parts
 
 
-def read_bundle(
-    data: bytes, start: int, words_length: int, count: int, end: int, view: View | None = None
-) -> list[Item]:
+def write_questions(ids: Sequence[int], call: Call, asked: Sequence[Asked]) -> tuple[bytes, list[bytes]] | None:
+    """The words of interactive submissions without a deadline, of an array each, and the rest of their message.
+
+    None where their arrays differ, or are large.
+    """
+    if not asked:
+        return None
+    rows = [each.rows for each in asked]
+    shape, dtype = rows[0].shape, rows[0].dtype
+    words = Words(call, Lane.INTERACTIVE, ((dtype, shape),))
+    if words.row_bytes >= SHARED_FROM_BYTES or words.row_bytes * len(ids) > BUNDLE_LIMIT_BYTES:
+        return None
+    if any(row.shape != shape or row.dtype != dtype for row in rows):
+        return None
+    texts = [each.request_id[:REQUEST_ID_LIMIT].encode("latin-1", "replace") for each in asked]
+    pack, none = _ENTRY.pack, math.nan
+    parts = [pack(message_id, none, len(text)) for message_id, text in zip(ids, texts, strict=True)]
+    parts += texts
+    parts += [row.tobytes() for row in rows]
+    return _text_of(words), parts
+
+
+def write_answers(ids: Sequence[int], columns: Sequence[Array]) -> tuple[bytes, list[bytes]] | None:
+    """The words of answers of one row each, given side by side, and the rest of their message; None for large ones."""
+    words = Words(None, Lane.INTERACTIVE, tuple([(column.dtype, (1, *column.shape[1:])) for column in columns]))
+    if words.row_bytes >= SHARED_FROM_BYTES or words.row_bytes * len(ids) > BUNDLE_LIMIT_BYTES:
+        return None
+    pack, none = _ENTRY.pack, math.nan
+    parts = [pack(message_id, none, 0) for message_id in ids]
+    parts += [column.tobytes() for column in columns]
+    return _text_of(words), parts
+
+
+def read_bundle(data: bytes, start: int, words_length: int, count: int, end: int, view: View | None = None) -> Bundle:
     """The items of a message, which fill it, and may have arrays in the memory of this view. Raises ValueError."""
     at = start + words_length
     if not count or at + count * _ENTRY.size > end:
@@ -128,13 +208,9 @@ def read_bundle(
     lengths = [length for _, _, length in entries]
     ids = _texts_at(data, at, lengths)
     at += sum(lengths)
-    rows = (
-        _rows_at(data, at, end, count, words.specs) if not words.shared else _rows_in(view, data[at:end], count, words)
-    )
-    return [
-        Item(words, message_id, None if math.isnan(deadline) else deadline, request_id, arrays)
-        for (message_id, deadline, _), request_id, arrays in zip(entries, ids, rows, strict=True)
-    ]
+    if words.shared:
+        return Bundle(words, entries, ids, (), _rows_in(view, data[at:end], count, words))
+    return Bundle(words, entries, ids, _columns_at(data, at, end, count, words.specs))
 
 
 def _texts_at(data: bytes, at: int, lengths: Sequence[int]) -> list[str]:
@@ -146,18 +222,18 @@ def _texts_at(data: bytes, at: int, lengths: Sequence[int]) -> list[str]:
     return [text[start:end] for start, end in pairwise(ends)]
 
 
-def _rows_at(data: bytes, at: int, end: int, count: int, specs: Sequence[Spec]) -> Iterable[Sequence[Array]]:
-    """The arrays of each of these items, which fill the rest of their message. Raises ValueError."""
-    columns: list[list[Array]] = []
+def _columns_at(data: bytes, at: int, end: int, count: int, specs: Sequence[Spec]) -> list[Array]:
+    """The arrays of these items side by side, which fill the rest of their message. Raises ValueError."""
+    columns: list[Array] = []
     for dtype, shape in specs:
         numbers = count * math.prod(shape)
         if at + numbers * dtype.itemsize > end:
             raise ValueError(f"{count} arrays of shape {shape} that their message does not hold")
-        columns.append(list(np.frombuffer(data, dtype, numbers, at).reshape(count, *shape)))
+        columns.append(np.frombuffer(data, dtype, numbers, at).reshape(count, *shape))
         at += numbers * dtype.itemsize
     if at != end:
         raise ValueError(f"a message with {end - at} bytes that belong to no array")
-    return zip(*columns, strict=True) if columns else [()] * count
+    return columns
 
 
 def _rows_in(view: View | None, places: bytes, count: int, words: Words) -> list[list[Array]]:

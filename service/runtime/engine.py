@@ -19,6 +19,7 @@ from service.errors import (
 )
 from service.forms.form import Form
 from service.nets.pauses import Stopped
+from service.runtime.bunches import Bunch
 from service.runtime.calls import Array, Lane, LoadedModel
 from service.runtime.devices import Device
 from service.runtime.duties import Duty
@@ -28,7 +29,7 @@ from service.runtime.holding import Holding
 from service.runtime.loading import halve
 from service.runtime.queues import LATE, Batch
 from service.runtime.residents import Resident, Telling
-from service.runtime.rows import check_rows
+from service.runtime.rows import check_rows, goes_together
 from service.runtime.turns import TURN, Turns
 from service.runtime.work import Work
 from service.store import Model, ModelStore
@@ -122,6 +123,10 @@ class Engine:
                 raise EngineUnavailable("This engine does not run.")
             resident = self._holding.resident(work.call.model)
             check_rows(work, resident.model)
+            if isinstance(work, Bunch) and not (goes_together(work) and resident.queue.has_room(work)):
+                for single in work.waiting():
+                    self.enqueue(single)
+                return
             if work.lane is Lane.INTERACTIVE and task_of(work.call.verb, work.call.options).pauses != "never":
                 work.lane = Lane.LONG
             if not resident.queue.has_room(work):
@@ -137,6 +142,12 @@ class Engine:
             # The clock of deadlines is the loop's own.
             work.expiry = asyncio.get_running_loop().call_at(work.deadline, self._expire, work)
         self._arrived.set()
+
+    def part(self, bunch: Bunch, row: int) -> Work:
+        """The submission of its own that a row of a bunch is from now on."""
+        if (resident := self._holding.get(bunch.call.model)) is not None:
+            resident.queue.part(bunch)
+        return bunch.part(row)
 
     def cancel(self, work: Work) -> None:
         """Take a submission out: nobody waits for it any more."""
@@ -302,6 +313,7 @@ class Engine:
         except Stopped:
             return None
         except InvalidRequest as error:
+            batch.fall_apart()
             # Calls that share a batch are equal, and so is what is wrong with them.
             for share in batch.shares:
                 share.work.finish(error)
@@ -313,6 +325,7 @@ class Engine:
             if self._forms.failed(resident.model, net, error):
                 return await self._run(resident, batch, pausing=pausing)
             self._telling.failed(model_id)
+            batch.fall_apart()
             await self._run_apart(resident, batch, error, pausing=pausing)
             return None
         ended = time.monotonic()

@@ -16,8 +16,17 @@ import numpy as np
 import orjson
 
 from service.errors import ServiceError, error_types
-from service.runtime.bundles import DTYPES, Item, read_bundle, write_bundle
-from service.runtime.calls import Array
+from service.runtime.bundles import (
+    DTYPES,
+    NOTHING,
+    Bundle,
+    Item,
+    read_bundle,
+    write_answers,
+    write_bundle,
+    write_questions,
+)
+from service.runtime.calls import Array, Asked, Call
 from service.runtime.shared import View
 
 _HEADER = struct.Struct("<IIQB")
@@ -51,7 +60,7 @@ class Frame(NamedTuple):
     id: int
     meta: Any
     arrays: list[Array]
-    items: Sequence[Item] = ()
+    items: Bundle = NOTHING
 
 
 def encode(kind: MessageType, message_id: int, meta: dict[str, Any], arrays: Sequence[Array] = ()) -> bytes:
@@ -66,8 +75,23 @@ def encode(kind: MessageType, message_id: int, meta: dict[str, Any], arrays: Seq
 
 def encode_bundle(kind: MessageType, items: Sequence[Item]) -> bytes:
     """The bytes of one message of items that share their words."""
-    words, parts = write_bundle(items)
-    header = _HEADER.pack(len(words) + sum(map(len, parts)), len(words), len(items), kind)
+    return _bundle(kind, len(items), *write_bundle(items))
+
+
+def encode_questions(ids: Sequence[int], call: Call, asked: Sequence[Asked]) -> bytes | None:
+    """The bytes of one message of questions that nobody waits for; None where their arrays differ, or are large."""
+    written = write_questions(ids, call, asked)
+    return None if written is None else _bundle(MessageType.SUBMISSIONS, len(ids), *written)
+
+
+def encode_answers(ids: Sequence[int], columns: Sequence[Array]) -> bytes | None:
+    """The bytes of one message of answers of one row each, given side by side; None for those that are large."""
+    written = write_answers(ids, columns)
+    return None if written is None else _bundle(MessageType.RESULTS, len(ids), *written)
+
+
+def _bundle(kind: MessageType, count: int, words: bytes, parts: Sequence[bytes]) -> bytes:
+    header = _HEADER.pack(len(words) + sum(map(len, parts)), len(words), count, kind)
     return b"".join([header, words, *parts])
 
 

@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any, cast
 
 from service.errors import EngineUnavailable, ServiceError
-from service.runtime.bundles import Item, Words, item_of, items_of, most_beside, placed
+from service.runtime.bundles import Bundle, Item, Words, item_of, most_beside, placed
 from service.runtime.calls import Array, Asked, Call, Lane, LoadedModel, Told, Withdraw
 from service.runtime.frames import (
     Frame,
     FrameReader,
     MessageType,
     encode,
+    encode_answers,
     encode_bundle,
+    encode_questions,
     error_of_meta,
 )
 from service.runtime.greeting import Shared, greeted
@@ -79,6 +81,14 @@ class Outbox:
         if words is None or words.shared or words.specs != specs:
             words = Words(None, Lane.INTERACTIVE, specs)
         self.put_item(Item(words, message_id, None, "", arrays))
+
+    def put_answers(self, ids: Sequence[int], columns: Sequence[Array]) -> None:
+        """Send answers of one row each, which lie side by side, at the end of this turn."""
+        if (message := encode_answers(ids, columns)) is not None:
+            self.put(message)
+            return
+        for row, message_id in enumerate(ids):
+            self.put_answer(message_id, [column[row : row + 1] for column in columns])
 
     def _begin(self) -> None:
         if not self._parts and not self._bundle:
@@ -199,8 +209,11 @@ class Link(asyncio.Protocol):
         ids = [*itertools.islice(self._ids, count)]
         self._open.update(zip(ids, [each.told for each in asked], strict=True))
         self._waiting += sum([len(each.rows) for each in asked])
-        for item in items_of(ids, call, asked):
-            outbox.put_item(item)
+        if (message := encode_questions(ids, call, asked)) is not None:
+            outbox.put(message)
+        else:
+            for message_id, (rows, _, request_id) in zip(ids, asked, strict=True):
+                outbox.put_item(item_of(message_id, [rows], call, request_id=request_id))
         return [partial(self._withdraw, message_id) for message_id in ids]
 
     def _put(self, call: Call, arrays: Sequence[Array], lane: Lane, deadline: float | None, request_id: str) -> int:
@@ -289,8 +302,7 @@ class Link(asyncio.Protocol):
             self._shared.room.rest(self.heard)
         for frame in self._reader.feed(data):
             if frame.kind is MessageType.RESULTS:
-                for item in frame.items:
-                    self._tell(item.id, list(item.arrays))
+                self._tell_all(frame.items)
             elif frame.kind is MessageType.WAITING:
                 self._waiting = frame.meta["rows"]
             elif frame.kind is MessageType.ERROR:
@@ -310,6 +322,10 @@ class Link(asyncio.Protocol):
             self._on_news(frame.meta)
         elif frame.kind is MessageType.DONE and self._shared is not None:
             self._shared.free(frame.meta["places"])
+
+    def _tell_all(self, answers: Bundle) -> None:
+        for message_id, arrays in zip(answers.ids, answers.rows(), strict=True):
+            self._tell(message_id, list(arrays))
 
     def _tell(self, message_id: int, outcome: list[Array] | ServiceError) -> None:
         if (told := self._open.pop(message_id, None)) is not None:

@@ -8,16 +8,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import astuple
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 from service.errors import ServiceError
-from service.runtime.bundles import Item
+from service.runtime.bunches import Bunch
+from service.runtime.bundles import Bundle, Item
 from service.runtime.calls import Array, Lane, LoadedModel
 from service.runtime.frames import Frame, FrameReader, MessageType, encode, error_to_meta
 from service.runtime.greeting import Shared, greet
 from service.runtime.link import Outbox
 from service.runtime.peers import Address, Door
-from service.runtime.work import Work
+from service.runtime.work import Answer, Work
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +57,22 @@ class Answers(Protocol):
         ...
 
 
+@runtime_checkable
+class Bunching(Answers, Protocol):
+    """The same where many submissions may come as one."""
+
+    def part(self, bunch: Bunch, row: int) -> Work:
+        """The submission of its own that a row of a bunch is from now on."""
+        ...
+
+
 def _pass(_work: Work, _outcome: Outcome) -> None:
     """Note nothing."""
+
+
+def _pass_all(_bunch: Bunch, _start: int, _stop: int) -> bool:
+    """Note nothing, at once."""
+    return True
 
 
 class Listener:
@@ -75,13 +90,17 @@ class Listener:
         beats: bool = True,
         memory_bytes: int = 0,
         over: Callable[[Work, Outcome], None] = _pass,
+        together: Callable[[Bunch, int, int], bool] = _pass_all,
         width: Callable[[], int] = lambda: 1,
         bits: str = "",
     ) -> None:
         self.behind = behind
+        self.bunching = behind if isinstance(behind, Bunching) else None
         self.memory_bytes = memory_bytes
         self.over = over
         """Called with every submission that has been answered."""
+        self.together = together
+        """Called before rows of a bunch are answered; where it says no, each is, and `over` called with it."""
         self.width = width
         self.bits = bits
         self._beats = beats
@@ -176,7 +195,8 @@ class Connection(asyncio.Protocol):
         self._listener = listener
         self._is_peer = is_peer
         self._reader = FrameReader()
-        self._open: dict[int, Work] = {}
+        self._open: dict[int, Work | tuple[Bunch, int]] = {}
+        """What is not answered yet; of a bunch its row."""
         self._outbox: Outbox | None = None
         self._shared: Shared | None = None
         self._transport: asyncio.Transport | None = None
@@ -199,8 +219,8 @@ class Connection(asyncio.Protocol):
         """Called by the event loop."""
         self._outbox = None
         self._listener.connections.discard(self)
-        for work in list(self._open.values()):
-            self._listener.behind.cancel(work)
+        for found in list(self._open.values()):
+            self._cancel(found)
         self._open.clear()
         if self._shared is not None:
             self._shared.room.close()
@@ -248,11 +268,10 @@ class Connection(asyncio.Protocol):
     def _receive(self, frame: Frame) -> None:
         behind = self._listener.behind
         if frame.kind is MessageType.SUBMISSIONS:
-            for item in frame.items:
-                self._submit(item)
+            self._submit_all(frame.items)
         elif frame.kind is MessageType.CANCEL:
-            if (work := self._open.pop(frame.id, None)) is not None:
-                behind.cancel(work)
+            if (found := self._open.pop(frame.id, None)) is not None:
+                self._cancel(found)
         elif frame.kind in (MessageType.LOAD, MessageType.UNLOAD):
             self._answer_later(frame, behind.load if frame.kind is MessageType.LOAD else behind.unload)
         elif frame.kind is MessageType.NEWS:
@@ -260,26 +279,64 @@ class Connection(asyncio.Protocol):
         elif frame.kind is MessageType.DONE and self._shared is not None:
             self._shared.free(frame.meta["places"])
 
+    def _cancel(self, found: Work | tuple[Bunch, int]) -> None:
+        bunching = self._listener.bunching
+        if isinstance(found, Work):
+            self._listener.behind.cancel(found)
+        elif bunching is not None:
+            bunching.cancel(bunching.part(*found))
+
+    def _submit_all(self, items: Bundle) -> None:
+        bunching = self._listener.bunching
+        if len(items) > 1 and bunching is not None and not self._is_peer and items.is_plain():
+            self._submit_together(items, bunching)
+            return
+        for item in items:
+            self._submit(item)
+
+    def _submit_together(self, items: Bundle, behind: Bunching) -> None:
+        words, ids = items.words, items.ids
+        assert words.call is not None, "they are questions"
+
+        def answer_rows(bunch: Bunch, start: int, stop: int, results: list[Array]) -> bool:
+            if not self._listener.together(bunch, start, stop):
+                return False
+            answered = ids[start:stop]
+            for message_id in answered:
+                self._open.pop(message_id, None)
+            if self._outbox is not None:
+                self._outbox.put_answers(answered, results)
+            return True
+
+        def answer_of(bunch: Bunch, row: int) -> Answer:
+            return lambda outcome: self._answer(ids[row], bunch.part(row), outcome)
+
+        arrays = [column[:, 0] for column in items.columns]
+        bunch = Bunch.of(words.call, arrays, items.request_ids, answer_of=answer_of, answer_rows=answer_rows)
+        self._open.update(zip(ids, [(bunch, row) for row in range(len(ids))], strict=True))
+        behind.enqueue(bunch)
+
     def _submit(self, item: Item) -> None:
         words, message_id, deadline, request_id, arrays, _ = item
-
-        def answer(outcome: Outcome) -> None:
-            self._open.pop(message_id, None)
-            if (outbox := self._outbox) is not None:
-                if isinstance(outcome, list):
-                    outbox.put_answer(message_id, outcome)
-                else:
-                    outbox.put(encode(MessageType.ERROR, message_id, error_to_meta(outcome)))
-            self._listener.over(work, outcome)
-
         if words.call is None:
             raise ValueError("a submission without a call")
         rows = len(arrays[0]) if arrays else 0
         # A peer's work goes last, and its clock is another one.
         lane, until = (Lane.BULK, None) if self._is_peer else (words.lane, deadline)
-        work = Work(words.call, arrays, rows, lane, until, request_id, answer)
+        work = Work(
+            words.call, arrays, rows, lane, until, request_id, lambda outcome: self._answer(message_id, work, outcome)
+        )
         self._open[message_id] = work
         self._listener.behind.enqueue(work)
+
+    def _answer(self, message_id: int, work: Work, outcome: Outcome) -> None:
+        self._open.pop(message_id, None)
+        if (outbox := self._outbox) is not None:
+            if isinstance(outcome, list):
+                outbox.put_answer(message_id, outcome)
+            else:
+                outbox.put(encode(MessageType.ERROR, message_id, error_to_meta(outcome)))
+        self._listener.over(work, outcome)
 
     def _answer_later(self, frame: Frame, verb: Callable[[str], Awaitable[None]]) -> None:
         async def run() -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.errors import ServiceError
+from service.runtime.bunches import Bunch
 from service.runtime.devices import Device
 from service.runtime.listener import Outcome
 from service.runtime.work import Work
@@ -44,6 +45,15 @@ class Noting:
                 self._trace(work, seconds, waited_s)
         if lines.every or seconds > lines.slow_s or isinstance(outcome, ServiceError):
             self._write(work, outcome, seconds)
+
+    def together(self, bunch: Bunch, start: int, stop: int) -> bool:
+        """Note the submissions of a bunch that are answered now; False where each is to be noted by itself."""
+        seconds, waited_s = time.monotonic() - bunch.arrived, bunch.pass_of(start).waited_s
+        if self.lines.every or seconds > self.lines.slow_s or not isinstance(self.tracer, NoTracer):
+            return False
+        spent = self.instruments.conditions.batch_seconds.labels(bunch.call.model)
+        spent.observe_all([seconds - waited_s] * (stop - start))
+        return True
 
     def _trace(self, work: Work, seconds: float, waited_s: float) -> None:
         spoken: dict[str, Any] = {

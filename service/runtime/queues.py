@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from service.errors import DeadlineExceeded
+from service.runtime.bunches import Bunch
 from service.runtime.calls import Array, Call, Lane
 from service.runtime.pace import Pace
 from service.runtime.work import Work
@@ -69,17 +70,22 @@ class Batch:
     def begin(self, now: float) -> list[float]:
         """It goes to the device: the seconds that each submission has waited for that, told once of those in parts."""
         waited = []
-        for work, start, _ in self.shares:
-            if start == 0 and work.waited_s is None:
+        for work, start, stop in self.shares:
+            if isinstance(work, Bunch):
+                waited += work.begin(start, stop, now)
+            elif start == 0 and work.waited_s is None:
                 work.waited_s = now - work.arrived
                 waited.append(work.waited_s)
         return waited
 
     def end(self, seconds: float, now: float) -> None:
         """It has come back from the device, which took so long."""
-        for work, _, _ in self.shares:
-            work.device_s += seconds
-            work.computed = now
+        for work, start, _ in self.shares:
+            if isinstance(work, Bunch):
+                work.end(start, seconds, now)
+            else:
+                work.device_s += seconds
+                work.computed = now
 
     def deliver(self, results: list[Array]) -> None:
         """Give everybody in it the results of their own rows."""
@@ -92,6 +98,16 @@ class Batch:
             to = at + share.stop - share.start
             share.deliver([result[at:to] for result in results])
             at = to
+
+    def fall_apart(self) -> None:
+        """Have a share for each submission: something is to be done to one of them."""
+        shares: list[Share] = []
+        for share in self.shares:
+            work, start, stop = share
+            shares += (
+                [Share(work.part(row), 0, 1) for row in range(start, stop)] if isinstance(work, Bunch) else [share]
+            )
+        self.shares = shares
 
     def is_wanted(self) -> bool:
         """Whether anybody still waits for some of it."""
@@ -154,7 +170,9 @@ class ModelQueue:
     def has_room(self, work: Work) -> bool:
         """Whether the lane takes these rows; an empty lane takes any number, so that no request is too large."""
         waiting = self.rows[work.lane]
-        return waiting == 0 or (waiting + work.rows) * task_of(work.call.verb).price <= self._limit
+        if waiting == 0 and not isinstance(work, Bunch):
+            return True
+        return (waiting + work.rows) * task_of(work.call.verb).price <= self._limit
 
     def room_in_s(self, lane: Lane) -> float:
         """When all that waits in a full lane will have left it, as it goes now."""
@@ -199,6 +217,16 @@ class ModelQueue:
     def halve(self, lane: Lane, size: int) -> None:
         """A lane's batches of this size are too large: make none of more than half of it, in a size that is warm."""
         self.most[lane] = min(self.most[lane], 1 << max(0, (size - 1).bit_length() - 1))
+
+    def part(self, bunch: Bunch) -> None:
+        """Have what waits of a bunch wait in its place as submissions of their own."""
+        waiting = self._lanes[bunch.lane]
+        if bunch in waiting:
+            place = waiting.index(bunch)
+            waiting.rotate(-place)
+            waiting.popleft()
+            waiting.extendleft(reversed(bunch.waiting()))
+            waiting.rotate(place)
 
     def discard(self, work: Work) -> None:
         """Take out a submission that nobody waits for any more, if it still waits."""

@@ -32,6 +32,12 @@ def check_rows(work: Work, model: Model) -> None:
         raise ServiceError(f"{model.id} expects rows of {expected}, not {work.rows} of {found}")
 
 
+def goes_together(work: Work) -> bool:
+    """Whether a model takes rows of several submissions at once, as many as come, and does nothing in between."""
+    task = task_of(work.call.verb, work.call.options)
+    return task.warmed and task.pauses == "never" and not (task.exact or task.any_length)
+
+
 def _same_axes(found: Sequence[RowSpec], expected: Sequence[RowSpec]) -> bool:
     """Whether all rows have the axes and the dtype that they should, of whatever lengths."""
     return [(len(shape), dtype) for shape, dtype in found] == [(len(shape), dtype) for shape, dtype in expected]

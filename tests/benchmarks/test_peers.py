@@ -79,10 +79,13 @@ def test_servers_are_compared_in_rounds_and_one_that_sees_otherwise_is_left_out(
     assert set(run.record["closed"][MODEL]) == {"chapterhouse", "mosec"}
     assert {len(rounds) for rounds in run.record["closed"][MODEL].values()} == {2}
     assert {len(rows) for rows in run.record["open"][MODEL].values()} == {3}
+    same = run.record["same"][MODEL]
+    assert {tuple(row["per_s"] for row in rows) for rows in same.values()} == {(150, 300)}  # of 500
     assert "its labels are others" in run.record["absent"]["litserve"]
     assert "litserve" in capsys.readouterr().err
     page = page_with(PAGE.read_text("utf-8"), run.record)
     assert "| mosec | 500 | 500 | 500 | 500 | 4.0 |" in page
+    assert "| open loop, of the slowest one's capacity | 30%: offered/s |" in page
     assert "Not run: LitServe" in page
     outcomes = {goal.what: (goal.found, goal.outcome) for goal in goals(run.record)}
     assert outcomes["LeNet-5, requests/s to mosec at 1"] == (1.0, "missed")

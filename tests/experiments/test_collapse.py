@@ -112,9 +112,18 @@ def test_a_remedy_that_loses_more_than_what_it_is_to_mend_is_told() -> None:
     record = {name: covering(name, modes, 0.5) for name, modes in (("gan-ring", 7.1), ("dragan-ring", 8))}
     assert list(beside_plain(RING, models, record)) == ["No other system covers fewer modes than GAN (7.1)."]
     record["madgan-ring"] = covering("madgan-ring", 5.8, 0.7)
-    assert list(beside_plain(RING, models, record)) == ["**Fewer modes than GAN** (7.1): MAD-GAN (5.8)."]
+    assert list(beside_plain(RING, models, record)) == [
+        "**Fewer modes than GAN** (7.1): MAD-GAN (5.8); beyond chance (two standard errors of the difference): MAD-GAN."
+    ]
     assert list(beside_plain(RING, models, {})) == []
     assert list(beside_plain(MNIST, MNIST.generators(STORE), record)) == []
+
+
+@pytest.mark.parametrize(("modes", "seeds"), [(7.0, 10), (6.0, 1)])
+def test_of_fewer_modes_it_is_told_whether_chance_explains_them(modes: float, seeds: int) -> None:
+    found = [covering("gan-ring", 7.1, 0.5), covering("ebgan-ring", modes, 0.9, seeds=seeds)]
+    (told,) = beside_plain(RING, RING.generators(STORE), {one.model: one for one in found})
+    assert told.endswith(f": EBGAN ({modes:g}); beyond chance (two standard errors of the difference): none.")
 
 
 def test_a_remedy_whose_digits_are_much_farther_from_real_ones_is_told() -> None:

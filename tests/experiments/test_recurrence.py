@@ -127,9 +127,11 @@ def test_a_competition_reports_every_seed(kind: Kind) -> None:
         ((0.1, 0.11), (0.3, 0.31), "reproduced"),
         ((0.3, 0.31), (0.1, 0.11), "**not reproduced**"),
         ((0.1, 0.3), (0.15, 0.35), "too close to call"),
+        ((0.91, 0.92), (0.98, 0.99), "neither has learnt it"),
+        ((0.1, 0.11), (0.98, 0.99), "reproduced"),
     ],
 )
 def test_a_difference_counts_from_two_standard_errors_on(
     ours: tuple[float, ...], theirs: tuple[float, ...], said: str
 ) -> None:
-    assert judge(ours, theirs) == said
+    assert judge(ours, theirs, 1.0) == said

@@ -7,6 +7,7 @@ import pytest
 
 from service.errors import ModelFailed
 from service.runtime import noting
+from service.runtime.bunches import Bunch
 from service.runtime.calls import Call, Lane
 from service.runtime.noting import Noting
 from service.runtime.queues import Batch, Share
@@ -42,6 +43,22 @@ def work(waited_s: float | None = 0.0) -> Work:
     return made
 
 
+def bunch(*, waited_s: float) -> Bunch:
+    """Three images that came together, so long ago, and went to the device together."""
+    pixels = [np.zeros((3, 4, 4, 1), np.uint8)]
+    made = Bunch.of(
+        Call("echo", "classify"),
+        pixels,
+        ["a", "b", "c"],
+        answer_of=lambda *_: lambda _: None,
+        answer_rows=lambda *_: True,
+    )
+    made.arrived -= waited_s
+    made.taken = 3
+    made.begin(0, 3, time.monotonic())
+    return made
+
+
 def fields(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     return [record.fields for record in caplog.records if record.name == noting.__name__]  # type: ignore[attr-defined]
 
@@ -57,6 +74,27 @@ def test_what_was_answered_well_and_soon_is_counted_and_has_no_line(caplog: pyte
     assert fields(caplog) == []
     count = note.instruments.registry.get_sample_value("chapterhouse_batch_seconds_count", {"model": "echo"})
     assert count == 1
+
+
+def test_what_came_together_and_was_answered_well_and_soon_is_counted_each(caplog: pytest.LogCaptureFixture) -> None:
+    note = noting_of()
+    assert note.together(bunch(waited_s=0.0), 0, 3)
+    assert fields(caplog) == []
+    assert note.instruments.registry.get_sample_value("chapterhouse_batch_seconds_count", {"model": "echo"}) == 3
+
+
+@pytest.mark.parametrize("given", [{"log_requests": "all"}, {"slow_request_s": 1.0}])
+def test_of_what_came_together_each_is_noted_by_itself_where_there_is_something_to_say(
+    given: dict[str, object],
+) -> None:
+    note = noting_of(**given)
+    assert not note.together(bunch(waited_s=2.0), 0, 3)
+    assert note.instruments.registry.get_sample_value("chapterhouse_batch_seconds_count", {"model": "echo"}) is None
+
+
+def test_what_is_traced_is_noted_by_itself() -> None:
+    note = Noting.of(Settings(), Instruments(), "cpu", Keeping())
+    assert not note.together(bunch(waited_s=0.0), 0, 3)
 
 
 def test_slow_and_failed_work_has_the_requests_id_and_where_its_time_went(caplog: pytest.LogCaptureFixture) -> None:

@@ -62,8 +62,14 @@ class Keyring:
         return key if key.standing(time.time()) == "valid" else None
 
     def is_due(self) -> bool:
-        """Whether it is time to read the keys again: always while none are known, which is not to know of none."""
-        return self._known is None or self._clock() >= self._due_at
+        """Whether it is time to read the keys again: always while none are known, which is not to know of none.
+
+        While they are being read it is time only for those who have to wait for that.
+        """
+        if self._known is None:
+            return True
+        now = self._clock()
+        return now >= self._due_at and (self._reading is None or (now - self._read_at > TRUST_S and not self._away))
 
     async def read_again(self) -> None:
         """Have the keys read, and wait for that only where what is known is too old to be believed.

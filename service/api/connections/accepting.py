@@ -13,10 +13,14 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-TAKEN_AT_ONCE = 64
+TAKEN_AT_ONCE = 128
 BEGUN_AT_ONCE = 8
 """Connections of one client that are begun in one turn, half a millisecond's work: its next ones wait, and those of
-others do not. A turn takes longer while open ones are busy, so that with few the last of many would wait long."""
+others do not."""
+MORE_AT_ONCE, MORE, MORE_PER_S = 24, 256, 128
+"""So many further ones in one turn, of so many in all, of which so many come back in a second: turns become long as
+those that are open are busy, and by eight in each the last of a few hundred that come together would wait for dozens.
+Whoever goes on making hundreds gains little by it."""
 ROOM = 512
 """Connections that are taken and not begun, at most; the system keeps further ones."""
 REST_S = 0.1
@@ -33,6 +37,8 @@ class Acceptor:
         self._begin = begin
         self._whose = whose
         self._loop = asyncio.get_running_loop()
+        self._more, self._more_at = float(MORE), self._loop.time()
+        """Those that may be begun beside each client's eight in a turn, and when that was reckoned."""
         self._waiting: dict[str, deque[socket.socket]] = {}
         """Those that are taken and not begun, by client."""
         self._count = 0
@@ -80,7 +86,7 @@ class Acceptor:
             self._waiting.setdefault(self._whose(peer), deque()).append(connection)
             self._count += 1
         else:
-            self._most = min(2 * self._most, TAKEN_AT_ONCE)
+            self._most = min(4 * self._most, TAKEN_AT_ONCE)
         if not self._turn_comes:
             self._turn()
 
@@ -95,29 +101,34 @@ class Acceptor:
             self._loop.add_reader(self._listening, self._take)
 
     def _turn(self) -> None:
-        """Begin some of every client's."""
+        """Begin some of every client's, first of those who have few."""
         self._turn_comes = False
-        for client in [*self._waiting]:
-            self._begin_some(client, BEGUN_AT_ONCE)
+        now = self._loop.time()
+        self._more = min(MORE, self._more + (now - self._more_at) * MORE_PER_S)
+        self._more_at = now
+        for client in sorted(self._waiting, key=lambda client: len(self._waiting[client])):
+            begun = self._begin_some(client, BEGUN_AT_ONCE + min(int(self._more), MORE_AT_ONCE))
+            self._more -= max(0, begun - BEGUN_AT_ONCE)
         if self._waiting:
             self._turn_comes = True
             self._loop.call_soon(self._turn)
 
-    def _begin_some(self, client: str, most: int) -> None:
-        """Begin so many connections of one client that it has not reset meanwhile: nobody works for those."""
-        waiting = self._waiting[client]
-        while waiting and most:
+    def _begin_some(self, client: str, most: int) -> int:
+        """Begin so many connections of one client that it has not reset meanwhile: nobody works for those; how many."""
+        waiting, left = self._waiting[client], most
+        while waiting and left:
             connection = waiting.popleft()
             self._count -= 1
             if connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 connection.close()
                 continue
-            most -= 1
+            left -= 1
             task = self._loop.create_task(self._begin(connection))
             self._beginnings.add(task)
             task.add_done_callback(self._begun)
         if not waiting:
             del self._waiting[client]
+        return most - left
 
     def _begun(self, task: asyncio.Task[object]) -> None:
         self._beginnings.discard(task)

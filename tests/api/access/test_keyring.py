@@ -102,6 +102,22 @@ async def test_keys_are_checked_from_memory(keyring: Keyring, table: Table, cloc
     assert table.reads == 2
 
 
+async def test_who_asks_while_keys_are_read_that_are_believed_still_goes_on_at_once(
+    keyring: Keyring, table: Table, clock: Clock
+) -> None:
+    await look(keyring)
+    table.hangs = True
+    clock.now += times.READ_EVERY_S
+    assert keyring.is_due()
+    await look(keyring)
+    assert not keyring.is_due()
+    clock.now += times.TRUST_S
+    assert keyring.is_due()  # what is known is too old now
+    table.let_go.set()
+    await settle(keyring)
+    assert not keyring.is_due()
+
+
 async def test_a_revocation_holds_before_five_seconds_are_over(keyring: Keyring, table: Table, clock: Clock) -> None:
     token = table.create("ci", [KeyScope.INFER]).encode()
     await look(keyring)

@@ -4,9 +4,11 @@ import struct
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+import pytest
 from waiting import eventually
 
-from service.api.connections.accepting import BEGUN_AT_ONCE, ROOM, Acceptor
+from service.api.connections import accepting
+from service.api.connections.accepting import BEGUN_AT_ONCE, MORE, MORE_AT_ONCE, ROOM, Acceptor
 
 
 class Begun:
@@ -62,7 +64,8 @@ async def test_the_first_of_a_quiet_client_is_begun_before_all_of_one_that_makes
             assert begun.ports.index(ports(one)[0]) < len(many) / 2
 
 
-async def test_of_one_client_only_so_many_are_begun_in_one_turn() -> None:
+async def test_of_one_client_only_so_many_are_begun_in_one_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accepting, "MORE", 0)  # it has made hundreds already
     async with listening() as (at, acceptor, begun):
         with calls(at.getsockname(), "127.0.0.66", 100) as many:
             await acceptor.start_serving()
@@ -71,6 +74,19 @@ async def test_of_one_client_only_so_many_are_begun_in_one_turn() -> None:
                 await asyncio.sleep(0)
                 assert len(begun.ports) - before <= 2 * BEGUN_AT_ONCE  # a turn's own, and those of what it took
                 before = len(begun.ports)
+            assert begun.ports == ports(many)
+
+
+async def test_a_few_hundred_that_come_together_are_begun_in_few_turns() -> None:
+    async with listening() as (at, acceptor, begun):
+        with calls(at.getsockname(), "127.0.0.66", MORE) as many:
+            await acceptor.start_serving()
+            turns = before = 0
+            while before < len(many):
+                await asyncio.sleep(0)
+                assert len(begun.ports) - before <= 2 * (BEGUN_AT_ONCE + MORE_AT_ONCE)
+                turns, before = turns + 1, len(begun.ports)
+            assert turns < MORE / BEGUN_AT_ONCE / 2
             assert begun.ports == ports(many)
 
 
