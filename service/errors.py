@@ -380,20 +380,14 @@ class TrainingFailed(ConfigurationError):
     """A training by this recipe diverged or collapsed, and was told to end there."""
 
 
-OWN_WORDS = "Value error, "
-"""What pydantic puts before the words of a check of ours."""
-
-
 def reason_of(error: Exception) -> str:
     """Why a file cannot be read: of a document every field that is wrong, without a link to pydantic's manual."""
     from pydantic import ValidationError  # whoever only names an error needs none
 
     if not isinstance(error, ValidationError):
         return str(error)
-    return "; ".join(
-        ": ".join([*([".".join(map(str, found["loc"]))] if found["loc"] else []), found["msg"].removeprefix(OWN_WORDS)])
-        for found in error.errors()
-    )
+    told = ((".".join(map(str, found["loc"])), found["msg"].removeprefix("Value error, ")) for found in error.errors())
+    return "; ".join(": ".join(filter(None, words)) for words in told)
 
 
 def error_types(root: type[ServiceError] = ServiceError) -> dict[str, type[ServiceError]]:

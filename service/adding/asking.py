@@ -234,7 +234,7 @@ def _input_of(net: nn.Module, wishes: Wishes, options: dict[str, Any]) -> dict[s
 
 
 def _numbers_in(spec: dict[str, Any]) -> int:
-    return spec["channels"] * math.prod(spec["size"])
+    return int(spec["channels"] * math.prod(spec["size"]))
 
 
 def _serving_of(numbers: int) -> dict[str, Any]:

@@ -94,7 +94,7 @@ async def test_probabilities_become_the_logits_that_they_are_the_softmax_of(addi
 @pytest.mark.parametrize("kind", [BYTES, WHOLE], ids=["uint8", "int32"])
 async def test_whole_numbers_are_the_pixels_as_they_are_stored(adding: Adding, kind: int) -> None:
     model = adding.add(sorting(kind), input={"channels": 1})
-    assert model.input.std == (pytest.approx(1 / 255),)
+    assert list(model.input.std) == pytest.approx([1 / 255])
     pixels = np.array([[[[0], [1]], [[2], [5]]]], np.uint8)
     [logits] = await asked(adding, "classify", pixels)
     exact = torch.tensor([[0.0, 1.0, 2.0, 5.0]]) @ torch.linspace(-1.0, 1.0, 12).view(4, 3)
