@@ -1,11 +1,11 @@
 """One to eight engines on a net that sleeps: how far from eight times as much eight engines are.
 
-    python -m benchmarks.engines [--engines 1 2 4 8] [--connections 32 128] [--seconds 10]
+    python -m benchmarks.engines [--engines 1 2 4 8] [--connections 32 128] [--seconds 10] [--write]
 
 The net needs a known time for each image and no processor, as an accelerator does, so that two cores feed eight
 engines: what is missing is what the service loses between them. Interactive work is a closed loop of single images over
 HTTP; bulk work is one set of images for their features, through the blocks of an evaluation. Both are told as the share
-of what so many engines could do.
+of what so many engines could do. `--write` puts it into docs/feeding.md.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from benchmarks.load.hostile import small_image
 from benchmarks.load.machine import machine
 from benchmarks.load.service import Service
 from benchmarks.load.sleeping import NAME, add_sleeper
+from benchmarks.load.writing import put
 from service.cli.load import Load, run_load
 from service.evaluation.extraction import extract_features
 from service.runtime.duties import Duty
@@ -115,10 +116,14 @@ def main() -> int:
     parser.add_argument("--engines", type=int, nargs="+", default=[1, 2, 4, 8])
     parser.add_argument("--connections", type=int, nargs="+", default=[32, 128])
     parser.add_argument("--seconds", type=float, default=10.0, help="of each reading")
+    parser.add_argument("--write", action="store_true", help="put it into docs/feeding.md, too")
     options = parser.parse_args()
-    print(machine())
+    print(measured_on := machine())
     shares = read_all(options.engines, options.connections, options.seconds)
-    print("\n".join(table(options.engines, shares)))
+    lines = table(options.engines, shares)
+    print("\n".join(lines))
+    if options.write:
+        put("feeding.md", "engines", [f"{measured_on}.", "", *lines])
     return 1 if faults(options.engines, shares) else 0
 
 

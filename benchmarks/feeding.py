@@ -1,6 +1,6 @@
 """How fast images reach an engine, one by one, in forms of 64 and in large blocks: by shared memory and by the socket.
 
-    python -m benchmarks.feeding [--seconds 2] [--rounds 5]
+    python -m benchmarks.feeding [--seconds 2] [--rounds 5] [--write]
 
 An engine in another process has a net that does nothing, so that all it does is to take images and to answer. For large
 blocks there is the link alone: what listens copies them as an engine gathers a batch, and answers two numbers a row.
@@ -26,6 +26,7 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from benchmarks.load.machine import machine
+from benchmarks.load.writing import put
 from service.runtime.bundles import item_of
 from service.runtime.calls import Array, Call, Lane, LoadedModel
 from service.runtime.frames import FrameReader, MessageType, encode_bundle
@@ -279,7 +280,11 @@ def table(readings: Readings, copy_bytes: float) -> list[str]:
         cells = [name, wall, wall_sent, ratio, processor, processor_sent, ratio_by_processor, f"{goal:,}"]
         lines.append(f"| {' | '.join([*cells, f'{reached:.2f}'])} |")
     share = readings["shared"]["blocks, MB"].wall * 1e6 / copy_bytes
-    return [*lines, f"a copy within a process: {copy_bytes / 1e6:,.0f} MB a second; blocks go at {share:.2f} of that"]
+    return [
+        *lines,
+        "",
+        f"a copy within a process: {copy_bytes / 1e6:,.0f} MB a second; blocks go at {share:.2f} of that",
+    ]
 
 
 def run(seconds: float, rounds: int) -> list[str]:
@@ -381,9 +386,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each reading")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--write", action="store_true", help="put it into docs/feeding.md, too")
     options = parser.parse_args()
-    print(machine())
-    print("\n".join(run(options.seconds, options.rounds)))
+    print(measured_on := machine())
+    print("\n".join(lines := run(options.seconds, options.rounds)))
+    if options.write:
+        put("feeding.md", "feeding", [f"{measured_on}.", "", *lines])
 
 
 if __name__ == "__main__":

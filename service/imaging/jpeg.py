@@ -13,6 +13,7 @@ from service.errors import UnreadableImage
 from service.imaging.pixels import Pixels
 
 START = b"\xff\xd8\xff"
+END = b"\xff\xd9"
 COLOURS = {"Gray": "GRAY", "YCbCr": "RGB", "RGB": "RGB"}
 """What a file holds, and what is made of it."""
 EXIF = b"Exif\0\0"
@@ -26,6 +27,8 @@ _NO_SEGMENT = _WITHOUT_LENGTH | {0x00, _END, _FILL}
 _MARKS = np.ones(256, bool)
 _MARKS[[0x00, 0xFF, *range(0xD0, 0xD8)]] = False
 """What behind 0xFF makes a marker: no stuffed byte, no filling, and no restart within a scan."""
+_PAIR = np.dtype("<u2")
+_END_PAIR = int.from_bytes(END, "little")
 _WINDOW = 1 << 16
 """So much of a file is looked through at a time: what is found in it takes little memory, whatever it is."""
 
@@ -89,6 +92,8 @@ def head_of(data: bytes) -> bytes:
 
 def rest_bytes(data: bytes) -> int:
     """How many bytes lie behind the image's end; 0 where the end is not found."""
+    if _ends_at_last(data):
+        return 0
     at = 2
     for found in _markers(data):
         if found < at:
@@ -99,6 +104,21 @@ def rest_bytes(data: bytes) -> int:
         if marker not in _WITHOUT_LENGTH:
             at += int.from_bytes(data[at : at + 2], "big")
     return 0
+
+
+def _ends_at_last(data: bytes) -> bool:
+    """Whether the last bytes are an end and none stands before them, as in nearly all files: quickly looked through."""
+    last = len(data) - len(END)
+    if not data.endswith(END):
+        return False
+    head = head_of(data)
+    begin = len(head) if len(head) < len(data) else len(START) - 1
+    for start in range(begin, last, _WINDOW):
+        for first in (start, start + 1):
+            pairs = (min(start + _WINDOW + 1, last + 1) - first) // 2
+            if (np.frombuffer(data, _PAIR, pairs, first) == _END_PAIR).any():
+                return False
+    return True
 
 
 def _markers(data: bytes) -> Iterator[int]:

@@ -24,9 +24,13 @@ from service.runtime.frames import (
 )
 from service.runtime.greeting import Shared, greeted
 from service.runtime.peers import Address, introduced
-from service.runtime.shared import Room
 
 Answer = asyncio.Future[list[Array]]
+
+
+def done_with(places: Sequence[int]) -> bytes:
+    """Says that nothing is in use any more of what lay in these places."""
+    return encode(MessageType.DONE, 0, {"places": places})
 
 
 class ConnectionLost(EngineUnavailable):
@@ -37,7 +41,8 @@ class Outbox:
     """Gathers what is written during one turn of the event loop into one write, and what `last` gives behind it.
 
     Items that follow each other and share their words become one message of this kind; their large arrays go into
-    the room, if there is one.
+    memory that is shared, if there is any. Before all else the other end learns which places of its own it has again:
+    who is answered asks at once, and would find them taken.
     """
 
     def __init__(
@@ -45,12 +50,13 @@ class Outbox:
         transport: asyncio.WriteTransport,
         kind: MessageType,
         last: Callable[[], bytes] = bytes,
-        room: Room | None = None,
+        shared: Shared | None = None,
     ) -> None:
         self._transport = transport
         self._kind = kind
         self._last = last
-        self._room = room
+        self._room = None if shared is None else shared.room
+        self._view = None if shared is None else shared.view
         self._parts: list[bytes] = []
         self._bundle: list[Item] = []
         self._most = 0
@@ -102,6 +108,8 @@ class Outbox:
     def _flush(self) -> None:
         self._close_bundle()
         parts, self._parts = self._parts, []
+        if self._view is not None and (places := self._view.returned()):
+            parts.insert(0, done_with(places))
         if last := self._last():
             parts.append(last)
         if not self._transport.is_closing():
@@ -239,7 +247,7 @@ class Link(asyncio.Protocol):
 
     def _tell_done(self, places: list[int]) -> None:
         if self._outbox is not None:
-            self._outbox.put(encode(MessageType.DONE, 0, {"places": places}))
+            self._outbox.put(done_with(places))
 
     def _end_sharing(self) -> None:
         if self._shared is not None:
@@ -291,9 +299,8 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the event loop."""
         self._transport = cast("asyncio.Transport", transport)
-        room, view = self._shared or (None, None)
-        self._reader = FrameReader(view)
-        self._outbox = Outbox(self._transport, MessageType.SUBMISSIONS, room=room)
+        self._reader = FrameReader(self._shared.view if self._shared is not None else None)
+        self._outbox = Outbox(self._transport, MessageType.SUBMISSIONS, shared=self._shared)
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop."""

@@ -16,7 +16,7 @@ from service.runtime.bundles import Bundle, Item
 from service.runtime.calls import Array, Lane, LoadedModel
 from service.runtime.frames import Frame, FrameReader, MessageType, encode, error_to_meta
 from service.runtime.greeting import Shared, greet
-from service.runtime.link import Outbox
+from service.runtime.link import Outbox, done_with
 from service.runtime.peers import Address, Door
 from service.runtime.work import Answer, Work
 
@@ -209,9 +209,8 @@ class Connection(asyncio.Protocol):
         except OSError:
             self._transport.abort()  # the caller has gone again
             return
-        room, view = self._shared or (None, None)
-        self._reader = FrameReader(view)
-        self._outbox = Outbox(self._transport, MessageType.RESULTS, self._waiting, room)
+        self._reader = FrameReader(self._shared.view if self._shared is not None else None)
+        self._outbox = Outbox(self._transport, MessageType.RESULTS, self._waiting, self._shared)
         self._listener.connections.add(self)
         self.send_status()
 
@@ -251,7 +250,7 @@ class Connection(asyncio.Protocol):
             self._shared.room.rest(time.monotonic())
 
     def _tell_done(self, places: list[int]) -> None:
-        self._send(encode(MessageType.DONE, 0, {"places": places}))
+        self._send(done_with(places))
 
     def _waiting(self) -> bytes:
         """What goes behind everything that is sent."""

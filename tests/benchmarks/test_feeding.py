@@ -15,7 +15,7 @@ from service.runtime.duties import Duty, socket_of
 def test_the_best_of_each_way_counts_beside_its_goal() -> None:
     shared = {name: Rate(goal / 2, goal * 2) for name, goal in GOALS.items()}
     sent = {name: Rate(goal / 4, goal) for name, goal in GOALS.items()}
-    head, _, *lines, copy = feeding.table({"shared": shared, "socket": sent}, 6e9)
+    head, _, *lines, _, copy = feeding.table({"shared": shared, "socket": sent}, 6e9)
     assert head.startswith("| a second | shared memory | socket | ratio")
     assert lines[0] == "| one by one | 30,000 | 15,000 | 2.00 | 120,000 | 60,000 | 2.00 | 60,000 | 2.00 |"
     assert lines[1] == "| in forms of 64 | 200,000 | 100,000 | 2.00 | 800,000 | 400,000 | 2.00 | 400,000 | 0.50 |"

@@ -88,8 +88,17 @@ def end_of_jpeg(data: bytes) -> int:
 
 @given(st.lists(st.sampled_from([0xFF, 0x00, 0x01, 0x02, 0xD0, 0xD7, 0xD8, 0xD9, 0xDA]), max_size=60).map(bytes))
 def test_a_jpeg_ends_where_its_markers_say(rest: bytes) -> None:
-    data = jpeg.START + rest
-    assert jpeg.rest_bytes(data) == len(data) - end_of_jpeg(data)
+    for data in (jpeg.START + rest, jpeg.START + rest + jpeg.END):
+        assert jpeg.rest_bytes(data) == len(data) - end_of_jpeg(data)
+
+
+@pytest.mark.parametrize("place", [*range(1, 4), *range((1 << 16) - 4, (1 << 16) + 4), (1 << 17) - 1, 1 << 17])
+@pytest.mark.parametrize("behind", [b"", b"\0", b"\0\0"])
+def test_an_end_before_the_last_is_found_wherever_it_stands(place: int, behind: bytes) -> None:
+    scan = b"\xff\xda\x00\x02"
+    data = jpeg.START[:2] + scan + b"\0" * place + jpeg.END + behind + jpeg.END
+    assert jpeg.rest_bytes(data) == len(behind) + len(jpeg.END)
+    assert jpeg.rest_bytes(data[: -len(jpeg.END) - len(behind)]) == 0
 
 
 @pytest.mark.parametrize("filling", [b"\xff", b"\xff\x00", b"\xff\xd0"], ids=["filling", "stuffed bytes", "restarts"])

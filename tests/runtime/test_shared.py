@@ -1,4 +1,6 @@
 import asyncio
+import errno
+import mmap
 import os
 from collections.abc import Callable, Iterator
 
@@ -51,6 +53,26 @@ def test_an_array_that_does_not_lie_in_a_row_is_written_as_it_is_seen(descriptor
     start = Room(descriptor, SIZE).put([array])
     assert start is not None
     assert os.pread(descriptor, array.nbytes, start) == array.tobytes()
+
+
+@given(arrays=st.lists(ARRAYS, min_size=1, max_size=4).filter(lambda some: any(array.size for array in some)))
+def test_what_is_written_where_something_has_lain_is_what_is_read(arrays: list[Array]) -> None:
+    descriptor = allocate(SIZE)
+    room = Room(descriptor, SIZE)
+    for number, stale in ((255, 3 * SIZE // 4), (254, SIZE // 4)):  # then the one page is there, and the other is not
+        old = room.put([np.full(stale, number, np.uint8)])
+        assert old is not None
+        room.free(old)
+        start = room.put([*arrays, np.arange(1000)[::-3]])
+        assert start is not None
+        at = start
+        for array in (*arrays, np.arange(1000)[::-3]):
+            assert os.pread(descriptor, array.nbytes, at) == array.tobytes()
+            at += -(-array.nbytes // ALIGNED) * ALIGNED
+        room.free(start)
+        room.rest(np.inf)
+    room.close()
+    os.close(descriptor)
 
 
 @given(steps=st.lists(st.tuples(st.booleans(), st.integers(0, 20_000)), max_size=40))
@@ -136,6 +158,24 @@ def test_where_there_is_no_room_nothing_is_put(descriptor: int) -> None:
     assert room.put([np.zeros(SIZE + 1, np.uint8)]) is None
     room.close()
     assert room.put([np.zeros(1, np.uint8)]) is None
+
+
+def test_a_process_without_addresses_left_has_the_system_write(
+    descriptor: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> mmap.mmap:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(mmap, "mmap", refuse)
+        room = Room(descriptor, SIZE)
+    for number in (1, 2):
+        start = room.put([np.full(100, number, np.uint8)])
+        assert start is not None
+        assert os.pread(descriptor, 100, start) == bytes([number]) * 100
+        room.free(start)
+    room.rest(np.inf)
+    assert os.fstat(descriptor).st_blocks == 0
 
 
 def test_memory_that_cannot_be_had_is_no_room_and_no_dead_process(descriptor: int) -> None:

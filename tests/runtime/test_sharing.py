@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -98,6 +99,29 @@ async def test_a_place_is_used_again_only_when_the_engine_has_done_with_it(socke
         assert is_shared(behind.works[0].arrays[0])
         await behind.answer_all(1)
         await third
+
+
+async def test_who_asks_again_as_soon_as_it_is_answered_finds_the_places_of_what_it_asked_before(
+    sockets: Path,
+) -> None:
+    class Forgetting(Behind):
+        """Answers with the last number of what it is sent, and keeps nothing of it."""
+
+        shared: ClassVar[list[bool]] = []
+
+        def enqueue(self, work: Work) -> None:
+            """Answer at once."""
+            self.shared.append(is_shared(work.arrays[0]))
+            work.finish([work.arrays[0][-1:, -1:].copy()])
+
+    async def ask(link: Link, number: int) -> None:
+        for _ in range(8):
+            [answer] = await submit(link, large(number, parts=2))
+            assert int(answer[0, 0]) == number
+
+    async with linked(Forgetting(), sockets) as (link, _):
+        await asyncio.gather(ask(link, 1), ask(link, 2))  # which fill all the room there is
+    assert Forgetting.shared == [True] * 16
 
 
 async def test_answers_that_somebody_keeps_are_not_written_over(sockets: Path) -> None:

@@ -1,0 +1,30 @@
+"""A whole service on simulated cards, each of which is lost when its engine gets SIGUSR1.
+
+CHAPTERHOUSE_DEVICES=simulated:0,simulated:1 python -m benchmarks.load.losing serve
+"""
+
+import signal
+import sys
+import threading
+from functools import partial
+
+from benchmarks.load.sleeping import supervise
+from service.__main__ import main
+from service.runtime.cards import simulated
+
+LOSS = signal.SIGUSR1
+
+
+def lose_at_signal() -> None:
+    """Have the card that this process opens answer nothing any more once the signal has come."""
+    lost = threading.Event()
+    simulated.Hardware = partial(simulated.Hardware, lost=lost)  # type: ignore[misc,assignment]
+    signal.signal(LOSS, lambda *_: lost.set())
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["serve"]:
+        sys.exit(supervise("benchmarks.load.losing"))
+    if sys.argv[1:2] == ["engine"]:
+        lose_at_signal()
+    sys.exit(main(sys.argv[1:]))

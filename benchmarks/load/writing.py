@@ -1,0 +1,29 @@
+"""Where programs put what they print: into a page of docs/, between the marks that bear their name."""
+
+from collections.abc import Sequence
+
+from benchmarks.load.service import ROOT
+from service.files import write_whole
+
+DOCUMENTS = ROOT / "docs"
+
+
+def put(page: str, name: str, lines: Sequence[str]) -> None:
+    """Have a page of docs/ say what the program of this name has printed."""
+    path = DOCUMENTS / page
+    write_whole(path, page_with(path.read_text("utf-8"), name, lines).encode())
+
+
+def page_with(text: str, name: str, lines: Sequence[str]) -> str:
+    """The page with these lines between the marks of `benchmarks/<name>.py`. Raises ValueError where it has none."""
+    begin, end = marks_of(name)
+    before, found, rest = text.partition(begin)
+    _, ended, after = rest.partition(end)
+    if not found or not ended:
+        raise ValueError(f"no marks of {name} in the page")
+    return "\n".join([before + begin, *lines, end + after])
+
+
+def marks_of(name: str) -> tuple[str, str]:
+    """What stands before and behind what a program writes."""
+    return f"<!-- {name}: written by benchmarks/{name}.py -->", f"<!-- end of {name} -->"
