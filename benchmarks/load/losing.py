@@ -10,13 +10,14 @@ from functools import partial
 
 from benchmarks.load.sleeping import supervise
 from service.__main__ import main
-from service.runtime.cards import simulated
 
 LOSS = signal.SIGUSR1
 
 
 def lose_at_signal() -> None:
     """Have the card that this process opens answer nothing any more once the signal has come."""
+    from service.runtime.cards import simulated  # not before the supervisor has said where metrics are shared
+
     lost = threading.Event()
     simulated.Hardware = partial(simulated.Hardware, lost=lost)  # type: ignore[misc,assignment]
     signal.signal(LOSS, lambda *_: lost.set())
