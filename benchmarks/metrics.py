@@ -28,7 +28,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.scores.contenders import CONTENDERS, Floats
-from benchmarks.scores.page import Measured, machine, read_records, write_records
+from benchmarks.scores.measured import Measured, machine
+from benchmarks.scores.page import read_records, write_records
 
 DIMENSIONS = 2048
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -105,13 +106,15 @@ def _peak_kilobytes() -> int:
     return int(status.split("VmHWM:")[1].split()[0])
 
 
-def race(score: str, tools: Sequence[str], n: int, d: int, threads: int, rounds: int) -> Measured:
-    """Let the contenders of a score take turns; the best turn of each."""
+def race(score: str, tools: Sequence[str], n: int, d: int, threads: int, rounds: int, patience_s: float) -> Measured:
+    """Let the contenders of a score take turns; the best turn of each. One that is slower than this has only one."""
     running = {tool: Process(score, tool, n, d, threads) for tool in tools}
     turns: dict[str, list[dict[str, Any]]] = {tool: [] for tool in tools}
     for tool in [tool for tool, process in running.items() if process.ask() is None]:
         print(f"  {tool:<48} left out: {running.pop(tool).end()}", flush=True)
     for _, (tool, process) in product(range(rounds), list(running.items())):
+        if turns[tool] and turns[tool][0]["seconds"] > patience_s:
+            continue
         if answer := process.ask():
             turns[tool].append(answer)
             times = f"{answer['seconds']:9.3f} s ({answer['processor_s']:.3f} of the processor)"
@@ -123,15 +126,24 @@ def race(score: str, tools: Sequence[str], n: int, d: int, threads: int, rounds:
     return Measured(score, n, d, threads, rounds, machine(), best)
 
 
+def chosen(score: str, only: str, left_out: str) -> list[str]:
+    """The contenders that are asked for."""
+    wanted, unwanted = ([name for name in names.split(",") if name] for names in (only, left_out))
+    tools = [tool for tool in CONTENDERS[score] if not wanted or tool in wanted]
+    return [tool for tool in tools if not tool.startswith(tuple(unwanted))]
+
+
 def main() -> None:
     """Measure, print, and write down."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--patience", type=float, default=float("inf"), help="seconds from which on one turn is enough")
     parser.add_argument("--sizes", default="1000,10000,50000", help="samples a side, with commas")
     parser.add_argument("--dimensions", type=int, default=DIMENSIONS)
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--scores", default=",".join(CONTENDERS))
     parser.add_argument("--leave-out", default="", help="contenders whose names begin so, with commas")
+    parser.add_argument("--only", default="", help="contenders of just these names, with commas")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--render", action="store_true")
     parser.add_argument(CHILD, help=argparse.SUPPRESS)
@@ -139,14 +151,13 @@ def main() -> None:
     if asked.contend:
         contend(*json.loads(asked.contend))
         return
-    left_out = tuple(asked.leave_out.split(",")) if asked.leave_out else ()
     if asked.render:
         write_records(read_records())
         return
     for score, n, threads in product(asked.scores.split(","), asked.sizes.split(","), asked.threads.split(",")):
         print(f"\n{score}, {int(n):,} × {asked.dimensions:,} a side, threads: {threads}", flush=True)
-        tools = [tool for tool in CONTENDERS[score] if not left_out or not tool.startswith(left_out)]
-        measured = race(score, tools, int(n), asked.dimensions, int(threads), asked.rounds)
+        tools = chosen(score, asked.only, asked.leave_out)
+        measured = race(score, tools, int(n), asked.dimensions, int(threads), asked.rounds, asked.patience)
         if asked.write:
             write_records([*read_records(), measured])
 

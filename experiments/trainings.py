@@ -4,8 +4,9 @@ It prints the page, or writes it where it is told to `--write`.
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from service.settings import Settings
 from service.store import Model, ModelStore
@@ -29,6 +30,9 @@ A recipe computes in the precision that it names, on every device. `float32` is 
 otherwise use for convolutions, is off unless the recipe names `tf32`; `bfloat16` is that of products in the forward
 pass. Loops without the word compute in the precision of their nets.
 
+Two numbers of iterations are those of a generator that goes on, from its weights as they are stored, beside a
+discriminator that begins anew: `afterwards` in its recipe, with what the second part does otherwise.
+
 | model | recipe | length | precision | on a CPU | on a GPU |
 |---|---|---|---|---|---|
 """
@@ -45,9 +49,15 @@ def _rows(model: Model) -> Iterator[str]:
     for form in forms:
         _, recipe = read_recipe(model.manifest.training, form=form)
         said = recipe.model_dump()
-        length = next((f"{said[word]:,} {word}" for word in LENGTHS if said.get(word)), "once")
+        length = next((f"{counted(said, word)} {word}" for word in LENGTHS if said.get(word)), "once")
         times = [_time(model, form, on_gpu=on_gpu) for on_gpu in (False, True)]
         yield f"| `{model.id}` | {form} | {length} | {said.get('precision', '')} | {' | '.join(times)} |\n"
+
+
+def counted(said: Mapping[str, Any], word: str) -> str:
+    """How many rounds a recipe has: of both its parts where there are two."""
+    later = said.get("afterwards", {}).get(word)
+    return f"{said[word]:,} + {later:,}" if later else f"{said[word]:,}"
 
 
 def _time(model: Model, form: Form, *, on_gpu: bool) -> str:

@@ -5,7 +5,6 @@ so that one that is not installed is left out by itself.
 """
 
 from collections.abc import Callable
-from importlib import import_module
 from itertools import combinations_with_replacement, product
 from typing import Any
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.linalg.blas import dsyrk
 from scipy.linalg.lapack import dpotrf, dsygst
 
+from benchmarks.scores.tools import tool
 from service.metrics.metric import Side
 from service.metrics.registry import build_metric
 
@@ -103,19 +103,19 @@ def _moments(features: Floats) -> tuple[Real, Real]:
 
 def pytorch_fid(real: Floats, generated: Floats) -> Timed:
     """Its distance, of moments that are computed as it computes them."""
-    distance = import_module("pytorch_fid.fid_score").calculate_frechet_distance
+    distance = tool("pytorch_fid.fid_score").calculate_frechet_distance
     return lambda: float(distance(*_moments(real), *_moments(generated)))
 
 
 def clean_fid(real: Floats, generated: Floats) -> Timed:
     """The same of clean-fid."""
-    distance = import_module("cleanfid.fid").frechet_distance
+    distance = tool("cleanfid.fid").frechet_distance
     return lambda: float(distance(*_moments(real), *_moments(generated)))
 
 
 def torch_fidelity_fid(real: Floats, generated: Floats) -> Timed:
     """Statistics and distance."""
-    torch, fidelity = import_module("torch"), import_module("torch_fidelity.metric_fid")
+    torch, fidelity = tool("torch"), tool("torch_fidelity.metric_fid")
     x, y = torch.from_numpy(real), torch.from_numpy(generated)
 
     def run() -> float:
@@ -130,7 +130,7 @@ def torchmetrics(name: str, **options: object) -> Contender:
     """One of its metrics of images, with features in the place of images."""
 
     def prepare(real: Floats, generated: Floats) -> Timed:
-        torch, images = import_module("torch"), import_module("torchmetrics.image")
+        torch, images = tool("torch"), tool("torchmetrics.image")
         as_they_are = torch.nn.Identity()
         as_they_are.num_features = real.shape[1]
         x, y = torch.from_numpy(real), torch.from_numpy(generated)
@@ -149,35 +149,35 @@ def torchmetrics(name: str, **options: object) -> Contender:
 
 def torch_fidelity_kid(real: Floats, generated: Floats) -> Timed:
     """Its 100 subsets of 1,000."""
-    torch = import_module("torch")
-    kid = import_module("torch_fidelity.metric_kid").kid_features_to_metric
+    torch = tool("torch")
+    kid = tool("torch_fidelity.metric_kid").kid_features_to_metric
     x, y = torch.from_numpy(real), torch.from_numpy(generated)
     return lambda: float(kid(y, x, kid_subset_size=SUBSET, verbose=False)["kernel_inception_distance_mean"])
 
 
 def clean_fid_kid(real: Floats, generated: Floats) -> Timed:
     """Its 100 subsets of 1,000."""
-    kid = import_module("cleanfid.fid").kernel_distance
+    kid = tool("cleanfid.fid").kernel_distance
     return lambda: float(kid(real, generated, num_subsets=SUBSETS, max_subset_size=SUBSET))
 
 
 def torch_fidelity_prc(real: Floats, generated: Floats) -> Timed:
     """Precision and recall."""
-    torch = import_module("torch")
-    prc = import_module("torch_fidelity.metric_prc").prc_features_to_metric
+    torch = tool("torch")
+    prc = tool("torch_fidelity.metric_prc").prc_features_to_metric
     x, y = torch.from_numpy(real), torch.from_numpy(generated)
     return lambda: float(prc(y, x, verbose=False)["precision"])
 
 
 def prdc(real: Floats, generated: Floats) -> Timed:
     """All four."""
-    compute = import_module("prdc").compute_prdc
+    compute = tool("prdc").compute_prdc
     return lambda: float(compute(real_features=real, fake_features=generated, nearest_k=5)["precision"])
 
 
 def scikit_learn(real: Floats, generated: Floats) -> Timed:
     """The leave-one-out accuracy of its nearest neighbours, in the precision that this project decides in."""
-    neighbors = import_module("sklearn.neighbors")
+    neighbors = tool("sklearn.neighbors")
 
     def run() -> float:
         union = np.concatenate([real, generated]).astype(np.float64)
@@ -191,7 +191,7 @@ def scikit_learn(real: Floats, generated: Floats) -> Timed:
 
 def pot(real: Floats, generated: Floats) -> Timed:
     """The exact transport, with as many iterations as it needs."""
-    ot = import_module("ot")
+    ot = tool("ot")
     return lambda: float(ot.emd2([], [], ot.dist(real, generated, metric="euclidean"), numItermax=10**8))
 
 

@@ -1,33 +1,19 @@
 """What was measured, kept as lines of JSON, and the page that shows it."""
 
 import json
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from importlib import metadata
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from threadpoolctl import threadpool_info
-
 from benchmarks.scores.contenders import CONTENDERS, OURS
+from benchmarks.scores.goals import verdicts
+from benchmarks.scores.measured import Measured
 
 DOCS = Path(__file__).parents[2] / "docs"
 RECORDS = DOCS / "benchmarks-metrics.jsonl"
 PAGE = DOCS / "benchmarks-metrics.md"
 BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
-PACKAGES = (
-    "numpy",
-    "scipy",
-    "torch",
-    "pytorch-fid",
-    "torch-fidelity",
-    "clean-fid",
-    "torchmetrics",
-    "prdc",
-    "scikit-learn",
-    "POT",
-)
 TITLES = {
     "fid": "FID from features",
     "kid": "KID",
@@ -35,37 +21,6 @@ TITLES = {
     "one_nn": "1-NN",
     "wasserstein": "Wasserstein distance",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """One run: what the contenders of a score took at one size and number of threads."""
-
-    score: str
-    n: int
-    d: int
-    threads: int
-    rounds: int
-    machine: dict[str, str]
-    results: dict[str, dict[str, float]]
-
-    @property
-    def key(self) -> tuple[str, int, int, int]:
-        """What it is a measurement of: a later one replaces an earlier one."""
-        return self.score, self.d, self.n, self.threads
-
-
-def machine() -> dict[str, str]:
-    """The processor, the kernels that numpy chose for it, and the versions of whatever takes part."""
-    names = re.findall(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE)
-    kernels = sorted({f"{one['version']} {one.get('architecture', '')}".strip() for one in threadpool_info()})
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return {"processor": f"{names[0]}, {len(names)} cores", "OpenBLAS": ", ".join(kernels), **versions}
 
 
 def read_records() -> list[Measured]:
@@ -85,7 +40,9 @@ def write_records(measured: Sequence[Measured]) -> None:
 
 
 def tables(measured: Sequence[Measured]) -> Iterator[str]:
-    """A table of seconds and one of memory for each score."""
+    """What was reached of the goals, and a table of seconds and one of memory for each score."""
+    yield "\n## What was to be reached\n\n"
+    yield from verdicts(measured)
     for score, title in TITLES.items():
         runs = [one for one in measured if one.score == score]
         if not runs:
@@ -95,7 +52,8 @@ def tables(measured: Sequence[Measured]) -> Iterator[str]:
         yield "\nPeak of memory over the features, in MB:\n\n"
         yield from _table([one for one in runs if one.threads == 1] or runs, "megabytes")
     for one in {json.dumps(run.machine, sort_keys=True): run.machine for run in measured}.values():
-        yield f"\nMeasured on {', '.join(f'{name} {what}' for name, what in one.items())}.\n"
+        parts = sorted(one.items(), key=lambda part: part[0] != "processor")
+        yield f"\nMeasured on {', '.join(f'{name} {what}' for name, what in parts)}.\n"
 
 
 def _table(runs: Sequence[Measured], unit: str) -> Iterator[str]:

@@ -94,8 +94,7 @@ def _section(table: Table, models: Sequence[Model], record: Record) -> Iterator[
     rows = _digit_rows(models, record) if table is MNIST else _coverage_rows(table, models, record)
     yield from _lines(rows)
     yield f"![Samples of every system beside real ones: {table.title}](mode-collapse/{table.key}.png)\n"
-    if table.by_eye:
-        yield f"{table.by_eye}\n"
+    yield from (f"{words}\n" for words in (table.by_eye, table.tried) if words)
     sentences = [
         *overview(table, models, record),
         *beside_plain(table, models, record),
@@ -197,7 +196,7 @@ def _row(*cells: str) -> str:
 
 def _made(found: Measurement) -> str:
     duration = f"{found.seconds / 60:.0f} min" if found.seconds >= 90 else f"{found.seconds:.0f} s"
-    return f"{found.form}, {found.iterations:,} iterations, {duration} on {found.hardware}"
+    return f"{found.form}, {found.told_iterations}, {duration} on {found.hardware}"
 
 
 def _spread(spread: Spread | None, digits: int, times: float = 1, unit: str = "") -> str:

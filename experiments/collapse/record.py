@@ -80,6 +80,8 @@ class Measurement(_Kept):
     """The first digits of their sha256."""
     form: str
     iterations: int
+    afterwards: int | None = None
+    """Iterations of a second part, beside a discriminator that began anew, where there was one."""
     seconds: float
     hardware: str
     noticed: tuple[str, ...] = ()
@@ -96,10 +98,16 @@ class Measurement(_Kept):
             weights=card.sha256[:12],
             form=card.recipe.get("form", "full"),
             iterations=card.recipe["iterations"],
+            afterwards=card.recipe.get("afterwards", {}).get("iterations"),
             seconds=card.seconds,
             hardware=card.hardware,
             noticed=card.noticed,
         )
+
+    @property
+    def told_iterations(self) -> str:
+        """How long it was trained, in words: both parts where there are two."""
+        return f"{self.iterations:,}{f' + {self.afterwards:,}' if self.afterwards else ''} iterations"
 
     @property
     def numbers(self) -> dict[str, float]:

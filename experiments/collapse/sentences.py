@@ -90,9 +90,10 @@ def _left(model: Model, found: Measurement, tried: Sequence[Tried]) -> str:
         return f"This is the full recipe, of {found.iterations:,} iterations; no better one is known."
     if whole == found.iterations:
         return f"This is the {found.form} recipe, which has fewer trainings side by side; no better one is known."
-    minutes = found.seconds / found.iterations * whole / 60
-    ends = f"The {found.form} recipe ends after {found.iterations:,} iterations, the full one after {whole:,}"
-    return f"{ends}, about {minutes:.0f} min of the same processor."
+    ends = f"The {found.form} recipe ends after {found.told_iterations}, the full one after {whole:,}"
+    if found.afterwards:
+        return f"{ends}."
+    return f"{ends}, about {found.seconds / found.iterations * whole / 60:.0f} min of the same processor."
 
 
 def _better(model: Model, found: Measurement, tried: Sequence[Tried]) -> Tried | None:

@@ -15,6 +15,7 @@ from experiments.collapse.record import Measurement, read_record
 from experiments.collapse.tables import MNIST, TABLES, name_of
 from experiments.families.words import Language
 from experiments.in_full import table
+from experiments.trainings import LENGTHS, counted
 from service.nets.published import PUBLISHED
 from service.settings import Settings
 from service.store import Card, Model, ModelStore
@@ -81,9 +82,7 @@ def score_words(name: str, value: float, language: Language) -> str:
 
 def made_words(card: Card, language: Language) -> str:
     """What made the weights of a card, and in which time."""
-    rounds = [
-        f"{card.recipe[unit]:,} {language.units[unit]}" for unit in ("epochs", "iterations") if unit in card.recipe
-    ]
+    rounds = [f"{counted(card.recipe, unit)} {language.units[unit]}" for unit in LENGTHS if unit in card.recipe]
     comma = ", " if language.is_english else "，"
     is_long = card.seconds >= LONG_S
     time = (

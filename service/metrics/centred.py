@@ -3,16 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from service.metrics import distances
-from service.metrics.distances import Floats, FloatType, Index, Room, centre_of, norms_of, tiles
+from service.metrics.distances import FEW_ROWS, Floats, FloatType, Index, Room, centre_of, few_rows, norms_of, tiles
 from service.metrics.samples import Real, Rows
-
-EVERY = slice(None)
-FEW_ROWS = 32
-"""Rows that a core's own cache holds in double precision."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,21 +38,29 @@ class Centred:
 
     def products_with(self, *others: Real) -> list[Real]:
         """The moved rows' products (n,) with each of these (d,)."""
-        products, few = [np.empty(len(self.rows)) for _ in others], np.empty((FEW_ROWS, len(self.centre)))
-        for first in range(0, len(self.rows), FEW_ROWS):
-            part = slice(first, first + FEW_ROWS)
-            moved = few[: len(self.rows) - first]
-            moved[...] = self.rows[part]
-            moved -= self.centre
+        products = [np.empty(len(self.rows)) for _ in others]
+        for part, moved in few_rows(self.rows, self.centre):
             for found, other in zip(products, others, strict=True):
                 np.matmul(moved, other, out=found[part])
         return products
 
-    def move(self, out: Floats, part: slice = EVERY) -> None:
-        """Write these of the moved rows into an array of their size, in its precision."""
+    def moved(self, chosen: Index, out: Floats) -> "Centred":
+        """Some of the rows, known as they are once moved, which is written into an array of their size."""
+        kind = self._kind_of_move(out)
+        centre = self.centre.astype(kind)
+        for first in range(0, len(chosen), FEW_ROWS):
+            part = slice(first, first + FEW_ROWS)
+            rows = self.rows.take(chosen[part], axis=0, out=out[part] if kind == self.rows.dtype else None, mode="clip")
+            np.subtract(rows, centre, out=out[part], dtype=kind, casting="same_kind")
+        return Centred(out, self.centre, self.norms[chosen], self.along[chosen])
+
+    def _kind_of_move(self, out: Floats) -> np.dtype[Any]:
         # the difference of two numbers of single precision is rounded once, however it is computed
-        kind = out.dtype if self.rows.dtype == out.dtype else np.dtype(np.float64)
-        np.subtract(self.rows[part], self.centre, out=out, dtype=kind, casting="same_kind")
+        return out.dtype if self.rows.dtype == out.dtype else np.dtype(np.float64)
+
+    def move(self, out: Floats, part: slice) -> None:
+        """Write these of the moved rows into an array of their size, in its precision."""
+        np.subtract(self.rows[part], self.centre, out=out, dtype=self._kind_of_move(out), casting="same_kind")
 
     def tiles(self, kind: FloatType, start: int = 0) -> Iterator[tuple[int, Floats]]:
         """Blocks of the moved rows from this one on, and where they begin; each lies where the one before lay."""
@@ -80,7 +85,7 @@ def centred(*sets: Rows) -> tuple[Centred, ...]:
 
 def _about(rows: Rows, centre: Real) -> Centred:
     norms, along = np.empty(len(rows)), np.empty(len(rows))
-    for first, tile in tiles(rows, centre):
-        part = slice(first, first + len(tile))
-        norms[part], along[part] = norms_of(tile), tile @ centre
+    for part, moved in few_rows(rows, centre):
+        norms[part] = norms_of(moved)
+        np.matmul(moved, centre, out=along[part])
     return Centred(rows, centre, norms, along)

@@ -16,6 +16,7 @@ from service.metrics.samples import Real, Rows, take
 
 TILE_ROWS = 768
 PAIR_NUMBERS = 1 << 16  # numbers of pairs that are computed exactly at once: what a core's own cache holds
+FEW_ROWS = 32  # that a core's own cache holds in double precision
 HASHED_ROWS = 64
 CLOSE = 1e-4  # share of ‖a‖² + ‖b‖² below which a squared distance has lost too many digits
 
@@ -95,6 +96,24 @@ def tiles(rows: Rows, centre: Real, start: int = 0) -> Iterator[tuple[int, Real]
         tile[...] = block
         tile -= centre
         yield first, tile
+
+
+def few_rows(rows: Rows, centre: Real) -> Iterator[tuple[slice, Real]]:
+    """The same, so few at a time that they stay in a core's own cache, and which they are."""
+    room = np.empty((FEW_ROWS, len(centre)))
+    for first in range(0, len(rows), FEW_ROWS):
+        part, moved = slice(first, first + FEW_ROWS), room[: len(rows) - first]
+        moved[...] = rows[part]
+        moved -= centre
+        yield part, moved
+
+
+def norms_about(rows: Rows, centre: Real) -> Real:
+    """‖row − centre‖² of each (n,)."""
+    norms = np.empty(len(rows))
+    for part, moved in few_rows(rows, centre):
+        norms[part] = norms_of(moved)
+    return norms
 
 
 def squared_distances(a: Real, b: Real) -> Real:

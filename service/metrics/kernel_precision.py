@@ -12,9 +12,9 @@ from typing import cast
 import numpy as np
 
 from service.metrics.centred import Centred, centred
-from service.metrics.distances import FloatType, Index, centre_of, norms_of, tiles
+from service.metrics.distances import FloatType, Index, centre_of, norms_about
 from service.metrics.kernel_interval import orders_of
-from service.metrics.kernel_sums import Discrepancy, root_mean_square, sums_about, sums_over, sums_together
+from service.metrics.kernel_sums import Discrepancy, Together, root_mean_square, sums_about, sums_over
 from service.metrics.kernels import Kernel, Polynomial, Radial
 from service.metrics.placement import has_card
 from service.metrics.samples import Rows, check_pair
@@ -65,25 +65,32 @@ def discrepancies_of_parts(
     largest = max(float(rows.norms.max()) for rows in shared)
     single = multiplications >= LARGE and _is_broad(kernel, largest) and SMALL < largest < BIG
     typical = kernel.scale(real.shape[1]) * max(float(rows.norms.mean()) for rows in shared)
-    for of_real, of_generated in parts:
-        pair = x[of_real], y[of_generated]
-        sums = _sums_of_part(pair, kernel, np.float32 if single else np.float64)
-        if single and not _is_negligible(typical, kernel, sums):
-            sums = _sums_of_part(pair, kernel, np.float64)
+    in_single, in_double = (_Parts(x, y, kernel, kind) for kind in (np.float32, np.float64))
+    for part in parts:
+        sums = in_single.sums(*part) if single else None
+        if sums is None or not _is_negligible(typical, kernel, sums):
+            sums = in_double.sums(*part)
         yield sums
 
 
-def _sums_of_part(pair: tuple[Centred, Centred], kernel: Kernel, kind: FloatType) -> Discrepancy:
-    x, y = pair
-    if len(x) + len(y) <= TOGETHER and not has_card(len(x) * len(y) * len(x.centre)):
-        return sums_together(*pair, kernel, kind)
-    return sums_about(pair, pair, [kernel], kind)[0]
+class _Parts:
+    """Sums over parts of two sets in one precision, in memory where they are few rows, else in tiles."""
+
+    def __init__(self, x: Centred, y: Centred, kernel: Kernel, kind: FloatType) -> None:
+        self._x, self._y, self._kernel, self._kind = x, y, kernel, kind
+        self._together = Together(x, y, kernel, kind)
+
+    def sums(self, of_x: Index, of_y: Index) -> Discrepancy:
+        if len(of_x) + len(of_y) <= TOGETHER and not has_card(len(of_x) * len(of_y) * len(self._x.centre)):
+            return self._together.sums(of_x, of_y)
+        pair = self._x[of_x], self._y[of_y]
+        return sums_about(pair, pair, [self._kernel], self._kind)[0]
 
 
 def _in_single(real: Rows, generated: Rows, kernels: Sequence[Kernel]) -> dict[Kernel, Discrepancy]:
     """The sums of those kernels for which single precision does."""
     centre = centre_of(real)
-    norms = [norms_of(tile) for rows in (real, generated) for _, tile in tiles(rows, centre)]
+    norms = [norms_about(rows, centre) for rows in (real, generated)]
     largest = max(float(some.max()) for some in norms)
     broad = [kernel for kernel in kernels if _is_broad(kernel, largest)]
     if not broad or not SMALL < largest < BIG:

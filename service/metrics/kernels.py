@@ -141,9 +141,11 @@ class Polynomial:
 
     def __call__(self, z: Real) -> Real:
         """The power, by products: numpy raises to one several times as slowly."""
-        base = z.copy()
-        for _ in range(self.degree - 1):
-            z *= base
+        square = np.square(z) if self.degree > 1 else z
+        if self.degree % 2 == 0:
+            z[...] = 1.0
+        for _ in range(self.degree // 2):
+            z *= square
         return z
 
     def derivative(self, means: Real) -> Real:

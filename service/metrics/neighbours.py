@@ -163,17 +163,19 @@ def _across(real: Within, generated: Within, k: int) -> Neighbourhood:
     to_real = Shortlist(len(y.rows), 1, screens.margin)
     in_real, in_generated, holding = (_Tally(n) for n in (len(y.rows), len(x.rows), len(x.rows)))
     widened = np.zeros(len(x.rows))
-    area = screens.area
+    reach, reach_of_generated = (some * screens.area + screens.margin for some in (real.wider, generated.radii))
     for tile in screens.across():
-        to_generated.add(tile)
-        to_real.add(tile.turned)
-        near = tile.within(real.wider[tile.rows] * area + screens.margin)
+        # what is near enough for anything is looked for once from either side
+        near = tile.within(np.maximum(to_generated.bounds_with(tile), reach[tile.rows]))
+        to_generated.take(near)
         wider = near[_inside(near, real.wider, screens)]
         widened += np.bincount(wider.of, weights=y.counts[wider.to], minlength=len(widened))
         inside = wider[_inside(wider, real.radii, screens)]
         in_real.add(inside.to, inside.of, x.counts)
         holding.add(inside.of, inside.to, y.counts)
-        near = tile.turned.within(generated.radii[tile.turned.rows] * area + screens.margin)
+        bounds = to_real.bounds_with(tile.turned)
+        near = tile.turned.within(np.maximum(bounds, reach_of_generated[tile.turned.rows]))
+        to_real.take(near)
         turned = Pairs(near.to, near.of, near.squares)
         inside = turned[_inside(turned, generated.radii, screens, of_second=True)]
         in_generated.add(inside.of, inside.to, y.counts)

@@ -18,15 +18,16 @@ from service.metrics.distances import (
     Room,
     centre_of,
     exact_squares,
-    norms_of,
+    few_rows,
+    norms_about,
     squared_distances,
-    tiles,
 )
 from service.metrics.placement import Card, Move, ask_card
 from service.metrics.samples import Real, Rows
 
 FAR = 300  # roundings of single precision that a distance to a neighbour has to have
 PROBES = 16  # rows of a set whose neighbours tell how far that is
+LINE = 16  # numbers of single precision in a line of the cache
 SMALL, LARGE = 1e-8, 1e8  # squared norms that single precision takes as they are
 
 
@@ -41,16 +42,40 @@ class Screen:
     norms: Floats
     """(p,): ‖row‖² once moved and scaled."""
 
-    def tile(self, first: int, room: Room) -> Floats:
-        """The moved and scaled rows from this one on, as many as a tile has, in the room's one place."""
+    def tile(self, first: int, room: Room, *, beside: int = 0) -> Floats:
+        """The moved and scaled rows from this one on, as many as a tile has, in the room's one place.
+
+        Beside them there are columns that nobody has written to.
+        """
         rows = self.rows[first : first + distances.TILE_ROWS]
+        d = rows.shape[1]
+        # each row begins where a line of the cache does
+        wide: Floats = room.of((len(rows), -(-(d + beside) // LINE) * LINE), self.kind)[:, : d + beside]
+        tile = wide[:, :d]
         if self.scale == 1 and rows.dtype == self.kind:
-            plain: Floats = np.subtract(rows, self.centre.astype(self.kind), out=room.of(rows.shape, self.kind))
-            return plain
-        tile = rows.astype(np.float64)
-        tile -= self.centre
-        tile *= self.scale
-        return tile.astype(self.kind, copy=False)
+            np.subtract(rows, self.centre.astype(self.kind), out=tile)
+        else:
+            moved = rows.astype(np.float64)
+            moved -= self.centre
+            moved *= self.scale
+            tile[...] = moved
+        return wide
+
+    def left(self, first: int, room: Room) -> Floats:
+        """−2 a, ‖a‖² and 1 of a tile's rows: its product with `right` of another is ‖a − b‖², and no sum is left over.
+
+        What is doubled keeps its digits, and the norms come last, so that rounding is that of a product and two sums.
+        """
+        tile = self.tile(first, room, beside=2)
+        tile[:, :-2] *= -2
+        tile[:, -2], tile[:, -1] = self.norms[first : first + len(tile)], 1
+        return tile
+
+    def right(self, first: int, room: Room) -> Floats:
+        """The same rows as b, 1 and ‖b‖²."""
+        tile = self.tile(first, room, beside=2)
+        tile[:, -2], tile[:, -1] = 1, self.norms[first : first + len(tile)]
+        return tile
 
     def starts(self, first: int = 0) -> range:
         """Where the tiles from this row on begin."""
@@ -160,14 +185,16 @@ class _Tiles:
         self._x, self._y = x, y
         self._room, self._of_x, self._of_y = Room(), Room(), Room()
         self._first: int | None = None
-        self._rows: Floats = np.empty(0)
+        self._left: Floats = np.empty(0)
         self._work = len(x.rows) * len(y.rows) * x.rows.shape[1]
 
     def at(self, i: int, j: int) -> Tile:
         """Of the rows from `i` on and the others from `j` on."""
         squares = self._on_card(i, j)
+        if squares is None and not (self._x is self._y and i == j):
+            return Tile(i, j, self._here(i, j))
         if squares is None:
-            squares = self._here(i, j)
+            squares = self._own(i)
         squares *= -2
         squares += self._x.norms[i : i + len(squares), None]
         squares += self._y.norms[j : j + squares.shape[1]]
@@ -183,14 +210,18 @@ class _Tiles:
 
         return ask_card(self._work, multiply)
 
+    def _own(self, i: int) -> Floats:
+        """Products of a tile with itself, which numpy computes in half the time."""
+        a, self._first = self._x.tile(i, self._of_x), None
+        products: Floats = np.matmul(a, a.T, out=self._room.of((len(a), len(a)), self._x.kind))
+        return products
+
     def _here(self, i: int, j: int) -> Floats:
         if self._first != i:
-            self._first, self._rows = i, self._x.tile(i, self._of_x)
-        a = self._rows
-        # numpy multiplies a matrix with itself in half the time
-        b = a if self._x is self._y and i == j else self._y.tile(j, self._of_y)
-        products: Floats = np.matmul(a, b.T, out=self._room.of((len(a), len(b)), self._x.kind))
-        return products
+            self._first, self._left = i, self._x.left(i, self._of_x)
+        a, b = self._left, self._y.right(j, self._of_y)
+        squares: Floats = np.matmul(a, b.T, out=self._room.of((len(a), len(b)), self._x.kind))
+        return squares
 
 
 def screens_of(x: Rows, y: Rows, spacing: float) -> Screens:
@@ -202,7 +233,7 @@ def screens_of(x: Rows, y: Rows, spacing: float) -> Screens:
     centre: Real = np.mean([centre_of(rows) for rows in both], axis=0)
     if float(np.abs(centre).max()) < LARGE:
         centre = centre.astype(np.float32).astype(np.float64)  # the same move for rows of either precision
-    norms = [np.concatenate([norms_of(tile) for _, tile in tiles(rows, centre)]) for rows in both]
+    norms = [norms_about(rows, centre) for rows in both]
     largest = max(float(of_set.max()) for of_set in norms)
     # a power of two changes no digit
     scale = 1.0 if SMALL < largest < LARGE or largest == 0 else 2.0 ** -round(np.log2(largest) / 2)
@@ -227,7 +258,7 @@ def spacing_of(rows: Rows, k: int) -> float:
     centre = centre_of(rows)
     probed = np.unique(np.linspace(0, len(rows) - 1, PROBES).astype(np.intp))
     probes = rows[probed].astype(np.float64) - centre
-    squares = np.hstack([squared_distances(probes, tile) for _, tile in tiles(rows, centre)])
+    squares = np.hstack([squared_distances(probes, few) for _, few in few_rows(rows, centre)])
     squares[np.arange(len(probed)), probed] = 0.0
     # the first of them is the row itself
     return float(np.median(np.partition(squares, min(k, len(rows) - 1), axis=1)[:, min(k, len(rows) - 1)]))
@@ -245,13 +276,17 @@ class Shortlist:
     def __init__(self, count: int, several: int, margin: float) -> None:
         self._several = several
         self._margin = margin
-        self._bounds = np.full(count, np.inf)
+        self._bounds: Real = np.full(count, np.inf)
         self._kept = Pairs(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0, np.float32))
         self._waiting: list[Pairs] = []
         self._room = 0
 
     def add(self, tile: Tile) -> None:
         """Look at a tile."""
+        self.take(tile.within(self.bounds_with(tile)))
+
+    def bounds_with(self, tile: Tile) -> Real:
+        """How far (rows,) the few of a tile's rows may be, now that this tile is known."""
         bounds = self._bounds[tile.rows]
         columns = tile.squares.shape[1]
         if self._several == 1:
@@ -259,7 +294,11 @@ class Shortlist:
         elif columns >= self._several and np.isinf(bounds).any():
             few = np.partition(tile.squares, self._several - 1, axis=1)[:, self._several - 1]
             np.minimum(bounds, few + 2 * self._margin, out=bounds)
-        found = tile.within(bounds)
+        return bounds
+
+    def take(self, found: Pairs) -> None:
+        """Look at pairs: all of a tile within its bounds, or more."""
+        found = found[found.squares <= self._bounds[found.of].astype(found.squares.dtype)]
         self._waiting.append(found[np.isfinite(found.squares)])
         self._room -= len(found.of)
         if self._room < 0:

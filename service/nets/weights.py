@@ -25,6 +25,14 @@ def save_weights(net: nn.Module, path: Path, *, half: bool = False) -> None:
     write_whole(path, save(tensors))
 
 
+def round_weights(net: nn.Module) -> nn.Module:
+    """The net with the weights that a file in half precision would give back."""
+    for tensor in net.state_dict().values():
+        if tensor.ndim > 1:
+            tensor.copy_(tensor.half())
+    return net
+
+
 def load_weights(net: nn.Module, path: Path) -> None:
     """Fill the net from a file. Raises UntrustedWeights unless the file holds exactly the net's tensors.
 

@@ -56,11 +56,23 @@ class Checkpoints:
         self._begun = self._kept = time.monotonic()
         self._seconds_before = 0.0
         self._parts: dict[str, Stateful] = {}
+        self._within: list[Checkpoints] = []
 
     @property
     def seconds(self) -> float:
-        """How long the training has worked, its earlier lives included."""
-        return self._seconds_before + time.monotonic() - self._begun
+        """How long the training has worked, its earlier lives and its later parts' included."""
+        return self._seconds_before + time.monotonic() - self._begun + sum(part.earlier for part in self._within)
+
+    @property
+    def earlier(self) -> float:
+        """How long its earlier lives have worked."""
+        return self._seconds_before
+
+    def within(self, name: str) -> "Checkpoints":
+        """Those of a later part of the same training, in a folder inside this one."""
+        part = Checkpoints(self.folder / name, json.loads(self._identity) | {"part": name}, every_s=self._every_s)
+        self._within.append(part)
+        return part
 
     def restore(self, **parts: Stateful) -> int:
         """Set every part to where it was and return the step reached; 0 where there is no checkpoint.
@@ -100,5 +112,6 @@ class Checkpoints:
         self._kept = time.monotonic()
 
     def forget(self) -> None:
-        """Remove the checkpoint, so that the next training starts afresh."""
-        self.path.unlink(missing_ok=True)
+        """Remove the checkpoint, and those of later parts, so that the next training starts afresh."""
+        for path in (self.path, *self.folder.glob(f"*/{FILE}")):
+            path.unlink(missing_ok=True)

@@ -204,6 +204,14 @@ def test_what_the_reduced_recipe_leaves_out_is_said_where_something_is_missing()
     )
 
 
+def test_of_a_training_in_two_parts_both_are_told_and_no_time_of_the_full_recipe_is_guessed() -> None:
+    poor = GOOD.model_copy(update={"confident": 0.5})
+    found = measured("unrolled-mnist", form="reduced", iterations=3500, afterwards=1800, digits=poor)
+    _, missed, _ = answers(MNIST, MNIST.generators(STORE), {found.model: found})
+    assert missed.endswith(" The reduced recipe ends after 3,500 + 1,800 iterations, the full one after 40,000.")
+    assert measured("gan-mnist").told_iterations == "25,000 iterations"
+
+
 def test_a_better_recipe_that_was_found_is_named_where_something_is_missing() -> None:
     record = {"madgan-ring": covering("madgan-ring", 5.8, 0.7)}
     tried = [

@@ -5,7 +5,7 @@ from service.metrics import kernel_precision
 from service.metrics.centred import centred
 from service.metrics.distances import FloatType
 from service.metrics.kernel_precision import discrepancies, discrepancies_of_parts, discrepancy
-from service.metrics.kernel_sums import sums_about, sums_over, sums_together
+from service.metrics.kernel_sums import Together, sums_about, sums_over
 from service.metrics.kernels import Gaussian, Kernel, Polynomial, RationalQuadratic
 from service.metrics.samples import Rows
 
@@ -91,7 +91,8 @@ def test_products_that_come_in_one_add_up_to_what_those_of_tiles_do(
     kernel: Kernel, kind: FloatType, n: int, m: int
 ) -> None:
     x, y = centred(X[:n], Y[:m])
-    found, [expected] = sums_together(x, y, kernel, kind), sums_about((x, y), (x, y), [kernel], kind)
+    found = Together(x, y, kernel, kind).sums(np.arange(n), np.arange(m))
+    [expected] = sums_about((x, y), (x, y), [kernel], kind)
     digits = 1e-6 if kind is np.float32 else 1e-12
     for part in ("real", "generated", "across"):
         one, other = getattr(found, part), getattr(expected, part)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from service.errors import InvalidSamples
 from service.metrics import distances, mmd
+from service.metrics.kernels import Polynomial
 from service.metrics.metric import Side
 from service.metrics.mmd import MMD, median_distance, mmd2, root_mean_square_distance
 from service.metrics.uncertainty import Interval
@@ -201,3 +202,9 @@ def test_of_many_samples_the_p_value_takes_some_of_all(monkeypatch: pytest.Monke
     x, y = np.sort(rows(400, 1, 1), axis=0), rows(400, 1, 2)  # the first sixty alone are the lowest
     found = MMD().measure(Side(features=x), Side(features=y), intervals=True).details["p_value"]
     assert float(found) > 0.05
+
+
+@pytest.mark.parametrize("degree", [1, 2, 3, 4, 5])
+def test_a_polynomial_kernel_is_a_power_whatever_its_degree(degree: int) -> None:
+    z = np.array([-1.5, 0.0, 0.5, 2.0])
+    assert Polynomial(degree)(z.copy()) == pytest.approx(z**degree)

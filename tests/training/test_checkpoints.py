@@ -54,3 +54,18 @@ def test_a_forgotten_checkpoint_is_gone(tmp_path: Path) -> None:
     checkpoints.forget()
     checkpoints.forget()
     assert checkpoints.restore(net=nn.Linear(2, 2)) == 0
+
+
+def test_a_later_part_has_a_checkpoint_of_its_own_whose_time_counts_and_which_is_forgotten_too(tmp_path: Path) -> None:
+    part = Checkpoints(tmp_path, IDENTITY).within("afterwards")
+    part.restore(net=nn.Linear(2, 2))
+    part.keep(3, last=True)
+
+    resumed = Checkpoints(tmp_path, IDENTITY)
+    again = resumed.within("afterwards")
+    assert again.restore(net=nn.Linear(2, 2)) == 3
+    assert resumed.restore(net=nn.Linear(2, 2)) == 0
+    assert again.earlier > 0
+    assert resumed.seconds > again.earlier
+    resumed.forget()
+    assert not part.path.exists()

@@ -1,5 +1,7 @@
 """The loop of every adversarial system: a few steps of the discriminator, then one of the generator."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 from torch.autograd import backward
@@ -7,6 +9,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from service.nets.registry import build_net
 from service.nets.toys import first_of
+from service.nets.weights import round_weights
 from service.training.adversarial.appraisals import appraiser_of
 from service.training.adversarial.data import data_of
 from service.training.adversarial.log import Log
@@ -24,9 +27,20 @@ SETTLING_BATCHES = 200
 
 def train_adversarial(recipe: AdversarialRecipe, run: Run) -> nn.Module:
     """The trained generator of `run.manifest`, on the CPU and ready to serve. Raises TrainingFailed."""
+    manifest, second = run.manifest, recipe.second
+    generator = _train(recipe, run, build_net(manifest.net, recipe.stacked(manifest.options)))
+    if second is None or run.budget.is_over():
+        return generator
+    torch.manual_seed(second.seed)
+    stored = round_weights(generator) if recipe.weights == "float16" else generator
+    return _train(second, replace(run, checkpoints=run.checkpoints.within("afterwards")), stored)
+
+
+def _train(recipe: AdversarialRecipe, run: Run, generator: nn.Module) -> nn.Module:
+    """One part of it: a generator goes on beside a discriminator that begins."""
     manifest, latent = run.manifest, run.manifest.latent
     system = recipe.build_system()
-    generator = _place(build_net(manifest.net, recipe.stacked(manifest.options)), run)
+    generator = _place(generator, run)
     critic = _place(recipe.build_discriminator(), run)
     average = get_ema_multi_avg_fn(recipe.average)  # type: ignore[no-untyped-call]
     kept = AveragedModel(generator, multi_avg_fn=average, use_buffers=True).eval()
@@ -67,7 +81,7 @@ def train_adversarial(recipe: AdversarialRecipe, run: Run) -> nn.Module:
     for step in range(begin + 1, recipe.iterations + 1):
         recipe.set_rates(step, generator_optimiser, critic_optimiser)
         critic.requires_grad_(requires_grad=True)
-        for _ in range(recipe.discriminator_steps):
+        for _ in range(recipe.discriminator_steps + (recipe.alone if step == 1 else 0)):
             real = data.sample(recipe.rows)  # (rows, C, H, W) in [−1, 1], or points (rows, 2)
             z = _noise((recipe.rows, latent), run)
             with torch.no_grad():

@@ -36,6 +36,7 @@ class AdversarialRecipe(BaseModel):
     discriminator_options: dict[str, Any] = {}
     iterations: int = Field(gt=0, description="Steps of the generator.")
     discriminator_steps: int = Field(1, gt=0, description="Steps of the discriminator before each of these.")
+    alone: int = Field(0, ge=0, description="So many more of them before the first.")
     batch: int = Field(64, gt=1)
     stack: int = Field(
         1, gt=0, description="Trainings side by side, each of nets of its own; the first generator is the one kept."
@@ -76,6 +77,11 @@ class AdversarialRecipe(BaseModel):
     grid_every: int = Field(500, gt=0, description="Iterations between two pictures of the generator's progress.")
     appraised: Appraised | None = None
     watched: Watched = Watched()
+    afterwards: dict[str, Any] = Field(
+        {},
+        description="What a second part says otherwise: the generator goes on from its weights as they are stored, and"
+        " a discriminator begins anew, on the next seed.",
+    )
 
     @model_validator(mode="after")
     def _fits_its_system(self) -> Self:
@@ -84,13 +90,30 @@ class AdversarialRecipe(BaseModel):
             raise ValueError(f"{self.system} has no labels that could be soft or flipped")
         if self.stack > 1 and (self.replay or self.spectral or not self.separate_batches):
             raise ValueError("replay, spectral and one batch for both do not go with a stack")
+        self._check_second()
         system.check(batch=self.batch, optimiser=OPTIMISERS[self.discriminator_optimiser or self.optimiser])
         return self
+
+    def _check_second(self) -> None:
+        """Raise ValueError where the second part is none that there can be."""
+        if self.stack > 1 and self.afterwards:
+            raise ValueError("a stack has no second part")
+        if self.afterwards.keys() & {"afterwards", "stack", "weights"}:
+            raise ValueError("a second part says nothing else of afterwards, stack and weights")
+        _ = self.second
 
     @property
     def rows(self) -> int:
         """Samples in the batches of all trainings."""
         return self.stack * self.batch
+
+    @property
+    def second(self) -> Self | None:
+        """The recipe of the second part, where there is one."""
+        if not self.afterwards:
+            return None
+        first = self.model_dump(exclude={"afterwards"})
+        return type(self).model_validate({**first, "seed": self.seed + 1, **self.afterwards})
 
     @property
     def held_out(self) -> int:

@@ -18,6 +18,7 @@ from service.datasets.registry import DATASETS
 from service.datasets.split import Split
 from service.errors import TrainingFailed
 from service.nets.dcgan32 import DCGAN32Discriminator
+from service.nets.weights import round_weights
 from service.store import ImageOutput, Manifest
 from service.training.adversarial.loop import train_adversarial
 from service.training.adversarial.recipe import AdversarialRecipe
@@ -244,3 +245,44 @@ def test_a_training_that_diverges_ends_with_an_error(images: Split, tmp_path: Pa
     with pytest.raises(TrainingFailed, match="divergence at iteration 2: discriminator loss is nan"):
         follow(images, tmp_path, system_options={"spoilt": True}, record_every=2)
     assert np.isnan(read_history(tmp_path / "history.jsonl")[-1]["discriminator_loss"])
+
+
+def test_the_discriminator_begins_with_more_steps_where_it_is_to_be_alone_at_first(
+    images: Split, tmp_path: Path
+) -> None:
+    follow(images, tmp_path, discriminator_steps=2, alone=3)
+    assert len(Spy.steps) == 4 * 2 + 3
+
+
+def test_a_second_part_goes_on_from_the_stored_weights_beside_a_discriminator_that_begins_anew(
+    images: Split, tmp_path: Path
+) -> None:
+    afterwards = {"iterations": 2, "batch": 16, "generator_rate": 1e-12, "average": 0.5}
+    first = round_weights(follow(images, tmp_path / "first")[0])
+    both, run = follow(images, tmp_path / "both", weights="float16", afterwards=afterwards)
+    assert [len(step.real) for step in Spy.steps] == [8] * 8 + [16] * 2
+    assert Spy.steps[-1].discriminator is not Spy.steps[-3].discriminator
+    for name, weight in both.named_parameters():
+        assert torch.allclose(weight, first.get_parameter(name), atol=1e-9), name
+    assert run.ending["step"] == 2
+    assert read_history(tmp_path / "both" / "history.jsonl")[-1]["step"] == 4
+    assert read_history(tmp_path / "both" / "afterwards" / "history.jsonl")[-1]["step"] == 2
+
+
+def test_a_second_part_is_the_first_with_what_it_says_otherwise_on_the_next_seed() -> None:
+    second = recipe(seed=3, falling_from=0.5, afterwards={"iterations": 2, "alone": 7}).second
+    assert second == recipe(seed=4, falling_from=0.5, iterations=2, alone=7)
+    assert recipe().second is None
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"afterwards": {"batch": 1}}, "greater than 1"),
+        ({"afterwards": {"stack": 2}}, "nothing else"),
+        ({"stack": 2, "afterwards": {"seed": 1}}, "stack"),
+    ],
+)
+def test_a_second_part_that_cannot_be_is_refused_with_the_recipe(said: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        recipe(**said)
