@@ -22,7 +22,7 @@ from experiments.claims.counting import counts
 from experiments.claims.devices import measure as measure_devices
 from experiments.claims.devices import read_devices
 from experiments.claims.document import render
-from experiments.claims.record import Record
+from experiments.claims.record import TUNED_ON, Record
 from experiments.claims.trial import Trial, load_sets, measure
 from service.settings import Settings
 
@@ -32,7 +32,11 @@ DOCUMENT, MEASUREMENTS, OF_DEVICES = DOCS / "claims.md", DOCS / "claims.jsonl", 
 
 
 def missing(claims: Iterable[Claim], seeds: range, record: Record) -> Iterator[tuple[Claim, str, Trial, int]]:
-    """What is to be trained: all claims with one seed, then with the next."""
+    """What is to be trained: rates that are tried, then all claims with one seed, then with the next."""
+    for claim in claims:
+        for name, trial in claim.tuning.items():
+            if record.tried(trial) is None:
+                yield claim, name, trial, TUNED_ON
     for seed in seeds:
         for claim in claims:
             for name, trial in claim.trials.items():
@@ -57,7 +61,7 @@ def work(claims: list[Claim], seeds: range, record: Record, data_dir: Path) -> N
 def publish(record: Record) -> None:
     """Write the document, and beside it the measurements in it."""
     DOCS.mkdir(exist_ok=True)
-    record.write(MEASUREMENTS, (trial for claim in CLAIMS.values() for trial in claim.trials.values()))
+    record.write(MEASUREMENTS, (trial for claim in CLAIMS.values() for trial in claim.all_trials))
     DOCUMENT.write_text(render(list(CLAIMS.values()), counts(), record, read_devices(OF_DEVICES)), "utf-8")
 
 

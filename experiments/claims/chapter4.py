@@ -3,7 +3,7 @@
 from typing import Any
 
 from experiments.claims.claim import Claim, Comparison, epochs_to_goal
-from experiments.claims.trial import Data, Trial
+from experiments.claims.trial import Data, Raw, Trial
 
 SGD: dict[str, Any] = {
     "batch": 64,
@@ -16,7 +16,11 @@ SGD: dict[str, Any] = {
     "precision": "bfloat16",
     "channels_last": True,
 }
-SMALL = Data(images=5_000)
+RATES = {"ReLU": (0.0005, 0.001, 0.002, 0.004), "tanh": (0.002, 0.004, 0.008, 0.016, 0.032)}
+TRIED, LONGEST = 12, 40
+"""Epochs for which a rate is tried, and for which one is trained that does not come to the goal."""
+BEST = {"ReLU": (0.001,), "tanh": (0.032, 0.016)}
+"""Those with the least training error; two where they differ by less than a point."""
 HALF_SIDE = Data(side=16)
 
 ALEXNET: dict[str, Any] = {
@@ -96,19 +100,20 @@ def googlenet(auxiliary: float = 0.0, **options: Any) -> Trial:
     return Trial("googlenet", {**fixed, **options}, {**SGD, "epochs": 6, "auxiliary": auxiliary})
 
 
-def rectified(activation: str, rate: float) -> Trial:
-    """A narrow AlexNet without any regularisation, at a constant rate but for the last twentieth."""
-    options = {**ALEXNET, "widths": [24, 48, 64, 64, 48], "activation": activation}
+def four_layers(activation: str, rate: float, *, epochs: int = LONGEST) -> Trial:
+    """Krizhevsky's net without any regularisation at a constant rate, until a quarter of the images is wrong."""
     recipe = {
-        **SGD,
+        "batch": 64,
+        "optimiser": "sgd",
         "rate": rate,
-        "epochs": 14,
-        "weight_decay": 0.0,
+        "epochs": epochs,
         "schedule": "steps",
-        "steps": [0.95],
-        "warm_up": 0.0,
+        "steps": [1.0],
+        "precision": "bfloat16",
+        "channels_last": True,
     }
-    return Trial("alexnet", options, recipe, SMALL, curve=True)
+    options = {"size": 16, "activation": activation}
+    return Trial("cuda-convnet", options, recipe, Raw(images=5_000, side=16), curve=True)
 
 
 def dropped(share: float) -> Trial:
@@ -145,20 +150,33 @@ CLAIMS = (
         title="ReLU learns faster than tanh",
         sentence="A four-layer convolutional net with ReLU reaches 25 % training error on CIFAR-10 six times faster"
         " than the same net with tanh (Krizhevsky et al. 2012, figure 1).",
-        done="A narrow AlexNet without response normalisation, dropout or weight decay on 5,000 images, at a constant"
-        " rate, each non-linearity at two rates. The epochs to 25 % are read between two epochs by a straight line.",
+        done="Three convolutions of 5×5 with 32, 32 and 64 maps, each with a pool, and a dense layer: no dropout, no"
+        " normalisation, no weight decay, drawn from N(0, 0.01²) with centred pixels of 0 to 255, as the paper has it;"
+        " batches of 64, a momentum of 0.9, a constant rate, each non-linearity's own best of those that"
+        f" were tried for {TRIED} epochs. 5,000 images of 16×16, where the paper has 50,000 of 32×32. A training ends"
+        f" once a quarter of the first 2,000 images is named wrongly, and after {LONGEST} epochs; the epochs until then"
+        " are read between two by a straight line.",
         trials={
-            f"{name}, rate {rate}": rectified(activation, rate)
+            f"{name}, rate {rate}": four_layers(activation, rate)
             for name, activation in (("ReLU", "relu"), ("tanh", "tanh"))
-            for rate in (0.01, 0.03)
+            for rate in BEST[name]
         },
-        comparisons=(
-            Comparison("ReLU, rate 0.01", "tanh, rate 0.01", of=epochs_to_goal, unit="epochs"),
-            Comparison("ReLU, rate 0.03", "tanh, rate 0.03", of=epochs_to_goal, unit="epochs"),
+        comparisons=tuple(
+            Comparison(f"ReLU, rate {BEST['ReLU'][0]}", f"tanh, rate {rate}", of=epochs_to_goal, unit="epochs")
+            for rate in BEST["tanh"]
         ),
         columns={"epochs to 25 %": epochs_to_goal},
-        remark="The paper drew its weights from N(0, 0.01²); here both nets are drawn as He et al. 2015, with which"
-        " tanh begins where it is steep and the gradient arrives.",
+        tuning={
+            f"{name}, rate {rate}": four_layers(activation, rate, epochs=TRIED)
+            for name, activation in (("ReLU", "relu"), ("tanh", "tanh"))
+            for rate in RATES[name]
+        },
+        remark="tanh's two largest rates came to the same in what was tried, so that both were trained; the one with"
+        " which it always comes to the goal is its best, and with it ReLU is hardly faster, let alone six times. The"
+        " rate decides: with 0.002 for both, twelve epochs leave ReLU two fifths of the training images wrong and tanh"
+        " two thirds; but tanh bears rates sixteen times as high. What limits it is the size: a tenth of the images at"
+        " a quarter of the pixels are soon known by heart, and the error of so small a training rises and falls from"
+        " epoch to epoch, while the first below a quarter counts.",
     ),
     Claim(
         key="lrn",

@@ -7,13 +7,11 @@ from statistics import mean, stdev
 from typing import Literal, NamedTuple
 
 from experiments.claims.record import Record
-from experiments.claims.trial import Measurement, Trial
+from experiments.claims.trial import GOAL, Measurement, Trial
 
 SEEDS = 3
 SURE = 2.0
 """A difference counts from so many of its standard errors on."""
-GOAL = 0.25
-"""The training error that AlexNet's figure 1 asks for."""
 Verdict = Literal["reproduced", "not reproduced", "too close to call", "not measured"]
 
 
@@ -99,6 +97,13 @@ class Claim:
     """What there is to say about the outcome; of one that is not reproduced, what limits it."""
     columns: Mapping[str, Callable[[Measurement], float]] = field(default_factory=dict)
     """Further columns of the table."""
+    tuning: Mapping[str, Trial] = field(default_factory=dict)
+    """What was tried, on a seed of its own, to find the rate of each variant."""
+
+    @property
+    def all_trials(self) -> tuple[Trial, ...]:
+        """Those of the tuning and those that are compared."""
+        return *self.tuning.values(), *self.trials.values()
 
     def found(self, record: Record) -> dict[str, list[Measurement]]:
         """Every variant's measurements."""

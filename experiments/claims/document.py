@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from statistics import mean
 
 from experiments.claims.claim import SEEDS, Claim, Comparison, Spread, Verdict, error_per_cent
 from experiments.claims.counting import Count
@@ -19,9 +20,10 @@ with this project's own nets and training loop.
 **Read the numbers as what they are.** The nets are narrow, the training sets are the first thousands of images of
 CIFAR-10 (or MNIST, where it says so), the trainings a few epochs on one core. Errors are of the whole test set, mean ±
 standard deviation over {seeds} seeds. Within a table only the named thing changes; the recipe stays the same, so that a
-variant that would like another rate does not get it. A sentence counts as *reproduced* when the difference has the
-right sign and is at least twice its standard error, as *not reproduced* when it is that far on the wrong side, and else
-as *too close to call*: that says something about these small settings, and nothing against the papers' large ones.
+variant that would like another rate gets it only where the rates that were tried stand below the table. A sentence
+counts as *reproduced* when the difference has the right sign and is at least twice its standard error, as *not
+reproduced* when it is that far on the wrong side, and else as *too close to call*: that says something about these
+small settings, and nothing against the papers' large ones.
 """
 
 
@@ -72,8 +74,8 @@ def both(comparison: Comparison, found: Mapping[str, Sequence[Measurement]]) -> 
     sides = [[comparison.of(one) for one in found[name]] for name in (comparison.this, comparison.that)]
     if not all(sides):
         return "–"
-    means = (Spread.of(values).mean for values in sides)
-    return f"{' : '.join('–' if math.isinf(mean) else f'{mean:.1f}' for mean in means)} {comparison.unit}"
+    means = (mean(values) for values in sides)
+    return f"{' : '.join('–' if math.isinf(one) else f'{one:.1f}' for one in means)} {comparison.unit}"
 
 
 def _judged(comparison: Comparison, found: Mapping[str, list[Measurement]]) -> str:
@@ -97,6 +99,7 @@ def _section(claim: Claim, record: Record) -> str:
         f"{claim.done}\n",
         *_table(claim, found),
         "",
+        *_tuned(claim, record),
         *(f"- {_sentence(comparison, found)}" for comparison in claim.comparisons),
     ]
     if claim.remark:
@@ -117,6 +120,14 @@ def _table(claim: Claim, found: Mapping[str, Sequence[Measurement]]) -> Iterator
             *(_spread([column(one) for one in measured], digits=1) for column in claim.columns.values()),
         ]
         yield f"| {name} | {parameters:,} | {macs:,} | {' | '.join(cells)} |"
+
+
+def _tuned(claim: Claim, record: Record) -> Iterator[str]:
+    """The rates that were tried, and the training error with each."""
+    found = {name: record.tried(trial) for name, trial in claim.tuning.items()}
+    words = [f"{name}: {100 * one.training_error:.1f} %" for name, one in found.items() if one is not None]
+    if words:
+        yield f"- Training errors of what was tried on another seed: {'; '.join(words)}."
 
 
 def _spread(values: list[float], digits: int = 2) -> str:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from experiments.claims.trial import Measurement, Trial
 
+TUNED_ON = 100
+"""The seed on which rates are tried; what came of it is never among the results."""
+
 
 class Record:
     """Measurements by trial and seed, in a file to which lines are added."""
@@ -35,11 +38,16 @@ class Record:
 
     def of(self, trial: Trial) -> list[Measurement]:
         """The seeds of a trial that were measured, in order."""
-        return sorted((found for (key, _), found in self._found.items() if key == trial.key), key=lambda one: one.seed)
+        found = [one for (key, seed), one in self._found.items() if key == trial.key and seed != TUNED_ON]
+        return sorted(found, key=lambda one: one.seed)
+
+    def tried(self, trial: Trial) -> Measurement | None:
+        """What a trial came to on the seed by which rates are chosen."""
+        return self._found.get((trial.key, TUNED_ON))
 
     def write(self, path: Path, trials: Iterable[Trial]) -> None:
         """The measurements of these trials and no others, in their order: what belongs into git."""
-        lines = [_line(measurement) for trial in trials for measurement in self.of(trial)]
+        lines = [_line(one) for trial in trials for one in (self.tried(trial), *self.of(trial)) if one is not None]
         path.write_text("".join(f"{line}\n" for line in dict.fromkeys(lines)), "utf-8")
 
 

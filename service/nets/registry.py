@@ -12,6 +12,7 @@ from service.nets.alexnet import AlexNet
 from service.nets.alexnet_owt import AlexNetOWT
 from service.nets.autoencoder import DCGAN32AutoEncoder
 from service.nets.clockwork import ClockworkRNN
+from service.nets.cuda_convnet import CudaConvNet
 from service.nets.dcgan32 import DCGAN32Discriminator, DCGAN32Generator
 from service.nets.echo_state import EchoState
 from service.nets.foreign import Foreign
@@ -51,6 +52,7 @@ FILES: dict[str, tuple[str, type[Foreign]]] = {
 NETS: dict[str, type[nn.Module]] = {
     "alexnet": AlexNet,
     "alexnet-owt": AlexNetOWT,
+    "cuda-convnet": CudaConvNet,
     "cwrnn": ClockworkRNN,
     "cwrnn-classifier": ClockworkClassifier,
     "dcgan32-autoencoder": DCGAN32AutoEncoder,

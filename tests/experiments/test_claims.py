@@ -10,18 +10,20 @@ import pytest
 import torch
 
 from experiments.claims.__main__ import CLAIMS, DOCUMENT, MEASUREMENTS, OF_DEVICES, missing
+from experiments.claims.chapter4 import BEST
 from experiments.claims.claim import Claim, Comparison, epochs_to_goal
 from experiments.claims.counting import counts
 from experiments.claims.devices import BATCH, Devices, read_devices, section, train
 from experiments.claims.document import render
-from experiments.claims.record import Record
-from experiments.claims.trial import Data, Measurement, Sets, Trial, measure
+from experiments.claims.record import TUNED_ON, Record
+from experiments.claims.trial import GOAL, Data, Measurement, Sets, Trial, measure
 from service.datasets.split import Split
 from service.training.classifier import ClassifierRecipe
 from service.training.team import Team
 
 ROWS = 12
 TRIALS = {f"{claim.key}: {name}": trial for claim in CLAIMS.values() for name, trial in claim.trials.items()}
+TRIED = {f"{claim.key}: {name}": trial for claim in CLAIMS.values() for name, trial in claim.tuning.items()}
 LAST = {key: list(claim.trials.values())[-1] for key, claim in CLAIMS.items()}
 
 
@@ -53,7 +55,7 @@ def test_a_trial_of_every_claim_is_trained_for_a_step_and_measured(key: str, tmp
 
 
 def test_every_trial_has_a_net_and_a_recipe_that_there_are() -> None:
-    for name, trial in TRIALS.items():
+    for name, trial in (*TRIALS.items(), *TRIED.items()):
         parameters, macs = trial.size()
         assert 0 < parameters <= 10 * macs, name
         assert ClassifierRecipe(loop="classifier", **trial.recipe).epochs > 1
@@ -98,7 +100,7 @@ def test_what_is_not_reproduced_says_what_limits_it() -> None:
 
 
 def test_beside_the_document_lies_what_is_in_it_and_nothing_else() -> None:
-    known = {trial.key for trial in TRIALS.values()}
+    known = {trial.key for claim in CLAIMS.values() for trial in claim.all_trials}
     lines = [json.loads(line) for line in MEASUREMENTS.read_text("utf-8").splitlines()]
     assert {line["trial"] for line in lines} <= known
     assert len({(line["trial"], line["seed"]) for line in lines}) == len(lines)
@@ -118,6 +120,36 @@ def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
     assert again.of(wanted[0][2]) == [Measurement(wanted[0][2].key, 0, 0.25, 0.125, 3.0, (0.5, 0.25))]
     again.write(tmp_path / "kept.jsonl", [])
     assert (tmp_path / "kept.jsonl").read_text() == ""
+
+
+def test_rates_are_tried_once_on_a_seed_that_is_not_among_the_results(tmp_path: Path) -> None:
+    record = Record(tmp_path / "record.jsonl")
+    claim = CLAIMS["relu"]
+    wanted = list(missing([claim], range(1), record))
+    assert [name for _, name, _, seed in wanted if seed == TUNED_ON] == list(claim.tuning)
+    trial = wanted[0][2]
+    record.add(Measurement(trial.key, TUNED_ON, 0.5, 0.4, 1.0, (0.6, 0.4)))
+    assert record.of(trial) == []
+    assert trial not in [one for _, _, one, _ in missing([claim], range(1), record)]
+    assert f"{wanted[0][1]}: 40.0 %." in render([claim], [], record)
+
+
+def test_each_nonlinearity_has_the_rate_that_was_the_best_of_those_tried() -> None:
+    record, claim = Record(MEASUREMENTS), CLAIMS["relu"]
+    for name, rates in BEST.items():
+        tried = [(one, record.tried(one)) for known, one in claim.tuning.items() if known.startswith(name)]
+        errors = {one.recipe["rate"]: found.training_error for one, found in tried if found is not None}
+        least = min(errors.values())
+        assert {rate for rate, error in errors.items() if error < least + 0.01} == {*rates}
+
+
+def test_a_training_that_is_watched_ends_at_the_goal(tmp_path: Path) -> None:
+    trial = next(iter(CLAIMS["relu"].trials.values()))
+    trial = replace(trial, recipe={**trial.recipe, "epochs": 30, "batch": 2})
+    sets = noise(trial.data)
+    measured = measure(trial, 0, Sets(Split(sets.training.images, np.zeros(ROWS, dtype=np.uint8)), sets.test), tmp_path)
+    assert measured.training_error == measured.curve[-1] <= GOAL < min((*measured.curve[:-1], 1.0))
+    assert len(measured.curve) < 30
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ NETS: dict[str, tuple[dict[str, object], int, str]] = {
         "conv5",
     ),
     "alexnet-owt": ({"size": 63, "dense": (16, 16)}, 63, "conv5"),
+    "cuda-convnet": ({"maps": (8, 8, 8)}, 32, "body.conv3"),
     "googlenet": ({"size": 64, "width": 0.125, "drawing": "kaiming"}, 64, "inception5b.five.conv"),
     "googlenet-bn": ({}, 32, "inception5b.five.conv"),
     "lenet5": ({}, 32, "C3"),

@@ -14,6 +14,7 @@ from service.nets.registry import build_net
 SMALL: dict[str, tuple[dict[str, Any], int]] = {
     "alexnet": ({"size": 63, "widths": (8,) * 5, "dense": (8, 8)}, 63),
     "alexnet-owt": ({"size": 63, "dense": (8, 8)}, 63),
+    "cuda-convnet": ({}, 32),
     "googlenet": ({"width": 0.125, "size": 64, "auxiliary": True}, 64),
     "googlenet-bn": ({"auxiliary": True}, 64),
     "lenet5": ({"channels": 3}, 32),
@@ -53,6 +54,8 @@ ORDERS = {
     "activation pool5 fc6 activation dropout fc7 activation dropout fc8",
     "alexnet-owt": "conv1 activation pool1 conv2 activation pool2 conv3 activation conv4 activation conv5 activation "
     "pool5 dropout fc6 activation dropout fc7 activation fc8",
+    "cuda-convnet": "body.conv1 body.relu1 body.pool1 body.conv2 body.relu2 body.pool2 body.conv3 body.relu3 "
+    "body.pool3 output",
     "lenet5": "C1 squash S2 squash C3 squash S4 squash C5 squash F6 squash output",
     "mlp": "body.dense1 body.squash1 body.dense2 body.squash2 output",
     "vgg": "body.conv1_1 body.relu1_1 body.pool1 body.conv2_1 body.relu2_1 body.pool2 "

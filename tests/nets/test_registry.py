@@ -23,6 +23,7 @@ SMALL: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
         (3, 32, 32),
     ),
     "alexnet-owt": ({"size": 63, "dense": (16, 16), "classes": 10}, (3, 63, 63)),
+    "cuda-convnet": ({"maps": (8, 8, 8)}, (3, 32, 32)),
     "cwrnn": ({"inputs": 2, "units": 9, "groups": 2}, (6, 2)),
     "cwrnn-classifier": ({"units": 12}, (1, 28, 28)),
     "dcgan32-autoencoder": ({}, (3, 32, 32)),
