@@ -98,7 +98,8 @@ def read_labels(said: str) -> tuple[str, ...]:
         text = path.read_text("utf-8-sig")
         return _of_json(json.loads(text)) if path.suffix == ".json" else tuple(text.rstrip().splitlines())
     except KeyError as error:
-        raise ConfigurationError(f"{path} has no label {error}: a list, id2label or label2id is needed.") from error
+        said = f"there is no {error}, and a list, id2label or label2id is needed"
+        raise ConfigurationError(f"{path} has no labels that can be read: {said}.") from error
     except (OSError, ValueError, TypeError) as error:
         raise ConfigurationError(f"{path} has no labels that can be read: {error}") from error
 
