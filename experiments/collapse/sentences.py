@@ -79,13 +79,10 @@ def _shortfall(table: Table, model: Model, found: Measurement, tried: Sequence[T
 
 def _left(model: Model, found: Measurement, tried: Sequence[Tried]) -> str:
     """What would come nearer: another recipe, or the whole of this one."""
-    better, whole = _better(model, found, tried), model.manifest.training["iterations"]
-    if better is not None:
-        numbers = f"{_count(better.modes)} modes and {_amount('good', better.good)} good samples"
-        return (
-            f"With {better.changed} trainings on another seed came to {numbers} in {better.iterations:,} iterations;"
-            " that recipe is not trained yet on those of the table."
-        )
+    whole = model.manifest.training["iterations"]
+    promise = _promise(model, found, tried)
+    if promise:
+        return promise
     if found.form == "full":
         return f"This is the full recipe, of {found.iterations:,} iterations; no better one is known."
     if whole == found.iterations:
@@ -94,6 +91,27 @@ def _left(model: Model, found: Measurement, tried: Sequence[Tried]) -> str:
     if found.afterwards:
         return f"{ends}."
     return f"{ends}, about {found.seconds / found.iterations * whole / 60:.0f} min of the same processor."
+
+
+def _promise(model: Model, found: Measurement, tried: Sequence[Tried]) -> str:
+    """What another recipe came to on another seed; nothing where none is known to be better."""
+    better = _better(model, found, tried)
+    if better is not None:
+        came, beside = better, ""
+    else:
+        pair = _sooner(model, tried)
+        if pair is None:
+            return ""
+        came, unchanged = pair
+        beside = f", where the recipe as it is came to {_reached(unchanged)}"
+    return (
+        f"With {came.changed} trainings on another seed came to {_reached(came)} in {came.iterations:,} iterations"
+        f"{beside}; that recipe is not trained yet on those of the table."
+    )
+
+
+def _reached(one: Tried) -> str:
+    return f"{_count(one.modes)} modes and {_amount('good', one.good)} good samples"
 
 
 def _better(model: Model, found: Measurement, tried: Sequence[Tried]) -> Tried | None:
@@ -105,6 +123,20 @@ def _better(model: Model, found: Measurement, tried: Sequence[Tried]) -> Tried |
         return None
     has = (found.coverage.modes.mean, found.coverage.good.mean)
     return best if best.modes >= has[0] and best.good > has[1] else None
+
+
+def _sooner(model: Model, tried: Sequence[Tried]) -> tuple[Tried, Tried] | None:
+    """The best change of what a few iterations told of, and the same without it; none where nothing helped."""
+    recipe = model.manifest.training.items()
+    ours = [one for one in tried if one.model == model.id]
+    plain = {(one.seeds, one.iterations): one for one in ours if not one.changes}
+    pairs = [
+        (one, plain[one.seeds, one.iterations])
+        for one in ours
+        if (one.seeds, one.iterations) in plain and not one.changes.items() <= recipe
+    ]
+    helped = [(one, other) for one, other in pairs if one.modes >= other.modes and one.good > other.good]
+    return max(helped, key=lambda pair: (pair[0].modes, pair[0].good), default=None)
 
 
 def _numbers(table: Table, found: Measurement, demands: Sequence[Demand]) -> list[str]:
