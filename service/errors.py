@@ -386,7 +386,8 @@ def reason_of(error: Exception) -> str:
 
     if not isinstance(error, ValidationError):
         return str(error)
-    return "; ".join(": ".join([".".join(map(str, found["loc"])), found["msg"]]) for found in error.errors())
+    told = ((".".join(map(str, found["loc"])), found["msg"].removeprefix("Value error, ")) for found in error.errors())
+    return "; ".join(": ".join(filter(None, words)) for words in told)
 
 
 def error_types(root: type[ServiceError] = ServiceError) -> dict[str, type[ServiceError]]:

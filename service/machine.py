@@ -134,3 +134,16 @@ def progress(pid: int) -> object:
     if words[0] == "D":
         return object()
     return int(words[11]) + int(words[12])  # utime and stime, of proc(5)
+
+
+def waited_s(pid: int) -> dict[int, float]:
+    """For how many seconds each thread of a process has waited for a core so far, as it knew when it last got one.
+
+    Empty where the system does not tell.
+    """
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return {}
+    told = ((int(task.name), _words(task / "schedstat")) for task in tasks)
+    return {thread: int(words[1]) / 1e9 for thread, words in told if len(words) > 1}

@@ -143,7 +143,10 @@ class Settings(Limits):
     )
     beat_s: float = Field(2.0, gt=0, description="Seconds between two beats of a process, by which it is seen to live.")
     beat_limit_s: float = Field(
-        10.0, gt=0, description="A front or an engine that has not beaten for so long is killed and restarted."
+        10.0,
+        gt=0,
+        description="A front or an engine that has not beaten for so long is killed and restarted; time in which it "
+        "only waited for a core does not count, up to six times as long.",
     )
     evaluator_beat_limit_s: float = Field(
         120.0,

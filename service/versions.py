@@ -1,6 +1,7 @@
 """Which version of a model is meant: `aliases.toml` beside its versions, a folder each, and what it says."""
 
 import fcntl
+import json
 import os
 import re
 import tomllib
@@ -15,6 +16,8 @@ from service.files import write_whole
 
 FILE = "aliases.toml"
 STABLE, CANARY = "stable", "canary"
+NOBODY = "none"
+"""What `chapterhouse models alias` takes for no version at all, so that none can be called so."""
 GOLDEN = 0.6180339887498949
 """Multiples of it, without their whole part, fill [0, 1) evenly: so many of them lie below a share as it says."""
 WORD = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
@@ -42,6 +45,13 @@ class Aliases(RootModel[dict[str, Alias]]):
     model_config = ConfigDict(frozen=True)
 
     @model_validator(mode="after")
+    def _has_names_that_are_words(self) -> Self:
+        for name in self.root:
+            if not re.fullmatch(WORD, name):
+                raise ValueError(f"{name[:40]!r} cannot be a name: letters, digits, '.', '_' and '-' make one")
+        return self
+
+    @model_validator(mode="after")
     def _has_one_that_answers(self) -> Self:
         if STABLE not in self.root:
             raise ValueError(f"there is no [{STABLE}], which answers where no version is named")
@@ -67,7 +77,7 @@ class Aliases(RootModel[dict[str, Alias]]):
         rows = []
         for name, alias in sorted(self.root.items()):
             rows += [
-                f'[{name}]\nversion = "{alias.version}"',
+                f'[{name if "." not in name else json.dumps(name)}]\nversion = "{alias.version}"',
                 *([f"share = {alias.share!r}"] if alias.share else []),
                 "",
             ]
@@ -140,7 +150,13 @@ class Versions:
 
     def name(self, alias: str, version: str, share: float = 0.0) -> set[str]:
         """Have an alias mean this version; of those that had names the ones without any. Raises InvalidRequest."""
+        self.check_name(alias)
         return self._change(lambda known: known.with_alias(alias, self.resolve(version), share))
+
+    def check_name(self, alias: str) -> None:
+        """Raise InvalidRequest for a name that a version has itself: it would hide that one."""
+        if alias in self.there():
+            raise InvalidRequest(f"{alias} is a version of {self.folder.name} itself; choose another name.")
 
     def forget(self, alias: str) -> set[str]:
         """Have an alias mean nothing; as above. Raises InvalidRequest for `stable`."""

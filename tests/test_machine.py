@@ -10,7 +10,7 @@ import pytest
 from waiting import until
 
 from service import machine
-from service.machine import cores, groups, memory_bytes, memory_limits, progress, quotas
+from service.machine import cores, groups, memory_bytes, memory_limits, progress, quotas, waited_s
 
 V2 = "0::/pods/one\n"
 V2_MOUNT = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
@@ -105,3 +105,19 @@ def test_a_process_that_computes_makes_progress_and_one_that_was_stopped_does_no
         assert progress(process.pid) == stopped
         process.kill()
     assert progress(process.pid) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
+def test_of_two_that_want_one_core_it_is_told_how_long_they_waited_for_it() -> None:
+    with (
+        subprocess.Popen([sys.executable, "-c", "while True: pass"]) as one,
+        subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other,
+    ):
+        core = min(os.sched_getaffinity(0))
+        for process in (one, other):
+            os.sched_setaffinity(process.pid, {core})
+        begun = waited_s(one.pid)[one.pid]
+        until(lambda: waited_s(one.pid)[one.pid] > begun + 0.05)
+        one.kill()
+        other.kill()
+    assert waited_s(one.pid) == {}

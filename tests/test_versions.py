@@ -61,6 +61,16 @@ def test_a_canary_answers_its_share_of_what_names_no_version(folder: Path, store
     assert {store.chosen("own").version for _ in range(20)} == {"one"}
 
 
+def test_a_name_may_have_dots_and_no_other_marks(folder: Path, store: ModelStore) -> None:
+    versions = Versions(folder)
+    versions.name("rc.1", "two")
+    assert store.get("own", version="rc.1").version == "two"
+    for word in ("..", "", "a b", "a]", "x" * 101):
+        with pytest.raises(InvalidRequest, match="cannot be a name"):
+            versions.name(word, "two")
+    assert store.get("own", version="rc.1").version == "two"
+
+
 def test_a_share_comes_evenly_and_not_in_a_row(folder: Path) -> None:
     aliases = Aliases.read(folder / FILE).with_alias("canary", "two", 0.2)
     aliases.write(folder / FILE)

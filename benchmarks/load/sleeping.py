@@ -73,14 +73,14 @@ def add_sleeper(layer: Path, *, per_second: float = PER_SECOND) -> None:
     save_weights(Sleeper(), folder / "weights.safetensors")
 
 
-def supervise(module: str = "benchmarks.load.sleeping") -> int:
-    """Serve, with children that are this module, and know what it knows; the exit status."""
+def supervise() -> int:
+    """Serve, with children that know the net as well; the exit status."""
     from service.processes.supervisor import Supervisor, bind
     from service.telemetry.logs import configure_logging
 
     settings = Settings()
     configure_logging("supervisor", settings.log_level)
-    program = (sys.executable, "-m", module)
+    program = (sys.executable, "-m", "benchmarks.load.sleeping")
 
     async def run(directory: Path) -> int:
         share_metrics(directory / "metrics")

@@ -19,6 +19,7 @@ TITLES = {
     "reduction": "1×1 降维",
     "auxiliary": "辅助分类器",
     "separable": "可分离卷积",
+    "separable-deep": "MobileNet 深度的可分离卷积",
     "pool-first": "先池化后卷积",
     "other-savings": "分组、瓶颈与非对称卷积核",
 }

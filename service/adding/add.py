@@ -21,8 +21,8 @@ from service.nets.registry import open_net
 from service.store import Card, Layer, Model, ModelStore, write_card
 from service.store.manifest import FILES, Manifest
 from service.training.train import example_of, versions
+from service.versions import CANARY, NOBODY, STABLE, WORD, Aliases
 from service.versions import FILE as ALIASES
-from service.versions import STABLE, WORD, Aliases
 
 log = logging.getLogger(__name__)
 
@@ -60,20 +60,25 @@ def _as_of(file: Path, weights: Path) -> Iterator[None]:
     except ServiceError as error:
         said = type(error)(str(error).replace(str(weights), str(file)), errors=error.errors)
         short = error.detail.replace(str(weights), file.name)
-        said.detail = short.replace(f"{weights.parent.name}/{weights.name}", file.name)
+        short = short.replace(f"{weights.parent.name}/{weights.name}", file.name)
+        said.detail = short.replace(weights.name, file.name)
         raise said from error
+    except ConfigurationError as error:
+        raise ConfigurationError(str(error).replace(weights.name, file.name)) from error
 
 
 def _check_names(store: ModelStore, model_id: str, wishes: Wishes, version: str) -> None:
     for what, word in (("an id", model_id), ("a version", version or "1")):
         if not re.fullmatch(WORD, word):
             raise ConfigurationError(f"{word!r} cannot be {what}: letters, digits, '.', '_' and '-' make one.")
-    if version == STABLE:
-        raise ConfigurationError(f"{STABLE!r} is the name of whichever version answers; choose another for this one.")
+    if version in (STABLE, CANARY, NOBODY):
+        raise ConfigurationError(f"{version!r} is a name that versions are given; choose another for this one.")
     if model_id not in store.described_ids():
         return
-    if store.versions(model_id) is None:
+    if (known := store.versions(model_id)) is None:
         raise ConfigurationError(f"There is a model called {model_id} that is not yours; choose another id.")
+    if version in known.aliases.root:
+        raise ConfigurationError(f"{version!r} is a name of {known.aliases.root[version].version}; choose another.")
     if (task := store.get(model_id).manifest.task) != wishes.task:
         raise ConfigurationError(f"{model_id} does {task}, and all its versions do; choose another id.")
 

@@ -16,14 +16,13 @@ from service.errors import ConfigurationError, InvalidManifest, reason_of
 from service.nets.foreign import Foreign, Port
 from service.nets.outside import TIMM
 from service.nets.registry import open_net
-from service.store.manifest import FILES, Manifest, TaskName
+from service.store.manifest import FILES, SIDE_MOST, Manifest, Serving, TaskName
 from service.tasks.registry import TASKS
 
 PROBED = 2
 """Rows of the noise by which a net is tried."""
 SUM_OFF = 1e-3
 """Rows that add up to 1 within this, and have nothing below 0, are probabilities."""
-SIDE_MOST = 4096
 LATENT_MOST = 65_536
 CLASSES_MOST = 200_000
 NAMED: dict[str, tuple[str, ...]] = {
@@ -37,6 +36,18 @@ NAMED: dict[str, tuple[str, ...]] = {
 AXES = {"forecast": (2, 3)}
 """Of an output, where they are not 2 or 4: vectors, images or maps."""
 CHANNELS = (1, 3)
+IMAGES = "size and what else is of images"
+USED: dict[TaskName, frozenset[str]] = {
+    "classify": frozenset({"labels", "features", "logits", "probabilities", "layout", IMAGES}),
+    "features": frozenset({"features", "layout", IMAGES}),
+    "forecast": frozenset({"forecast", "series"}),
+    "generate": frozenset({"samples", "layout", "pixels", "latent"}),
+}
+"""Which of all that may be said of a file means something for each task."""
+ALL_USED = frozenset().union(*USED.values())
+BYTE = 1 / 255
+MUCH = 2**25
+"""Numbers that a block of images may hold, 128 MiB in single precision: what a net makes of them is many times that."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +66,7 @@ class Wishes:
 
 def manifest_of(file: Path, kind: Kind, wishes: Wishes) -> dict[str, Any]:
     """The words of a manifest for a file that has been tried with it. Raises ConfigurationError, InvalidFile."""
+    _check_words(wishes)
     net = wishes.net or (kind if kind in FILES else "")
     if (kind in FILES) != (net in FILES) or not net:
         raise ConfigurationError(
@@ -78,6 +90,15 @@ def manifest_of(file: Path, kind: Kind, wishes: Wishes) -> dict[str, Any]:
     return written
 
 
+def _check_words(wishes: Wishes) -> None:
+    """Raise ConfigurationError where something was said that a model of this task has no use for."""
+    said = {**wishes.options, "latent": wishes.latent, "series": wishes.series, "labels": wishes.labels}
+    said |= {IMAGES: wishes.input}
+    used = USED[wishes.task]
+    if unused := [word for word, value in said.items() if value and word in ALL_USED - used]:
+        raise ConfigurationError(f"A model that does {wishes.task} has no use for --{', --'.join(unused)}.")
+
+
 def _options_of(net: str, wishes: Wishes) -> dict[str, Any]:
     """The options of a net; of timm's how many classes, where labels say it."""
     classes = {"num_classes": len(wishes.labels)} if net.startswith(TIMM) and wishes.labels else {}
@@ -99,21 +120,21 @@ def _ask_classifier(net: nn.Module, wishes: Wishes, options: dict[str, Any]) -> 
     shown = {} if isinstance(net, Foreign) or _shows_features(net) else {"has_features": False}
     if not 2 <= classes <= CLASSES_MOST:
         raise ConfigurationError(
-            f"The net answers {classes:,} numbers for an image; a classifier has 2 classes or more."
+            f"The net answers {classes:,} numbers for an image; a classifier has 2 to {CLASSES_MOST:,} classes."
         )
     labels = wishes.labels or tuple(map(str, range(classes)))
     if len(labels) != classes:
         raise ConfigurationError(f"There are {len(labels):,} labels, and the net knows {classes:,} classes.")
-    return {"labels": list(labels), **shown, "input": spec}
+    return {"labels": list(labels), **shown, "input": spec, **_serving_of(_numbers_in(spec))}
 
 
 def _ask_extractor(net: nn.Module, wishes: Wishes, options: dict[str, Any]) -> dict[str, Any]:
     spec = _input_of(net, wishes, options)
     if isinstance(net, Foreign):
-        options.setdefault("features", _called("features", net) or _only(net, "features"))
+        options["features"] = options.get("features") or _called("features", net) or _only(net, "features")
     elif not _shows_features(net):
         raise ConfigurationError("The net shows no features: it has neither `see` nor `features` and `head`.")
-    return {"input": spec}
+    return {"input": spec, **_serving_of(_numbers_in(spec))}
 
 
 def _shows_features(net: nn.Module) -> bool:
@@ -124,7 +145,8 @@ def _ask_generator(net: nn.Module, wishes: Wishes, options: dict[str, Any]) -> d
     latent = wishes.latent
     if isinstance(net, Foreign):
         latent = latent or math.prod(size or 0 for size in net.given.shape[1:])
-        options.setdefault("samples", _called("samples", net) or _only(net, "samples"))
+        options["samples"] = options.get("samples") or _called("samples", net) or _only(net, "samples")
+        net.understand(options)
         shape = next(port for port in net.answered if port.name == options["samples"]).shape
         if len(shape) == 4 and _layout(shape) == "NHWC":
             options.setdefault("layout", "NHWC")
@@ -132,7 +154,8 @@ def _ask_generator(net: nn.Module, wishes: Wishes, options: dict[str, Any]) -> d
         raise ConfigurationError("Say with --latent how many numbers a sample is made of; the file does not.")
     drawn = _answer(_reopened(net, options), torch.randn(PROBED, latent), f"latents of {latent}")
     if drawn.ndim == 4 and drawn.shape[1] in CHANNELS:
-        return {"output": {"size": list(drawn.shape[2:]), "channels": drawn.shape[1], "latent": latent}}
+        output = {"size": list(drawn.shape[2:]), "channels": drawn.shape[1], "latent": latent}
+        return {"output": output, **_serving_of(_numbers_in(output))}
     if tuple(drawn.shape[1:]) == (2,):
         return {"points": {"latent": latent}}
     raise ConfigurationError(
@@ -143,7 +166,7 @@ def _ask_generator(net: nn.Module, wishes: Wishes, options: dict[str, Any]) -> d
 def _ask_forecaster(net: nn.Module, wishes: Wishes, options: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(net, Foreign):
         raise ConfigurationError("A forecaster of your own is a file of ONNX or of torch.export.")
-    options.setdefault("forecast", _called("forecast", net) or _only(net, "forecast"))
+    options["forecast"] = options.get("forecast") or _called("forecast", net) or _only(net, "forecast")
     window = net.given.shape[1] if len(net.given.shape) in (2, 3) else None
     channels = net.given.shape[2] if len(net.given.shape) == 3 else 1
     if not window or not channels:
@@ -188,23 +211,37 @@ def _input_of(net: nn.Module, wishes: Wishes, options: dict[str, Any]) -> dict[s
     """`[input]`: what was said of it, and what the file says itself; images are taken to be in [0, 1] else."""
     timm = getattr(net, "pretrained_cfg", None) if wishes.net.startswith(TIMM) else None
     spec = {**(of_timm(timm) if timm else {}), **wishes.input}
-    channels = spec.pop("channels", None) or (len(spec["mean"]) if "mean" in spec else None)
+    if spec.get("channels") not in (*CHANNELS, None):
+        raise ConfigurationError(f"Images have 1 or 3 channels, not {spec['channels']}.")
+    channels, means = spec.pop("channels", None), len(spec.get("mean", ())) or None
     if isinstance(net, Foreign):
-        size, found = _images_of(net.given, spec.get("size"), channels, options)
+        size, found = _images_of(net.given, spec.get("size"), channels or means, options)
         channels = channels or found
         spec.setdefault("size", size)
     if not spec.get("size") or not all(spec["size"]):
         raise ConfigurationError("Say with --size or --preprocessor how large images are; the file does not.")
-    if max(spec["size"]) > SIDE_MOST:
-        raise ConfigurationError(f"Images of {spec['size']} are too large; {SIDE_MOST} pixels a side are the most.")
-    channels = channels or CHANNELS[-1]
+    if not all(1 <= side <= SIDE_MOST for side in spec["size"]):
+        raise ConfigurationError(f"Images of {spec['size']} cannot be; a side has 1 to {SIDE_MOST} pixels.")
+    channels = channels or means or CHANNELS[-1]
     spec["size"] = list(spec["size"])
+    whole = isinstance(net, Foreign) and not (net.given.dtype or torch.float32).is_floating_point
     return {
         **spec,
         "channels": channels,
         "mean": list(spec.get("mean", [0.0] * channels)),
-        "std": list(spec.get("std", [1.0] * channels)),
+        "std": list(spec.get("std", [BYTE if whole and "mean" not in spec else 1.0] * channels)),
     }
+
+
+def _numbers_in(spec: dict[str, Any]) -> int:
+    return int(spec["channels"] * math.prod(spec["size"]))
+
+
+def _serving_of(numbers: int) -> dict[str, Any]:
+    """`[serving]` of a model that has so many numbers for a row: smaller blocks than usual where those are large."""
+    usual = Serving()
+    block = max(1, min(usual.block, MUCH // numbers))
+    return {} if block == usual.block else {"serving": {"max_batch": min(usual.max_batch, block), "block": block}}
 
 
 def _images_of(

@@ -27,7 +27,7 @@ def read_preprocessor(path: Path) -> dict[str, Any]:
         return of_timm(timm) if timm is not None else _of_transformers(said)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, TypeError, KeyError, AttributeError, ZeroDivisionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
         raise ConfigurationError(f"{path} is no preprocessor's JSON that is understood: {error}") from error
 
 
@@ -38,9 +38,9 @@ def _of_transformers(said: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     size, crop = _sides(said.get("size")), _sides(said.get("crop_size"))
     if said.get("do_center_crop") and crop is not None:
-        found["size"] = crop
+        found["size"] = _both(crop)
     elif size is not None:
-        found["size"] = size if isinstance(size, tuple) else (size, size)
+        found["size"] = _both(size)
     if isinstance(size, int) and said.get("do_resize", True):
         found["resize"] = round(size / said["crop_pct"]) if "crop_pct" in said else size
     if "resample" in said:
@@ -52,7 +52,7 @@ def _normalisation(said: dict[str, Any]) -> dict[str, Any]:
     """Mean and deviation of pixels in [0, 1]: (pixel · factor − offset − mean) / std, said in those."""
     factor = said.get("rescale_factor", BYTE) if said.get("do_rescale", True) else 1.0
     offset = 1.0 if said.get("rescale_offset") else 0.0
-    mean, std = said.get("image_mean", [0.0]), said.get("image_std", [1.0])
+    mean, std = _each(said.get("image_mean", 0.0)), _each(said.get("image_std", 1.0))
     if not said.get("do_normalize", "image_mean" in said):
         mean, std = [0.0] * len(mean), [1.0] * len(std)
     return {
@@ -70,6 +70,15 @@ def of_timm(said: dict[str, Any]) -> dict[str, Any]:
     if said.get("crop_mode", "center") == "center":
         found["resize"] = int(min(height, width) / said.get("crop_pct", 0.875))
     return {**found, "resample": _filter(said.get("interpolation", "bilinear"))}
+
+
+def _each(said: Any) -> list[float]:
+    """A value for each channel; one alone is that of three."""
+    return [float(value) for value in said] if isinstance(said, list) else [float(said)] * 3
+
+
+def _both(side: tuple[int, int] | int) -> tuple[int, int]:
+    return side if isinstance(side, tuple) else (side, side)
 
 
 def _sides(said: Any) -> tuple[int, int] | int | None:

@@ -66,7 +66,7 @@ def add(
     said: dict[str, Any] = read_preprocessor(preprocessor) if preprocessor else {}
     said |= {"size": _size(size)} if size else {}
     said |= {word: _numbers(word, given[word]) for word in ("mean", "std") if given[word]}
-    said |= {word: given[word] for word in ("channels", "resize", "resample") if given[word]}
+    said |= {word: given[word] for word in ("channels", "resize", "resample") if given[word] not in (None, "")}
     wishes = Wishes(
         task=chosen,
         net=net,
@@ -95,15 +95,19 @@ def read_labels(said: str) -> tuple[str, ...]:
             if said and "," not in said:
                 raise ConfigurationError(f"There is no file {said}; write labels between commas, or name a file.")
             return _words(said)
-        text = path.read_text("utf-8")
-        return _of_json(json.loads(text)) if path.suffix == ".json" else tuple(text.splitlines())
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        text = path.read_text("utf-8-sig")
+        return _of_json(json.loads(text)) if path.suffix == ".json" else tuple(text.rstrip().splitlines())
+    except KeyError as error:
+        said = f"there is no {error}, and a list, id2label or label2id is needed"
+        raise ConfigurationError(f"{path} has no labels that can be read: {said}.") from error
+    except (OSError, ValueError, TypeError) as error:
         raise ConfigurationError(f"{path} has no labels that can be read: {error}") from error
 
 
 def _of_json(said: Any) -> tuple[str, ...]:
     if isinstance(said, dict):
-        said = said.get("id2label", said)
+        numbered = {str(place): label for label, place in said.get("label2id", {}).items()}
+        said = said.get("id2label", numbered or said)
         said = [said[str(place)] for place in range(len(said))]
     return tuple(map(str, said))
 

@@ -48,9 +48,9 @@ def list_models(
 ) -> None:
     """List the models that have weights."""
     store = _store()
-    models = [store.described(model_id) for model_id in (store.described_ids() if everything else store.ids())]
+    models, broken = _sound(store, store.described_ids() if everything else store.ids())
     if as_json:
-        print_json({"models": [describe(model) for model in models]})
+        print_json({"models": [describe(model) for model in models], "broken": broken})
         return
     rows = [
         (
@@ -65,6 +65,22 @@ def list_models(
         for model in models
     ]
     print_table(("model", "version", "task", ">chapter", ">parameters", ">MACs", "scores"), rows)
+    for name, reason in broken.items():
+        say(f"{name} is broken: {reason}")
+
+
+def _sound(store: ModelStore, names: list[str]) -> tuple[list[Model], dict[str, str]]:
+    """Models, and what is wrong with those whose files are."""
+    models, broken = [], {}
+    for name in names:
+        try:
+            model = store.described(name)
+            _ = model.manifest, model.card
+        except InvalidManifest as error:
+            broken[name] = str(error)
+        else:
+            models.append(model)
+    return models, broken
 
 
 @app.command("show")
@@ -124,12 +140,16 @@ def verify(
     store = ModelStore.of(settings)
     wrong = False
     for model_id in model_ids or store.each():
-        model = store.described(model_id)
-        found, seen = faults(model), ""
-        if not found and not files:
-            found, seen = _measured(settings, store, model, rescore=rescore)
+        try:
+            model = store.described(model_id)
+            found, seen = faults(model), ""
+            if not found and not files:
+                found, seen = _measured(settings, store, model, rescore=rescore)
+            told = "; ".join(found) or f"{model.version} is what its card says{seen}"
+        except InvalidManifest as error:
+            found = [told := str(error)]
         wrong = wrong or bool(found)
-        say(f"{model_id}  {'; '.join(found) or f'{model.version} is what its card says{seen}'}")
+        say(f"{model_id}  {told}")
     if wrong:
         raise typer.Exit(EXIT_FAILED)
 

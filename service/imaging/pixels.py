@@ -4,6 +4,7 @@ Pillow is loaded by what needs it: an image of the right size and colour waits f
 """
 
 import io
+import math
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +12,10 @@ from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 Filter = Literal["bicubic", "bilinear"]
+WHOLE_PIXELS = 16_000_000
+"""An image that would have more once its shorter side is right is never resized whole: it may be one row of pixels."""
+REACH = 3
+"""Pixels beside its own that a pixel is made of, times the scale, are fewer."""
 
 
 def conform(
@@ -32,14 +37,33 @@ def conform(
         image = _recolour(image, channels)
     if image.shape[:2] == tuple(size):
         return image
-    if shorter is not None:
-        return _middle(_resize(image, _with_shorter_side(image, shorter), resampling), size)
-    return _resize(image, size, resampling)
+    if shorter is None:
+        return _resize(image, size, resampling)
+    whole = _with_shorter_side(image, shorter)
+    if math.prod(whole) > WHOLE_PIXELS:
+        return _middle(_middle_resized(image, whole, size, resampling), size)
+    return _middle(_resize(image, whole, resampling), size)
 
 
 def _with_shorter_side(image: Pixels, shorter: int) -> tuple[int, int]:
     height, width = image.shape[:2]
     return (shorter, shorter * width // height) if height <= width else (shorter * height // width, shorter)
+
+
+def _middle_resized(image: Pixels, whole: tuple[int, int], size: tuple[int, int], resampling: Filter) -> Pixels:
+    """The middle of what an image would be if it were resized to `whole`, and nothing else of it."""
+    cut = tuple(min(wanted, there) for wanted, there in zip(size, whole, strict=True))
+    edges = []
+    for axis, (kept, there) in enumerate(zip(cut, whole, strict=True)):
+        scale = image.shape[axis] / there
+        start = round((there - kept) / 2) * scale
+        end = min(start + kept * scale, image.shape[axis])
+        beside = REACH * math.ceil(max(scale, 1))
+        first = max(0, math.floor(start) - beside)  # Pillow knows places in single precision: they have to be small
+        image = image.take(range(first, min(math.ceil(end) + beside, image.shape[axis])), axis)
+        edges.append((start - first, end - first))
+    (top, bottom), (left, right) = edges
+    return _resize(image, (cut[0], cut[1]), resampling, box=(left, top, right, bottom))
 
 
 def _middle(image: Pixels, size: tuple[int, int]) -> Pixels:
@@ -52,13 +76,16 @@ def _middle(image: Pixels, size: tuple[int, int]) -> Pixels:
     return np.ascontiguousarray(image[top : top + height, left : left + width])
 
 
-def _resize(image: Pixels, size: tuple[int, int], resampling: Filter) -> Pixels:
+def _resize(
+    image: Pixels, size: tuple[int, int], resampling: Filter, *, box: tuple[float, float, float, float] | None = None
+) -> Pixels:
+    """Pixels of another size; with `box`, of what lies between its left, upper, right and lower edge."""
     from PIL import Image
 
     height, width = size
     channels = image.shape[2]
     flat = image[:, :, 0] if channels == 1 else image
-    resized = np.asarray(Image.fromarray(flat).resize((width, height), Image.Resampling[resampling.upper()]))
+    resized = np.asarray(Image.fromarray(flat).resize((width, height), Image.Resampling[resampling.upper()], box))
     return resized.reshape(height, width, channels)
 
 

@@ -27,11 +27,14 @@ class Port(NamedTuple):
     dtype: torch.dtype | None
     """None for what is no tensor of a kind that is given or taken here."""
     shape: tuple[int | None, ...]
+    kind: str = ""
+    """What it holds in the file's own words, where that is no such tensor."""
 
     def told(self) -> str:
         """This port for people."""
         sizes = ", ".join("?" if size is None else str(size) for size in self.shape)
-        return f"{self.name} {str(self.dtype).removeprefix('torch.')} [{sizes}]"
+        kind = self.kind if self.dtype is None else str(self.dtype).removeprefix("torch.")
+        return f"{self.name} {kind} [{sizes}]"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,9 @@ KINDS = {
     "tensor(double)": torch.float64,
     "tensor(float)": torch.float32,
     "tensor(float16)": torch.float16,
+    "tensor(int32)": torch.int32,
     "tensor(int64)": torch.int64,
+    "tensor(int8)": torch.int8,
     "tensor(uint8)": torch.uint8,
 }
 
@@ -65,7 +67,12 @@ def _read(file: Path) -> bytes:
 
 def _ports(told: Any) -> list[Port]:
     return [
-        Port(port.name, KINDS.get(port.type), tuple(size if isinstance(size, int) else None for size in port.shape))
+        Port(
+            port.name,
+            KINDS.get(port.type),
+            tuple(size if isinstance(size, int) else None for size in port.shape),
+            port.type,
+        )
         for port in told
     ]
 

@@ -98,7 +98,7 @@ def _names(program: Any, count: int) -> list[str]:
 
 def _port(name: str, value: Any) -> Port:
     if not isinstance(value, Tensor):
-        return Port(name, None, ())
+        return Port(name, None, (), type(value).__name__)
     return Port(name, value.dtype, tuple(size if isinstance(size, int) else None for size in value.shape))
 
 

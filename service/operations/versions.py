@@ -17,6 +17,7 @@ async def name(
     """
     versions = versions_of(store, model_id)
     found = versions.resolve(version)
+    versions.check_name(alias)
     versions.aliases.with_alias(alias, found, share)  # what cannot be is not loaded
     await control.load(f"{model_id}@{found}")
     await _let_go(control, model_id, await asyncio.to_thread(versions.name, alias, found, share))

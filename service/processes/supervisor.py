@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from service.errors import ConfigurationError, EngineUnavailable, ModelNotFound, ServiceError, WrongTask
-from service.machine import cores, memory_bytes, progress
+from service.machine import cores, memory_bytes, progress, waited_s
 from service.processes.child import Child
 from service.processes.lifeline import EXIT_CONFIGURATION, EXIT_UNAVAILABLE
 from service.processes.migration import Migration
@@ -259,11 +259,12 @@ class Supervisor:
             log.exception("the %s could not be started", child.role)
             return None
         assert child.process is not None
+        waits = partial(waited_s, child.process.pid)
         if child.role == "evaluator":
             computes = partial(progress, child.process.pid)
-            self._watch.begin(child, self._settings.evaluator_beat_limit_s, computes)
+            self._watch.begin(child, self._settings.evaluator_beat_limit_s, computes, waits)
         else:
-            self._watch.begin(child, self._settings.beat_limit_s)
+            self._watch.begin(child, self._settings.beat_limit_s, waits=waits)
         if child.ending:
             child.end()  # it was asked to go while it was being started
         self._count(child.role)

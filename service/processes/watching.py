@@ -2,11 +2,12 @@
 
 A child beats: its event loop writes one line every `beat_s`, which names the steps that its device's threads are at. It
 hangs when it has not begun to beat in time, when its beat stops, or when one and the same step goes on for too long.
-One whose linear algebra may keep its loop from turning is given longer, as long as it computes.
+One whose linear algebra may keep its loop from turning is given longer, as long as it computes. And nobody hangs for
+want of a core: on a machine that others keep busy, the time in which a child only waited for one is not its own.
 """
 
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -16,6 +17,8 @@ from service.settings import Settings
 
 LATE_BEATS = 1.5
 """After so many times the time between two beats one is missed."""
+STARVED_TIMES = 6.0
+"""So many times as long as usual a child may be silent, however long it waited for a core of that."""
 USUAL_TIMES = 20.0
 """A step is given so many times what it usually takes."""
 
@@ -41,12 +44,32 @@ class Signs:
     """How long it may say nothing once it beats."""
     progress: Callable[[], object] | None = None
     """What changes while it works, where it may say nothing for longer than others because of its work."""
+    waits: Callable[[], Mapping[int, float]] = dict
+    """How long each of its threads has waited for a core so far."""
     beats: bool = False
     reached: object = None
     """Its progress when somebody last looked."""
     worked: float = 0.0
     """When it was last seen to work."""
+    waited: Mapping[int, float] | None = None
+    """Those waits when somebody last looked, if it had not beaten then."""
+    starved_s: float = 0.0
+    """For how long it has only waited for a core since."""
     steps: dict[int, Step] = field(default_factory=dict)
+
+    def beat(self, now: float) -> None:
+        """It lives: what was held against it, or for it, begins anew."""
+        self.since, self.waited, self.starved_s = now, None, 0.0
+
+    def starve(self, passed_s: float) -> None:
+        """It is silent, and somebody looked so long ago: see how much of that it only waited for a core.
+
+        Any thread may be what its loop waits for.
+        """
+        before, self.waited = self.waited, self.waits()
+        if before is not None:
+            more = (seconds - before.get(thread, seconds) for thread, seconds in self.waited.items())
+            self.starved_s += min(passed_s, max(more, default=0.0))
 
     def look(self, now: float) -> None:
         """See whether it works."""
@@ -70,12 +93,19 @@ class Watch(Generic[C]):
         self._signs: dict[C, Signs] = {}
         self._looked = clock()
 
-    def begin(self, child: C, silence_s: float, progress: Callable[[], object] | None = None) -> None:
+    def begin(
+        self,
+        child: C,
+        silence_s: float,
+        progress: Callable[[], object] | None = None,
+        waits: Callable[[], Mapping[int, float]] = dict,
+    ) -> None:
         """A process was started; after its first beat it may be silent for so long.
 
-        With a `progress`, which changes while it works and is None where nobody can tell, only while it does.
+        With a `progress`, which changes while it works and is None where nobody can tell, only while it does. `waits`
+        tells how long each of its threads has waited for a core so far, in seconds.
         """
-        self._signs[child] = Signs(self._clock(), silence_s, progress)
+        self._signs[child] = Signs(self._clock(), silence_s, progress, waits)
 
     def forget(self, child: C) -> None:
         """The process has ended, or is about to."""
@@ -86,7 +116,8 @@ class Watch(Generic[C]):
         signs = self._signs.get(child)
         if signs is None:
             return
-        signs.since, signs.beats = self._clock(), True
+        signs.beat(self._clock())
+        signs.beats = True
         try:
             told = {int(number): (str(what), usual_s) for number, what, usual_s in orjson.loads(line)}
         except (ValueError, TypeError):  # half a line, after a time in which nobody read
@@ -103,8 +134,12 @@ class Watch(Generic[C]):
 
     def late(self) -> list[C]:
         """Who has missed a beat since it was asked last; to be asked every `beat_s`."""
-        latest = self._clock() - LATE_BEATS * self._settings.beat_s
+        latest = self._latest(self._clock())
         return [child for child, signs in self._signs.items() if signs.beats and signs.since < latest]
+
+    def _latest(self, now: float) -> float:
+        """Who has not beaten since has missed a beat."""
+        return now - LATE_BEATS * self._settings.beat_s
 
     def overdue(self) -> list[tuple[C, str]]:
         """Who hangs, and by which sign; to be asked every `beat_s`."""
@@ -114,23 +149,31 @@ class Watch(Generic[C]):
             self._begin_anew(now)
         for signs in self._signs.values():
             signs.look(now)
+            if signs.since < self._latest(now):
+                signs.starve(now - looked)
         found = ((child, next(self._missed(signs, now), None)) for child, signs in self._signs.items())
         return [(child, reason) for child, reason in found if reason is not None]
 
     def _begin_anew(self, now: float) -> None:
         for signs in self._signs.values():
-            signs.since = signs.worked = now
+            signs.beat(now)
+            signs.worked = now
             signs.steps = {number: Step(now, step.what, step.limit_s) for number, step in signs.steps.items()}
 
     def _missed(self, signs: Signs, now: float) -> Iterator[str]:
         silent_s = now - signs.since
         if not signs.beats:
-            if silent_s > self._settings.start_limit_s:
+            if _is_over(silent_s, signs.starved_s, self._settings.start_limit_s):
                 yield f"it has not begun in {silent_s:.1f} s"
-        elif silent_s > signs.silence_s:
+        elif _is_over(silent_s, signs.starved_s, signs.silence_s):
             yield f"its event loop has not turned for {silent_s:.1f} s"
         elif (idle_s := signs.idle_s(now)) > self._settings.beat_limit_s:
             yield f"its event loop has not turned for {silent_s:.1f} s, and it has computed nothing for {idle_s:.1f} s"
         for step in signs.steps.values():
             if now - step.since > step.limit_s:
                 yield f"{step.what} has not ended in {now - step.since:.1f} s"
+
+
+def _is_over(seconds: float, starved_s: float, limit_s: float) -> bool:
+    """Whether a time is longer than allowed, without that in which there was no core; that, too, has an end."""
+    return seconds - starved_s > limit_s or seconds > STARVED_TIMES * limit_s

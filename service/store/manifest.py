@@ -1,7 +1,6 @@
 """`model.toml`: what people decide about a model."""
 
-import math
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -18,7 +17,10 @@ ANSWERS: dict[TaskName, tuple[str, ...]] = {
 """By which options of a file's manifest its output for a task is named; an extractor's is the first unless named."""
 EXTRACTING: frozenset[TaskName] = frozenset({"classify", "features"})
 """The tasks of models that look at images: a classifier shows its features, too; an extractor shows nothing else."""
-Size = tuple[int, int]
+SIDE_MOST = 4096
+"""Pixels along a side of what a net takes or draws: a description does not make others run out of memory."""
+Side = Annotated[int, Field(ge=1, le=SIDE_MOST)]
+Size = tuple[Side, Side]
 Resample = Literal[
     "as-sent",
     "bicubic-antialias",
@@ -29,6 +31,8 @@ Resample = Literal[
     "pillow-bicubic",
     "pillow-bilinear",
 ]
+LARGEST = 1e30
+"""Of means and deviations, so that what is divided by one is a number still."""
 ONNX, PROGRAM = "onnx", "torch-export"
 FILES = {ONNX: "weights.onnx", PROGRAM: "weights.pt2"}
 """Nets that are files of others, and what such a file is called in the store."""
@@ -48,14 +52,17 @@ class ImageInput(Written):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     resize: int | None = Field(
-        None, gt=0, description="The shorter side before the middle is cut out; without it the whole is squeezed."
+        None,
+        gt=0,
+        le=SIDE_MOST,
+        description="The shorter side before the middle is cut out; without it the whole is squeezed.",
     )
     resample: Resample = Field(
         "pillow-bilinear",
         description="How images of another size become of this one: Pillow's antialiased filters round to 8 bits,"
         " those of `resampling` do not; `as-sent` resizes nothing and needs images of one size.",
     )
-    pad: int = Field(0, ge=0, description="Black pixels added on each side before normalising.")
+    pad: int = Field(0, ge=0, le=SIDE_MOST, description="Black pixels added on each side before normalising.")
     ink: Literal["light"] | None = Field(
         None, description="Of one drawn character: light ink on black, to which `/classify` and `/explain` turn images."
     )
@@ -77,8 +84,10 @@ class ImageInput(Written):
     def _one_value_a_channel(self) -> Self:
         if not len(self.mean) == len(self.std) == self.channels:
             raise ValueError("mean and std need one value a channel")
-        if not all(map(math.isfinite, self.mean)) or not all(0 < std < math.inf for std in self.std):
-            raise ValueError("mean and std are numbers, and no std is 0 or less")
+        if not all(abs(mean) <= LARGEST for mean in self.mean) or not all(
+            1 / LARGEST <= std <= LARGEST for std in self.std
+        ):
+            raise ValueError("mean and std are numbers that single precision holds, and no std is 0 or less")
         square_and_grey = self.channels == 1 and self.size[0] == self.size[1]
         if (self.ink is None) != (self.frame is None) or (self.ink and not square_and_grey):
             raise ValueError("ink and frame go together, and describe square images in grey")
@@ -91,7 +100,7 @@ class ImageOutput(Written):
     size: Size = Field(description="Height and width of the pixels after cropping.")
     channels: Literal[1, 3]
     latent: int = Field(gt=0, description="Numbers drawn from N(0, 1) for one image.")
-    crop: int = Field(0, ge=0, description="Pixels cut from each side.")
+    crop: int = Field(0, ge=0, le=SIDE_MOST, description="Pixels cut from each side.")
 
 
 class PointsOutput(Written):

@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from nets.graphs import AHEAD, drawing, going_on, looking, seen, sorting
+from nets.graphs import AHEAD, BYTES, WHOLE, drawing, going_on, looking, seen, sorting
 from nets.programs import looking_net, looking_program
 from safetensors.torch import save
 
 from service.adding.add import add
 from service.adding.asking import Wishes
-from service.errors import ConfigurationError, InvalidManifest, UntrustedWeights, WrongTask
+from service.errors import ConfigurationError, InvalidManifest, InvalidRequest, UntrustedWeights, WrongTask
 from service.operations.generate import Sampling
 from service.runtime.calls import Call
 from service.runtime.in_process import LocalEngine
@@ -91,6 +91,26 @@ async def test_probabilities_become_the_logits_that_they_are_the_softmax_of(addi
         await asked(adding, "features", GREY[:, :2, :2])
 
 
+@pytest.mark.parametrize("kind", [BYTES, WHOLE], ids=["uint8", "int32"])
+async def test_whole_numbers_are_the_pixels_as_they_are_stored(adding: Adding, kind: int) -> None:
+    model = adding.add(sorting(kind), input={"channels": 1})
+    assert list(model.input.std) == pytest.approx([1 / 255])
+    pixels = np.array([[[[0], [1]], [[2], [5]]]], np.uint8)
+    [logits] = await asked(adding, "classify", pixels)
+    exact = torch.tensor([[0.0, 1.0, 2.0, 5.0]]) @ torch.linspace(-1.0, 1.0, 12).view(4, 3)
+    np.testing.assert_allclose(torch.from_numpy(logits).softmax(1), exact.softmax(1), rtol=1e-5)
+
+
+def test_an_output_that_is_named_is_taken_although_others_could_be_it(adding: Adding) -> None:
+    model = adding.add(looking(), "features", options={"features": "logits"})
+    assert model.manifest.options["features"] == "logits"
+
+
+def test_large_images_come_in_smaller_blocks(adding: Adding) -> None:
+    model = adding.add(looking(any_size=True), input={"size": (1024, 1024), "channels": 1})
+    assert (model.manifest.serving.block, model.manifest.serving.max_batch) == (32, 32)
+
+
 async def test_a_generator_draws_what_its_file_draws(adding: Adding) -> None:
     model = adding.add(drawing(), "generate")
     assert model.output.model_dump() == {"size": (2, 2), "channels": 1, "latent": 3, "crop": 0}
@@ -141,7 +161,13 @@ def test_another_file_is_another_version_and_the_first_stays_stable(adding: Addi
         (looking(), {"labels": ("a", "b")}, "There are 2 labels, and the net knows 3 classes"),
         (looking(), {"options": {"logits": "pool"}}, "no output called pool"),
         (looking(), {"input": {"size": (5, 5)}}, "does not take images of 5×5"),
-        (looking(), {"input": {"mean": (0.5, 0.5)}}, "does not take images of 4×4 with 2 channels"),
+        (looking(), {"input": {"mean": (0.5, 0.5)}}, "mean and std need one value a channel"),
+        (looking(), {"input": {"std": (1e-320,)}}, "that single precision holds"),
+        (looking(), {"input": {"channels": 2}}, "Images have 1 or 3 channels, not 2"),
+        (looking(), {"input": {"size": (-4, 4)}}, "a side has 1 to 4096 pixels"),
+        (looking(), {"input": {"resize": 10**9}}, "input.resize"),
+        (looking(), {"latent": 3}, "has no use for --latent"),
+        (drawing(), {"task": "generate", "labels": ("a",)}, "has no use for --labels"),
         (looking(), {"input": {"resample": "lanczos"}}, "does not fit together: input.resample"),
         (looking(), {"net": "lenet5"}, "is the net itself; --net is for weights"),
         (looking(), {"task": "generate"}, "Say with --samples which output"),
@@ -171,6 +197,20 @@ def test_what_is_wrong_with_the_copy_is_said_of_the_file_that_was_brought(adding
             assert "adding" not in words.replace(str(adding.state), "")
             assert "weights." not in words
             assert len(words) < 1000
+    with pytest.raises(ConfigurationError, match=r"^sent\.bin is the net itself"):
+        adding.add(looking(), net="lenet5")
+
+
+def test_a_version_and_a_name_of_one_are_never_called_alike(adding: Adding) -> None:
+    adding.add(looking(), version="one")
+    adding.add(looking(1), version="two")
+    versions = adding.store.versions("own")
+    assert versions is not None
+    versions.name("rc.1", "two", 0.5)
+    with pytest.raises(ConfigurationError, match=r"'rc\.1' is a name of two"):
+        adding.add(looking(2), version="rc.1")
+    with pytest.raises(InvalidRequest, match="one is a version of own itself"):
+        versions.name("one", "two")
 
 
 def test_ids_and_versions_lead_nowhere_else_and_take_nothing_of_others(adding: Adding, models_dir: Path) -> None:
@@ -179,7 +219,7 @@ def test_ids_and_versions_lead_nowhere_else_and_take_nothing_of_others(adding: A
             adding.add(looking(), name=name)
     with pytest.raises(ConfigurationError, match="cannot be a version"):
         adding.add(looking(), version="../1")
-    with pytest.raises(ConfigurationError, match="'stable' is the name of whichever version answers"):
+    with pytest.raises(ConfigurationError, match="'stable' is a name that versions are given"):
         adding.add(looking(), version="stable")
     adding.store = ModelStore(adding.state / "models", models_dir)
     with pytest.raises(ConfigurationError, match="a model called echo that is not yours"):

@@ -47,6 +47,13 @@ def test_another_factor_and_offset_are_said_as_mean_and_deviation(tmp_path: Path
     assert (plain["mean"], plain["std"]) == (pytest.approx([0.0]), pytest.approx([1 / 255]))
 
 
+def test_one_number_is_both_sides_or_every_channel(tmp_path: Path) -> None:
+    found = read(tmp_path, {"size": 256, "do_center_crop": True, "crop_size": 224, "image_mean": 0.5, "image_std": 0.5})
+    assert (found["size"], found["resize"]) == ((224, 224), 256)
+    assert (found["mean"], found["std"]) == (pytest.approx((0.5,) * 3), pytest.approx((0.5,) * 3))
+    assert read(tmp_path, {"size": 8})["std"] == pytest.approx((1.0,) * 3)
+
+
 def test_timm_says_the_same_in_its_own_words(tmp_path: Path) -> None:
     said = {
         "input_size": [3, 224, 224],
@@ -70,6 +77,8 @@ def test_timm_says_the_same_in_its_own_words(tmp_path: Path) -> None:
         ({"size": 8, "do_flip_channel_order": True}, "blue, green, red"),
         ({"size": 8, "do_pad": True}, "it pads images"),
         ({"size": {"longest_edge": 8}}, "'height'"),
+        ('{"size": 1e400}', "infinity"),
+        ("[" * 100_000, "recursion"),
         ({"size": 8, "rescale_factor": 0, "image_mean": [0.5]}, "division by zero"),
         ({"input_size": [3, 8, 8], "mean": [0], "std": [1], "crop_mode": "border"}, "crop_mode: border"),
     ],

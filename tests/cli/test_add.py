@@ -102,11 +102,13 @@ def test_generators_and_scikit_learns_classifiers_are_added_likewise(run: Run, t
 
 def test_labels_are_read_as_people_keep_them(tmp_path: Path) -> None:
     lines, listed, config = tmp_path / "l.txt", tmp_path / "l.json", tmp_path / "config.json"
-    lines.write_text("a b\nc\n")
+    lines.write_bytes(b"\xef\xbb\xbfa b\r\nc\r\n\r\n")
     listed.write_text('["a b", "c"]')
     config.write_text('{"id2label": {"0": "a b", "1": "c"}}')
     for said in (lines, listed, config, "a b, c"):
         assert read_labels(str(said)) == ("a b", "c")
+    config.write_text('{"label2id": {"a b": 0, "c": 1}}')
+    assert read_labels(str(config)) == ("a b", "c")
     assert read_labels("") == ()
     config.write_text('{"id2label": {"0": "a", "2": "c"}}')
     with pytest.raises(ConfigurationError, match=r"config\.json has no labels that can be read"):

@@ -32,6 +32,19 @@ def test_the_list_names_every_model(run: Run, echo: Path) -> None:
     assert described["echo"]["folder"] == str(echo)
 
 
+def test_a_model_that_is_broken_is_named_and_hides_no_other(run: Run, echo: Path, local_settings: Settings) -> None:
+    (echo / "model.toml").write_text("task = 1")
+    own = local_settings.shipped_models_dir / "own"
+    own.mkdir()
+    (own / "aliases.toml").write_text("[..]")
+    result = run("models", "list")
+    assert result.exit_code == 0
+    assert "doodle" in result.stdout
+    assert "echo is broken: " in result.stdout
+    assert json.loads(run("models", "list", "--json").stdout)["broken"].keys() == {"echo", "own"}
+    assert run("models", "verify", "--files", "own", "echo").stdout.count("model.toml") == 1
+
+
 def test_the_list_of_all_names_what_is_to_be_fetched_or_trained() -> None:
     def listed(*options: str) -> dict[str, str]:
         lines = CliRunner().invoke(app, ["models", "list", *options]).stdout.splitlines()

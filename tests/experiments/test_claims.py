@@ -11,6 +11,7 @@ import torch
 
 from experiments.claims.__main__ import CLAIMS, DOCUMENT, MEASUREMENTS, OF_DEVICES, missing
 from experiments.claims.chapter4 import BEST
+from experiments.claims.chapter5 import BEST as BEST_RECIPE
 from experiments.claims.claim import Claim, Comparison, epochs_to_goal
 from experiments.claims.counting import counts
 from experiments.claims.devices import BATCH, Devices, read_devices, section, train
@@ -141,6 +142,13 @@ def test_each_nonlinearity_has_the_rate_that_was_the_best_of_those_tried() -> No
         errors = {one.recipe["rate"]: found.training_error for one, found in tried if found is not None}
         least = min(errors.values())
         assert {rate for rate, error in errors.items() if error < least + 0.01} == {*rates}
+
+
+def test_a_deep_separable_net_has_the_recipe_that_was_the_best_of_those_tried() -> None:
+    record, claim = Record(MEASUREMENTS), CLAIMS["separable-deep"]
+    errors = {name: tried.training_error for name, trial in claim.tuning.items() if (tried := record.tried(trial))}
+    assert {*errors} == {*claim.tuning}
+    assert min(errors, key=errors.__getitem__) == f"depthwise, {BEST_RECIPE}"
 
 
 def test_a_training_that_is_watched_ends_at_the_goal(tmp_path: Path) -> None:

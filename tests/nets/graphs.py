@@ -67,14 +67,19 @@ def going_on() -> bytes:
     )
 
 
-def sorting() -> bytes:
+BYTES, WHOLE = 2, 6
+"""Of an input that is 8 or 32 bits of whole numbers."""
+
+
+def sorting(kind: int = 1) -> bytes:
     """A classifier of flat images (n, 4) as scikit-learn's are: `label` and `probabilities`, and no logits."""
     return runnable(
-        node(b"Gemm", b"X", b"weight", output=b"scores"),
+        node(b"Cast", b"X", output=b"pixels", attributes=integer(b"to", 1)),
+        node(b"Gemm", b"pixels", b"weight", output=b"scores"),
         node(b"Softmax", b"scores", output=b"probabilities", attributes=integer(b"axis", 1)),
         node(b"ArgMax", b"scores", output=b"label", attributes=integer(b"axis", 1)),
         tensor(b"weight", FLAT),
-        port(11, b"X", b"n", 4),
+        port(11, b"X", b"n", 4, kind=kind),
         port(12, b"label", b"n", 1, kind=7),
         port(12, b"probabilities", b"n", 3),
     )

@@ -93,6 +93,51 @@ def test_one_that_computes_for_ever_hangs_too() -> None:
     assert working.look(2, works=True) == "its event loop has not turned for 122.0 s"
 
 
+class Waiting:
+    """A child that says nothing, two of whose threads wait for a core for this share of the time."""
+
+    def __init__(self, *, beats: bool = True) -> None:
+        self._clock = Clock()
+        self._waited = {1: 50.0, 2: 7.0}
+        self._watch: Watch[str] = Watch(SETTINGS, self._clock)
+        self._watch.begin("a", SETTINGS.beat_limit_s, waits=lambda: dict(self._waited))
+        if beats:
+            self.beat()
+
+    def beat(self) -> None:
+        self._watch.hear("a", b"[]")
+
+    def look(self, seconds: float, share: float) -> str | None:
+        """Look for so long; what is found at the end."""
+        found = None
+        for _ in range(int(seconds / 2)):
+            self._clock.now += 2.0
+            self._waited[2] += 2.0 * share
+            found = dict(self._watch.overdue()).get("a")
+        return found
+
+
+def test_the_time_in_which_a_child_only_waited_for_a_core_is_not_its_own() -> None:
+    waiting = Waiting()
+    assert waiting.look(44, 0.9) is None
+    assert waiting.look(8, 0.0) == "its event loop has not turned for 52.0 s"
+    waiting.beat()
+    assert waiting.look(10, 0.0) is None
+    assert waiting.look(2, 0.0) == "its event loop has not turned for 12.0 s"
+
+
+def test_one_that_only_waits_hangs_in_the_end() -> None:
+    waiting = Waiting()
+    assert waiting.look(60, 1.0) is None
+    assert waiting.look(2, 1.0) == "its event loop has not turned for 62.0 s"
+
+
+def test_who_finds_no_core_to_begin_with_has_longer_to_begin() -> None:
+    waiting = Waiting(beats=False)
+    assert waiting.look(240, 0.9) is None
+    assert waiting.look(120, 0.0) == "it has not begun in 360.0 s"
+
+
 def test_where_nobody_can_tell_whether_a_child_computes_it_has_its_whole_time() -> None:
     working = Working()
     working.reached = None
