@@ -93,7 +93,7 @@ class Run:
                 self.measure(server, name, folder, asked, last=turn == self._options.rounds - 1)
         except (DoesNotServe, OSError, subprocess.CalledProcessError) as error:
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            self.record["absent"][name] = " … ".join(dict.fromkeys((lines[0], lines[-1])))[:REASON]
+            self.record["absent"][name] = _reason(lines)
             print(f"{name} · {model}: {error}", file=sys.stderr, flush=True)
             return
         self.record["versions"].update(versions)
@@ -132,6 +132,11 @@ class Run:
             return None
         first = [rounds[0] for rounds in self.record["closed"][model].values()]
         return min(max(float(row["requests_per_s"]) for row in rows) for rows in first)
+
+
+def _reason(lines: list[str]) -> str:
+    """The first and the last of what an error says, without where this checkout lies."""
+    return " … ".join(dict.fromkeys((lines[0], lines[-1]))).replace(f"{ROOT}/", "")[:REASON]
 
 
 def call(server: Server, folder: Path, count: int, per_s: float, seconds: float) -> dict[str, Any]:
