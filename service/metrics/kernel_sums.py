@@ -133,7 +133,7 @@ def _lean(moved: Floats, products: Floats, n: int, scale: float) -> tuple[float,
     x, y = (np.unique(np.linspace(0, end, LEANING).astype(np.intp)) for end in (n - 1, len(moved) - n - 1))
     few = np.append(x, y + n)
     exact = moved[few].astype(np.float64)
-    added = np.triu(products[few][:, few]) / scale - exact @ exact.T  # what lies below is nobody's
+    added = np.triu(products[few][:, few]) / scale - dsyrk(1.0, exact.T, trans=1, lower=1).T  # of what lies above
     p = len(x)
     within = (part[np.triu_indices(len(part), 1)] for part in (added[:p, :p], added[p:, p:]))
     real, generated = (float(part.mean()) if len(part) else 0.0 for part in within)
@@ -148,8 +148,16 @@ def matrix(rows: Rows, kernel: Kernel) -> Real:
     return tally.kernel_of(moved @ moved.T, slice(None), slice(None))
 
 
+def _sum_of_squares(k: Real) -> float:
+    return float(np.einsum("ij,ij->", k, k))
+
+
 class _Tally:
-    """A kernel's sums, as the products come."""
+    """A kernel's sums, as the products come.
+
+    They are added up without the matrix library: a second one's threads, which wait awake for a while, would take the
+    cores from those of the products.
+    """
 
     def __init__(
         self,
@@ -167,7 +175,6 @@ class _Tally:
         self._scale, self._scaled = kernel.scale(len(x.centre)), scaled
         self._of_x, self._of_y = kernel.terms(x), kernel.terms(y)
         self._room = Room()
-        self._ones = np.ones(max(len(x), len(y)))
         self._seen = kind is np.float32 and lean is None
         self._products_of_rows, self._products_of_columns = np.zeros(len(x)), np.zeros(len(y))
         self.rows, self.columns, self.squares = np.zeros(len(x)), np.zeros(len(y)), 0.0
@@ -177,9 +184,9 @@ class _Tally:
         z = self._room.of(products.shape, np.float64)
         z[...] = products
         if self._seen:
-            self._products_of_rows[rows] += z @ self._ones[: z.shape[1]]
+            self._products_of_rows[rows] += z.sum(axis=1)
             if not own:
-                self._products_of_columns[columns] += self._ones[: len(z)] @ z
+                self._products_of_columns[columns] += z.sum(axis=0)
         if not self._scaled:
             z *= self._scale
         z += self._of_x[rows, None]
@@ -212,9 +219,9 @@ class _Tally:
         self._take(k, rows, columns)
 
     def _take(self, k: Real, rows: slice, columns: slice) -> None:
-        self.rows[rows] += k @ self._ones[: k.shape[1]]
-        self.columns[columns] += self._ones[: len(k)] @ k
-        self.squares += float(np.vdot(k, k))
+        self.rows[rows] += k.sum(axis=1)
+        self.columns[columns] += k.sum(axis=0)
+        self.squares += _sum_of_squares(k)
 
     def add_own(self, products: Floats, i: int) -> float:
         """Take the products of a block of rows with themselves; what its diagonal, which is left out, adds up to."""
@@ -223,8 +230,8 @@ class _Tally:
             itself = np.arange(len(k)), np.arange(start, start + len(k))
             diagonal += float(k[itself].sum())
             k[itself] = 0.0
-            self.rows[rows] += k @ self._ones[: k.shape[1]]
-            self.squares += float(np.vdot(k, k)) / 2  # the other blocks are seen from one side only
+            self.rows[rows] += k.sum(axis=1)
+            self.squares += _sum_of_squares(k) / 2  # the other blocks are seen from one side only
         return diagonal
 
     def diagonal(self) -> float:
