@@ -27,10 +27,10 @@ from benchmarks.load.machine import machine
 from benchmarks.load.service import ROOT, Service
 from benchmarks.load.steady import Question, Tally, keep_asking, learn, questions
 from benchmarks.load.wire import Address, Line, run
+from benchmarks.load.writing import page_with
 
 RECORD = ROOT / "docs" / "reliability.json"
 PAGE = ROOT / "docs" / "reliability.md"
-BEGIN, END = "<!-- attacks: written by benchmarks/attacks.py -->", "<!-- end of attacks -->"
 ALONE_S = 3.0
 AFTER_S = 2.0
 EVERY_S = 0.02
@@ -229,9 +229,7 @@ def met(found: dict[str, Any] | None) -> str:
 def with_table(page: str, record: dict[str, Any]) -> str:
     """The page with the table of this record, and the machines."""
     machines = "\n".join(f"{run}: {record[run]['machine']}." for run in RUNS if run in record)
-    head, _, rest = page.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    return f"{head}{BEGIN}\n{table(record)}\n\n{machines}\n{END}{tail}"
+    return page_with(page, "attacks", [table(record), "", machines])
 
 
 if __name__ == "__main__":

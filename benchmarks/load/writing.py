@@ -16,7 +16,12 @@ def put(page: str, name: str, lines: Sequence[str]) -> None:
 
 def page_with(text: str, name: str, lines: Sequence[str]) -> str:
     """The page with these lines between the marks of `benchmarks/<name>.py`. Raises ValueError where it has none."""
-    begin, end = marks_of(name)
+    return between(text, name, marks_of(name), lines)
+
+
+def between(text: str, name: str, marks: tuple[str, str], lines: Sequence[str]) -> str:
+    """The page with these lines between two marks of other words. Raises ValueError where it lacks them."""
+    begin, end = marks
     before, found, rest = text.partition(begin)
     _, ended, after = rest.partition(end)
     if not found or not ended:

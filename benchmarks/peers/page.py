@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from benchmarks.load.writing import between
 from benchmarks.peers.goals import goals, reading
 from benchmarks.peers.registry import PEERS
 
@@ -18,8 +19,7 @@ Record = dict[str, Any]
 
 def page_with(page: str, record: Record) -> str:
     """The page with the tables of this record between its marks."""
-    head, _, rest = page.partition(BEGIN)
-    return f"{head}{BEGIN}\n{tables(record)}\n{END}{rest.partition(END)[2]}"
+    return between(page, "peers", (BEGIN, END), [tables(record)])
 
 
 def tables(record: Record) -> str:

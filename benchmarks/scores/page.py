@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.load.writing import between
 from benchmarks.scores.contenders import CONTENDERS, OURS
 from benchmarks.scores.goals import verdicts
 from benchmarks.scores.measured import Measured
@@ -13,7 +14,7 @@ from benchmarks.scores.measured import Measured
 DOCS = Path(__file__).parents[2] / "docs"
 RECORDS = DOCS / "benchmarks-metrics.jsonl"
 PAGE = DOCS / "benchmarks-metrics.md"
-BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 TITLES = {
     "fid": "FID from features",
     "kid": "KID",
@@ -35,8 +36,8 @@ def write_records(measured: Sequence[Measured]) -> None:
     kept = {one.key: one for one in measured}
     last = [kept[key] for key in sorted(kept)]
     RECORDS.write_text("".join(f"{json.dumps(asdict(one), sort_keys=True)}\n" for one in last), "utf-8")
-    before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}{''.join(tables(last))}{END}{rest.partition(END)[2]}", "utf-8")
+    lines = "".join(tables(last)).splitlines()
+    PAGE.write_text(between(PAGE.read_text("utf-8"), "scores", (BEGIN, END), lines), "utf-8")
 
 
 def tables(measured: Sequence[Measured]) -> Iterator[str]:

@@ -259,12 +259,10 @@ class Supervisor:
             log.exception("the %s could not be started", child.role)
             return None
         assert child.process is not None
-        waits = partial(waited_s, child.process.pid)
+        silence_s, computes, waits = self._settings.beat_limit_s, None, partial(waited_s, child.process.pid)
         if child.role == "evaluator":
-            computes = partial(progress, child.process.pid)
-            self._watch.begin(child, self._settings.evaluator_beat_limit_s, computes, waits)
-        else:
-            self._watch.begin(child, self._settings.beat_limit_s, waits=waits)
+            silence_s, computes = self._settings.evaluator_beat_limit_s, partial(progress, child.process.pid)
+        self._watch.begin(child, silence_s, computes, waits)
         if child.ending:
             child.end()  # it was asked to go while it was being started
         self._count(child.role)

@@ -174,7 +174,7 @@ def write_questions(ids: Sequence[int], call: Call, asked: Sequence[Asked]) -> t
     rows = [each.rows for each in asked]
     shape, dtype = rows[0].shape, rows[0].dtype
     words = Words(call, Lane.INTERACTIVE, ((dtype, shape),))
-    if words.row_bytes >= SHARED_FROM_BYTES or words.row_bytes * len(ids) > BUNDLE_LIMIT_BYTES:
+    if not _is_small(words, len(ids)):
         return None
     if any(row.shape != shape or row.dtype != dtype for row in rows):
         return None
@@ -189,12 +189,17 @@ def write_questions(ids: Sequence[int], call: Call, asked: Sequence[Asked]) -> t
 def write_answers(ids: Sequence[int], columns: Sequence[Array]) -> tuple[bytes, list[bytes]] | None:
     """The words of answers of one row each, given side by side, and the rest of their message; None for large ones."""
     words = Words(None, Lane.INTERACTIVE, tuple([(column.dtype, (1, *column.shape[1:])) for column in columns]))
-    if words.row_bytes >= SHARED_FROM_BYTES or words.row_bytes * len(ids) > BUNDLE_LIMIT_BYTES:
+    if not _is_small(words, len(ids)):
         return None
     pack, none = _ENTRY.pack, math.nan
     parts = [pack(message_id, none, 0) for message_id in ids]
     parts += [column.tobytes() for column in columns]
     return _text_of(words), parts
+
+
+def _is_small(words: Words, count: int) -> bool:
+    """Whether so many items of these words go through the socket, in one message."""
+    return words.row_bytes < SHARED_FROM_BYTES and words.row_bytes * count <= BUNDLE_LIMIT_BYTES
 
 
 def read_bundle(data: bytes, start: int, words_length: int, count: int, end: int, view: View | None = None) -> Bundle:

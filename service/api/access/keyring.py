@@ -69,7 +69,11 @@ class Keyring:
         if self._known is None:
             return True
         now = self._clock()
-        return now >= self._due_at and (self._reading is None or (now - self._read_at > TRUST_S and not self._away))
+        return now >= self._due_at and (self._reading is None or (self._is_too_old(now) and not self._away))
+
+    def _is_too_old(self, now: float) -> bool:
+        """Whether what is known is believed no longer."""
+        return now - self._read_at > TRUST_S
 
     async def read_again(self) -> None:
         """Have the keys read, and wait for that only where what is known is too old to be believed.
@@ -83,7 +87,7 @@ class Keyring:
             await self._know_some(reading)
             return
         is_idle = begins and now - self._tried_at > TRUST_S
-        if now - self._read_at > TRUST_S and (is_idle or not self._away):
+        if self._is_too_old(now) and (is_idle or not self._away):
             await asyncio.wait({reading}, timeout=PATIENCE_S)
             self._away = self._away or not reading.done()
 
