@@ -4,12 +4,13 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import mean
 
-from experiments.claims.claim import SEEDS, Claim, Comparison, Spread, Verdict, error_per_cent
+from experiments.claims.claim import SEEDS, Claim, Comparison, Verdict, error_per_cent
 from experiments.claims.counting import Count
 from experiments.claims.devices import Devices
 from experiments.claims.devices import section as devices_section
 from experiments.claims.record import Record
 from experiments.claims.trial import Measurement
+from experiments.spreads import Difference, Spread
 
 HEAD = """# What each idea is worth
 
@@ -151,8 +152,8 @@ def _sentence(comparison: Comparison, found: Mapping[str, list[Measurement]]) ->
     ours, theirs = Spread.of(this), Spread.of(that)
     if comparison.of is not error_per_cent:
         return f"{beginning} ({ours.mean:.1f} against {theirs.mean:.1f}: {theirs.mean / ours.mean:.1f} times)."
-    difference, unsure = ours.mean - theirs.mean, math.hypot(ours.error, theirs.error)
-    return f"{beginning} ({difference:+.2f} points, standard error {unsure:.2f})."
+    apart = Difference.between(ours, theirs)
+    return f"{beginning} ({apart.mean:+.2f} points, standard error {apart.error:.2f})."
 
 
 def _reached(values: list[float]) -> str:

@@ -1,12 +1,12 @@
 """docs/chapter-6.md from the measurements."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import mean, stdev
 
 from experiments.recurrence.players import KINDS
 from experiments.recurrence.record import Record, Sized, Trained
 from experiments.recurrence.tasks import Task
+from experiments.spreads import Difference, Spread
 
 HEAD = """# Chapter 6, measured
 
@@ -27,7 +27,6 @@ The paper is Koutník, Greff, Gomez, Schmidhuber, *A Clockwork RNN*, ICML 2014 (
 CLOCKWORK, PLAIN, LSTM = KINDS
 ECHOED = "narma-10"
 """The task that echo state networks have too."""
-SURE = 2.0
 LEARNT = 0.9
 """A share of the error of who has learnt nothing: nets that err more are not compared."""
 CLOSE = 0.1
@@ -113,9 +112,8 @@ def judge(ours: Sequence[float], theirs: Sequence[float], idle: float) -> str:
     """Whether errors are lower than others by two standard errors, if not all are those of who has learnt nothing."""
     if min(mean(ours), mean(theirs)) > LEARNT * idle:
         return "neither has learnt it"
-    difference = mean(ours) - mean(theirs)
-    unsure = SURE * math.hypot(*(stdev(values) / math.sqrt(len(values)) for values in (ours, theirs)))
-    return "too close to call" if abs(difference) < unsure else _verdict(difference < 0)
+    apart = Difference.between(Spread.of(ours), Spread.of(theirs))
+    return _verdict(apart.mean < 0) if apart.counts else "too close to call"
 
 
 def _sizes(sizes: Sequence[Sized]) -> Iterator[Sequence[str]]:
