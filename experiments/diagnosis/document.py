@@ -40,6 +40,8 @@ alike. Δ is the share of features whose changes differ in sign between two imag
 `zfnet-cifar10` is sure, a grey square of {side}×{side} at each of nine places, the same in all of them or drawn for
 each. The paper hid eyes and noses of dogs by hand; here the places are those of a grid, and objects lie where the
 photographer had them.
+
+![Δ of each class, with the same place hidden and with places drawn](zfnet/hiding.png)
 """
 
 

@@ -1,6 +1,6 @@
 """docs/chapter-6.md from the measurements."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import mean, stdev
 
 from experiments.recurrence.players import KINDS
@@ -193,17 +193,32 @@ def _sentences(task: Task, found: Mapping[str, Trained]) -> Iterator[str]:
     for kind, one in found.items():
         tried = ", ".join(f"{rate}: {_error(task, error)}" for rate, error in one.tried.items())
         yield f"Rates of the {kind}, and the error with each after half as many updates: {tried}."
+    yield from _at_the_edge(found.values())
     if CLOCKWORK in found:
         for other in (PLAIN, LSTM):
             if other in found:
                 verdict = judge(found[CLOCKWORK].errors, found[other].errors, task.idle)
                 yield f"A lower error than {_article(other)}'s of as many parameters: {verdict}."
+    if found and task.limits:
+        yield task.limits
     if found and all(mean(one.errors) > LEARNT * task.idle for one in found.values()):
         yield (
             f"None of them has learnt the task in {task.updates:,} updates: who has learnt nothing has an error of"
             f" {_error(task, task.idle)}. They would need more updates than one core gives in minutes: the table says"
             " that so few are not enough, and nothing of which of them would learn it."
         )
+
+
+def _at_the_edge(found: Iterable[Trained]) -> Iterator[str]:
+    """Whose best rate is the least or the greatest of those that were tried."""
+    ends = {one.net: one.rate for one in found if one.rate in (min(_rates(one)), max(_rates(one)))}
+    if ends:
+        whose = ", ".join(f"the {net}'s {rate:g}" for net, rate in ends.items())
+        yield f"At the edge of the rates that were tried, so that a better one may lie beyond: {whose}."
+
+
+def _rates(found: Trained) -> list[float]:
+    return [float(rate) for rate in found.tried]
 
 
 def _reached(task: Task, found: Trained) -> str:
