@@ -53,22 +53,21 @@ UNHEARD = asyncio.Event()
 class DirectCycle(Cycle):
     """One such request and its answer, as far as a connection wants to know of it; it is its client's presence, too."""
 
+    keep_alive = more_body = True
+    sent = b""
+    """What has come of its body."""
+    disconnected = response_started = response_complete = waiting_for_100_continue = is_over = False
+    message_event = UNHEARD
+    withdraw: "Withdraw | None" = None
+
     def __init__(self, connection: "DirectConnection", head: Head) -> None:  # uvicorn's has no use here
         self.scope = connection.scope
         self.scope["extensions"] = {PRESENCE: self}  # type: ignore[dict-item] # it is no dict
         self.transport = connection.transport
-        self.keep_alive = True
-        self.more_body = True
-        self.sent = b""
-        """What has come of its body."""
-        self.disconnected = self.response_started = self.response_complete = self.waiting_for_100_continue = False
-        self.message_event = UNHEARD
         self.on_response = connection.on_response_complete
         self._asked = cast("Scope", connection.scope)
         self._connection = connection
         self.head = head
-        self.withdraw: Withdraw | None = None
-        self.is_over = False
 
     @property
     def request_id(self) -> str:
