@@ -59,7 +59,7 @@ class Dated(ServerState):
         super().__init__()
 
     @property
-    def default_headers(self) -> list[tuple[bytes, bytes]]:  # type: ignore[override]
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
         """The headers of every answer."""
         second = int(self._clock())
         if second != self._second:
