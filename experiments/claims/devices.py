@@ -158,7 +158,7 @@ def glance(devices: Devices) -> Iterator[tuple[str, str, Verdict]]:
 
 
 def _less_than(apart: float) -> str:
-    return f"{apart:.0e} at most" if apart else f"less than 1e-{PLACES}"
+    return f"{apart:.1g} at most" if apart else f"less than 1e-{PLACES}"
 
 
 def section(devices: Devices | None) -> str:

@@ -57,7 +57,7 @@ def draw_hiding(correspondences: Sequence[Correspondence], classes: Sequence[str
     panels = [(HIDDEN[one.layer], _pairs(one, classes)) for one in correspondences]
     return _png(
         laid_out(
-            "Features that change with another sign in another image: the same place hidden black, places drawn red",
+            "Changes of opposite signs: the same place hidden black, places drawn red",
             [panels],
         )
     )
