@@ -87,8 +87,11 @@ def test_two_devices_learn_from_a_batch_what_one_learns_and_the_section_says_so(
     assert len(losses) == 2
     assert speed > 0
     near = tuple(loss + 1e-5 for loss in losses)
-    speeds, exact = {1: (100.0, 100.0), 2: (150.0, 170.0)}, {1: (2.0,), 2: (2.0 + 1e-9,)}
-    found = Devices({1: tuple(losses), 2: near}, speeds, exact)
+    found = Devices(
+        losses={1: tuple(losses), 2: near},
+        images_per_s={1: (100.0, 100.0), 2: (150.0, 170.0)},
+        exact={1: (2.0,), 2: (2.0 + 1e-9,)},
+    )
     assert "**reproduced** (in double precision losses differ by 1e-09 at most)" in section(found)
     assert "In single precision, as above, by 1e-05 at most" in section(found)
     assert "losses differ by less than 1e-12)" in section(replace(found, exact={1: (2.0,), 2: (2.0,)}))
