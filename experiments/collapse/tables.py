@@ -136,7 +136,7 @@ MNIST = Table(
     tried="Who names the digits is strict. Of 2,000 images of GAN `nin-mnist` alone is sure of 78.3 %, `mlp-mnist`"
     " alone of 76.3 %, `lenet5-mnist` of 85.5 %, and the two that name them here of 71.6 %; of DRAGAN's of 80.6, 79.8,"
     " 85.8 and 74.7 %; of test images of 97.6, 96.1, 98.0 and 96.3 %. What one net is sure of elsewhere is therefore"
-    " no match for a share in this table. The pair is kept because it is the least sure of what is no digit (*Who names"
+    " no match for a share in this table. The pair is kept: no single net and no other pair is as unsure of what is no digit (*Who names"
     " the digits of generators* in [calibration](calibration.md)), and 90 % is reached by none of the three."
     " What classifiers doubt of GAN's images is neither noise nor grey. It is a clean stroke between two"
     " digits: a nought left open, a four that closes to a nine, half of a two. What was tried against it, by"
