@@ -25,6 +25,11 @@ class Clock:
         return self.now
 
 
+def reason_of(watch: Watch[str]) -> str | None:
+    """Why it is found that `a` hangs, if it is."""
+    return next((hang.reason for hang in watch.overdue() if hang.child == "a"), None)
+
+
 class Looking:
     """A watch over one child, `a`, whose supervisor looks every two seconds."""
 
@@ -39,7 +44,7 @@ class Looking:
     def sleep(self, seconds: float) -> str | None:
         """Let this process itself be away for so long; what it finds then."""
         self._clock.now += seconds
-        return dict(self._watch.overdue()).get("a")
+        return reason_of(self._watch)
 
     def look(self, seconds: float, line: bytes | None = None) -> str | None:
         """Look for so long, with a beat at every look where a line is given; what is found at the end."""
@@ -75,7 +80,7 @@ class Working:
             self._clock.now += 2.0
             if works and self.reached is not None:
                 self.reached += 1
-            found = dict(self._watch.overdue()).get("a")
+            found = reason_of(self._watch)
         return found
 
 
@@ -113,7 +118,7 @@ class Waiting:
         for _ in range(int(seconds / 2)):
             self._clock.now += 2.0
             self._waited[2] += 2.0 * share
-            found = dict(self._watch.overdue()).get("a")
+            found = reason_of(self._watch)
         return found
 
 
@@ -158,7 +163,7 @@ def test_a_child_has_a_limit_of_its_own_to_begin() -> None:
 )
 def test_a_step_may_take_a_minute_and_twenty_times_what_is_usual(usual: str, limit: int) -> None:
     looking = Looking()
-    line = f'[[1, "classify of vgg16", {usual}]]'.encode()
+    line = f'[[1, "classify of vgg16", {usual}, "vgg16"]]'.encode()
     assert looking.look(limit, line) is None
     assert looking.look(4, line) == f"classify of vgg16 has not ended in {limit + 4:.1f} s"
 
@@ -166,12 +171,12 @@ def test_a_step_may_take_a_minute_and_twenty_times_what_is_usual(usual: str, lim
 def test_steps_that_follow_each_other_are_progress() -> None:
     looking = Looking()
     for number in range(200):
-        assert looking.look(2, b'[[%d, "classify of vgg16", 0.1]]' % number) is None
+        assert looking.look(2, b'[[%d, "classify of vgg16", 0.1, "vgg16"]]' % number) is None
 
 
 def test_a_gap_in_the_supervisors_own_time_begins_everything_anew() -> None:
     looking = Looking()
-    line = b'[[1, "classify of vgg16", 0.1]]'
+    line = b'[[1, "classify of vgg16", 0.1, "vgg16"]]'
     assert looking.look(58, line) is None
     assert looking.sleep(3600) is None
     assert looking.look(10) is None
