@@ -25,7 +25,7 @@ from service.runtime.posting import Posted
 log = logging.getLogger(__name__)
 
 WAIT_FOR_ENGINE_S = 2.0
-WAIT_FOR_THE_NEXT_S = 20.0
+WAIT_FOR_THE_NEXT_S = 60.0
 """What an engine held that died waits so long for another: a new one may have to load its libraries first."""
 COLD_ROWS = 8
 """An engine that would have to load a model first is chosen where another that has it warm has so many rows more."""
