@@ -183,8 +183,9 @@ class Watch(Generic[C]):
                 "",
             )
         for step in sorted(signs.steps.values(), key=lambda step: step.since):
-            if now - step.since > step.limit_s:
-                yield f"{step.what} has not ended in {now - step.since:.1f} s", step.model_id
+            told_s = signs.since - step.since  # whether it goes on since the last beat nobody knows
+            if told_s > step.limit_s:
+                yield f"{step.what} has not ended in {told_s:.1f} s", step.model_id
 
 
 def _is_over(seconds: float, starved_s: float, limit_s: float) -> bool:

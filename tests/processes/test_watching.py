@@ -101,16 +101,16 @@ def test_one_that_computes_for_ever_hangs_too() -> None:
 class Waiting:
     """A child that says nothing, two of whose threads wait for a core for this share of the time."""
 
-    def __init__(self, *, beats: bool = True) -> None:
+    def __init__(self, *, beats: bool = True, settings: Settings = SETTINGS) -> None:
         self._clock = Clock()
         self._waited = {1: 50.0, 2: 7.0}
-        self._watch: Watch[str] = Watch(SETTINGS, self._clock)
+        self._watch: Watch[str] = Watch(settings, self._clock)
         self._watch.begin("a", SETTINGS.beat_limit_s, waits=lambda: dict(self._waited))
         if beats:
             self.beat()
 
-    def beat(self) -> None:
-        self._watch.hear("a", b"[]")
+    def beat(self, line: bytes = b"[]") -> None:
+        self._watch.hear("a", line)
 
     def look(self, seconds: float, share: float) -> str | None:
         """Look for so long; what is found at the end."""
@@ -129,6 +129,12 @@ def test_the_time_in_which_a_child_only_waited_for_a_core_is_not_its_own() -> No
     waiting.beat()
     assert waiting.look(10, 0.0) is None
     assert waiting.look(2, 0.0) == "its event loop has not turned for 12.0 s"
+
+
+def test_a_step_of_which_nothing_is_heard_is_not_held_against_one_that_waits_for_a_core() -> None:
+    waiting = Waiting(settings=SETTINGS.model_copy(update={"forward_limit_s": 20.0}))
+    waiting.beat(b'[[1, "classify of vgg16", 0.1, "vgg16"]]')
+    assert waiting.look(44, 0.9) is None
 
 
 def test_one_that_only_waits_hangs_in_the_end() -> None:
