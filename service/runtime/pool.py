@@ -228,8 +228,10 @@ class EnginePool:
         One that has just begun has nothing to do, and would be given all that comes while it loads.
         """
         state = held.state if (held := link.models.get(model_id)) is not None else ""
-        rows = link.rows_waiting + (0 if state == "ready" else COLD_ROWS)
-        return self._is_silent(link), state == "loading", rows / link.width, link.is_peer, random.random()  # noqa: S311
+        warm = state == "ready" or link.is_peer  # which `has_time_for` knows
+        rows = link.rows_waiting + (0 if warm else COLD_ROWS)
+        loads = state == "loading" and not warm
+        return self._is_silent(link), loads, rows / link.width, link.is_peer, random.random()  # noqa: S311
 
     def _is_silent(self, link: Link) -> bool:
         """Whether an engine has missed its beats: it is stopped, or has been too busy to say so."""
