@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from service.runtime.calls import EngineStatus, LoadedModel
+from service.runtime.calls import SET_ASIDE, EngineStatus, LoadedModel
 from service.schemas import BrokenModel, ModelDetail, ModelList, ModelSummary
 from service.store import Model, ModelStore
 
@@ -52,4 +52,5 @@ def _summary(store: ModelStore, model: Model, held: LoadedModel | None) -> dict[
         "macs": card.macs if card else None,
         "scores": {name: score.model_dump() for name, score in card.scores.items()} if card else {},
         "loaded": held is not None and held.state == "ready",
+        "set_aside": held is not None and held.state == SET_ASIDE,
     }

@@ -124,7 +124,7 @@ class Device:
         for known in [known for known in self._usual_s if known[0] == model.id]:
             del self._usual_s[known]
         self._given.pop(model.id, None)
-        with self.steps.at(f"loading {model.id}"):
+        with self.steps.at(f"loading {model.id}", model_id=model.id):
             return self._place(model)
 
     def _place(self, model: Model) -> nn.Module:
@@ -162,7 +162,7 @@ class Device:
         """Count a batch as under way on this thread, and learn what such a one takes that began then."""
         call = batch.call
         known = self._usual_s.get((model.id, call.verb), {})
-        with self.steps.at(f"{call.verb} of {model.id}", _usual(known, batch.size)):
+        with self.steps.at(f"{call.verb} of {model.id}", _usual(known, batch.size), model.id):
             yield
         if _takes_as_long_as_ever(call.verb):
             took_s = time.monotonic() - began

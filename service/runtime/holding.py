@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 from torch import nn
 
-from service.errors import ServiceError
-from service.runtime.calls import EVICTED, LoadedModel
+from service.errors import ModelSetAside, ServiceError
+from service.runtime.aside import Aside, AsideModels
+from service.runtime.calls import EVICTED, SET_ASIDE, LoadedModel
 from service.runtime.devices import Device
 from service.runtime.duties import Duty
 from service.runtime.forms import Forms
@@ -56,6 +57,7 @@ class Holding:
         self._residents: dict[str, Resident] = {}
         self._loads: set[asyncio.Task[None]] = set()
         """The loads under way: one that fails lets go of its model before it ends."""
+        self._aside = AsideModels()
         self._evicted: dict[str, Model] = {}
         """Models that had to go although they are wanted; whoever asks for one brings it back."""
 
@@ -86,7 +88,12 @@ class Holding:
         gone = {
             model_id: LoadedModel(model.version, EVICTED, name, kind=kind) for model_id, model in self._evicted.items()
         }
-        return {**gone, **held}
+        aside = {
+            model_id: LoadedModel(version, SET_ASIDE, name, kind=kind)
+            for model_id, version in self._aside
+            if version in ("", held[model_id].version if model_id in held else version)
+        }
+        return {**gone, **held, **aside}
 
     async def load(self, model_id: str) -> None:
         """Load and warm a model; returns when it is ready. Raises what stopped it.
@@ -108,6 +115,28 @@ class Holding:
         if resident.loading is not None:
             await asyncio.shield(resident.loading)
 
+    def set_aside(self, aside: Aside) -> None:
+        """Refuse work for a model for a while; what waits for it already is refused, too."""
+        self._aside.put(aside)
+        resident = self._residents.get(aside.model_id)
+        if resident is not None:
+            try:
+                self._check(aside.model_id)
+            except ModelSetAside as error:
+                for work in resident.queue.drain():
+                    work.finish(error)
+        self._changed()
+        asyncio.get_running_loop().call_later(aside.seconds, self._changed)
+
+    def _check(self, model_id: str) -> None:
+        """Raise ModelSetAside for one that is."""
+
+        def version() -> str:
+            resident = self._residents.get(model_id)
+            return (self._store.get(model_id) if resident is None else resident.model).version
+
+        self._aside.check(model_id, version)
+
     async def unload(self, model_id: str) -> None:
         """Let go of a model once what waits for it is done."""
         self._evicted.pop(model_id, None)
@@ -119,7 +148,11 @@ class Holding:
         await resident.left.wait()
 
     def resident(self, model_id: str, *, tried: bool = False) -> Resident:
-        """A model that is held, or is being loaded from now on, and tried if it is to be. Raises ModelNotFound."""
+        """A model that is held, or is being loaded from now on, and tried if it is to be.
+
+        Raises ModelNotFound, ModelSetAside.
+        """
+        self._check(model_id)
         resident = self._residents.get(model_id)
         if resident is None:
             model = self._store.get(model_id)

@@ -6,7 +6,7 @@ from service import __version__
 from service.errors import InvalidManifest, NotReady
 from service.operations.inference.signatures import ANY, Slot, signature_of
 from service.operations.inference.tensors import BYTES
-from service.runtime.calls import EngineStatus
+from service.runtime.calls import SET_ASIDE, EngineStatus
 from service.store import Model, ModelStore
 from service.store.manifest import ONNX, PROGRAM
 
@@ -64,6 +64,13 @@ def configure(model: Model) -> dict[str, Any]:
     }
 
 
+REASONS = {
+    "": "it is loaded with its first request",
+    SET_ASIDE: "an engine hung in a forward pass of it; it is tried again later, or when it is loaded",
+}
+"""Why a model in such a state is not ready."""
+
+
 def list_models(store: ModelStore, engines: EngineStatus, *, ready: bool = False) -> list[dict[str, str]]:
     """Every model that has weights, or of these those that are warm, and why the others are not."""
     held = engines.models()
@@ -72,7 +79,7 @@ def list_models(store: ModelStore, engines: EngineStatus, *, ready: bool = False
         state = held[model_id].state if model_id in held else ""
         name, _, version = model_id.partition("@")
         try:
-            version, reason = store.get(model_id).version, "" if state else "it is loaded with its first request"
+            version, reason = store.get(model_id).version, REASONS.get(state, "")
         except InvalidManifest as error:
             reason = error.detail
         shown = {"ready": "READY", "loading": "LOADING"}.get(state, "UNAVAILABLE")
