@@ -17,12 +17,12 @@ WANTED = {peer.environment: peer.packages for peer in PEERS.values() if peer.env
 
 
 def install(name: str) -> None:
-    """One environment; what is there already stays."""
+    """One environment; what is there stays, unless it was moved: its programs name the Python of their place."""
     folder, packages = ENVIRONMENTS / name, WANTED[name]
-    done = folder / "installed"
-    if done.is_file() and done.read_text("utf-8").split() == list(packages):
+    done, wanted = folder / "installed", "\n".join((str(folder), *packages))
+    if done.is_file() and done.read_text("utf-8") == wanted:
         return
-    venv.create(folder, with_pip=True, symlinks=True)
+    venv.create(folder, with_pip=True, symlinks=True, clear=True)
     python = folder / "bin" / "python"
     inside = subprocess.run(
         [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
@@ -32,7 +32,7 @@ def install(name: str) -> None:
     )
     (Path(inside.stdout.strip()) / SHARED).write_text(sysconfig.get_path("purelib") + "\n", "utf-8")
     subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
-    done.write_text("\n".join(packages), "utf-8")
+    done.write_text(wanted, "utf-8")
 
 
 def main() -> None:
