@@ -8,10 +8,9 @@ zip of PNGs and as an npz, with one `POST /evaluate` each. The extractor alone i
 and threads, which has the decoded images in memory; only its forward passes are timed. Reading alone is another, which
 makes samples of the zip. They take turns, and the best of the rounds counts; each is told as it ends. After the first
 round none begins that would end later than `--budget` seconds after the program's start, judged by the round before.
-CPU seconds, of all of a service,
-tell more than the clock where a machine is busy. Where the extractor has every core, what is read and extracted takes
-no less than both alone: blocks are those of all images in the order of their digests, so that nothing is extracted
-before the last one is read. What is more than that is measuring, figures and the report.
+CPU seconds, of all of a service, tell more than the clock where a machine is busy. Where the extractor has every core,
+what is read and extracted takes no less than both alone: blocks are those of all images in the order of their digests,
+so that nothing is extracted before the last one is read. What is more than that is measuring, figures and the report.
 
 `memory` evaluates FID in a process of its own for every size: features that were sent, and images through LeNet-5. The
 peak is that of anonymous memory, which a machine must have; pages of files that are mapped are the system's to drop.

@@ -40,9 +40,9 @@ class OneThread:
 
     @property
     def threads(self) -> int:
-        """How many they compute with now, at most."""
+        """How many all of them compute with now, at least."""
         with self._lock:
-            return max((library.num_threads for library in self._found().lib_controllers), default=1)
+            return min((library.num_threads for library in self._found().lib_controllers), default=1)
 
     def _found(self) -> Any:
         """The libraries of linear algebra, which take a millisecond to look for."""
