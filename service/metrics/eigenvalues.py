@@ -21,7 +21,7 @@ LARGE = 2000
 def eigenvalues_of(symmetric: Real) -> Real:
     """The eigenvalues, in rising order, of a symmetric matrix of which the lower triangle counts."""
     if len(symmetric) < LARGE:
-        return np.linalg.eigvalsh(symmetric)
+        return np.linalg.eigvalsh(symmetric).astype(np.float64, copy=False)
     values: Real = eigvals_banded(band_of(symmetric), lower=True, overwrite_a_band=True, check_finite=False)
     return values
 
