@@ -1,15 +1,16 @@
 """The whole of `/evaluate` beside its extractor alone, and what FID takes of memory as the samples grow.
 
-    python -m benchmarks.whole time [--model nin-cifar10] [--images 10000] [--metrics fid,kid] [--rounds 3]
+    python -m benchmarks.whole time [--model nin-cifar10] [--images 10000] [--metrics fid,kid] [--rounds 2]
     python -m benchmarks.whole memory [--sizes 10000,100000] [--dimensions 512]
 
 `time` starts a service whose engine has every core, stores a reference of training images, and sends test images, as a
 zip of PNGs and as an npz, with one `POST /evaluate` each. The extractor alone is a process with the same net, blocks
 and threads, which has the decoded images in memory; only its forward passes are timed. Reading alone is another, which
-makes samples of the zip. They take turns, and the best of the rounds counts. CPU seconds, of all of a service,
-tell more than the clock where a machine is busy. Where the extractor has every core, what is read and extracted takes
-no less than both alone: blocks are those of all images in the order of their digests, so that nothing is extracted
-before the last one is read. What is more than that is measuring, figures and the report.
+makes samples of the zip. They take turns, and the best of the rounds counts; each is told as it ends. After the first
+round none begins that would end later than `--budget` seconds after the program's start, judged by the round before.
+CPU seconds, of all of a service, tell more than the clock where a machine is busy. Where the extractor has every core,
+what is read and extracted takes no less than both alone: blocks are those of all images in the order of their digests,
+so that nothing is extracted before the last one is read. What is more than that is measuring, figures and the report.
 
 `memory` evaluates FID in a process of its own for every size: features that were sent, and images through LeNet-5. The
 peak is that of anonymous memory, which a machine must have; pages of files that are mapped are the system's to drop.
@@ -20,6 +21,7 @@ import argparse
 import asyncio
 import io
 import json
+import math
 import os
 import subprocess
 import sys
@@ -27,8 +29,10 @@ import tempfile
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +63,8 @@ REFERENCE = "real"
 EXTRACTOR_OF_MEMORY = "lenet5-mnist"
 """Quick, and its 84 features make 100,000 samples a matter of minutes."""
 SAMPLED_S = 0.005
+
+Measurement = Callable[[], dict[str, Any]]
 
 
 def processor_s(pid: int) -> float:
@@ -172,25 +178,26 @@ def apart(*arguments: str) -> dict[str, Any]:
 
 def show_time(options: argparse.Namespace) -> None:
     """Print the extractor's and the evaluations' seconds, and how many times the one the others are."""
-    settings = read_settings()
+    began, settings = time.perf_counter(), read_settings()
     dataset = find_dataset(ModelStore.of(settings).get(options.model).manifest.dataset)
     images = dataset.load(settings.data, "test").images[: options.images]
     uploads = {"zip of PNGs": packed_zip(images), "npz": packed_npz(images)}
-    best: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory(prefix="chapterhouse-whole-") as directory:
         np.save(file := Path(directory) / "images.npy", images)
         (archive := Path(directory) / "images.zip").write_bytes(uploads["zip of PNGs"])
         with Running(Path(directory), THREADS=CORES, PRELOAD=options.model) as running:
             service = Service(running.url, running.pid, options.model, Path(directory) / "state")
             service.store(dataset.load(settings.data, "train").images[: options.images])
-            for number in range(options.rounds):
-                keep_best(best, "extractor alone", apart("alone", "--model", options.model, "--file", str(file)))
-                keep_best(best, "reading alone", apart("read", "--model", options.model, "--file", str(archive)))
-                for place, (name, upload) in enumerate(uploads.items()):
-                    seed = number * len(uploads) + place  # the very same inputs are not computed again
-                    keep_best(best, f"/evaluate, {name}", service.evaluate(upload, options.metrics, seed))
+            seeds = count()  # the very same inputs are not computed again
+            turns: dict[str, Measurement] = {
+                "extractor alone": lambda: apart("alone", "--model", options.model, "--file", str(file)),
+                "reading alone": lambda: apart("read", "--model", options.model, "--file", str(archive)),
+            }
+            for name, upload in uploads.items():
+                turns[f"/evaluate, {name}"] = partial(evaluate_anew, service, upload, options.metrics, seeds)
+            best = best_of(turns, options.rounds, until=began + options.budget)
     alone = best["extractor alone"]
-    print(f"{len(images):,} images through {options.model}, {CORES} threads, best of {options.rounds}; {processor()}")
+    print(f"{len(images):,} images through {options.model}, {CORES} threads; {processor()}")
     for name, found in best.items():
         print(
             f"  {name:<24}{found['seconds']:8.2f} s {found['seconds'] / alone['seconds']:6.3f} ×"
@@ -202,6 +209,25 @@ def show_time(options: argparse.Namespace) -> None:
     floor = 1 + best["reading alone"]["seconds"] / alone["seconds"]
     floor_processor = 1 + best["reading alone"]["processor_s"] / alone["processor_s"]
     print(f"  no less for the zip than both alone: {floor:.3f} ×, {floor_processor:.3f} × by CPU seconds")
+
+
+def evaluate_anew(service: Service, upload: bytes, metrics: str | None, seeds: Iterator[int]) -> dict[str, Any]:
+    """One evaluation with a seed of its own."""
+    return service.evaluate(upload, metrics, next(seeds))
+
+
+def best_of(turns: Mapping[str, Measurement], rounds: int, *, until: float) -> dict[str, dict[str, Any]]:
+    """What each measurement found at best, in turns: the whole first round, and later what ends in time as before."""
+    best: dict[str, dict[str, Any]] = {}
+    took: dict[str, float] = {}
+    for name, measure in list(turns.items()) * rounds:
+        started = time.perf_counter()
+        if started + took.get(name, -math.inf) > until:
+            break
+        keep_best(best, name, found := measure())
+        took[name] = time.perf_counter() - started
+        print(f"  {name}: {found['seconds']:.2f} s, {found['processor_s']:.2f} CPU s", flush=True)
+    return best
 
 
 def keep_best(best: dict[str, dict[str, Any]], name: str, found: dict[str, Any]) -> None:
@@ -290,7 +316,8 @@ def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--model", default="nin-cifar10")
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--metrics", help="the service's default ones unless given")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--budget", type=float, default=200.0, help="seconds within which further rounds begin")
     parser.add_argument("--sizes", default="10000,100000")
     parser.add_argument("--dimensions", type=int, default=512)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)

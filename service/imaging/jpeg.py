@@ -94,9 +94,9 @@ def head_of(data: bytes) -> bytes:
     return data
 
 
-def rest_bytes(data: bytes) -> int:
-    """How many bytes lie behind the image's end; 0 where the end is not found."""
-    if _ends_at_last(data):
+def rest_bytes(data: bytes, head: bytes | None = None) -> int:
+    """How many bytes lie behind the image's end; 0 where that is not found. What `head_of` found may be given."""
+    if _ends_at_last(data, head):
         return 0
     at = 2
     for found in _markers(data):
@@ -110,12 +110,12 @@ def rest_bytes(data: bytes) -> int:
     return 0
 
 
-def _ends_at_last(data: bytes) -> bool:
+def _ends_at_last(data: bytes, head: bytes | None) -> bool:
     """Whether the last bytes are an end and none stands before them, as in nearly all files: quickly looked through."""
     last = len(data) - len(END)
     if not data.endswith(END):
         return False
-    head = head_of(data)
+    head = head_of(data) if head is None else head
     begin = len(head) if len(head) < len(data) else len(START) - 1
     for start in range(begin, last, _WINDOW):
         for first in (start, start + 1):

@@ -154,7 +154,8 @@ def _read_png(data: bytes, limit_pixels: int) -> Picture:
 
 
 def _read_jpeg(data: bytes, limit_pixels: int, enough: int) -> Picture:
-    layout, rest = jpeg.layout_of(data), jpeg.rest_bytes(data)
+    head = jpeg.head_of(data)
+    layout, rest = jpeg.layout_of(data), jpeg.rest_bytes(data, head)
     if layout is None:
         return _read_any(data, limit_pixels, behind=rest)
     _refuse_large(layout.width, layout.height, limit_pixels)
@@ -162,7 +163,6 @@ def _read_jpeg(data: bytes, limit_pixels: int, enough: int) -> Picture:
     pixels = jpeg.decode(data, layout, part)
     if layout.space not in jpeg.COLOURS:
         return _read_any(data, limit_pixels, behind=rest)  # inks, now known to be whole
-    head = jpeg.head_of(data)
     orientation = _orientation_of(data, limit_pixels) if any(mark in head for mark in ORIENTED) else 1
     done = {TURNED: orientation != 1, REDUCED.format(part): part > 1, REST: rest > 0}
     return Picture(_upright(pixels, orientation), _words(done), part=part)

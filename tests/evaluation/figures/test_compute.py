@@ -97,6 +97,15 @@ def test_a_sample_is_as_typical_as_its_fifth_neighbour_is_near() -> None:
     assert np.array_equal(shown.least[0], PICTURES[3])
 
 
+def test_copies_in_the_reference_count_as_neighbours_each() -> None:
+    copies = np.repeat(REAL[:5], 40, axis=0)
+    shown = computed(lot(MADE), lot(copies)).typicality
+    assert shown is not None
+    nearest = np.linalg.norm(MADE[:, None] - REAL[None, :5], axis=2).min(axis=1)
+    assert shown.distances[0] == pytest.approx(np.sort(nearest)[:12])
+    assert shown.distances[1] == pytest.approx(np.sort(nearest)[::-1][:12])
+
+
 def test_a_search_that_would_take_long_looks_at_some_of_the_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compute, "SEARCH_PRODUCTS", 160 * 200 * 6 // 4)
     shown = computed(lot(MADE), lot(REAL)).pairs
