@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from fastapi import FastAPI, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.api.access.callers import caller_of
 from service.api.access.guard import Guard, Leave
 from service.api.access.needs import SAFE_METHODS
+from service.api.access.proxies import Place, RawHeaders
 from service.api.beginnings import Beginnings
 from service.api.budgets import Budget, Returns
 from service.api.noting import Noting, endpoint_of
@@ -307,21 +308,33 @@ class Application(FastAPI):
             visit.end(path if hot is not None else endpoint_of(scope, method, path))
 
 
+class Passage(NamedTuple):
+    """What follows from a request's head and the address that it comes from alone."""
+
+    place: Place
+    shared: RawHeaders
+    """What browsers are told about pages of other origins."""
+
+
 class Visit:
     """One request, from its first byte to what is noted of it, whichever way it is answered."""
 
-    __slots__ = ("_began", "_gate", "_scope", "answer", "holding", "leave", "place", "request_id")
+    __slots__ = ("_began", "_gate", "_scope", "answer", "holding", "leave", "passage", "place", "request_id")
 
-    def __init__(self, gate: Gate, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
+    def __init__(
+        self, gate: Gate, scope: Scope, headers: Mapping[bytes, bytes], passage: Passage | None = None
+    ) -> None:
         self._began = time.perf_counter()
         self._gate = gate
         self._scope = scope
         given = headers.get(b"x-request-id", b"")[:REQUEST_ID_LIMIT]
         self.request_id = given.decode("latin-1") if given else new_request_id()
         scope["state"] = {**scope.get("state", {}), "request_id": self.request_id}
-        self.place = gate.guard.place(scope, headers)
+        guard = gate.guard
+        self.passage = passage or Passage(guard.place(scope, headers), guard.sites.shared(headers))
+        self.place = self.passage.place
         self.answer = Outgoing(self.request_id.encode("latin-1"), self.place, closing=gate.draining)
-        self.answer.add(gate.guard.sites.shared(headers))
+        self.answer.add(self.passage.shared)
         self.leave: Leave | None = None
         """What is called when it is over."""
         self.holding: Holding | None = None

@@ -21,6 +21,13 @@ class Reply(NamedTuple):
     status_code: int
     raw_headers: RawHeaders
     body: bytes
+    lines: bytes = b""
+    """The headers as they are written, where somebody has them so and browsers are told nothing further of them."""
+
+
+def lines_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Headers as they go over a connection."""
+    return b"".join([b"%s: %s\r\n" % header for header in headers])
 
 
 class Outgoing:
@@ -65,10 +72,21 @@ class Outgoing:
 
     def whole(self, response: Response | Reply) -> RawHeaders:
         """The headers of all of it, which is sent now."""
+        self._begin_whole(response)
+        return self._completed(response.raw_headers)
+
+    def written(self, response: Response | Reply) -> bytes:
+        """The same as they go over a connection."""
+        if not (isinstance(response, Reply) and response.lines):
+            return lines_of(self.whole(response))
+        self._begin_whole(response)
+        self._told = response.raw_headers
+        return response.lines + lines_of(self._headers)
+
+    def _begin_whole(self, response: Response | Reply) -> None:
         self.status = response.status_code
         self._begun_at = time.perf_counter()
         self._sent = len(response.body)
-        return self._completed(response.raw_headers)
 
     def _completed(self, headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
         told = [*headers, *self._headers]

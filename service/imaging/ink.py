@@ -167,18 +167,17 @@ def in_form(pictures: Sequence[Picture], side: int) -> list[bool]:
     found = [picture.opacity is None and picture.pixels.shape == (side, side, 1) for picture in pictures]
     if found.count(True) <= FEW:
         return [it and _is_in_form(picture.pixels, side) for it, picture in zip(found, pictures, strict=True)]
-    stack = np.concatenate([picture.pixels for it, picture in zip(found, pictures, strict=True) if it], axis=2)
-    answers = iter(_are_in_form(stack.transpose(2, 0, 1), side))
+    below_each_other = np.concatenate([picture.pixels for it, picture in zip(found, pictures, strict=True) if it])
+    answers = iter(_are_in_form(below_each_other.reshape(-1, side, side), side))
     return [it and next(answers) for it in found]
 
 
-def _are_in_form(stack: Pixels, side: int) -> list[bool]:
+def _are_in_form(pixels: Pixels, side: int) -> list[bool]:
     """Whether pictures (n, side, side) are, as `_is_in_form` finds of each."""
-    pixels = np.ascontiguousarray(stack)
     ink = pixels != 0
     on_rim = ink[:, [0, -1]].sum(axis=(1, 2)) + ink[:, :, [0, -1]].sum(axis=(1, 2))
     length = np.maximum(_extent(ink.any(axis=2)), _extent(ink.any(axis=1)))
-    mass, row, column = _moments(side) @ pixels.reshape(len(pixels), -1).T.astype(np.float64)
+    mass, row, column = (pixels.reshape(len(pixels), -1).astype(np.float64) @ _moments(side).T).T
     some, box, middle = np.maximum(mass, 1.0), round(BOX * side), side / 2
     fits = (length >= box - NEARLY) & (length <= box) & (mass > 0) & (on_rim < 2 * side)
     centred = (np.abs(row / some - middle) <= OFF_CENTRE) & (np.abs(column / some - middle) <= OFF_CENTRE)

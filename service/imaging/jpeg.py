@@ -1,13 +1,13 @@
 """JPEG files, decoded by libjpeg-turbo as Pillow does it, but strictly: what libjpeg only warns of is an error here.
 
 A file that lost its data and kept an end marker is grey from there on; libjpeg says so, and Pillow does not pass it on.
+The library is loaded by what needs it: no other image waits for it.
 """
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import simplejpeg
 
 from service.errors import UnreadableImage
 from service.imaging.pixels import Pixels
@@ -43,6 +43,8 @@ class Layout(NamedTuple):
 
 def layout_of(data: bytes) -> Layout | None:
     """The size and the space of a file; None for one that simplejpeg cannot make sense of."""
+    import simplejpeg
+
     try:
         height, width, space, _ = simplejpeg.decode_jpeg_header(data)
     except ValueError:
@@ -62,6 +64,8 @@ def part_of(layout: Layout, enough: int) -> int:
 
 def decode(data: bytes, layout: Layout, part: int = 1) -> Pixels:
     """Pixels (H, W, 1) or (H, W, 3), of a part of the size. Raises UnreadableImage where libjpeg as much as warns."""
+    import simplejpeg
+
     height, width = (-(-side // part) if part > 1 else 0 for side in layout[:2])
     try:
         pixels: Pixels = simplejpeg.decode_jpeg(

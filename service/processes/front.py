@@ -4,14 +4,17 @@ import asyncio
 import logging
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from email.utils import formatdate
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Self
 
 import uvicorn
+from uvicorn.server import ServerState
 
 from service.api.app import create_app
 from service.api.connections import limits
@@ -39,7 +42,6 @@ log = logging.getLogger(__name__)
 FAREWELL_S = 1.0
 """How long connections that ask nothing stay open when the service ends: whoever asks meanwhile is answered."""
 LOOK_S = 0.02
-TICK_S = 1.0
 SWITCH_S = 0.0005
 """For which a thread may hold the interpreter while another wants it: so long the event loop waits for each that works
 beside it, on uploads or the database; by default it is ten times as long."""
@@ -48,16 +50,36 @@ LAST_WORDS_SHARE = 0.25
 """Of the drain's time, what is kept for answering those who will get no other answer; the less of the two."""
 
 
-class Server(uvicorn.Server):
-    """Uvicorn with our protocol, told to stop by the drain and not by signals of its own.
+class Dated(ServerState):
+    """Uvicorn's state of a server, in which each answer finds the date of its own second: nothing ticks for that."""
 
-    Idle, it wakes once a second for the date.
-    """
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._second = -1
+        super().__init__()
+
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers of every answer."""
+        second = int(self._clock())
+        if second != self._second:
+            self._second = second
+            self._headers = [(b"date", formatdate(second, usegmt=True).encode())]
+        return self._headers
+
+    @default_headers.setter
+    def default_headers(self, given: list[tuple[bytes, bytes]]) -> None:
+        """Called by uvicorn, which has none at the beginning."""
+
+
+class Server(uvicorn.Server):
+    """Uvicorn with our protocol, told to stop by the drain and not by signals of its own; idle, it sleeps."""
 
     def __init__(self, config: uvicorn.Config, *, whose: Callable[[Any], str] = itemgetter(0)) -> None:
         self._ending = asyncio.Event()
         self._whose = whose
         super().__init__(config)
+        self.server_state = Dated()
 
     @property
     def should_exit(self) -> bool:
@@ -82,9 +104,7 @@ class Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         """Called by uvicorn, whose own looks ten times a second whether it should stop."""
-        while not await self.on_tick(0):
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._ending.wait(), TICK_S)
+        await self._ending.wait()
 
     @classmethod
     def of(cls, app: Application, *, descriptors: int | None = None) -> Self:

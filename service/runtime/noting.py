@@ -102,9 +102,8 @@ class DeviceVitals(Vitals):
         self._device = device
         self._busy_s = 0.0
 
-    def note(self) -> None:
-        """Note how things stand."""
-        super().note()
+    def _note_all(self, helpers: list[int]) -> None:
+        super()._note_all(helpers)
         device, busy_s = self._device, self._device.steps.busy_s
         for kind, size in device.memory_bytes().items():
             self._conditions.device_memory_bytes.labels(device.name, kind).set(size)

@@ -96,6 +96,8 @@ def read_images(
 
 def _prepared(picture: Picture, spec: ImageInput, *, is_fine: bool, shown: bool) -> Prepared:
     """A picture of the model's size; one whose ink is not drawn as it is to be, drawn so."""
+    if is_fine and not picture.alterations and picture.pixels.shape == (*spec.size, spec.channels):
+        return Prepared(picture.pixels[None])  # as most are
     done = [Step(words, picture.pixels) for words in picture.alterations]
     if not is_fine and (drawn := redrawn(picture, spec.size[0])) is not None:
         done = [step for step in done if step.words != ALPHA] + list(drawn.steps)

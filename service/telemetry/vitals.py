@@ -1,6 +1,7 @@
-"""What a process takes: processor time, memory and descriptors, noted at each of its beats under its role."""
+"""What a process takes: processor time, memory and descriptors, noted at its beats while it does anything."""
 
 import os
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -9,21 +10,43 @@ from service.telemetry.conditions import Conditions
 PROC = Path("/proc")
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+LITTLE_S = 0.02
+"""Processor time in which next to nothing changes."""
+LATEST_S = 30.0
+"""After so long it is noted again how things stand, however little was done."""
 
 
 class Vitals:
     """The figures of a process, and of helpers that it has started, which tell nothing of themselves."""
 
-    def __init__(self, conditions: Conditions, role: str, *, helpers: Callable[[], Iterable[int]] = tuple) -> None:
+    def __init__(
+        self,
+        conditions: Conditions,
+        role: str,
+        *,
+        helpers: Callable[[], Iterable[int]] = tuple,
+        clock: Callable[[], float] = time.monotonic,
+        used: Callable[[], float] = time.process_time,
+    ) -> None:
         self._conditions = conditions
         self._role = role
         self._helpers = helpers
+        self._clock = clock
+        self._used = used
+        self._noted_at = self._noted_used = float("-inf")
         self._cpu_s: dict[int, float] = {}
 
     def note(self) -> None:
-        """Note how things stand."""
+        """Note how things stand, unless they can hardly have changed: an idle process would do little else."""
+        helpers, now, used = list(self._helpers()), self._clock(), self._used()
+        if not helpers and used - self._noted_used < LITTLE_S and now - self._noted_at < LATEST_S:
+            return
+        self._noted_at, self._noted_used = now, used
+        self._note_all(helpers)
+
+    def _note_all(self, helpers: list[int]) -> None:
         self._note(self._role, [os.getpid()])
-        if helpers := list(self._helpers()):
+        if helpers:
             self._note("reader", helpers)
 
     def _note(self, role: str, pids: list[int]) -> None:

@@ -83,9 +83,13 @@ class Guard:
 
         Raises KeyNeeded, Forbidden.
         """
+        self._check_site(method, place, headers)
+        return self.admit_again(method, place, scope, headers)
+
+    def admit_again(self, method: str, place: Place, scope: Scope, headers: Headers) -> bool:
+        """The same for a request of a head that was let in from this place before: only what keys allow may change."""
         if self.keyring.is_due():
             return False
-        self._check_site(method, place, headers)
         key = self._recognise(method, need_of(method, place.path), place, scope, headers)
         return key is None or not key.is_limited
 

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import socket
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Mapping, Sequence, Sized
 from functools import lru_cache
 from urllib.parse import unquote
 
@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from service.api.outgoing import WHOLE
+from service.api.outgoing import WHOLE, lines_of
 from service.api.presence import PRESENCE, Presence, presence_of
 
 SHORT_BYTES = 1 << 16
@@ -78,7 +78,7 @@ class Cycle(RequestResponseCycle):
             return False
         if not are_sound(headers):
             return False
-        self._head = [head_of(message["status"], self.default_headers, headers)]
+        self._head = [opening_of(message["status"], tuple(self.default_headers)), lines_of(headers), b"\r\n"]
         self.expected_content_length = length
         self.response_started = True
         self.waiting_for_100_continue = False
@@ -105,10 +105,10 @@ def are_sound(headers: Sequence[tuple[bytes, bytes]]) -> bool:
     return not (HEADER_RE.search(b"".join(names)) or HEADER_VALUE_RE.search(b"".join(values)))
 
 
-def head_of(status: int, *headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The head of an answer, as it goes over a connection."""
-    lines = [b"%s: %s\r\n" % header for some in headers for header in some]
-    return b"".join([STATUS_LINE[status], *lines, b"\r\n"])
+@lru_cache(maxsize=64)
+def opening_of(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """How answers of a status begin: with a line that says it, and with headers that many of them have."""
+    return STATUS_LINE[status] + lines_of(headers)
 
 
 def begin(connection: HttpToolsProtocol) -> Cycle:

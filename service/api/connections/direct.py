@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, cast
 
 from fastapi import Response
 
-from service.api.connections.cycles import TARGET_BYTES, Cycle, begin, head_of, target_of
+from service.api.access.callers import caller_of, peer_of
+from service.api.connections.cycles import TARGET_BYTES, Cycle, begin, opening_of, target_of
 from service.api.connections.known import Head
 from service.api.connections.limits import Phase
 from service.api.connections.protocol import Connection
-from service.api.gate import GONE, Gate, Visit, answer_to, nothing_more
+from service.api.gate import GONE, Gate, Holding, Visit, answer_to, nothing_more
 from service.api.noting import MODEL
 from service.api.outgoing import Reply
 from service.api.presence import PRESENCE
@@ -23,6 +24,7 @@ from service.errors import ServiceError
 if TYPE_CHECKING:
     from starlette.types import Scope
 
+    from service.api.access.proxies import Place
     from service.runtime.calls import Withdraw
 
 PLAIN = frozenset(
@@ -51,22 +53,21 @@ UNHEARD = asyncio.Event()
 class DirectCycle(Cycle):
     """One such request and its answer, as far as a connection wants to know of it; it is its client's presence, too."""
 
+    keep_alive = more_body = True
+    sent = b""
+    """What has come of its body."""
+    disconnected = response_started = response_complete = waiting_for_100_continue = is_over = False
+    message_event = UNHEARD
+    withdraw: "Withdraw | None" = None
+
     def __init__(self, connection: "DirectConnection", head: Head) -> None:  # uvicorn's has no use here
         self.scope = connection.scope
         self.scope["extensions"] = {PRESENCE: self}  # type: ignore[dict-item] # it is no dict
         self.transport = connection.transport
-        self.keep_alive = True
-        self.more_body = True
-        self.sent = b""
-        """What has come of its body."""
-        self.disconnected = self.response_started = self.response_complete = self.waiting_for_100_continue = False
-        self.message_event = UNHEARD
         self.on_response = connection.on_response_complete
         self._asked = cast("Scope", connection.scope)
         self._connection = connection
         self.head = head
-        self.withdraw: Withdraw | None = None
-        self.is_over = False
 
     @property
     def request_id(self) -> str:
@@ -75,20 +76,30 @@ class DirectCycle(Cycle):
 
     def may_begin(self, gate: Gate) -> bool:
         """Whether this may be answered at all, by all that is known before its body is read."""
-        headers = self.head.headers
-        visit = self._visit = Visit(gate, self._asked, headers)
+        peer = peer_of(self._asked)
+        passage = self.head.passages.get(peer)
+        visit = self._visit = Visit(gate, self._asked, self.head.headers, passage)
         if gate.draining or gate.is_full:
             return False
         try:
-            check_head(self._asked, headers)
-            if not gate.guard.admit_at_once("POST", visit.place, self._asked, headers):
+            if not self._is_let_in(gate, visit.place, is_known=passage is not None):
                 return False
         except ServiceError:
             return False
-        self._holding = visit.holding = gate.admit("POST", self._asked, nothing_more, headers)
+        if passage is None and not visit.place.prefix:  # with one, each scope has to be told of it
+            self.head.remember(peer, visit.passage)
+        # A plain head has a length, and no coding.
+        self._holding = visit.holding = Holding(gate, caller_of(self._asked).name, nothing_more, arriving=True)
         self._asked["state"]["holding"] = self._holding
         self._holding.__enter__()
         return True
+
+    def _is_let_in(self, gate: Gate, place: "Place", *, is_known: bool) -> bool:
+        scope, headers = self._asked, self.head.headers
+        if is_known:
+            return gate.guard.admit_again("POST", place, scope, headers)
+        check_head(scope, headers)
+        return gate.guard.admit_at_once("POST", place, scope, headers)
 
     def take(self, piece: bytes) -> None:
         """Keep a piece of the body, where there is memory for it."""
@@ -129,11 +140,10 @@ class DirectCycle(Cycle):
     def _say(self, reply: Response | Reply) -> None:
         if self.is_over:
             return
-        headers = self._visit.answer.whole(reply)
+        opening = opening_of(reply.status_code, tuple(self._connection.server_state.default_headers))
+        lines, end = self._visit.answer.written(reply), b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
         self._be_over()
-        closing = () if self.keep_alive else ((b"connection", b"close"),)
-        head = head_of(reply.status_code, self._connection.server_state.default_headers, headers, closing)
-        self.transport.write(head + reply.body)
+        self.transport.write(b"".join((opening, lines, end, reply.body)))
         self.response_complete = True
         if not self.keep_alive:
             self.transport.close()
@@ -239,7 +249,7 @@ class DirectConnection(Connection):
         direct, headers = paths.get(path), dict(self.headers)
         if direct is None or host or not self._is_plain(headers):
             return None
-        return Head(direct, path, raw_path, query, self.headers, headers, int(headers[b"content-length"]))
+        return Head(direct, path, raw_path, query, self.headers, headers, int(headers[b"content-length"]), {})
 
     def _is_plain(self, headers: dict[bytes, bytes]) -> bool:
         """Whether a request has nothing about it that the application should see to."""

@@ -3,6 +3,7 @@
 from collections.abc import MutableMapping
 from typing import Any, NamedTuple
 
+from service.api.gate import Passage
 from service.api.together import DirectPath
 
 END = b"\r\n\r\n"
@@ -10,6 +11,8 @@ MOST = 512
 """Heads that are known at a time."""
 LONGEST_BYTES = 1024
 """A head no longer than this is remembered."""
+MOST_PEERS = 16
+"""Addresses of which it is known that a head was let in from there."""
 EACH_ANEW = b"x-request-id"
 """A header that says something else each time: a head with it does not come again."""
 
@@ -26,11 +29,19 @@ class Head(NamedTuple):
     """The same by their names, of which none stands twice."""
     length: int
     """Of the body."""
+    passages: dict[str, Passage]
+    """What follows from it for those that were let in with it, by the addresses that they came from."""
 
     def tell(self, scope: MutableMapping[str, Any]) -> None:
         """Have a request say what the head says."""
         scope["method"], scope["path"] = "POST", self.path
         scope["raw_path"], scope["query_string"], scope["headers"] = self.raw_path, self.query, self.lines
+
+    def remember(self, peer: str, passage: Passage) -> None:
+        """Know that one from this address was let in, and what followed from that."""
+        if len(self.passages) >= MOST_PEERS:
+            del self.passages[next(iter(self.passages))]
+        self.passages[peer] = passage
 
 
 class KnownHeads:

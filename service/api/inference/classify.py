@@ -30,7 +30,7 @@ from service.api.models import FORM_HEADER, Version, form_of, headers_of
 from service.api.negotiation import JSON, REMEMBERED, choose
 from service.api.noting import MODEL
 from service.api.openapi import BINARY, OF_MODEL, headers, refusals
-from service.api.outgoing import Reply
+from service.api.outgoing import Reply, lines_of
 from service.api.presence import watch
 from service.api.queries import read_query
 from service.api.readers import Readers, is_quick
@@ -309,13 +309,15 @@ class _Labels:
         return [_reply({**answer, "predictions": [each]}, written) for each in answer["predictions"]]
 
 
-def _reply(answer: dict[str, Any], written: RawHeaders) -> Reply:
-    body = orjson.dumps(answer)
-    return Reply(200, [*written, (b"content-length", b"%d" % len(body))], body)
+def _reply(answer: dict[str, Any], written: tuple[RawHeaders, bytes]) -> Reply:
+    body, (told, lines) = orjson.dumps(answer), written
+    length = b"content-length", b"%d" % len(body)
+    return Reply(200, [*told, length], body, b"%s%s: %s\r\n" % (lines, *length))
 
 
 @lru_cache(maxsize=256)
-def _written(model: Model, form: str) -> RawHeaders:
-    """The headers of an answer as they go out, but for its length."""
+def _written(model: Model, form: str) -> tuple[RawHeaders, bytes]:
+    """The headers of an answer as they go out, but for its length; and the same as they are written."""
     told = {**headers_of(model), FORM_HEADER: form, "content-type": JSON}
-    return [(name.encode(), value.encode("latin-1")) for name, value in told.items()]
+    headers = [(name.encode(), value.encode("latin-1")) for name, value in told.items()]
+    return headers, lines_of(headers)

@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ from waiting import until
 from service.api.connections.direct import DirectConnection
 from service.api.gate import Application
 from service.api.together import Sent
+from service.evaluation.queue.keys import Key, digest_of
 from service.imaging import encode_png
 
 MakeApp = Callable[..., Application]
@@ -249,6 +253,23 @@ def test_who_may_ask_is_decided_anew_for_a_known_head(front: Front) -> None:
         assert caller.say(whole()).answer("POST")[0].status == 200
     front.do(lambda: setattr(front.app.gate, "draining", True))
     assert caller.say(whole()).answer("POST")[0].status == 503
+
+
+def test_a_key_is_looked_at_anew_for_a_known_head(front: Front) -> None:
+    asked = POST + b"Authorization: Bearer of-ci\r\n" + LENGTH + PICTURE
+    key, keyring = Key("ci", digest_of(b"of-ci"), frozenset({"infer"}), 0.0), front.app.gate.guard.keyring
+    front.do(partial(setattr, keyring, "_due_at", math.inf))  # the database knows none of these
+    caller = front.caller()
+    for known, status in (
+        (key, 200),
+        (key, 200),
+        (replace(key, revoked=1.0), 401),
+        (key, 200),
+        (replace(key, scopes=frozenset({"evaluate"})), 403),
+    ):
+        front.do(partial(keyring._take, [known]))
+        assert caller.say(asked).answer("POST")[0].status == status
+    assert heads_of(front) == 1
 
 
 def test_an_image_that_takes_longer_is_read_elsewhere_though_its_head_is_known(front: Front) -> None:

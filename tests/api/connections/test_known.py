@@ -2,7 +2,10 @@
 
 from doubles import FakeEngine
 
-from service.api.connections.known import LONGEST_BYTES, MOST, Head, KnownHeads
+from service.api.access.callers import caller_at
+from service.api.access.proxies import Place
+from service.api.connections.known import LONGEST_BYTES, MOST, MOST_PEERS, Head, KnownHeads
+from service.api.gate import Passage
 from service.api.together import DirectPath, Together
 from service.runtime.calls import TaskPosting
 
@@ -11,7 +14,7 @@ DIRECT = DirectPath(lambda *_: None, Together(TaskPosting(FakeEngine())))
 
 def head(length: int = 3, **headers: str) -> Head:
     lines = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    return Head(DIRECT, "/classify", b"/classify", b"", lines, dict(lines), length)
+    return Head(DIRECT, "/classify", b"/classify", b"", lines, dict(lines), length, {})
 
 
 def bytes_of(name: str) -> bytes:
@@ -48,3 +51,11 @@ def test_the_oldest_gives_way_where_there_are_too_many() -> None:
     assert len(known) == MOST
     assert known.find(bytes_of("0") + b"123") is None
     assert known.find(bytes_of(str(MOST)) + b"123") is not None
+
+
+def test_of_those_that_were_let_in_the_last_are_remembered() -> None:
+    said = head(host="a")
+    passages = [Passage(Place("/classify", "", caller_at(f"192.0.2.{n}"), ()), []) for n in range(MOST_PEERS + 1)]
+    for passage in passages:
+        said.remember(passage.place.caller.address, passage)
+    assert list(said.passages.values()) == passages[1:]
