@@ -54,6 +54,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--device")
     parser.add_argument("--duty", default="all")
     parser.add_argument("--socket", type=Path)
+    parser.add_argument("--aside", default="[]")
     return parser.parse_args(arguments)
 
 
@@ -88,9 +89,10 @@ def _engine(options: argparse.Namespace, settings: "Settings") -> Coroutine[Any,
 
     put(environment_of(options.device, surroundings()))
     from service.processes.engine import run_engine
+    from service.runtime.aside import read
     from service.runtime.duties import Duty
 
-    return run_engine(settings, device=options.device, duty=Duty(options.duty), **places)
+    return run_engine(settings, device=options.device, duty=Duty(options.duty), aside=read(options.aside), **places)
 
 
 def _run(role: Coroutine[Any, Any, None], *, plainly: bool) -> None:

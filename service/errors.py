@@ -35,6 +35,7 @@
   - StorageUnavailable          503
   - TooManyConnections          503
   - NotReady                    503
+    - ModelSetAside             503
   - Draining                    503
   - DeadlineExceeded            504
   - DiskFull                    507
@@ -78,12 +79,8 @@ class ServiceError(Exception):
 
     def problem(self) -> dict[str, object]:
         """The error as the members of a problem document (RFC 9457)."""
-        document: dict[str, object] = {
-            "type": "about:blank",
-            "title": self.title,
-            "status": int(self.status),
-            "detail": without_secrets(self.detail),
-        }
+        document: dict[str, object] = {"type": "about:blank", "title": self.title, "status": int(self.status)}
+        document["detail"] = without_secrets(self.detail)
         if (seconds := self.measured_retry_after_s) is not None:
             document["retry_after_s"] = round(seconds, 3)
         return {**document, "errors": self.errors} if self.errors else document
@@ -304,6 +301,13 @@ class NotReady(ServiceError):
     retry_after_s = 2
 
 
+class ModelSetAside(NotReady):
+    """An engine hung in a forward pass of this model; it gets no work for a while."""
+
+    title = "The model is set aside"
+    retry_after_s = 60
+
+
 class Draining(ServiceError):
     """The service is shutting down and takes no new work."""
 
@@ -392,7 +396,5 @@ def reason_of(error: Exception) -> str:
 
 def error_types(root: type[ServiceError] = ServiceError) -> dict[str, type[ServiceError]]:
     """Name of every service error → its class, so that errors cross between processes as words."""
-    found = {root.__name__: root}
-    for child in root.__subclasses__():
-        found |= error_types(child)
-    return found
+    below = (kind for child in root.__subclasses__() for kind in error_types(child).values())
+    return {kind.__name__: kind for kind in (root, *below)}

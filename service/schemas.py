@@ -73,6 +73,10 @@ class ModelSummary(Shown, BaseModel):
     macs: int | None = Field(description="Multiply-accumulates of one item.")
     scores: dict[str, Any]
     loaded: bool = Field(description="Whether an engine holds it, warm.")
+    set_aside: bool = Field(
+        default=False,
+        description="Whether it gets no work for a while, because an engine hung in a forward pass of it.",
+    )
 
 
 class BrokenModel(BaseModel):

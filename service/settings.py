@@ -156,7 +156,13 @@ class Settings(Limits):
     )
     start_limit_s: float = Field(120.0, gt=0, description="Longest time from a process's start to its first beat.")
     forward_limit_s: float = Field(
-        60.0, gt=0, description="A forward pass hangs that takes longer than this, and 20 times as long as usual."
+        30.0, gt=0, description="A forward pass hangs that takes longer than this, and 20 times as long as usual."
+    )
+    set_aside_s: float = Field(
+        60.0,
+        ge=0,
+        description="So long a model gets no work after an engine hung in a forward pass of it, and twice as long each "
+        "further time; with 0 it goes on at once.",
     )
     load_limit_s: float = Field(
         600.0, gt=0, description="Longest time to load a model's weights, or for a forward pass never measured before."

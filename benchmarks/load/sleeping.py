@@ -5,20 +5,17 @@
 The net stands in the registry of these processes only; `add_sleeper` writes the model that has it.
 """
 
-import asyncio
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from benchmarks.load.supervising import supervise
 from service.__main__ import main
-from service.environment import share_metrics
 from service.nets.registry import NETS
 from service.nets.weights import save_weights
-from service.settings import Settings
 
 NAME = "sleeper"
 PER_SECOND = 200
@@ -73,24 +70,6 @@ def add_sleeper(layer: Path, *, per_second: float = PER_SECOND) -> None:
     save_weights(Sleeper(), folder / "weights.safetensors")
 
 
-def supervise() -> int:
-    """Serve, with children that know the net as well; the exit status."""
-    from service.processes.supervisor import Supervisor, bind
-    from service.telemetry.logs import configure_logging
-
-    settings = Settings()
-    configure_logging("supervisor", settings.log_level)
-    program = (sys.executable, "-m", "benchmarks.load.sleeping")
-
-    async def run(directory: Path) -> int:
-        share_metrics(directory / "metrics")
-        with bind(settings) as listening:
-            return await Supervisor(settings, listening, directory, directory / "metrics", program).run()
-
-    with tempfile.TemporaryDirectory(prefix="chapterhouse-") as directory:
-        return asyncio.run(run(Path(directory)))
-
-
 if __name__ == "__main__":
     NETS[NAME] = Sleeper
-    sys.exit(supervise() if sys.argv[1:] == ["serve"] else main(sys.argv[1:]))
+    sys.exit(supervise("benchmarks.load.sleeping") if sys.argv[1:] == ["serve"] else main(sys.argv[1:]))

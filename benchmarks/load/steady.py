@@ -11,6 +11,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from benchmarks.load.hostile import FORM, form
 from benchmarks.load.wire import Address, Line, Reply, request
 from service.imaging import encode_png
 
@@ -78,6 +79,18 @@ def questions(seed: int = 0, *, images: int = 32, draws: int = 4) -> list[Questi
     series = orjson.dumps({"history": history, "horizon": 5})
     asked.append(Question(request("POST", "/forecast", series, media="application/json"), _values))
     return asked
+
+
+def groups(model: str, seed: int = 0, *, images: int = 16) -> list[Question]:
+    """Several images at once: in a form, and as a tensor."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (images, 28, 28, 1), np.uint8)
+    files = form({f"image-{number}": encode_png(image) for number, image in enumerate(pixels)})
+    tensor = {"name": "image", "datatype": "UINT8", "shape": pixels.shape, "data": pixels.ravel().tolist()}
+    asked = orjson.dumps({"inputs": [tensor], "outputs": [{"name": "probabilities"}]})
+    return [
+        Question(request("POST", "/classify?top_k=10&as_is=true", files, media=FORM), _all_probabilities),
+        Question(request("POST", f"/v2/models/{model}/infer", asked, media="application/json"), _tensor),
+    ]
 
 
 async def learn(address: Address, asked: Sequence[Question]) -> None:
@@ -155,8 +168,18 @@ def _note(sentences: list[str], sentence: str) -> None:
 
 def _probabilities(body: bytes) -> NDArray[np.float64]:
     """The probability of every label, in the order of the labels: two that are nearly equal may change places."""
-    labels = orjson.loads(body)["predictions"][0]["labels"]
-    return np.array([label["probability"] for label in sorted(labels, key=lambda label: label["index"])])
+    probabilities: NDArray[np.float64] = _all_probabilities(body)[0]
+    return probabilities
+
+
+def _all_probabilities(body: bytes) -> NDArray[np.float64]:
+    """The same of every image."""
+    answered = (sorted(each["labels"], key=lambda label: label["index"]) for each in orjson.loads(body)["predictions"])
+    return np.array([[label["probability"] for label in labels] for labels in answered])
+
+
+def _tensor(body: bytes) -> NDArray[np.float64]:
+    return np.array(orjson.loads(body)["outputs"][0]["data"], np.float64)
 
 
 def _pixels(body: bytes) -> NDArray[np.float64]:

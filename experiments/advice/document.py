@@ -1,11 +1,11 @@
 """docs/collapse-advice.md from the measurements."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import mean, stdev
 
 from experiments.advice.record import Measured
 from experiments.advice.switches import MODES, PLAIN, SEEDS, SETTING, SWITCHES, Switch
+from experiments.spreads import Difference, Spread
 
 HEAD = """# Advice against collapse, measured
 
@@ -27,7 +27,6 @@ comparisons of five seeds about one in twelve counts by chance.
 where the cause is another, what does not help here may help, and the other way round. Five steps of the discriminator
 cost three to four times the processor's time.
 """
-SURE = 2.0
 DEAD_GOOD, DEAD_MODES = 0.1, 1
 MEASURES = (("modes", "modes", 1), ("good", "good samples", 1), ("fid", "FID", -1))
 """Field, words, and whether more of it is better."""
@@ -80,11 +79,10 @@ def _verdict(switch: Switch, found: Measured, plain: Measured | None, name: str,
 
 def judge(ours: Sequence[float], plain: Sequence[float], sign: int = 1) -> str:
     """Whether a switch betters something, of which more is better, or with a sign of −1 less."""
-    difference = sign * (mean(ours) - mean(plain))
-    unsure = SURE * math.hypot(*(stdev(values) / math.sqrt(len(values)) for values in (ours, plain)))
-    if abs(difference) <= unsure:
+    apart = Difference.between(Spread.of(ours), Spread.of(plain))
+    if not apart.counts:
         return NOTHING
-    return HELPS if difference > 0 else HARMS
+    return HELPS if sign * apart.mean > 0 else HARMS
 
 
 def _sentences(record: Mapping[str, Measured]) -> Iterator[str]:

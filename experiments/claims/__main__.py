@@ -11,13 +11,13 @@ in all. Rendering trains nothing, and keeps the measurements that it used beside
 
 import argparse
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 
 from experiments.claims import chapter4, chapter5
-from experiments.claims.claim import SEEDS, Claim
+from experiments.claims.claim import Claim
 from experiments.claims.counting import counts
 from experiments.claims.devices import measure as measure_devices
 from experiments.claims.devices import read_devices
@@ -31,24 +31,24 @@ DOCS = Path(__file__).parents[2] / "docs"
 DOCUMENT, MEASUREMENTS, OF_DEVICES = DOCS / "claims.md", DOCS / "claims.jsonl", DOCS / "claims-devices.json"
 
 
-def missing(claims: Iterable[Claim], seeds: range, record: Record) -> Iterator[tuple[Claim, str, Trial, int]]:
+def missing(claims: Sequence[Claim], record: Record, most: int | None) -> Iterator[tuple[Claim, str, Trial, int]]:
     """What is to be trained: rates that are tried, then all claims with one seed, then with the next."""
     for claim in claims:
         for name, trial in claim.tuning.items():
             if record.tried(trial) is None:
                 yield claim, name, trial, TUNED_ON
-    for seed in seeds:
-        for claim in claims:
+    for seed in range(max(claim.seeds for claim in claims) if most is None else most):
+        for claim in (claim for claim in claims if seed < claim.seeds):
             for name, trial in claim.trials.items():
                 if not record.has(trial, seed):
                     yield claim, name, trial, seed
 
 
-def work(claims: list[Claim], seeds: range, record: Record, data_dir: Path) -> None:
+def work(claims: Sequence[Claim], record: Record, data_dir: Path, most: int | None) -> None:
     """Train and measure whatever the record lacks."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(prefix="claims-") as scratch:
-        for claim, name, trial, seed in missing(claims, seeds, record):
+        for claim, name, trial, seed in missing(claims, record, most):
             found = measure(trial, seed, load_sets(trial.data, data_dir), Path(scratch))
             record.add(found)
             print(
@@ -70,7 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m experiments.claims")
     parser.add_argument("--record", type=Path, default=MEASUREMENTS, help="where measurements are kept")
     parser.add_argument("--only", nargs="+", choices=CLAIMS, default=list(CLAIMS), metavar="CLAIM")
-    parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--seeds", type=int, metavar="N", help="so many at most of those that each claim has")
     parser.add_argument("--render", action="store_true", help="write the document instead of training")
     parser.add_argument("--devices", action="store_true", help="train on one device and on two, and write the document")
     given = parser.parse_args()
@@ -80,7 +80,7 @@ def main() -> None:
     if given.render or given.devices:
         publish(record)
         return
-    work([CLAIMS[key] for key in given.only], range(given.seeds), record, Settings().data_dir)
+    work([CLAIMS[key] for key in given.only], record, Settings().data_dir, given.seeds)
 
 
 if __name__ == "__main__":

@@ -334,18 +334,21 @@ CLAIMS = (
         sentence="1×1 convolutions before the 3×3 and 5×5 let GoogLeNet grow wide and deep at little cost"
         " (Szegedy et al. 2015, figure 2).",
         done="A quarter of GoogLeNet's maps with its reductions and without (figure 2a), and without them at so few"
-        " maps that the net multiplies about as often as with them; six epochs.",
+        " maps that the net multiplies about as often, or has about as many parameters, as with them; six epochs.",
         trials={
             "with reduction": googlenet(),
             "without": googlenet(reduction=False),
-            "without, fewer maps": googlenet(reduction=False, width=0.15),
+            "without, as many multiplications": googlenet(reduction=False, width=0.15),
+            "without, as many parameters": googlenet(reduction=False, width=0.125),
         },
         comparisons=(
             Comparison("with reduction", "without", allowed=1.0),
-            Comparison("with reduction", "without, fewer maps"),
+            Comparison("with reduction", "without, as many multiplications"),
+            Comparison("with reduction", "without, as many parameters"),
         ),
         remark="With its reductions the net is the deeper one, and after six epochs it names nearly half of its"
-        " training images wrongly: it has not learnt what it can.",
+        " training images wrongly: it has not learnt what it can. At as many parameters nothing is between them that"
+        " three seeds could tell.",
     ),
     Claim(
         key="auxiliary",

@@ -3,34 +3,14 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from statistics import mean, stdev
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from experiments.claims.record import Record
 from experiments.claims.trial import GOAL, Measurement, Trial
+from experiments.spreads import Difference, Spread
 
 SEEDS = 3
-SURE = 2.0
-"""A difference counts from so many of its standard errors on."""
 Verdict = Literal["reproduced", "not reproduced", "too close to call", "not measured"]
-
-
-class Spread(NamedTuple):
-    """Mean and sample standard deviation over the seeds."""
-
-    mean: float
-    deviation: float
-    seeds: int
-
-    @classmethod
-    def of(cls, values: list[float]) -> "Spread":
-        """That of at least one value."""
-        return cls(mean(values), stdev(values) if len(values) > 1 else math.nan, len(values))
-
-    @property
-    def error(self) -> float:
-        """The standard error of the mean."""
-        return self.deviation / math.sqrt(self.seeds)
 
 
 def error_per_cent(found: Measurement) -> float:
@@ -65,14 +45,11 @@ class Comparison:
         this, that = ([self.of(one) for one in found[name]] for name in (self.this, self.that))
         if math.inf in this or math.inf in that:
             return _judge_reached(this, that)
-        ours, theirs = Spread.of(this), Spread.of(that)
-        difference, unsure = (
-            ours.mean - theirs.mean - (self.allowed or 0.0),
-            SURE * math.hypot(ours.error, theirs.error),
-        )
-        if abs(difference) < unsure:
+        apart = Difference.between(Spread.of(this), Spread.of(that))
+        worse = apart._replace(mean=apart.mean - (self.allowed or 0.0))
+        if not worse.counts:
             return "too close to call"
-        return "reproduced" if difference < 0 else "not reproduced"
+        return "reproduced" if worse.mean < 0 else "not reproduced"
 
 
 def _judge_reached(this: list[float], that: list[float]) -> Verdict:
@@ -97,6 +74,7 @@ class Claim:
     """What there is to say about the outcome; of one that is not reproduced, what limits it."""
     columns: Mapping[str, Callable[[Measurement], float]] = field(default_factory=dict)
     """Further columns of the table."""
+    seeds: int = SEEDS
     tuning: Mapping[str, Trial] = field(default_factory=dict)
     """What was tried, on a seed of its own, to find the rate of each variant."""
 
@@ -107,7 +85,7 @@ class Claim:
 
     def found(self, record: Record) -> dict[str, list[Measurement]]:
         """Every variant's measurements."""
-        return {name: record.of(trial) for name, trial in self.trials.items()}
+        return {name: record.of(trial)[: self.seeds] for name, trial in self.trials.items()}
 
     def judge(self, record: Record) -> list[Verdict]:
         """One verdict a comparison."""

@@ -4,12 +4,13 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import mean
 
-from experiments.claims.claim import SEEDS, Claim, Comparison, Spread, Verdict, error_per_cent
+from experiments.claims.claim import SEEDS, Claim, Comparison, Verdict, error_per_cent
 from experiments.claims.counting import Count
-from experiments.claims.devices import Devices
+from experiments.claims.devices import TITLE, Devices, glance
 from experiments.claims.devices import section as devices_section
 from experiments.claims.record import Record
 from experiments.claims.trial import Measurement
+from experiments.spreads import Difference, Spread
 
 HEAD = """# What each idea is worth
 
@@ -19,11 +20,11 @@ with this project's own nets and training loop.
 
 **Read the numbers as what they are.** The nets are narrow, the training sets are the first thousands of images of
 CIFAR-10 (or MNIST, where it says so), the trainings a few epochs on one core. Errors are of the whole test set, mean ±
-standard deviation over {seeds} seeds. Within a table only the named thing changes; the recipe stays the same, so that a
-variant that would like another rate gets it only where the rates that were tried stand below the table. A sentence
-counts as *reproduced* when the difference has the right sign and is at least twice its standard error, as *not
-reproduced* when it is that far on the wrong side, and else as *too close to call*: that says something about these
-small settings, and nothing against the papers' large ones.
+standard deviation over {seeds} seeds where a section says nothing else. Within a table only the named thing changes;
+the recipe stays the same, so that a variant that would like another rate gets it only where the rates that were tried
+stand below the table. A sentence counts as *reproduced* when the difference has the right sign and is at least twice
+its standard error, as *not reproduced* when it is that far on the wrong side, and else as *too close to call*: that
+says something about these small settings, and nothing against the papers' large ones.
 """
 
 
@@ -32,7 +33,7 @@ def render(claims: Sequence[Claim], counts: Sequence[Count], record: Record, dev
     parts = [
         HEAD.format(seeds=_in_words(SEEDS)),
         "## At a glance\n",
-        "\n".join(_summary(claims, record)) + "\n",
+        "\n".join(_summary(claims, record, devices)) + "\n",
         "## Counted\n\nAt the papers' full size, exactly.\n",
         "\n".join(_counted(counts)) + "\n",
         "## Measured\n",
@@ -46,16 +47,25 @@ def _in_words(count: int) -> str:
     return {3: "three", 4: "four", 5: "five"}.get(count, str(count))
 
 
-def _summary(claims: Iterable[Claim], record: Record) -> Iterator[str]:
+def _summary(claims: Iterable[Claim], record: Record, devices: Devices | None) -> Iterator[str]:
     yield "| idea | what was compared | measured | verdict |"
     yield "|---|---|---|---|"
     for claim in claims:
         found = claim.found(record)
-        title = f"[{claim.title}](#{anchor(claim.title)})"
+        title = _linked(claim.title)
         for comparison in claim.comparisons:
-            cells = (title, _compared(comparison), both(comparison, found), _judged(comparison, found))
+            cells = (title, _compared(comparison), both(comparison, found), _told(comparison.judge(found)))
             yield f"| {' | '.join(cells)} |"
             title = ""
+    if devices is not None:
+        title = _linked(TITLE)
+        for compared, measured, verdict in glance(devices):
+            yield f"| {title} | {compared} | {measured} | {_told(verdict)} |"
+            title = ""
+
+
+def _linked(title: str) -> str:
+    return f"[{title}](#{anchor(title)})"
 
 
 def anchor(title: str) -> str:
@@ -78,9 +88,8 @@ def both(comparison: Comparison, found: Mapping[str, Sequence[Measurement]]) -> 
     return f"{' : '.join('–' if math.isinf(one) else f'{one:.1f}' for one in means)} {comparison.unit}"
 
 
-def _judged(comparison: Comparison, found: Mapping[str, list[Measurement]]) -> str:
-    verdict: Verdict = comparison.judge(found)
-    return {"reproduced": "reproduced", "not reproduced": "**not reproduced**"}.get(verdict, verdict)
+def _told(verdict: Verdict) -> str:
+    return f"**{verdict}**" if verdict == "not reproduced" else verdict
 
 
 def _counted(counts: Iterable[Count]) -> Iterator[str]:
@@ -151,8 +160,8 @@ def _sentence(comparison: Comparison, found: Mapping[str, list[Measurement]]) ->
     ours, theirs = Spread.of(this), Spread.of(that)
     if comparison.of is not error_per_cent:
         return f"{beginning} ({ours.mean:.1f} against {theirs.mean:.1f}: {theirs.mean / ours.mean:.1f} times)."
-    difference, unsure = ours.mean - theirs.mean, math.hypot(ours.error, theirs.error)
-    return f"{beginning} ({difference:+.2f} points, standard error {unsure:.2f})."
+    apart = Difference.between(ours, theirs)
+    return f"{beginning} ({apart.mean:+.2f} points, standard error {apart.error:.2f})."
 
 
 def _reached(values: list[float]) -> str:

@@ -1,11 +1,11 @@
 """What the numbers of a table say in plain words, and whether they are what was asked."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from experiments.collapse.record import Coverage, Measurement, Record
 from experiments.collapse.tables import GRID, MNIST, RING, Demand, Table, name_of, system_of
 from experiments.collapse.tuning import Tried
+from experiments.spreads import Difference, Spread
 from service.store import Model
 
 WORDS = {
@@ -25,7 +25,6 @@ PLAIN = "gan"
 FARTHEST = 1.5
 """So much more of an FID may a remedy have than that system."""
 FEWEST_SEEDS = 5
-ERRORS = 2
 BEYOND_CHANCE = "beyond chance (two standard errors of the difference)"
 TELLABLE = 2
 """Of so many demands a sentence repeats the numbers that meet them; of more the table holds them."""
@@ -221,10 +220,14 @@ def _fewer_modes(name: str, plain: Measurement, remedies: Sequence[tuple[str, Me
 
 def _beyond_chance(one: Coverage | None, other: Coverage | None) -> bool:
     """Whether two means of modes are farther apart than their spreads explain; of a single seed nobody knows."""
-    if not (one and other and one.modes.deviation is not None and other.modes.deviation is not None):
-        return False
-    error = math.hypot(one.modes.deviation / math.sqrt(one.seeds), other.modes.deviation / math.sqrt(other.seeds))
-    return abs(one.modes.mean - other.modes.mean) > ERRORS * error
+    ours, theirs = _modes(one), _modes(other)
+    return ours is not None and theirs is not None and Difference.between(ours, theirs).counts
+
+
+def _modes(found: Coverage | None) -> Spread | None:
+    if found is None or found.modes.deviation is None:
+        return None
+    return Spread(found.modes.mean, found.modes.deviation, found.seeds)
 
 
 def _farther(name: str, plain: Measurement, remedies: Sequence[tuple[str, Measurement]]) -> str:

@@ -15,7 +15,7 @@ import torch
 from experiments.claims.trial import load_sets
 from experiments.diagnosis.changing import CHANGES, respond
 from experiments.diagnosis.document import render
-from experiments.diagnosis.drawing import draw_growth, draw_responses
+from experiments.diagnosis.drawing import draw_growth, draw_hiding, draw_responses
 from experiments.diagnosis.growing import SEARCHED, TRIAL, grow, look
 from experiments.diagnosis.hiding import EACH, correspond
 from experiments.diagnosis.record import Record, read_record
@@ -57,6 +57,7 @@ def measure(settings: Settings) -> Record:
         snapshots=tuple(snapshots),
         responses=responses,
         correspondences=correspondences,
+        classes=tuple(model.manifest.labels[label] for label in known),
     )
 
 
@@ -68,6 +69,7 @@ def main() -> None:
         MEASUREMENTS.write_text(measure(Settings()).model_dump_json() + "\n", "utf-8")
     record = read_record(MEASUREMENTS)
     (PICTURES / "changes.png").write_bytes(draw_responses(record.responses, record.labels))
+    (PICTURES / "hiding.png").write_bytes(draw_hiding(record.correspondences, record.classes))
     DOCUMENT.write_text(render(record), "utf-8")
 
 

@@ -1,6 +1,5 @@
 """docs/zfnet.md from the measurements."""
 
-import math
 from collections.abc import Iterator, Sequence
 from statistics import mean, stdev
 
@@ -9,6 +8,7 @@ from experiments.diagnosis.growing import EPOCHS, SEARCHED, UNITS
 from experiments.diagnosis.hiding import EACH, SQUARE
 from experiments.diagnosis.hiding import LAYERS as HIDDEN
 from experiments.diagnosis.record import Correspondence, Record, Response
+from experiments.spreads import Difference
 
 HEAD = """# What a net has learnt to see
 
@@ -40,8 +40,9 @@ alike. Δ is the share of features whose changes differ in sign between two imag
 `zfnet-cifar10` is sure, a grey square of {side}×{side} at each of nine places, the same in all of them or drawn for
 each. The paper hid eyes and noses of dogs by hand; here the places are those of a grid, and objects lie where the
 photographer had them.
+
+![Δ of each class, with the same place hidden and with places drawn](zfnet/hiding.png)
 """
-SURE = 2.0
 
 
 def render(record: Record) -> str:
@@ -126,24 +127,22 @@ def _least(one: Response) -> tuple[str, tuple[float, float]]:
 def _hidden(found: Sequence[Correspondence]) -> Iterator[Sequence[str]]:
     yield "layer", "Δ, the same place", "Δ, places drawn", "difference", "classes"
     for one in found:
-        differences = [a - b for a, b in zip(one.anywhere, one.same, strict=True)]
-        error = stdev(differences) / math.sqrt(len(differences))
+        apart = Difference.paired(one.anywhere, one.same)
         yield (
             HIDDEN[one.layer],
             f"{mean(one.same):.3f} ± {stdev(one.same):.3f}",
             f"{mean(one.anywhere):.3f} ± {stdev(one.anywhere):.3f}",
-            f"{mean(differences):.3f}, standard error {error:.3f}",
-            f"{len(differences)}",
+            f"{apart.mean:.3f}, standard error {apart.error:.3f}",
+            f"{len(one.same)}",
         )
 
 
 def _alike(found: Sequence[Correspondence]) -> Iterator[str]:
     """Whether the same place changes images more alike than places drawn, class by class."""
     for one in found:
-        differences = [a - b for a, b in zip(one.anywhere, one.same, strict=True)]
-        unsure = abs(mean(differences)) < SURE * stdev(differences) / math.sqrt(len(differences))
-        said = "reproduced" if mean(differences) > 0 else "**not reproduced**"
-        verdict = "too close to call" if unsure else said
+        apart = Difference.paired(one.anywhere, one.same)
+        said = "reproduced" if apart.mean > 0 else "**not reproduced**"
+        verdict = said if apart.counts else "too close to call"
         yield f"Hiding the same part changes {HIDDEN[one.layer]} more alike than hiding any part: {verdict}."
 
 

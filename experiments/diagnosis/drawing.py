@@ -1,4 +1,4 @@
-"""The pictures of docs/zfnet.md: projections over a training, and curves of what changes with images."""
+"""The pictures of docs/zfnet.md: projections over a training, how features move with images, what hiding parts does."""
 
 import io
 from collections.abc import Sequence
@@ -9,7 +9,8 @@ from PIL import Image, ImageDraw
 from experiments.chapter6 import COLOURS
 from experiments.diagnosis.changing import LAYERS
 from experiments.diagnosis.growing import SHOWN, Look
-from experiments.diagnosis.record import Response
+from experiments.diagnosis.hiding import LAYERS as HIDDEN
+from experiments.diagnosis.record import Correspondence, Response
 from experiments.pictures import laid_out
 from service.drawing.explanation import enlarge
 from service.drawing.scales import signed
@@ -20,6 +21,8 @@ CELL = 96
 NAMES = ("black", "red", "blue", "green", "violet")
 """What COLOURS are called."""
 WIDTH, HEIGHT, MARGIN = 360, 200, 30
+ROW, NAME, DOT = 22, 90, 4
+"""The height of a class's line, the width of its name, the radius of a point on it."""
 SHADES = 128
 """Of a page without colours of its own, so that it is small."""
 
@@ -47,6 +50,37 @@ def draw_responses(responses: Sequence[Response], labels: Sequence[str]) -> byte
     rows.append([(f"true label: {one.of}", _chart(one.amounts, one.probabilities, high=1.0)) for one in responses])
     legend = ", ".join(f"{label} {colour}" for label, colour in zip(labels, NAMES, strict=False))
     return _png(laid_out(f"How far features move, and the probability of the true label: {legend}", rows))
+
+
+def draw_hiding(correspondences: Sequence[Correspondence], classes: Sequence[str]) -> bytes:
+    """A panel for each layer: on each class's line Δ with the same place hidden and with places drawn."""
+    panels = [(HIDDEN[one.layer], _pairs(one, classes)) for one in correspondences]
+    return _png(
+        laid_out(
+            "Changes of opposite signs: the same place hidden black, places drawn red",
+            [panels],
+        )
+    )
+
+
+def _pairs(one: Correspondence, classes: Sequence[str]) -> Image.Image:
+    panel = Image.new("RGB", (WIDTH, len(classes) * ROW + MARGIN), "white")
+    draw = ImageDraw.Draw(panel)
+    low, high = min(*one.same, *one.anywhere), max(*one.same, *one.anywhere)
+    left, right = NAME + DOT, WIDTH - MARGIN
+
+    def across(value: float) -> float:
+        return left + (value - low) / (high - low) * (right - left)
+
+    for place, (name, same, drawn) in enumerate(zip(classes, one.same, one.anywhere, strict=True)):
+        y = ROW * place + ROW // 2
+        draw.text((6, y - 7), name, fill="#333333", font_size=11)
+        draw.line([(across(same), y), (across(drawn), y)], fill="#bbbbbb", width=2)
+        for value, colour in ((drawn, COLOURS[1]), (same, COLOURS[0])):
+            draw.circle((across(value), y), DOT, fill=colour)
+    for value in (low, high):
+        draw.text((across(value) - 12, len(classes) * ROW + 6), f"{value:.2f}", fill="#333333", font_size=11)
+    return panel
 
 
 def _chart(amounts: Sequence[float], lines: Sequence[Sequence[float]], high: float | None = None) -> Image.Image:

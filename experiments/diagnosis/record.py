@@ -50,6 +50,8 @@ class Record(_Kept):
     snapshots: tuple[Snapshot, ...] = ()
     responses: tuple[Response, ...] = ()
     correspondences: tuple[Correspondence, ...] = ()
+    classes: tuple[str, ...] = ()
+    """Whose images had a part hidden."""
 
 
 def read_record(path: Path) -> Record:

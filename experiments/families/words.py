@@ -31,6 +31,8 @@ VARIANTS = {
     "AlexNet with": "有归一化的 AlexNet",
     "AlexNet without": "无归一化的 AlexNet",
     "He et al.": "He 等人的初始化",
+    "as many multiplications": "乘法次数相当",
+    "as many parameters": "参数数量相当",
     "bottleneck": "瓶颈",
     "cut and scaled": "裁剪并缩放",
     "dense layer": "全连接层",

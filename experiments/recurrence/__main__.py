@@ -48,10 +48,11 @@ def measure(tasks: Sequence[Task], path: Path) -> None:
             write_record(path, record)
     for task in tasks:
         for kind in KINDS:
-            if kind in record.of(task.key):
+            before = record.of(task.key).get(kind)
+            if before and (before.steps, before.updates) == (task.steps, task.updates):
                 continue
             found = compete(task, kind)
-            record = record.model_copy(update={"trained": (*record.trained, found)})
+            record = record.added(found)
             write_record(path, record)
             print(f"{task.key}: {kind}, rate {found.rate:g}: {found.errors}, {found.seconds:.0f} s", flush=True)
 

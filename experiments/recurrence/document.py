@@ -1,12 +1,12 @@
 """docs/chapter-6.md from the measurements."""
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import mean, stdev
 
 from experiments.recurrence.players import KINDS
 from experiments.recurrence.record import Record, Sized, Trained
 from experiments.recurrence.tasks import Task
+from experiments.spreads import Difference, Spread
 
 HEAD = """# Chapter 6, measured
 
@@ -27,7 +27,6 @@ The paper is Koutník, Greff, Gomez, Schmidhuber, *A Clockwork RNN*, ICML 2014 (
 CLOCKWORK, PLAIN, LSTM = KINDS
 ECHOED = "narma-10"
 """The task that echo state networks have too."""
-SURE = 2.0
 LEARNT = 0.9
 """A share of the error of who has learnt nothing: nets that err more are not compared."""
 CLOSE = 0.1
@@ -113,9 +112,8 @@ def judge(ours: Sequence[float], theirs: Sequence[float], idle: float) -> str:
     """Whether errors are lower than others by two standard errors, if not all are those of who has learnt nothing."""
     if min(mean(ours), mean(theirs)) > LEARNT * idle:
         return "neither has learnt it"
-    difference = mean(ours) - mean(theirs)
-    unsure = SURE * math.hypot(*(stdev(values) / math.sqrt(len(values)) for values in (ours, theirs)))
-    return "too close to call" if abs(difference) < unsure else _verdict(difference < 0)
+    apart = Difference.between(Spread.of(ours), Spread.of(theirs))
+    return _verdict(apart.mean < 0) if apart.counts else "too close to call"
 
 
 def _sizes(sizes: Sequence[Sized]) -> Iterator[Sequence[str]]:
@@ -195,17 +193,32 @@ def _sentences(task: Task, found: Mapping[str, Trained]) -> Iterator[str]:
     for kind, one in found.items():
         tried = ", ".join(f"{rate}: {_error(task, error)}" for rate, error in one.tried.items())
         yield f"Rates of the {kind}, and the error with each after half as many updates: {tried}."
+    yield from _at_the_edge(found.values())
     if CLOCKWORK in found:
         for other in (PLAIN, LSTM):
             if other in found:
                 verdict = judge(found[CLOCKWORK].errors, found[other].errors, task.idle)
                 yield f"A lower error than {_article(other)}'s of as many parameters: {verdict}."
+    if found and task.limits:
+        yield task.limits
     if found and all(mean(one.errors) > LEARNT * task.idle for one in found.values()):
         yield (
             f"None of them has learnt the task in {task.updates:,} updates: who has learnt nothing has an error of"
             f" {_error(task, task.idle)}. They would need more updates than one core gives in minutes: the table says"
             " that so few are not enough, and nothing of which of them would learn it."
         )
+
+
+def _at_the_edge(found: Iterable[Trained]) -> Iterator[str]:
+    """Whose best rate is the least or the greatest of those that were tried."""
+    ends = {one.net: one.rate for one in found if one.rate in (min(_rates(one)), max(_rates(one)))}
+    if ends:
+        whose = ", ".join(f"the {net}'s {rate:g}" for net, rate in ends.items())
+        yield f"At the edge of the rates that were tried, so that a better one may lie beyond: {whose}."
+
+
+def _rates(found: Trained) -> list[float]:
+    return [float(rate) for rate in found.tried]
 
 
 def _reached(task: Task, found: Trained) -> str:

@@ -14,6 +14,9 @@ class Trained(_Kept):
 
     task: str
     net: str
+    steps: int
+    """Of one sequence."""
+    updates: int
     units: int
     parameters: int
     macs: int
@@ -59,6 +62,11 @@ class Record(_Kept):
     sized: tuple[Sized, ...] = ()
     trained: tuple[Trained, ...] = ()
     echoed: tuple[Echoed, ...] = ()
+
+    def added(self, found: Trained) -> "Record":
+        """This and one more kind of net at a task, in the place of what it was before."""
+        others = (one for one in self.trained if (one.task, one.net) != (found.task, found.net))
+        return self.model_copy(update={"trained": (*others, found)})
 
     def of(self, task: str) -> dict[str, Trained]:
         """The nets at a task, by kind."""

@@ -100,6 +100,8 @@ def compete(task: Task, kind: Kind) -> Trained:
     return Trained(
         task=task.key,
         net=kind,
+        steps=task.steps,
+        updates=task.updates,
         units=units,
         parameters=player.parameters(units),
         macs=player.macs(units, task.steps),

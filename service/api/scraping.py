@@ -16,6 +16,7 @@ from prometheus_client.core import Metric
 
 from service import __version__
 from service.api.collecting import Joining
+from service.api.health import missing_of
 from service.api.state import State
 from service.errors import DatabaseUnavailable, ServiceError
 from service.evaluation.queue.standing import Standing
@@ -69,11 +70,9 @@ class Scraping:
 
     def _read_models(self, readings: Readings, *, draining: bool) -> None:
         state = self._state
-        held = {name: loaded for name, loaded in state.engines.models().items() if loaded.state == "ready"}
-        readings.add(
-            "chapterhouse_ready",
-            not draining and {name.partition("@")[0] for name in held} >= set(state.settings.wanted_models),
-        )
+        known = state.engines.models()
+        readings.add("chapterhouse_ready", not draining and not missing_of(state.settings.wanted_models, known))
+        held = {name: loaded for name, loaded in known.items() if loaded.state == "ready"}
         for name, loaded in held.items():
             try:
                 manifest = state.store.get(name).manifest

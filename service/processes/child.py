@@ -33,7 +33,7 @@ class Child:
         """Whether it is there, and not found to hang."""
         return self.process is not None and self.process.returncode is None and not self.hangs
 
-    async def start(self, program: Sequence[str]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def start(self, program: Sequence[str], *further: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Start a process; the parent's end of its lifeline, which tells it while we live, and us its beats.
 
         Raises OSError where the system would not start it.
@@ -47,6 +47,7 @@ class Child:
                     "--parent-pipe",
                     str(theirs.fileno()),
                     *self.arguments,
+                    *further,
                     pass_fds=(theirs.fileno(), *self.inherits),
                 )
             except OSError:

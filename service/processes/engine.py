@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from service.errors import ConfigurationError
 from service.processes.lifeline import beat, freeze_garbage, on_terminate, watch_parent
 from service.processes.memory import keep_memory
+from service.runtime.aside import Aside
 from service.runtime.cards.naming import is_card
 from service.runtime.cards.opening import open_device
 from service.runtime.devices import MOST_ROWS
@@ -27,10 +29,19 @@ SEEN = "cuda:0"
 """What torch calls a card that is the only one it sees."""
 
 
-async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pipe: int, duty: Duty = Duty.ALL) -> None:
+async def run_engine(
+    settings: Settings,
+    *,
+    device: str,
+    socket: Path,
+    parent_pipe: int,
+    duty: Duty = Duty.ALL,
+    aside: Sequence[Aside] = (),
+) -> None:
     """Answer on `socket` until the supervisor ends it, then finish what is queued.
 
-    A card is the only one that this process sees. Raises the error that the device died of.
+    A card is the only one that this process sees; models that are set `aside` get no work from the beginning. Raises
+    the error that the device died of.
     """
     watch_parent(parent_pipe)
     keep_memory()
@@ -58,6 +69,8 @@ async def run_engine(settings: Settings, *, device: str, socket: Path, parent_pi
     engine.on_change.append(freeze_garbage)
     terminated = asyncio.Event()
     on_terminate(terminated.set)
+    for each in aside:
+        await engine.set_aside(each)
     serving = await engine.start()
     await listener.listen(socket)
     await _meet(listener, Meeting.of(settings), socket)

@@ -17,8 +17,10 @@ from service.machine import cores, memory_bytes, progress, waited_s
 from service.processes.child import Child
 from service.processes.lifeline import EXIT_CONFIGURATION, EXIT_UNAVAILABLE
 from service.processes.migration import Migration
+from service.processes.setting_aside import SettingAside
 from service.processes.systemd import Systemd
 from service.processes.watching import Watch
+from service.runtime.aside import written
 from service.runtime.calls import LoadedModel
 from service.runtime.cards.naming import devices_of, duties_of
 from service.runtime.duties import Duty, socket_of
@@ -64,15 +66,19 @@ def bind(settings: Settings) -> socket.socket:
 class WantedModels:
     """Behind the supervisor's own socket: which models every engine must hold, also after a restart."""
 
-    def __init__(self, wanted: set[str], pool: EnginePool) -> None:
+    def __init__(self, wanted: set[str], pool: EnginePool, aside: SettingAside | None = None) -> None:
         self.wanted = wanted
         self._pool = pool
+        self._aside = aside
 
     async def load(self, model_id: str) -> None:
         """Want a model, and load it everywhere now; where no engine is there, the next one loads it.
 
-        A model that an engine died of is not wanted: the next one would die of it too.
+        A model that an engine died of is not wanted: the next one would die of it too. One that is set aside is so no
+        more.
         """
+        if self._aside is not None:
+            await self._aside.lift(model_id)
         try:
             await self._pool.load(model_id)
         except ConnectionLost:
@@ -81,6 +87,14 @@ class WantedModels:
             self.wanted.add(model_id)
             raise
         self.wanted.add(model_id)
+
+    async def load_again(self, model_id: str) -> None:
+        """Load a model everywhere that was set aside, if it is wanted still."""
+        try:
+            if model_id in self.wanted:
+                await self._pool.load(model_id)
+        except ServiceError as error:
+            log.warning("%s is tried again and cannot be loaded: %s", model_id, error.detail)
 
     async def unload(self, model_id: str) -> None:
         """Stop wanting a model, and let go of it everywhere."""
@@ -151,7 +165,9 @@ class Supervisor:
         self._pool = EnginePool(sockets, on_connect=self._converge)
         self._check_state()
         Meeting.of(settings)  # which says what is wrong with it
-        self._models = WantedModels(self._check_wanted(), self._pool)
+        self._aside = SettingAside(settings.set_aside_s, self._pool, self.instruments.conditions)
+        self._models = WantedModels(self._check_wanted(), self._pool, self._aside)
+        self._loads: set[asyncio.Task[None]] = set()
         self._control = Listener(self._models, beats=False)
         self._migration = Migration(settings)
         self._migration.try_once()
@@ -213,7 +229,9 @@ class Supervisor:
             self._stopping.set()
 
     async def _converge(self, link: Link) -> None:
-        """Make a new engine hold what is wanted."""
+        """Make a new engine hold what is wanted, and refuse what is set aside."""
+        for aside in self._aside:
+            await link.set_aside(aside)
         for model_id in sorted(self._models.wanted):
             try:
                 await link.load(model_id)
@@ -254,7 +272,8 @@ class Supervisor:
         """Start a process and await its end: its exit status, or None where the system would not start it."""
         self._metrics_dir.mkdir(parents=True, exist_ok=True)  # whoever sweeps temporary files may have taken it
         try:
-            reader, writer = await child.start(self._program)
+            aside = ["--aside", written(self._aside)] if child.role == "engine" else []
+            reader, writer = await child.start(self._program, *aside)
         except OSError:
             log.exception("the %s could not be started", child.role)
             return None
@@ -301,11 +320,16 @@ class Supervisor:
             await asyncio.sleep(self._settings.beat_s)
             for child in self._watch.late():
                 self.instruments.conditions.heartbeats_missed.labels(child.role).inc()
-            for child, reason in self._watch.overdue():
+            for child, reason, model_id in self._watch.overdue():
                 log.error("the %s hangs: %s; killing it", child.role, reason)
                 self._watch.forget(child)
+                await self._aside.note(model_id)  # before what it held goes to the others
                 child.kill()
                 self._count(child.role)
+            for model_id in self._aside.over():
+                load = asyncio.create_task(self._models.load_again(model_id))
+                self._loads.add(load)
+                load.add_done_callback(self._loads.discard)
 
     def _count(self, role: str) -> None:
         everyone = (*self._engines, *self._evaluators, *self._fronts)

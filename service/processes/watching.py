@@ -8,8 +8,8 @@ want of a core: on a machine that others keep busy, the time in which a child on
 
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Generic, NamedTuple, TypeVar
 
 import orjson
 
@@ -32,6 +32,15 @@ class Step:
     since: float
     what: str
     limit_s: float
+    model_id: str = ""
+
+
+class Hang(NamedTuple, Generic[C]):
+    """Who hangs, by which sign, and in which model's step where it is one."""
+
+    child: C
+    reason: str
+    model_id: str = ""
 
 
 @dataclass(slots=True)
@@ -119,12 +128,12 @@ class Watch(Generic[C]):
         signs.beat(self._clock())
         signs.beats = True
         try:
-            told = {int(number): (str(what), usual_s) for number, what, usual_s in orjson.loads(line)}
-        except (ValueError, TypeError):  # half a line, after a time in which nobody read
+            told = {int(each[0]): (str(each[1]), each[2], str(each[3])) for each in orjson.loads(line)}
+        except (ValueError, TypeError, LookupError):  # half a line, after a time in which nobody read
             return
         signs.steps = {
-            number: signs.steps.get(number) or Step(signs.since, what, self._limit_s(usual_s))
-            for number, (what, usual_s) in told.items()
+            number: signs.steps.get(number) or Step(signs.since, what, self._limit_s(usual_s), model_id)
+            for number, (what, usual_s, model_id) in told.items()
         }
 
     def _limit_s(self, usual_s: float | None) -> float:
@@ -141,7 +150,7 @@ class Watch(Generic[C]):
         """Who has not beaten since has missed a beat."""
         return now - LATE_BEATS * self._settings.beat_s
 
-    def overdue(self) -> list[tuple[C, str]]:
+    def overdue(self) -> list[Hang[C]]:
         """Who hangs, and by which sign; to be asked every `beat_s`."""
         now, looked = self._clock(), self._looked
         self._looked = now
@@ -152,26 +161,31 @@ class Watch(Generic[C]):
             if signs.since < self._latest(now):
                 signs.starve(now - looked)
         found = ((child, next(self._missed(signs, now), None)) for child, signs in self._signs.items())
-        return [(child, reason) for child, reason in found if reason is not None]
+        return [Hang(child, *missed) for child, missed in found if missed is not None]
 
     def _begin_anew(self, now: float) -> None:
         for signs in self._signs.values():
             signs.beat(now)
             signs.worked = now
-            signs.steps = {number: Step(now, step.what, step.limit_s) for number, step in signs.steps.items()}
+            signs.steps = {number: replace(step, since=now) for number, step in signs.steps.items()}
 
-    def _missed(self, signs: Signs, now: float) -> Iterator[str]:
+    def _missed(self, signs: Signs, now: float) -> Iterator[tuple[str, str]]:
+        """By which signs it hangs, and in which model's step, those that went on for longest first."""
         silent_s = now - signs.since
         if not signs.beats:
             if _is_over(silent_s, signs.starved_s, self._settings.start_limit_s):
-                yield f"it has not begun in {silent_s:.1f} s"
+                yield f"it has not begun in {silent_s:.1f} s", ""
         elif _is_over(silent_s, signs.starved_s, signs.silence_s):
-            yield f"its event loop has not turned for {silent_s:.1f} s"
+            yield f"its event loop has not turned for {silent_s:.1f} s", ""
         elif (idle_s := signs.idle_s(now)) > self._settings.beat_limit_s:
-            yield f"its event loop has not turned for {silent_s:.1f} s, and it has computed nothing for {idle_s:.1f} s"
-        for step in signs.steps.values():
-            if now - step.since > step.limit_s:
-                yield f"{step.what} has not ended in {now - step.since:.1f} s"
+            yield (
+                f"its event loop has not turned for {silent_s:.1f} s, and it has computed nothing for {idle_s:.1f} s",
+                "",
+            )
+        for step in sorted(signs.steps.values(), key=lambda step: step.since):
+            told_s = signs.since - step.since  # whether it goes on since the last beat nobody knows
+            if told_s > step.limit_s:
+                yield f"{step.what} has not ended in {told_s:.1f} s", step.model_id
 
 
 def _is_over(seconds: float, starved_s: float, limit_s: float) -> bool:

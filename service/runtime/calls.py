@@ -111,6 +111,7 @@ class TaskPosting:
 
 SILENT = "silent"
 EVICTED = "evicted"
+SET_ASIDE = "set aside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +120,8 @@ class LoadedModel:
 
     version: str
     state: str
-    """`loading` or `ready`; EVICTED where it had to make room and comes back when it is asked; SILENT where its engine
-    does not say anything."""
+    """`loading` or `ready`; EVICTED where it had to make room and comes back when it is asked; SET_ASIDE where an
+    engine hung in it; SILENT where its engine does not say anything."""
     device: str
     form: str = PLAIN
     """In which a classifier answers interactive requests."""

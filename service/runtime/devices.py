@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from service import __version__
-from service.errors import ConfigurationError, DeviceUnavailable, ServiceError, UntrustedWeights
+from service.errors import ConfigurationError, DeviceUnavailable, InvalidManifest, ServiceError, UntrustedWeights
 from service.files import file_sha256
 from service.forms.form import Form, Place
 from service.machine import cores, memory_bytes, processor
@@ -124,7 +124,7 @@ class Device:
         for known in [known for known in self._usual_s if known[0] == model.id]:
             del self._usual_s[known]
         self._given.pop(model.id, None)
-        with self.steps.at(f"loading {model.id}"):
+        with self.steps.at(f"loading {model.id}", model_id=model.id):
             return self._place(model)
 
     def _place(self, model: Model) -> nn.Module:
@@ -162,7 +162,7 @@ class Device:
         """Count a batch as under way on this thread, and learn what such a one takes that began then."""
         call = batch.call
         known = self._usual_s.get((model.id, call.verb), {})
-        with self.steps.at(f"{call.verb} of {model.id}", _usual(known, batch.size)):
+        with self.steps.at(f"{call.verb} of {model.id}", _usual(known, batch.size), model.id):
             yield
         if _takes_as_long_as_ever(call.verb):
             took_s = time.monotonic() - began
@@ -213,6 +213,9 @@ class Device:
             return type(error)(error.detail.replace(f"{model.folder.parent}{os.sep}", ""), errors=error.errors)
         if self.is_out_of_memory(error):
             return ServiceError(f"{self.name} has no memory left for {model.id}.")
+        if model.manifest.net not in NETS:
+            said = f"its net does not do what is said here: loaded and tried it raised {type(error).__name__}."
+            return InvalidManifest.of_file(model.folder / "model.toml", said)
         return ServiceError(f"{model.id} cannot be loaded.")
 
     def is_out_of_memory(self, error: BaseException) -> bool:

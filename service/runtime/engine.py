@@ -19,6 +19,7 @@ from service.errors import (
 )
 from service.forms.form import Form
 from service.nets.pauses import Stopped
+from service.runtime.aside import Aside
 from service.runtime.bunches import Bunch
 from service.runtime.calls import Array, Lane, LoadedModel
 from service.runtime.devices import Device
@@ -115,6 +116,10 @@ class Engine:
     async def unload(self, model_id: str) -> None:
         """Let go of a model once what waits for it is done."""
         await self._holding.unload(model_id)
+
+    async def set_aside(self, aside: Aside) -> None:
+        """Refuse work for a model for a while, and what waits for it already."""
+        self._holding.set_aside(aside)
 
     def enqueue(self, work: Work) -> None:
         """Take a submission; its answer comes through `work.answer`, refusals too."""

@@ -48,6 +48,7 @@ class MessageType(IntEnum):
     RESULTS = 10
     NEWS = 12
     DONE = 13
+    SET_ASIDE = 14
 
 
 BUNDLES = (MessageType.SUBMISSIONS, MessageType.RESULTS)

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 from torch import nn
 
-from service.errors import ServiceError
-from service.runtime.calls import EVICTED, LoadedModel
+from service.errors import ModelSetAside, ServiceError
+from service.runtime.aside import Aside, AsideModels
+from service.runtime.calls import EVICTED, SET_ASIDE, LoadedModel
 from service.runtime.devices import Device
 from service.runtime.duties import Duty
 from service.runtime.forms import Forms
@@ -24,8 +25,9 @@ log = logging.getLogger(__name__)
 class Holding:
     """All models of one engine, by their ids. Touched on the event loop only.
 
-    `tried` is whether they are tried before they are ready, as `Loading` says. `changed` is called when what it holds
-    has changed, `lost` with the error that the device died of.
+    They are tried before they are ready, as `Loading` says, those that are loaded by name always, and those that are
+    asked for if they are to be `tried`. `changed` is called when what it holds has changed, `lost` with the error that
+    the device died of.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Holding:
         self._residents: dict[str, Resident] = {}
         self._loads: set[asyncio.Task[None]] = set()
         """The loads under way: one that fails lets go of its model before it ends."""
+        self._aside = AsideModels()
         self._evicted: dict[str, Model] = {}
         """Models that had to go although they are wanted; whoever asks for one brings it back."""
 
@@ -85,7 +88,12 @@ class Holding:
         gone = {
             model_id: LoadedModel(model.version, EVICTED, name, kind=kind) for model_id, model in self._evicted.items()
         }
-        return {**gone, **held}
+        aside = {
+            model_id: LoadedModel(version, SET_ASIDE, name, kind=kind)
+            for model_id, version in self._aside
+            if version in ("", held[model_id].version if model_id in held else version)
+        }
+        return {**gone, **held, **aside}
 
     async def load(self, model_id: str) -> None:
         """Load and warm a model; returns when it is ready. Raises what stopped it.
@@ -102,10 +110,32 @@ class Holding:
             await self.unload(model.id)
         if known is not None and known.leaving:
             await known.left.wait()
-        resident = self.resident(model.id)
+        resident = self.resident(model.id, tried=True)
         resident.is_wanted = True
         if resident.loading is not None:
             await asyncio.shield(resident.loading)
+
+    def set_aside(self, aside: Aside) -> None:
+        """Refuse work for a model for a while; what waits for it already is refused, too."""
+        self._aside.put(aside)
+        resident = self._residents.get(aside.model_id)
+        if resident is not None:
+            try:
+                self._check(aside.model_id)
+            except ModelSetAside as error:
+                for work in resident.queue.drain():
+                    work.finish(error)
+        self._changed()
+        asyncio.get_running_loop().call_later(aside.seconds, self._changed)
+
+    def _check(self, model_id: str) -> None:
+        """Raise ModelSetAside for one that is."""
+
+        def version() -> str:
+            resident = self._residents.get(model_id)
+            return (self._store.get(model_id) if resident is None else resident.model).version
+
+        self._aside.check(model_id, version)
 
     async def unload(self, model_id: str) -> None:
         """Let go of a model once what waits for it is done."""
@@ -117,8 +147,12 @@ class Holding:
         self._changed()
         await resident.left.wait()
 
-    def resident(self, model_id: str) -> Resident:
-        """A model that is held, or is being loaded from now on. Raises ModelNotFound."""
+    def resident(self, model_id: str, *, tried: bool = False) -> Resident:
+        """A model that is held, or is being loaded from now on, and tried if it is to be.
+
+        Raises ModelNotFound, ModelSetAside.
+        """
+        self._check(model_id)
         resident = self._residents.get(model_id)
         if resident is None:
             model = self._store.get(model_id)
@@ -127,17 +161,17 @@ class Holding:
                 max_batch=serving.max_batch, block=serving.block, limit=self._queue_limit, padded=self._device.pads
             )
             resident = self._residents[model_id] = Resident(model, queue)
-            resident.loading = asyncio.create_task(self._load(resident), name=f"load-{model_id}")
+            resident.loading = asyncio.create_task(self._load(resident, tried=tried), name=f"load-{model_id}")
             self._loads.add(resident.loading)
             resident.loading.add_done_callback(self._end_load)
             self._changed()
         return resident
 
-    async def _load(self, resident: Resident) -> None:
+    async def _load(self, resident: Resident, *, tried: bool) -> None:
         model_id = resident.model.id
         began = time.monotonic()
         try:
-            net = await self._loaded(resident)
+            net = await self._loaded(resident, tried=tried or self._tried)
         except Exception as error:
             if self._device.is_lost(error):
                 self._lost(error)  # who waits is tried once more, when this process is another
@@ -155,11 +189,11 @@ class Holding:
         self._forms.search(resident.model, net)
         self._changed()
 
-    async def _loaded(self, resident: Resident) -> nn.Module:
+    async def _loaded(self, resident: Resident, *, tried: bool) -> nn.Module:
         """The net, warm; others go where there is no memory for it."""
         while True:
             try:
-                loading = Loading(self._device, self._turns, resident.model, resident.queue, tried=self._tried)
+                loading = Loading(self._device, self._turns, resident.model, resident.queue, tried=tried)
                 net = await loading.run()
                 await self._forms.recall(resident.model, net)
             except Exception as error:

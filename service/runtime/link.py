@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from service.errors import EngineUnavailable, ServiceError
+from service.runtime.aside import Aside
 from service.runtime.bundles import Bundle, Item, Words, item_of, most_beside, placed
 from service.runtime.calls import Array, Asked, Call, Lane, LoadedModel, Told, Withdraw
 from service.runtime.frames import (
@@ -240,6 +241,10 @@ class Link(asyncio.Protocol):
         """Let go of a model at the other end."""
         await self._command(MessageType.UNLOAD, model_id)
 
+    async def set_aside(self, aside: Aside) -> None:
+        """Have a model get no work at the other end for a while."""
+        await self._command(MessageType.SET_ASIDE, aside.model_id, version=aside.version, seconds=aside.seconds)
+
     def tell(self, news: dict[str, Any]) -> None:
         """Tell all others at the same socket; nobody answers."""
         if self._outbox is not None:
@@ -254,9 +259,9 @@ class Link(asyncio.Protocol):
             self._shared.room.close()
         self._shared, self._reader = None, FrameReader()
 
-    async def _command(self, kind: MessageType, model_id: str) -> None:
+    async def _command(self, kind: MessageType, model_id: str, **further: str | float) -> None:
         message_id, outbox = next(self._ids), self._out()
-        outbox.put(encode(kind, message_id, {"model": model_id}))
+        outbox.put(encode(kind, message_id, {"model": model_id, **further}))
         await self._answer_to(message_id)
 
     def _out(self) -> Outbox:

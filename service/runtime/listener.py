@@ -4,13 +4,14 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import astuple
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
 from service.errors import ServiceError
+from service.runtime.aside import Aside
 from service.runtime.bunches import Bunch
 from service.runtime.bundles import Bundle, Item
 from service.runtime.calls import Array, Lane, LoadedModel
@@ -23,6 +24,7 @@ from service.runtime.work import Answer, Work
 log = logging.getLogger(__name__)
 
 Outcome = list[Array] | ServiceError
+COMMANDS = (MessageType.LOAD, MessageType.UNLOAD, MessageType.SET_ASIDE)
 OF_PEERS = (MessageType.SUBMISSIONS, MessageType.CANCEL)
 """What callers of other machines may say."""
 CHECK_S = 1.0
@@ -63,6 +65,15 @@ class Bunching(Answers, Protocol):
 
     def part(self, bunch: Bunch, row: int) -> Work:
         """The submission of its own that a row of a bunch is from now on."""
+        ...
+
+
+@runtime_checkable
+class SettingAside(Answers, Protocol):
+    """The same where models can be set aside."""
+
+    async def set_aside(self, aside: Aside) -> None:
+        """Refuse work for a model for a while."""
         ...
 
 
@@ -265,14 +276,13 @@ class Connection(asyncio.Protocol):
             self._outbox.put(message)
 
     def _receive(self, frame: Frame) -> None:
-        behind = self._listener.behind
         if frame.kind is MessageType.SUBMISSIONS:
             self._submit_all(frame.items)
         elif frame.kind is MessageType.CANCEL:
             if (found := self._open.pop(frame.id, None)) is not None:
                 self._cancel(found)
-        elif frame.kind in (MessageType.LOAD, MessageType.UNLOAD):
-            self._answer_later(frame, behind.load if frame.kind is MessageType.LOAD else behind.unload)
+        elif frame.kind in COMMANDS:
+            self._answer_later(frame)
         elif frame.kind is MessageType.NEWS:
             self._listener.pass_on(frame.meta, self)
         elif frame.kind is MessageType.DONE and self._shared is not None:
@@ -337,11 +347,20 @@ class Connection(asyncio.Protocol):
                 outbox.put(encode(MessageType.ERROR, message_id, error_to_meta(outcome)))
         self._listener.over(work, outcome)
 
-    def _answer_later(self, frame: Frame, verb: Callable[[str], Awaitable[None]]) -> None:
+    async def _do(self, kind: MessageType, meta: dict[str, Any]) -> None:
+        behind = self._listener.behind
+        if kind is MessageType.LOAD:
+            await behind.load(meta["model"])
+        elif kind is MessageType.UNLOAD:
+            await behind.unload(meta["model"])
+        elif isinstance(behind, SettingAside):
+            await behind.set_aside(Aside(meta["model"], meta["version"], meta["seconds"]))
+
+    def _answer_later(self, frame: Frame) -> None:
         async def run() -> None:
             outcome: list[Array] | ServiceError = []
             try:
-                await verb(frame.meta["model"])
+                await self._do(frame.kind, frame.meta)
             except ServiceError as error:
                 outcome = error
             except Exception:

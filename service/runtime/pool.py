@@ -10,10 +10,12 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from service.errors import EngineUnavailable, Overloaded, ServiceError
+from service.runtime.aside import Aside
 from service.runtime.calls import SILENT, Array, Asked, Call, Lane, LoadedModel, TaskPosting, Withdraw
 from service.runtime.duties import Duty, duty_of
 from service.runtime.link import ConnectionLost, Link
@@ -23,6 +25,10 @@ from service.runtime.posting import Posted
 log = logging.getLogger(__name__)
 
 WAIT_FOR_ENGINE_S = 2.0
+WAIT_FOR_THE_NEXT_S = 60.0
+"""What an engine held that died waits so long for another: a new one may have to load its libraries first."""
+COLD_ROWS = 8
+"""An engine that would have to load a model first is chosen where another that has it warm has so many rows more."""
 SILENCE_S = 3.0
 """An engine that says nothing for so long has missed two of its beats, and is not counted upon."""
 RECONNECT_FIRST_S = 0.02
@@ -195,15 +201,15 @@ class EnginePool:
         link = await self._least_busy_after(died, call, None)
         return await link.submit(call, [asked.rows], lane=Lane.INTERACTIVE, deadline=None, request_id=asked.request_id)
 
-    async def _some_least_busy(self, call: Call, among: Among | None) -> Link:
+    async def _some_least_busy(self, call: Call, among: Among | None, wait_s: float | None = None) -> Link:
         """The least busy engine, once there is any. Raises EngineUnavailable."""
-        await self._some_link(among)
+        await self._some_link(among, wait_s)
         return self._least_busy(call, among)
 
     async def _least_busy_after(self, died: ConnectionLost, call: Call, among: Among | None) -> Link:
         """Another one for what a dying engine held. Raises how it died where there is none: this may be why."""
         try:
-            return await self._some_least_busy(call, among)
+            return await self._some_least_busy(call, among, WAIT_FOR_THE_NEXT_S)
         except EngineUnavailable:
             raise died from None
 
@@ -214,21 +220,28 @@ class EnginePool:
             links = among([*links, *(peer for peer in self._peers if peer.has_time_for(call))])
         if len(links) == 1:
             return links[0]
-        return min(links, key=self._load_of)
+        return min(links, key=partial(self._load_of, call.model))
 
-    def _load_of(self, link: Link) -> tuple[bool, float, bool, float]:
-        """What an engine is chosen by; those that are equal at random, or all fronts would begin with the same one."""
-        return self._is_silent(link), link.rows_waiting / link.width, link.is_peer, random.random()  # noqa: S311
+    def _load_of(self, model_id: str, link: Link) -> tuple[bool, bool, float, bool, float]:
+        """What an engine is chosen by; those that are equal at random, or all fronts would begin with the same one.
+
+        One that has just begun has nothing to do, and would be given all that comes while it loads.
+        """
+        state = held.state if (held := link.models.get(model_id)) is not None else ""
+        warm = state == "ready" or link.is_peer  # which `has_time_for` knows
+        rows = link.rows_waiting + (0 if warm else COLD_ROWS)
+        loads = state == "loading" and not warm
+        return self._is_silent(link), loads, rows / link.width, link.is_peer, random.random()  # noqa: S311
 
     def _is_silent(self, link: Link) -> bool:
         """Whether an engine has missed its beats: it is stopped, or has been too busy to say so."""
         return time.monotonic() - link.heard > self._silence_s
 
-    async def _some_link(self, among: Among | None = None) -> None:
+    async def _some_link(self, among: Among | None = None, wait_s: float | None = None) -> None:
         """Wait a little for a connection. Raises EngineUnavailable, and what `give_up` was told."""
         if not self._links and self._over is None and not (among and self._peers):
             try:
-                async with asyncio.timeout(WAIT_FOR_ENGINE_S):
+                async with asyncio.timeout(WAIT_FOR_ENGINE_S if wait_s is None else wait_s):
                     while not self._links and self._over is None:
                         await self._connected.wait()
             except TimeoutError:
@@ -245,6 +258,10 @@ class EnginePool:
         """Let go of a model in every engine. Raises EngineUnavailable too."""
         await self._some_link()
         await asyncio.gather(*(link.unload(model_id) for link in self._links))
+
+    async def set_aside(self, aside: Aside) -> None:
+        """Have a model get no work in any engine for a while; those that are not there are left out."""
+        await asyncio.gather(*(link.set_aside(aside) for link in self._links), return_exceptions=True)
 
     def tell(self, news: dict[str, Any]) -> None:
         """Tell all others who are connected to these sockets; nobody answers."""

@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-Step = tuple[int, str, float | None]
-"""Its number, what it is in words, and how many seconds it usually takes where that has been measured."""
+Step = tuple[int, str, float | None, str]
+"""Its number, what it is in words, how many seconds it usually takes where that has been measured, and whose it is."""
 
 
 class Steps:
@@ -20,11 +20,11 @@ class Steps:
         """How long steps have been under way, of those that have ended; the device's one thread counts."""
 
     @contextmanager
-    def at(self, what: str, usual_s: float | None = None) -> Iterator[None]:
+    def at(self, what: str, usual_s: float | None = None, model_id: str = "") -> Iterator[None]:
         """Count as under way for as long as the context lasts."""
         mine = self._open.setdefault(threading.get_ident(), [])
         is_first, began = not mine, time.monotonic()
-        mine.append((next(self._numbers), what, usual_s))
+        mine.append((next(self._numbers), what, usual_s, model_id))
         try:
             yield
         finally:
@@ -37,8 +37,7 @@ class Steps:
         """Say that this thread's step goes on as it should: its time begins anew."""
         mine = self._open.get(threading.get_ident())
         if mine:
-            _, what, usual_s = mine[-1]
-            mine[-1] = (next(self._numbers), what, usual_s)
+            mine[-1] = (next(self._numbers), *mine[-1][1:])
 
     def open(self) -> list[Step]:
         """The steps under way now."""

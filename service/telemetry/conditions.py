@@ -44,6 +44,13 @@ class Conditions:
             ["role"],
             registry=r,
         )
+        self.model_set_aside = Gauge(
+            "chapterhouse_model_set_aside",
+            "1 while a model gets no work because an engine hung in a forward pass of it.",
+            ["model"],
+            registry=r,
+            multiprocess_mode="livemostrecent",
+        )
         self.device_memory_bytes = Gauge(
             "chapterhouse_device_memory_bytes",
             "Memory of a device: what is used, and the total; of a CPU, by its engine of the machine's.",

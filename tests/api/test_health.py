@@ -6,11 +6,12 @@ from api.asking import assert_problem, connect
 from doubles import FakeEngine
 
 from service.api.gate import Application
-from service.runtime.calls import LoadedModel
+from service.runtime.calls import SET_ASIDE, LoadedModel
 
 MakeApp = Callable[..., Application]
 READY = LoadedModel("1", "ready", "cpu")
 LOADING = LoadedModel("1", "loading", "cpu")
+ASIDE = LoadedModel("1", SET_ASIDE, "cpu")
 
 
 async def test_a_front_that_answers_is_alive(client: httpx.AsyncClient) -> None:
@@ -39,6 +40,15 @@ async def test_ready_means_that_every_wanted_model_is_warm(
     else:
         assert_problem(reply, 503, f"Not warm yet: {missing}.")
         assert reply.headers["retry-after"] == "2"
+
+
+async def test_a_model_that_is_set_aside_is_named_and_the_service_ready_without_it(make_app: MakeApp) -> None:
+    async with connect(make_app(FakeEngine(held={"echo": ASIDE, "doodle": READY}))) as client:
+        reply = await client.get("/health/ready")
+        metrics = await client.get("/metrics")
+    impaired = ["echo is set aside: an engine hung in it"]
+    assert (reply.status_code, reply.json()) == (200, {"status": "ready", "models": ["doodle"], "impaired": impaired})
+    assert "chapterhouse_ready 1.0" in metrics.text.splitlines()
 
 
 async def test_a_service_that_shuts_down_is_alive_and_not_ready(make_app: MakeApp) -> None:

@@ -11,7 +11,7 @@ from service.errors import EngineUnavailable
 from service.files import file_sha256
 from service.imaging import encode_png
 from service.nets.weights import save_weights
-from service.runtime.calls import LoadedModel
+from service.runtime.calls import SET_ASIDE, LoadedModel
 from service.store import Model
 
 MakeApp = Callable[..., Application]
@@ -21,13 +21,15 @@ PICTURE = encode_png(images(200)[0])
 
 async def test_every_model_is_listed_with_what_is_known_of_it(make_app: MakeApp, models_dir: Path) -> None:
     add_card(models_dir / "echo")
-    held = {"echo": LoadedModel("1", "ready", "cpu"), "slow": LoadedModel("1", "loading", "cpu")}
+    states = {"echo": "ready", "slow": "loading", "failing": SET_ASIDE}
+    held = {name: LoadedModel("1", state, "cpu") for name, state in states.items()}
     async with connect(make_app(FakeEngine(held=held))) as client:
         listed = (await client.get("/models")).json()["models"]
         one = (await client.get("/models/echo")).json()
     rows = {row["id"]: row for row in listed}
     assert list(rows) == sorted(rows)
     assert {name for name, row in rows.items() if row["loaded"]} == {"echo"}
+    assert {name for name, row in rows.items() if row["set_aside"]} == {"failing"}
     assert rows["echo"]["task"] == "classify"
     assert rows["echo"]["labels"] == ["a", "b", "c", "d"]
     assert rows["echo"]["input"]["size"] == [2, 2]

@@ -4,7 +4,13 @@ import pytest
 
 from benchmarks.load.writing import DOCUMENTS, marks_of, page_with
 
-WRITTEN = {"decoders": "inputs.md", "engines": "feeding.md", "feeding": "feeding.md"}
+WRITTEN = {
+    "decoders": "inputs.md",
+    "engines": "feeding.md",
+    "feeding": "feeding.md",
+    "lost": "feeding.md",
+    "failures": "feeding.md",
+}
 
 
 @pytest.mark.parametrize("name", WRITTEN)

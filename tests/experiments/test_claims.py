@@ -14,7 +14,7 @@ from experiments.claims.chapter4 import BEST
 from experiments.claims.chapter5 import BEST as BEST_RECIPE
 from experiments.claims.claim import Claim, Comparison, epochs_to_goal
 from experiments.claims.counting import counts
-from experiments.claims.devices import BATCH, Devices, read_devices, section, train
+from experiments.claims.devices import BATCH, Devices, glance, read_devices, section, train
 from experiments.claims.document import render
 from experiments.claims.record import TUNED_ON, Record
 from experiments.claims.trial import GOAL, Data, Measurement, Sets, Trial, measure
@@ -87,11 +87,24 @@ def test_two_devices_learn_from_a_batch_what_one_learns_and_the_section_says_so(
     assert len(losses) == 2
     assert speed > 0
     near = tuple(loss + 1e-5 for loss in losses)
-    found = Devices({1: tuple(losses), 2: near}, {1: (100.0, 100.0), 2: (150.0, 170.0)})
-    assert "(losses differ by 1e-05 at most)" in section(found)
+    found = Devices(
+        losses={1: tuple(losses), 2: near},
+        images_per_s={1: (100.0, 100.0), 2: (150.0, 170.0)},
+        exact={1: (2.0,), 2: (2.0 + 1e-9,)},
+    )
+    assert "**reproduced** (in double precision losses differ by 1e-09 at most)" in section(found)
+    assert "In single precision, as above, by 1e-05 at most" in section(found)
+    assert "losses differ by less than 1e-12)" in section(replace(found, exact={1: (2.0,), 2: (2.0,)}))
     assert "**reproduced** (1.60 times as fast)" in section(found)
-    assert "The same loss curve: **not reproduced**" in section(replace(found, losses={1: (2.0,), 2: (1.9,)}))
+    assert ("two against one", "160 : 100 images/s", "reproduced") in glance(found)
+    assert "The same loss curve: **not reproduced**" in section(replace(found, exact={1: (2.0,), 2: (1.9,)}))
     assert "Not measured yet" in section(read_devices(tmp_path / "nothing.json"))
+
+
+def test_losses_are_exact_where_the_images_are() -> None:
+    x, labels = torch.randn(4, 3, 32, 32), torch.arange(4)
+    (single,), (exact,) = (train(Team(), images, labels)[0] for images in (x, x.double()))
+    assert single != exact == pytest.approx(single, abs=1e-4)
 
 
 def test_what_is_not_reproduced_says_what_limits_it() -> None:
@@ -107,17 +120,23 @@ def test_beside_the_document_lies_what_is_in_it_and_nothing_else() -> None:
     assert len({(line["trial"], line["seed"]) for line in lines}) == len(lines)
 
 
+@pytest.mark.parametrize("claim", CLAIMS.values(), ids=lambda claim: claim.key)
+def test_every_variant_was_trained_from_as_many_seeds_as_its_claim_has(claim: Claim) -> None:
+    found = claim.found(Record(MEASUREMENTS))
+    assert {name: len(seeds) for name, seeds in found.items()} == dict.fromkeys(claim.trials, claim.seeds)
+
+
 def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
     path = tmp_path / "record.jsonl"
     record = Record(path)
     claims = [CLAIMS["two-3x3"]]
-    wanted = list(missing(claims, range(2), record))
+    wanted = list(missing(claims, record, 2))
     assert [(name, seed) for _, name, _, seed in wanted] == [
         ("two 3×3", 0), ("one 5×5", 0), ("two 3×3", 1), ("one 5×5", 1),
     ]  # fmt: skip
     record.add(Measurement(wanted[0][2].key, 0, 0.25, 0.125, 3.0, (0.5, 0.25)))
     again = Record(path)
-    assert [name for _, name, _, _ in missing(claims, range(1), again)] == ["one 5×5"]
+    assert [name for _, name, _, _ in missing(claims, again, 1)] == ["one 5×5"]
     assert again.of(wanted[0][2]) == [Measurement(wanted[0][2].key, 0, 0.25, 0.125, 3.0, (0.5, 0.25))]
     again.write(tmp_path / "kept.jsonl", [])
     assert (tmp_path / "kept.jsonl").read_text() == ""
@@ -126,12 +145,12 @@ def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
 def test_rates_are_tried_once_on_a_seed_that_is_not_among_the_results(tmp_path: Path) -> None:
     record = Record(tmp_path / "record.jsonl")
     claim = CLAIMS["relu"]
-    wanted = list(missing([claim], range(1), record))
+    wanted = list(missing([claim], record, 1))
     assert [name for _, name, _, seed in wanted if seed == TUNED_ON] == list(claim.tuning)
     trial = wanted[0][2]
     record.add(Measurement(trial.key, TUNED_ON, 0.5, 0.4, 1.0, (0.6, 0.4)))
     assert record.of(trial) == []
-    assert trial not in [one for _, _, one, _ in missing([claim], range(1), record)]
+    assert trial not in [one for _, _, one, _ in missing([claim], record, 1)]
     assert f"{wanted[0][1]}: 40.0 %." in render([claim], [], record)
 
 

@@ -1,5 +1,7 @@
 """docs/zfnet.md is what was measured, and what is done to images is what it is called."""
 
+import re
+
 import numpy as np
 import torch
 
@@ -26,6 +28,8 @@ def test_the_net_that_is_served_was_measured_and_the_pictures_are_there_and_smal
     assert RECORD.weights == model.version, "`python -m experiments.diagnosis` measures it"
     assert sum(path.stat().st_size for path in PICTURES.iterdir()) < LIMIT_BYTES
     assert {one.of for one in RECORD.responses} == set(CHANGES)
+    assert {len(one.same) for one in RECORD.correspondences} == {len(RECORD.classes)}
+    assert {path.name for path in PICTURES.iterdir()} == set(re.findall(r"\(zfnet/(.+)\)", render(RECORD)))
 
 
 def test_an_image_that_is_not_changed_stays_as_it_is() -> None:

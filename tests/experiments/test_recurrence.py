@@ -9,7 +9,7 @@ from experiments.recurrence.__main__ import DOCUMENT, MEASUREMENTS, page_of, tas
 from experiments.recurrence.document import judge, quicker
 from experiments.recurrence.players import KINDS, Kind, Player, last_outputs
 from experiments.recurrence.record import Record, Trained, read_record
-from experiments.recurrence.tasks import Adding, Narma, Waves
+from experiments.recurrence.tasks import Adding, Narma, Task, Waves
 from experiments.recurrence.training import SEEDS, STEEPEST, clip_each, compete, step_each
 from service.settings import Settings
 
@@ -29,6 +29,7 @@ def test_every_net_that_was_measured_kept_within_its_parameters(found: Trained) 
     [task] = [task for task in TASKS if task.key == found.task]
     assert found.parameters <= task.budget
     assert len(found.errors) == SEEDS
+    assert (found.steps, found.updates) == (task.steps, task.updates), "`python -m experiments.recurrence` trains anew"
 
 
 def test_what_is_not_measured_stands_there_as_such() -> None:
@@ -37,6 +38,26 @@ def test_what_is_not_measured_stands_there_as_such() -> None:
     assert all(f"- {task.title}: " in page for task in TASKS)
     begun = page_of(TASKS, Record(trained=RECORD.trained[:1]))
     assert begun.count("not trained yet | –") == len(KINDS) - 1
+
+
+def test_a_net_that_is_trained_anew_takes_its_own_place() -> None:
+    first, *others = RECORD.trained
+    anew = first.model_copy(update={"updates": 1})
+    assert RECORD.added(anew).trained == (*others, anew)
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.key)
+def test_what_is_not_reproduced_says_what_limits_it(task: Task) -> None:
+    ours, *others = (RECORD.of(task.key)[kind].errors for kind in KINDS)
+    is_reproduced = all(judge(ours, theirs, task.idle) == "reproduced" for theirs in others)
+    assert is_reproduced or task.limits
+
+
+def test_a_rate_at_the_edge_of_those_that_were_tried_is_said_to_be_there() -> None:
+    found = RECORD.of("waveforms")["LSTM"].model_copy(update={"tried": {"0.001": 0.2, "0.01": 0.1, "0.1": 0.3}})
+    words = "At the edge of the rates"
+    assert words not in page_of(TASKS, Record(trained=(found.model_copy(update={"rate": 0.01}),)))
+    assert "the LSTM's 0.1." in page_of(TASKS, Record(trained=(found.model_copy(update={"rate": 0.1}),)))
 
 
 def test_times_that_are_nearly_the_same_say_nothing() -> None:

@@ -2,7 +2,8 @@
 
 `python stand_in.py FOLDER ROLE --parent-pipe FD …` does what stands in FOLDER/ROLE, or for an engine in FOLDER/DEVICE:
 `beat` (as without a file), `silent` for no beats any more, `stuck` for beats that say that one step goes on and on,
-a number to end with that status. Once it has beaten there is a file of its name that ends in `.beats`.
+a number to end with that status. Once it has beaten there is a file of its name that ends in `.beats`, which holds what
+it was told to set aside.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import sys
 from pathlib import Path
 
 EVERY_S = 0.05
-STUCK = b'[[1, "a step", 0.001]]\n'
+STUCK = b'[[1, "a step", 0.001, "echo"]]\n'
 
 
 def main() -> int:
@@ -23,6 +24,7 @@ def main() -> int:
     parser.add_argument("role")
     parser.add_argument("--parent-pipe", type=int)
     parser.add_argument("--device")
+    parser.add_argument("--aside", default="")
     options, _ = parser.parse_known_args()
     signal.signal(signal.SIGUSR1, lambda *_: os._exit(0))  # END of service.processes.lifeline
     file = options.folder / (options.device or options.role)
@@ -32,7 +34,7 @@ def main() -> int:
             return int(wanted)
         if wanted != "silent":
             os.write(options.parent_pipe, STUCK if wanted == "stuck" else b"[]\n")
-            file.with_suffix(".beats").touch()
+            file.with_suffix(".beats").write_text(options.aside)
         if select.select([options.parent_pipe], [], [], EVERY_S)[0]:
             return 1
 

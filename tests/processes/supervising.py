@@ -34,6 +34,10 @@ class Supervised:
         """Whether the child of a role, or the engine of a device, has begun to beat."""
         return (self._wishes / f"{who}.beats").exists()
 
+    def is_told_aside(self, who: str) -> str:
+        """What the engine of a device was told to set aside."""
+        return (self._wishes / f"{who}.beats").read_text()
+
     def sample(self, name: str, **labels: str) -> float | None:
         """What its metrics say."""
         return self.supervisor.instruments.registry.get_sample_value(f"chapterhouse_{name}", labels)

@@ -25,6 +25,11 @@ class Clock:
         return self.now
 
 
+def reason_of(watch: Watch[str]) -> str | None:
+    """Why it is found that `a` hangs, if it is."""
+    return next((hang.reason for hang in watch.overdue() if hang.child == "a"), None)
+
+
 class Looking:
     """A watch over one child, `a`, whose supervisor looks every two seconds."""
 
@@ -39,7 +44,7 @@ class Looking:
     def sleep(self, seconds: float) -> str | None:
         """Let this process itself be away for so long; what it finds then."""
         self._clock.now += seconds
-        return dict(self._watch.overdue()).get("a")
+        return reason_of(self._watch)
 
     def look(self, seconds: float, line: bytes | None = None) -> str | None:
         """Look for so long, with a beat at every look where a line is given; what is found at the end."""
@@ -75,7 +80,7 @@ class Working:
             self._clock.now += 2.0
             if works and self.reached is not None:
                 self.reached += 1
-            found = dict(self._watch.overdue()).get("a")
+            found = reason_of(self._watch)
         return found
 
 
@@ -96,16 +101,16 @@ def test_one_that_computes_for_ever_hangs_too() -> None:
 class Waiting:
     """A child that says nothing, two of whose threads wait for a core for this share of the time."""
 
-    def __init__(self, *, beats: bool = True) -> None:
+    def __init__(self, *, beats: bool = True, settings: Settings = SETTINGS) -> None:
         self._clock = Clock()
         self._waited = {1: 50.0, 2: 7.0}
-        self._watch: Watch[str] = Watch(SETTINGS, self._clock)
+        self._watch: Watch[str] = Watch(settings, self._clock)
         self._watch.begin("a", SETTINGS.beat_limit_s, waits=lambda: dict(self._waited))
         if beats:
             self.beat()
 
-    def beat(self) -> None:
-        self._watch.hear("a", b"[]")
+    def beat(self, line: bytes = b"[]") -> None:
+        self._watch.hear("a", line)
 
     def look(self, seconds: float, share: float) -> str | None:
         """Look for so long; what is found at the end."""
@@ -113,7 +118,7 @@ class Waiting:
         for _ in range(int(seconds / 2)):
             self._clock.now += 2.0
             self._waited[2] += 2.0 * share
-            found = dict(self._watch.overdue()).get("a")
+            found = reason_of(self._watch)
         return found
 
 
@@ -124,6 +129,12 @@ def test_the_time_in_which_a_child_only_waited_for_a_core_is_not_its_own() -> No
     waiting.beat()
     assert waiting.look(10, 0.0) is None
     assert waiting.look(2, 0.0) == "its event loop has not turned for 12.0 s"
+
+
+def test_a_step_of_which_nothing_is_heard_is_not_held_against_one_that_waits_for_a_core() -> None:
+    waiting = Waiting(settings=SETTINGS.model_copy(update={"forward_limit_s": 20.0}))
+    waiting.beat(b'[[1, "classify of vgg16", 0.1, "vgg16"]]')
+    assert waiting.look(44, 0.9) is None
 
 
 def test_one_that_only_waits_hangs_in_the_end() -> None:
@@ -158,26 +169,26 @@ def test_a_child_has_a_limit_of_its_own_to_begin() -> None:
 )
 def test_a_step_may_take_a_minute_and_twenty_times_what_is_usual(usual: str, limit: int) -> None:
     looking = Looking()
-    line = f'[[1, "classify of vgg16", {usual}]]'.encode()
+    line = f'[[1, "classify of vgg16", {usual}, "vgg16"]]'.encode()
     assert looking.look(limit, line) is None
-    assert looking.look(4, line) == f"classify of vgg16 has not ended in {limit + 4:.1f} s"
+    assert looking.look(4, line) == f"classify of vgg16 has not ended in {limit + 2:.1f} s"
 
 
 def test_steps_that_follow_each_other_are_progress() -> None:
     looking = Looking()
     for number in range(200):
-        assert looking.look(2, b'[[%d, "classify of vgg16", 0.1]]' % number) is None
+        assert looking.look(2, b'[[%d, "classify of vgg16", 0.1, "vgg16"]]' % number) is None
 
 
 def test_a_gap_in_the_supervisors_own_time_begins_everything_anew() -> None:
     looking = Looking()
-    line = b'[[1, "classify of vgg16", 0.1]]'
+    line = b'[[1, "classify of vgg16", 0.1, "vgg16"]]'
     assert looking.look(58, line) is None
     assert looking.sleep(3600) is None
     assert looking.look(10) is None
     looking.beat(line)
     assert looking.look(48, line) is None
-    assert looking.look(4, line) == "classify of vgg16 has not ended in 62.0 s"
+    assert looking.look(6, line) == "classify of vgg16 has not ended in 62.0 s"
 
 
 @pytest.mark.parametrize("line", [b"", b"[[1, ", b"17", b"[[1, 2]]", b'{"a": 1}', b'[["x", "y", null]]'])

@@ -71,9 +71,14 @@ def test_a_device_says_what_it_is_at_and_how_long_that_usually_takes(models_dir:
         told += device.steps.open()
         Slow.let_go.set()
         asked.result(PATIENCE_S)
-    assert [what for _, what, _ in told] == ["classify of slow", "classify of slow", "explain of slow"]
-    assert [usual_s is None for _, _, usual_s in told] == [True, False, True]  # options decide how long the last takes
-    assert len({number for number, _, _ in told}) == 3
+    assert [what for _, what, *_ in told] == ["classify of slow", "classify of slow", "explain of slow"]
+    assert [usual_s is None for _, _, usual_s, _ in told] == [
+        True,
+        False,
+        True,
+    ]  # options decide how long the last takes
+    assert {model_id for *_, model_id in told} == {"slow"}
+    assert len({number for number, *_ in told}) == 3
     assert device.steps.open() == []
     device.place(model)
     assert not device._usual_s  # other weights may be slower

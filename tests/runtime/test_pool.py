@@ -89,7 +89,8 @@ async def test_what_a_dying_engine_held_is_tried_once_more(sockets: Path, deaths
 async def test_what_an_engine_died_of_that_does_not_come_back_is_told_from_work_that_none_has_had(
     sockets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "WAIT_FOR_ENGINE_S", 0.01)
+    for name in ("WAIT_FOR_ENGINE_S", "WAIT_FOR_THE_NEXT_S"):
+        monkeypatch.setattr(module, name, 0.01)
     behind = Behind()
     listener = await listening(behind, sockets / "0.sock")
     pool = EnginePool([sockets / "0.sock"])
@@ -271,6 +272,27 @@ async def test_work_goes_where_the_engines_say_that_fewest_rows_wait(sockets: Pa
         await behind.answer_all(0)
     await asyncio.gather(*asked)
     await eventually(lambda: [link.rows_waiting for link in pool._links] == [0, 0, 0])
+    await pool.stop()
+    for listener in listeners:
+        await listener.close()
+
+
+@pytest.mark.parametrize(("state", "most"), [("loading", 0), ("", 1), ("ready", 3)])
+async def test_an_engine_that_has_just_begun_is_not_given_all_that_comes_while_it_loads(
+    sockets: Path, state: str, most: int
+) -> None:
+    new = Behind(held={CALL.model: LoadedModel("1", state, "cpu")} if state else {})
+    warm = Behind(held={CALL.model: LoadedModel("1", "ready", "cpu")}, waiting=7)
+    listeners = [await listening(behind, sockets / f"{place}.sock") for place, behind in enumerate((new, warm))]
+    pool = EnginePool([sockets / "0.sock", sockets / "1.sock"])
+    await pool.start()
+    await connected(pool, 2)
+    await eventually(lambda: sorted(link.rows_waiting for link in pool._links) == [0, 7])
+    asked = [asyncio.create_task(pool.submit(CALL, [np.zeros(3)])) for _ in range(3)]
+    await eventually(lambda: len(new.works) + len(warm.works) == len(asked))
+    assert len(new.works) == most  # 8 rows and 7, 8 and 10, then 11 and 10: a cold one counts as eight rows busier
+    new.waiting = warm.waiting = 0
+    await asyncio.gather(*(behind.answer_all(0) for behind in (new, warm)), *asked)
     await pool.stop()
     for listener in listeners:
         await listener.close()

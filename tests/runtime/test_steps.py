@@ -8,13 +8,13 @@ from service.runtime.steps import Steps
 
 def test_of_steps_inside_each_other_the_last_is_told_and_the_outer_begins_anew() -> None:
     steps = Steps()
-    with steps.at("long", 7.0):
+    with steps.at("long", 7.0, "echo"):
         [(first, *_)] = steps.open()
         with steps.at("short"):
-            [(_, what, usual_s)] = steps.open()
+            [(_, what, usual_s, _)] = steps.open()
             assert (what, usual_s) == ("short", None)
-        [(again, what, usual_s)] = steps.open()
-        assert (what, usual_s) == ("long", 7.0)
+        [(again, what, usual_s, model_id)] = steps.open()
+        assert (what, usual_s, model_id) == ("long", 7.0, "echo")
         assert again != first  # while others had its thread it was not its turn
         steps.renew()
         [(after_a_pause, *_)] = steps.open()
@@ -37,8 +37,8 @@ def test_every_thread_has_steps_of_its_own() -> None:
     thread.start()
     assert entered.wait(PATIENCE_S)
     with steps.at("classify"):
-        assert sorted(what for _, what, _ in steps.open()) == ["classify", "loading"]
-    assert [what for _, what, _ in steps.open()] == ["loading"]
+        assert sorted(what for _, what, *_ in steps.open()) == ["classify", "loading"]
+    assert [what for _, what, *_ in steps.open()] == ["loading"]
     over.set()
     thread.join(PATIENCE_S)
     assert steps.open() == []

@@ -1,13 +1,12 @@
 """What the protocol tells of the server and of its models: metadata, configuration, and the index of the store."""
 
-from contextlib import suppress
 from typing import Any
 
 from service import __version__
 from service.errors import InvalidManifest, NotReady
 from service.operations.inference.signatures import ANY, Slot, signature_of
 from service.operations.inference.tensors import BYTES
-from service.runtime.calls import EngineStatus
+from service.runtime.calls import SET_ASIDE, EngineStatus
 from service.store import Model, ModelStore
 from service.store.manifest import ONNX, PROGRAM
 
@@ -65,6 +64,13 @@ def configure(model: Model) -> dict[str, Any]:
     }
 
 
+REASONS = {
+    "": "it is loaded with its first request",
+    SET_ASIDE: "an engine hung in a forward pass of it; it is tried again later, or when it is loaded",
+}
+"""Why a model in such a state is not ready."""
+
+
 def list_models(store: ModelStore, engines: EngineStatus, *, ready: bool = False) -> list[dict[str, str]]:
     """Every model that has weights, or of these those that are warm, and why the others are not."""
     held = engines.models()
@@ -73,7 +79,7 @@ def list_models(store: ModelStore, engines: EngineStatus, *, ready: bool = False
         state = held[model_id].state if model_id in held else ""
         name, _, version = model_id.partition("@")
         try:
-            version, reason = store.get(model_id).version, "" if state else "it is loaded with its first request"
+            version, reason = store.get(model_id).version, REASONS.get(state, "")
         except InvalidManifest as error:
             reason = error.detail
         shown = {"ready": "READY", "loading": "LOADING"}.get(state, "UNAVAILABLE")
@@ -84,13 +90,7 @@ def list_models(store: ModelStore, engines: EngineStatus, *, ready: bool = False
 
 def sound_models(store: ModelStore) -> list[Model]:
     """Every model whose files are right, in each of its versions."""
-    found = []
-    for model_id in store.each():
-        with suppress(InvalidManifest):
-            model = store.get(model_id)
-            _ = model.manifest, model.version
-            found.append(model)
-    return found
+    return store.sound(store.each())[0]
 
 
 def _is_ready(name: str, engines: EngineStatus) -> bool:
