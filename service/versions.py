@@ -2,17 +2,20 @@
 
 import fcntl
 import json
+import math
 import os
 import re
-import tomllib
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, model_validator
 
 from service.errors import InvalidManifest, InvalidRequest, ModelNotFound, reason_of
-from service.files import write_whole
+from service.files import staged_beside, write_whole
+from service.written import of_toml, read_whole
 
 FILE = "aliases.toml"
 STABLE, CANARY = "stable", "canary"
@@ -55,7 +58,7 @@ class Aliases(RootModel[dict[str, Alias]]):
     def _has_one_that_answers(self) -> Self:
         if STABLE not in self.root:
             raise ValueError(f"there is no [{STABLE}], which answers where no version is named")
-        if self.root[STABLE].share or sum(alias.share for alias in self.root.values()) > 1.0:
+        if self.root[STABLE].share or math.fsum(alias.share for alias in self.root.values()) > 1.0:
             raise ValueError(f"shares are at most 1 together; {STABLE} has none, but whatever is left")
         return self
 
@@ -63,14 +66,14 @@ class Aliases(RootModel[dict[str, Alias]]):
     def read(cls, path: Path) -> Self:
         """What a file says. Raises InvalidManifest."""
         try:
-            return cls.parse(path.read_bytes())
+            return cls.parse(read_whole(path))
         except (OSError, ValueError) as error:
             raise InvalidManifest.of_file(path, error) from error
 
     @classmethod
     def parse(cls, written: bytes) -> Self:
         """What the bytes of a file say. Raises ValueError."""
-        return cls.model_validate(tomllib.loads(written.decode("utf-8")))
+        return cls.model_validate(of_toml(written.decode("utf-8")))
 
     def write(self, path: Path) -> None:
         """Write a file that says so, whole or not at all."""
@@ -133,7 +136,8 @@ class Versions:
 
     def there(self) -> list[str]:
         """The versions that lie there, in alphabetical order."""
-        return sorted(path.parent.name for path in self.folder.glob("*/model.toml"))
+        names = (path.parent.name for path in self.folder.glob("*/model.toml"))
+        return sorted(name for name in names if re.fullmatch(WORD, name))
 
     def resolve(self, asked: str = STABLE) -> str:
         """The version that an alias or a version's own name means. Raises ModelNotFound, InvalidManifest."""
@@ -154,7 +158,9 @@ class Versions:
         return self._change(lambda known: known.with_alias(alias, self.resolve(version), share))
 
     def check_name(self, alias: str) -> None:
-        """Raise InvalidRequest for a name that a version has itself: it would hide that one."""
+        """Raise InvalidRequest for a name that a version has itself: it would hide that one; and for that of none."""
+        if alias == NOBODY:
+            raise InvalidRequest(f"{NOBODY} stands for no version; choose another name.")
         if alias in self.there():
             raise InvalidRequest(f"{alias} is a version of {self.folder.name} itself; choose another name.")
 
@@ -162,17 +168,36 @@ class Versions:
         """Have an alias mean nothing; as above. Raises InvalidRequest for `stable`."""
         return self._change(lambda known: known.without(alias))
 
+    def remove(self, asked: str) -> str:
+        """Delete a version; which one it was. Raises ModelNotFound, and InvalidRequest for one that has a name."""
+        with self._alone():
+            version = self.resolve(asked)
+            if names := [name for name, alias in self.aliases.root.items() if alias.version == version]:
+                raise InvalidRequest(
+                    f"{self.folder.name} {version} is {', '.join(names)}; name another version so first."
+                )
+            gone = staged_beside(self.folder / version)
+            (self.folder / version).rename(gone)  # nobody sees half of it
+        shutil.rmtree(gone)
+        return version
+
     def _change(self, change: Callable[[Aliases], Aliases]) -> set[str]:
-        """Write what a change makes of the aliases; one process does so at a time."""
-        folder = os.open(self.folder, os.O_RDONLY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
+        """Write what a change makes of the aliases."""
+        with self._alone():
             before = Aliases.read(self.folder / FILE)
             after = change(before)
             after.write(self.folder / FILE)
+        return before.named - after.named
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While versions and their names are changed: one process does so at a time."""
+        folder = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
         finally:
             os.close(folder)
-        return before.named - after.named
 
     def share_out(self) -> str:
         """The alias that answers this time where none was asked for: each its share, evenly spread; else `stable`."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from doubles import CLASSIFIER, GENERATOR, Echo, add_card, add_model
+from doubles import CLASSIFIER, FORECASTER, GENERATOR, Echo, add_card, add_model
 
 from service.errors import InvalidManifest, ModelNotFound, WrongTask
 from service.files import file_sha256
@@ -83,6 +83,11 @@ EXTRACTOR = CLASSIFIER.replace('"classify"', '"features"')
         (CLASSIFIER.replace("std = [1.0]", "std = [0.0]"), "no std is 0 or less"),
         (CLASSIFIER.replace("std = [1.0]", "std = [nan]"), "mean and std are numbers"),
         (CLASSIFIER.replace('labels = ["a", "b", "c", "d"]', ""), r"a classifier needs \[input\] and labels"),
+        (CLASSIFIER.replace('"d"]', '"a"]'), "labels: 'a' is number 0 and number 3, counted from 0; call them apart"),
+        (CLASSIFIER.replace('"d"]', '" "]'), "labels: number 3 has no name"),
+        (FORECASTER.replace('["x"]', '["x", "x"]'), r"series\.channels: 'x' is number 0 and number 1"),
+        pytest.param(CLASSIFIER.replace('["a"', "[" * 10_000), "nested too deep", id="deep"),
+        pytest.param(CLASSIFIER + " " * 20_000_000, "it has more than 16,777,216 bytes", id="large"),
         (GENERATOR.split("[output]", maxsplit=1)[0], r"a generator needs \[output\]"),
         (CLASSIFIER + "\nblocks = 3", "Extra inputs are not permitted"),
         (EXTRACTOR.partition("[input]")[0], r"an extractor needs \[input\]"),

@@ -65,10 +65,25 @@ def test_a_name_may_have_dots_and_no_other_marks(folder: Path, store: ModelStore
     versions = Versions(folder)
     versions.name("rc.1", "two")
     assert store.get("own", version="rc.1").version == "two"
-    for word in ("..", "", "a b", "a]", "x" * 101):
-        with pytest.raises(InvalidRequest, match="cannot be a name"):
+    for word in ("..", "", "a b", "a]", "x" * 101, "none"):
+        with pytest.raises(InvalidRequest, match=r"cannot be a name|none stands for no version"):
             versions.name(word, "two")
     assert store.get("own", version="rc.1").version == "two"
+
+
+def test_shares_that_are_all_there_is_leave_nothing_to_stable(folder: Path) -> None:
+    aliases = Aliases.read(folder / FILE)
+    for name, share in (("a", 0.56), ("b", 0.34), ("c", 0.1)):  # added one after the other they are more than 1
+        aliases = aliases.with_alias(name, "two", share)
+    with pytest.raises(InvalidRequest, match="shares are at most 1 together"):
+        aliases.with_alias("d", "two", 0.01)
+
+
+def test_a_version_that_is_gone_is_not_remembered(folder: Path, store: ModelStore) -> None:
+    assert store.get("own@two").version == "two"
+    Versions(folder).remove("two")
+    with pytest.raises(ModelNotFound):
+        store.get("own@two")
 
 
 def test_a_share_comes_evenly_and_not_in_a_row(folder: Path) -> None:
@@ -116,6 +131,26 @@ def test_aliases_are_read_again_only_when_they_are_others(folder: Path) -> None:
     assert versions.aliases == known
     with pytest.raises(InvalidRequest, match=r"there is no \[stable\]"):
         known.without("stable")
+
+
+def test_a_version_without_a_name_is_removed_whole_and_what_is_on_its_way_is_none(folder: Path) -> None:
+    versions = Versions(folder)
+    assert versions.remove("two") == "two"
+    (folder / ".four.staged").mkdir()
+    (folder / ".four.staged" / "model.toml").touch()
+    assert versions.there() == ["one", "three"]
+    with pytest.raises(InvalidRequest, match="own one is stable; name another"):
+        versions.remove("stable")
+    with pytest.raises(ModelNotFound):
+        versions.remove("two")
+
+
+def test_two_versions_are_not_named_at_once(store: ModelStore) -> None:
+    assert store.get("own@stable", version="one") is store.get("own@one", version="one") is store.get("own")
+    with pytest.raises(InvalidRequest, match="own@two names one version, and 'one' is another"):
+        store.get("own@two", version="one")
+    with pytest.raises(ModelNotFound, match="no version ''"):
+        store.get("own", version="")
 
 
 def test_models_without_versions_have_the_one_that_their_weights_are(models_dir: Path) -> None:

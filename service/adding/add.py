@@ -3,10 +3,11 @@
 import logging
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -23,6 +24,7 @@ from service.store.manifest import FILES, Manifest
 from service.training.train import example_of, versions
 from service.versions import CANARY, NOBODY, STABLE, WORD, Aliases
 from service.versions import FILE as ALIASES
+from service.written import MOST
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +47,24 @@ def add(store: ModelStore, file: Path, model_id: str, wishes: Wishes, *, state: 
         with _as_of(file, weights):
             written = manifest_of(weights, kind, wishes)
             written["summary"] = written["summary"].replace(weights.name, file.name)
-            write_whole(staged / "model.toml", as_toml(written).encode())
+            write_whole(staged / "model.toml", _described(written))
             card = _card_of(Manifest.model_validate(written), weights, file.name)
         write_card(card, staged / "card.json")
         folder = state / "models" / model_id
         return _show(staged, folder, version or card.sha256[:12])
+
+
+def _described(written: Mapping[str, Any]) -> bytes:
+    """A manifest that can be read again. Raises ConfigurationError."""
+    try:
+        text = as_toml(written).encode()
+    except UnicodeEncodeError as error:
+        raise ConfigurationError(
+            f"{error.object[error.start : error.end]!r} is no text that can be written."
+        ) from error
+    if len(text) > MOST:
+        raise ConfigurationError(f"Its description would have {len(text):,} bytes; {MOST:,} are read. Shorten labels.")
+    return text
 
 
 @contextmanager
@@ -79,8 +94,10 @@ def _check_names(store: ModelStore, model_id: str, wishes: Wishes, version: str)
         raise ConfigurationError(f"There is a model called {model_id} that is not yours; choose another id.")
     if version in known.aliases.root:
         raise ConfigurationError(f"{version!r} is a name of {known.aliases.root[version].version}; choose another.")
-    if (task := store.get(model_id).manifest.task) != wishes.task:
-        raise ConfigurationError(f"{model_id} does {task}, and all its versions do; choose another id.")
+    models, _ = store.sound(f"{model_id}@{there}" for there in known.there())  # a broken one may be in need of another
+    tasks = {model.manifest.task for model in models}
+    if tasks - {wishes.task}:
+        raise ConfigurationError(f"{model_id} does {', '.join(tasks)}, and all its versions do; choose another id.")
 
 
 def _show(staged: Path, folder: Path, version: str) -> Model:

@@ -14,7 +14,7 @@ from service.adding.kinds import Kind
 from service.adding.preprocessing import of_timm
 from service.errors import ConfigurationError, InvalidManifest, reason_of
 from service.nets.foreign import Foreign, Port
-from service.nets.outside import TIMM
+from service.nets.outside import RAISED, TIMM
 from service.nets.registry import open_net
 from service.store.manifest import FILES, SIDE_MOST, Manifest, Serving, TaskName
 from service.tasks.registry import TASKS
@@ -192,7 +192,7 @@ def _try(net: nn.Module, manifest: Manifest) -> None:
                 with torch.inference_mode():
                     outputs = task.forward(net, given, manifest)
                 wrong = [list(output.shape) for output in outputs if len(output) != rows]
-            except Exception as error:
+            except RAISED as error:
                 why = f"{type(error).__name__}: {str(error).strip()[:300]}"
                 raise ConfigurationError(f"The net cannot {verb} {rows} at a time: {why}") from error
             if wrong:
@@ -209,8 +209,7 @@ ASKING: dict[TaskName, Callable[[nn.Module, Wishes, dict[str, Any]], dict[str, A
 
 def _input_of(net: nn.Module, wishes: Wishes, options: dict[str, Any]) -> dict[str, Any]:
     """`[input]`: what was said of it, and what the file says itself; images are taken to be in [0, 1] else."""
-    timm = getattr(net, "pretrained_cfg", None) if wishes.net.startswith(TIMM) else None
-    spec = {**(of_timm(timm) if timm else {}), **wishes.input}
+    spec = {**_said_by_timm(net, wishes), **wishes.input}
     if spec.get("channels") not in (*CHANNELS, None):
         raise ConfigurationError(f"Images have 1 or 3 channels, not {spec['channels']}.")
     channels, means = spec.pop("channels", None), len(spec.get("mean", ())) or None
@@ -231,6 +230,17 @@ def _input_of(net: nn.Module, wishes: Wishes, options: dict[str, Any]) -> dict[s
         "mean": list(spec.get("mean", [0.0] * channels)),
         "std": list(spec.get("std", [BYTE if whole and "mean" not in spec else 1.0] * channels)),
     }
+
+
+def _said_by_timm(net: nn.Module, wishes: Wishes) -> dict[str, Any]:
+    """What timm says of its own nets' images. Raises ConfigurationError where that is not done here, nor replaced."""
+    said = getattr(net, "pretrained_cfg", None) if wishes.net.startswith(TIMM) else None
+    try:
+        return of_timm(said) if said else {}
+    except (ValueError, TypeError, KeyError) as error:
+        if {"size", "mean", "std"} <= wishes.input.keys():
+            return {}
+        raise ConfigurationError(f"Say with --preprocessor what images become; of timm's way {error}.") from error
 
 
 def _numbers_in(spec: dict[str, Any]) -> int:
@@ -347,7 +357,7 @@ def _answer(net: nn.Module, x: Tensor, what: str) -> Tensor:
     try:
         with torch.inference_mode():
             found: Tensor = net(x)
-    except Exception as error:
+    except RAISED as error:
         why = f"{type(error).__name__}: {str(error).strip()[:300]}"
         raise ConfigurationError(f"The net does not take {what}: {why}") from error
     return found

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from service.errors import ConfigurationError, UntrustedWeights
-from service.nets.onnx_checks import check_graph
+from service.machine import memory_bytes
+from service.nets.onnx_checks import read_graph
 from service.nets.program_archive import HOW
 
 Kind = Literal["onnx", "torch-export", "safetensors"]
@@ -31,6 +32,7 @@ HEADER_LIMIT_BYTES = 100_000_000
 
 def kind_of(file: Path) -> Kind:
     """The kind of a file. Raises ConfigurationError where it cannot be read, UntrustedWeights for what is not taken."""
+    _check_size(file)
     try:
         with file.open("rb") as opened:
             head = opened.read(16)
@@ -45,8 +47,18 @@ def kind_of(file: Path) -> Kind:
             raise UntrustedWeights.of_file(file, words[start])
     if head[8:9] == b"{" and struct.unpack("<Q", head[:8])[0] < HEADER_LIMIT_BYTES:
         return "safetensors"
-    check_graph(file, file.read_bytes())
+    read_graph(file)
     return "onnx"
+
+
+def _check_size(file: Path) -> None:
+    """Raise ConfigurationError for what cannot be read twice, as a pipe, or is more than this machine holds."""
+    if not file.exists():
+        return
+    if not file.is_file():
+        raise ConfigurationError(f"{file} cannot be read: it is no file. One file is added at a time.")
+    if (size := file.stat().st_size) > (most := memory_bytes()):
+        raise ConfigurationError(f"{file} has {size:,} bytes, and this machine a memory of {most:,}.")
 
 
 def _kind_of_archive(file: Path) -> Kind:

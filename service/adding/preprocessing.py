@@ -1,11 +1,11 @@
 """What a preprocessor's JSON says of images: Hugging Face's preprocessor_config.json, and timm's config.json."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from service.errors import ConfigurationError
 from service.store.manifest import Resample
+from service.written import of_json, read_text
 
 FILTERS: dict[object, Resample] = {
     2: "pillow-bilinear",
@@ -22,12 +22,12 @@ UNKNOWN = {"do_flip_channel_order": "its channels are blue, green, red", "do_pad
 def read_preprocessor(path: Path) -> dict[str, Any]:
     """Words of `[input]`: size, mean and std; resize and resample where they are said. Raises ConfigurationError."""
     try:
-        said = dict(json.loads(path.read_text("utf-8")))
+        said = dict(of_json(read_text(path)))
         timm = said.get("pretrained_cfg", said if "input_size" in said else None)
         return of_timm(timm) if timm is not None else _of_transformers(said)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
         raise ConfigurationError(f"{path} is no preprocessor's JSON that is understood: {error}") from error
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from service.api.models import ModelId, headers_of
+from service.api.models import ModelId, Version, headers_of
 from service.api.negotiation import JSON
 from service.api.openapi import OF_MODEL, refusals
 from service.api.routes import Endpoint
@@ -28,12 +28,12 @@ RECORDING = {"model": RecordingReply, "description": "The recorded samples.", "h
     response_class=Response,
     responses={200: RECORDING, **refusals(ModelNotFound, RecordingNotFound, WrongTask)},
 )
-async def show_recording(model_id: ModelId, state: StateDep) -> Response:
+async def show_recording(model_id: ModelId, state: StateDep, version: Version = None) -> Response:
     """The samples of the same latents at some moments of the training, with the modes of the data where they are known.
 
     Null stands for what was no finite number, where a training diverged.
     """
-    model = state.store.get(model_id, task="generate")
+    model = state.store.get(model_id, task="generate", version=version)
     if not model.recording.is_file():
         raise RecordingNotFound(f"No training of {model_id} was recorded.")
     return Response(await asyncio.to_thread(_document, model), media_type=JSON, headers=headers_of(model))

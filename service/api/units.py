@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from service.api.deadlines import DeadlineDep
-from service.api.models import ModelId, headers_of
+from service.api.models import ModelId, Version, headers_of
 from service.api.negotiation import JSON, MediaType
 from service.api.openapi import BINARY, OF_MODEL, refusals
 from service.api.presence import watch
@@ -47,6 +47,7 @@ async def show_units(
     state: StateDep,
     kind: MediaType,
     deadline: DeadlineDep,
+    version: Version = None,
     layer: Annotated[
         str | None,
         Query(description="One of `layers`; the last with maps of 8 pixels a side unless given.", examples=["C3"]),
@@ -65,7 +66,7 @@ async def show_units(
     (for nets that do not pool). `chapterhouse models units ID` looks for them once, where the dataset is; without it
     there are none, 404. `image/png` draws both, three by three, with model, layer and scale below.
     """
-    model = state.store.get(model_id, task="classify")
+    model = state.store.get(model_id, task="classify", version=version)
     asked = await asyncio.to_thread(UnitImages.of, model, state.settings, layer=layer, units=unit, method=method)
     await request.body()  # there is none; a caller who hangs up is heard after it
     with request.app.gate.at_work(request.scope), watch(request.scope, request.receive):

@@ -1,6 +1,5 @@
 """`chapterhouse models add`: a file of the user's own becomes a model, or another version of one."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -11,6 +10,8 @@ from service.errors import ConfigurationError
 from service.settings import read_settings
 from service.store import ModelStore
 from service.store.manifest import Resample, TaskName
+from service.versions import STABLE
+from service.written import of_json, read_text
 
 WORDS = ("features", "logits", "probabilities", "samples", "forecast", "layout", "pixels")
 """The options that say what a file's outputs mean, each an option of this command."""
@@ -82,7 +83,8 @@ def add(
     model = put(store, file, model_id, wishes, state=settings.state, version=version)
     say(f"{model.name}  version {model.version} does {model.manifest.task}: {_told(model.manifest.model_dump())}")
     say(f"{model.name}  {model.folder / 'model.toml'} says so, and may be corrected")
-    stable = store.get(model.name).version
+    versions = store.versions(model.name)
+    stable = versions.aliases.root[STABLE].version if versions else model.version
     if stable != model.version:
         say(f"{model.name}  {stable} answers still; `chapterhouse models alias {model.name} stable {model.version}`")
 
@@ -95,20 +97,23 @@ def read_labels(said: str) -> tuple[str, ...]:
             if said and "," not in said:
                 raise ConfigurationError(f"There is no file {said}; write labels between commas, or name a file.")
             return _words(said)
-        text = path.read_text("utf-8-sig")
-        return _of_json(json.loads(text)) if path.suffix == ".json" else tuple(text.rstrip().splitlines())
+        text = read_text(path)
+        return _labels_of(of_json(text)) if path.suffix == ".json" else tuple(text.rstrip().splitlines())
     except KeyError as error:
-        said = f"there is no {error}, and a list, id2label or label2id is needed"
+        said = f"there is no {error}, and a list, id2label, label2id or label_names is needed"
         raise ConfigurationError(f"{path} has no labels that can be read: {said}.") from error
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ConfigurationError(f"{path} has no labels that can be read: {error}") from error
 
 
-def _of_json(said: Any) -> tuple[str, ...]:
+def _labels_of(said: Any) -> tuple[str, ...]:
     if isinstance(said, dict):
         numbered = {str(place): label for label, place in said.get("label2id", {}).items()}
-        said = said.get("id2label", numbered or said)
+        said = said.get("id2label", said.get("label_names", numbered or said))
+    if isinstance(said, dict):
         said = [said[str(place)] for place in range(len(said))]
+    if not isinstance(said, list) or not all(isinstance(label, str | int | float) for label in said):
+        raise TypeError("labels are words: a list of them, id2label, label2id or label_names")
     return tuple(map(str, said))
 
 
@@ -133,7 +138,7 @@ def _numbers(word: str, said: str) -> tuple[float, ...]:
 
 def _options(said: str) -> dict[str, Any]:
     try:
-        options = json.loads(said or "{}")
+        options = of_json(said or "{}")
     except ValueError as error:
         raise ConfigurationError(f"--options is a JSON object: {error}") from error
     if not isinstance(options, dict):

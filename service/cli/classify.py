@@ -9,9 +9,13 @@ from service.cli.completion import models
 from service.cli.places import ServerOption, place_of
 from service.cli.reporting import EXIT_FAILED, JSONOption, complain, fail_clearly, print_json, say
 from service.errors import UnreadableImage
+from service.written import read_whole
 
 if TYPE_CHECKING:
     from service.schemas import Classification
+
+IMAGE_MOST = 512 * 1024 * 1024
+"""Bytes of a file that may be an image: those of more pixels than are decoded."""
 
 
 @fail_clearly
@@ -53,9 +57,11 @@ def show(answer: "Classification") -> None:
 
 def _content(path: Path) -> bytes | UnreadableImage:
     try:
-        return path.read_bytes()
+        return read_whole(path, IMAGE_MOST)
     except OSError as error:
         return UnreadableImage(f"{error.strerror or error}.")
+    except ValueError as error:
+        return UnreadableImage(f"{error}.")
 
 
 def _named(answer: "Classification", images: list[Path], contents: list[bytes | UnreadableImage]) -> "Classification":

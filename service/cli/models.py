@@ -48,7 +48,8 @@ def list_models(
 ) -> None:
     """List the models that have weights."""
     store = _store()
-    models, broken = _sound(store, store.described_ids() if everything else store.ids())
+    models, wrong = store.sound(store.described_ids() if everything else store.ids(), described=True)
+    broken = {name: str(error) for name, error in wrong.items()}
     if as_json:
         print_json({"models": [describe(model) for model in models], "broken": broken})
         return
@@ -67,20 +68,6 @@ def list_models(
     print_table(("model", "version", "task", ">chapter", ">parameters", ">MACs", "scores"), rows)
     for name, reason in broken.items():
         say(f"{name} is broken: {reason}")
-
-
-def _sound(store: ModelStore, names: list[str]) -> tuple[list[Model], dict[str, str]]:
-    """Models, and what is wrong with those whose files are."""
-    models, broken = [], {}
-    for name in names:
-        try:
-            model = store.described(name)
-            _ = model.manifest, model.card
-        except InvalidManifest as error:
-            broken[name] = str(error)
-        else:
-            models.append(model)
-    return models, broken
 
 
 @app.command("show")

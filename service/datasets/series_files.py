@@ -11,7 +11,10 @@ import orjson
 from service.datasets.publication import Part
 from service.datasets.series import Series, SeriesSource, Values
 from service.errors import DatasetMissing, InvalidSeries
+from service.written import read_whole
 
+MOST = 256 * 1024 * 1024
+"""Bytes of a file that is read; its values take many times that while they are."""
 ENDINGS = (".csv", ".json")
 TRAINED_SHARE = 0.8
 """The first four fifths are the training part, the rest the test part."""
@@ -24,9 +27,11 @@ def read_series(path: Path) -> Values:
     first), or an object of columns.
     """
     try:
-        data = path.read_bytes()
+        data = read_whole(path, MOST)
     except OSError as error:
         raise DatasetMissing(f"{path} cannot be read: {error.strerror or error}.") from error
+    except ValueError as error:
+        raise InvalidSeries(f"{path.name} cannot be read: {error}.") from error
     try:
         rows = _rows_of_json(data) if path.suffix == ".json" else _rows_of_csv(data.decode("utf-8-sig"))
     except (UnicodeDecodeError, csv.Error, orjson.JSONDecodeError) as error:

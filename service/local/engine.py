@@ -27,8 +27,8 @@ class LazyEngine:
     """EngineClient, EngineControl and EngineStatus over the first device that a server would take.
 
     It has as many threads as a server's, so that both give the same bits; but for labels, for which a server may have a
-    faster form. Nothing is loaded before the first work, not even torch, and no model is tried before it does some. It
-    belongs to the event loop that asks it first.
+    faster form. Nothing is loaded before the first work, not even torch, and no model is tried before it does some, but
+    those that are loaded by name. It belongs to the event loop that asks it first.
     """
 
     def __init__(self, settings: Settings, store: ModelStore) -> None:
@@ -55,7 +55,7 @@ class LazyEngine:
         return 1
 
     async def load(self, model_id: str) -> None:
-        """Load a model."""
+        """Load a model, and try it."""
         async with self._at_work() as engine:
             await engine.load(model_id)
 

@@ -256,7 +256,7 @@ class LocalModels:
                 async for block in blocks:
                     output.write(stream.add(block))
             output.write(stream.finish())
-        return Drawn(chosen.id, chosen.version, sampling.seed, sampling.count)
+        return Drawn(chosen.name, chosen.version, sampling.seed, sampling.count)
 
     def _unit_images(
         self, model: str, layer: str | None, units: Sequence[int] | None, method: "Projecting"

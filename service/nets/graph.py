@@ -10,7 +10,7 @@ from torch import Tensor
 from service.environment import silence_onnxruntime
 from service.errors import PackageMissing, UntrustedWeights
 from service.nets.foreign import Foreign, Port
-from service.nets.onnx_checks import check_graph, count_weights
+from service.nets.onnx_checks import count_weights, read_graph
 
 NEEDED = "An ONNX file needs onnxruntime: pip install 'chapterhouse[onnx]'."
 CUDA = "CUDAExecutionProvider"
@@ -33,7 +33,7 @@ class Graph(Foreign):
     """
 
     def __init__(self, file: Path, **options: Any) -> None:
-        data = _read(file)
+        data = read_graph(file)
         cpu = _open(file, data, ["CPUExecutionProvider"])
         super().__init__(file, _ports(cpu.get_inputs()), _ports(cpu.get_outputs()), options)
         self.numbers = count_weights(data)
@@ -54,15 +54,6 @@ class Graph(Foreign):
             on_card = (CUDA, {"device_id": device.index or 0, "use_tf32": 0})
             self._cuda = _open(self._file, self._for_cuda, [on_card, "CPUExecutionProvider"])
         return self._cuda
-
-
-def _read(file: Path) -> bytes:
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise UntrustedWeights.of_file(file, error) from error
-    check_graph(file, data)
-    return data
 
 
 def _ports(told: Any) -> list[Port]:

@@ -11,12 +11,15 @@ from pathlib import Path
 
 from service.errors import UntrustedWeights
 from service.nets.onnx import integers_in, message_fields
+from service.written import read_whole
 
 DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
 """Whose operators onnxruntime brings itself."""
 READING = frozenset({"EPContext"})
 """Operators that read files which they name."""
 DEPTH = 32
+MOST = 2**31 - 1
+"""Bytes that a message of protocol buffers may have."""
 PARTS: dict[str, dict[int, str]] = {
     "model": {7: "graph", 25: "function"},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
@@ -30,6 +33,16 @@ PARTS: dict[str, dict[int, str]] = {
 OPERATOR, DOMAIN = 4, 7
 EXTERNAL_DATA, DATA_LOCATION = 13, 14
 GRAPH, INITIALISER, DIMS = 7, 5, 1
+
+
+def read_graph(file: Path) -> bytes:
+    """What a file holds, if that is a graph and all of one. Raises UntrustedWeights."""
+    try:
+        data = read_whole(file, MOST)
+    except (OSError, ValueError) as error:
+        raise UntrustedWeights.of_file(file, error) from error
+    check_graph(file, data)
+    return data
 
 
 def check_graph(file: Path, data: bytes) -> None:

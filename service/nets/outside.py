@@ -25,6 +25,8 @@ NEEDED = "A net of timm needs that package: pip install 'chapterhouse[timm]'."
 BROKEN = "timm is installed and cannot be imported; its torchvision has to come from where torch did."
 COMPILED = "operator torchvision::"
 """How torchvision's complaint begins where its compiled operators were built for another torch and did not load."""
+RAISED = (Exception, SystemExit)
+"""What code of others ends with: a program that is run as a module may want to end the process."""
 DECLARED = tuple(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor" for name in ("nms", "qnms"))
 """Those of them that it registers something for as it is imported."""
 
@@ -103,7 +105,7 @@ def _of_folder(name: str, options: Mapping[str, Any]) -> nn.Module:
         raise InvalidManifest.of_file(path, f"it has no net called {named[2]}.")
     try:
         return found(**options)
-    except Exception as error:
+    except RAISED as error:
         raise InvalidManifest.of_file(path, f"{named[2]}: {type(error).__name__}: {error}") from error
 
 
@@ -121,6 +123,6 @@ def _module(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except RAISED as error:
         raise InvalidManifest.of_file(path, f"it does not run: {type(error).__name__}: {error}") from error
     return module

@@ -74,11 +74,13 @@ def _copied(file: Path, archive: zipfile.ZipFile) -> io.BytesIO:
     copy = io.BytesIO()
     with zipfile.ZipFile(copy, "w", zipfile.ZIP_STORED) as clean:
         for name, entry in records.items():
+            if name.endswith(".json") and entry.file_size > GRAPH_LIMIT_BYTES:
+                _refuse(file, "its graph is too large.")
             data = archive.read(entry)
             if name == GRAPH:
-                data = json.dumps(_checked_program(file, _json(file, entry, data))).encode()
+                data = json.dumps(_checked_program(file, json.loads(data))).encode()
             elif name.endswith("_config.json"):
-                _check_tensors(file, _json(file, entry, data), records, name.rpartition("/")[0])
+                _check_tensors(file, json.loads(data), records, name.rpartition("/")[0])
             clean.writestr(f"program/{name}", data)
         clean.writestr(f"program/{SAMPLES}", b"")
         clean.writestr("program/.data/version", "3\n")
@@ -119,12 +121,6 @@ def _is_kept(file: Path, name: str) -> bool:
 
 def _unknown(name: str) -> str:
     return f"it has a record called {name[:80]!r}, which no exported program of today has."
-
-
-def _json(file: Path, entry: zipfile.ZipInfo, data: bytes) -> Any:
-    if entry.file_size > GRAPH_LIMIT_BYTES:
-        _refuse(file, "its graph is too large.")
-    return json.loads(data)
 
 
 def _check_tensors(file: Path, config: Any, records: dict[str, zipfile.ZipInfo], folder: str) -> None:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from service.errors import InvalidManifest
 from service.runtime.calls import EngineStatus, LoadedModel
 from service.schemas import BrokenModel, ModelDetail, ModelList, ModelSummary
 from service.store import Model, ModelStore
@@ -10,14 +9,11 @@ from service.store import Model, ModelStore
 
 def describe_models(store: ModelStore, engines: EngineStatus) -> ModelList:
     """Every model that has weights, and what is wrong with those whose files are."""
-    held, models, broken = engines.models(), [], []
-    for name in store.ids():
-        try:
-            model = store.get(name)
-            models.append(ModelSummary.model_validate(_summary(store, model, held.get(model.id))))
-        except InvalidManifest as error:
-            broken.append(BrokenModel(id=name, reason=error.detail))
-    return ModelList(models=models, broken=broken)
+    held, (models, broken) = engines.models(), store.sound(store.ids())
+    return ModelList(
+        models=[ModelSummary.model_validate(_summary(store, model, held.get(model.id))) for model in models],
+        broken=[BrokenModel(id=name, reason=error.detail) for name, error in broken.items()],
+    )
 
 
 def describe_model(store: ModelStore, engines: EngineStatus, model_id: str, version: str | None = None) -> ModelDetail:

@@ -5,7 +5,7 @@ import asyncio
 from service.errors import WrongTask
 from service.runtime.calls import EngineControl
 from service.store import ModelStore
-from service.versions import Versions
+from service.versions import STABLE, Versions
 
 
 async def name(
@@ -13,12 +13,15 @@ async def name(
 ) -> None:
     """Have an alias mean this version once every engine holds it, warm; then let go of what nobody names any more.
 
-    Raises ModelNotFound, WrongTask for a model without versions, InvalidRequest for shares that cannot be.
+    Raises ModelNotFound, WrongTask for a model without versions, InvalidRequest for shares that cannot be, and what
+    keeps an engine from holding it.
     """
     versions = versions_of(store, model_id)
     found = versions.resolve(version)
     versions.check_name(alias)
     versions.aliases.with_alias(alias, found, share)  # what cannot be is not loaded
+    if alias != STABLE:
+        _check_stable(store, model_id)
     await control.load(f"{model_id}@{found}")
     await _let_go(control, model_id, await asyncio.to_thread(versions.name, alias, found, share))
 
@@ -26,6 +29,7 @@ async def name(
 async def forget(store: ModelStore, control: EngineControl, model_id: str, alias: str) -> None:
     """Have an alias mean nothing any more. Raises ModelNotFound, WrongTask, InvalidRequest for `stable`."""
     versions = versions_of(store, model_id)
+    _check_stable(store, model_id)
     await _let_go(control, model_id, await asyncio.to_thread(versions.forget, alias))
 
 
@@ -36,6 +40,12 @@ def versions_of(store: ModelStore, model_id: str) -> Versions:
         model = store.get(model_id)
         raise WrongTask(f"{model.id} has one version, as all models that `chapterhouse models add` did not bring.")
     return versions
+
+
+def _check_stable(store: ModelStore, model_id: str) -> None:
+    """Raise InvalidManifest where what answers is broken: nothing else is changed before that is another."""
+    model = store.get(model_id)
+    _ = model.manifest, model.card
 
 
 async def _let_go(control: EngineControl, model_id: str, nameless: set[str]) -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from service import __version__
-from service.errors import ConfigurationError, DeviceUnavailable, ServiceError, UntrustedWeights
+from service.errors import ConfigurationError, DeviceUnavailable, InvalidManifest, ServiceError, UntrustedWeights
 from service.files import file_sha256
 from service.forms.form import Form, Place
 from service.machine import cores, memory_bytes, processor
@@ -213,6 +213,9 @@ class Device:
             return type(error)(error.detail.replace(f"{model.folder.parent}{os.sep}", ""), errors=error.errors)
         if self.is_out_of_memory(error):
             return ServiceError(f"{self.name} has no memory left for {model.id}.")
+        if model.manifest.net not in NETS:
+            said = f"its net does not do what is said here: loaded and tried it raised {type(error).__name__}."
+            return InvalidManifest.of_file(model.folder / "model.toml", said)
         return ServiceError(f"{model.id} cannot be loaded.")
 
     def is_out_of_memory(self, error: BaseException) -> bool:

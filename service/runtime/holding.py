@@ -24,8 +24,9 @@ log = logging.getLogger(__name__)
 class Holding:
     """All models of one engine, by their ids. Touched on the event loop only.
 
-    `tried` is whether they are tried before they are ready, as `Loading` says. `changed` is called when what it holds
-    has changed, `lost` with the error that the device died of.
+    They are tried before they are ready, as `Loading` says, those that are loaded by name always, and those that are
+    asked for if they are to be `tried`. `changed` is called when what it holds has changed, `lost` with the error that
+    the device died of.
     """
 
     def __init__(
@@ -102,7 +103,7 @@ class Holding:
             await self.unload(model.id)
         if known is not None and known.leaving:
             await known.left.wait()
-        resident = self.resident(model.id)
+        resident = self.resident(model.id, tried=True)
         resident.is_wanted = True
         if resident.loading is not None:
             await asyncio.shield(resident.loading)
@@ -117,8 +118,8 @@ class Holding:
         self._changed()
         await resident.left.wait()
 
-    def resident(self, model_id: str) -> Resident:
-        """A model that is held, or is being loaded from now on. Raises ModelNotFound."""
+    def resident(self, model_id: str, *, tried: bool = False) -> Resident:
+        """A model that is held, or is being loaded from now on, and tried if it is to be. Raises ModelNotFound."""
         resident = self._residents.get(model_id)
         if resident is None:
             model = self._store.get(model_id)
@@ -127,17 +128,17 @@ class Holding:
                 max_batch=serving.max_batch, block=serving.block, limit=self._queue_limit, padded=self._device.pads
             )
             resident = self._residents[model_id] = Resident(model, queue)
-            resident.loading = asyncio.create_task(self._load(resident), name=f"load-{model_id}")
+            resident.loading = asyncio.create_task(self._load(resident, tried=tried), name=f"load-{model_id}")
             self._loads.add(resident.loading)
             resident.loading.add_done_callback(self._end_load)
             self._changed()
         return resident
 
-    async def _load(self, resident: Resident) -> None:
+    async def _load(self, resident: Resident, *, tried: bool) -> None:
         model_id = resident.model.id
         began = time.monotonic()
         try:
-            net = await self._loaded(resident)
+            net = await self._loaded(resident, tried=tried or self._tried)
         except Exception as error:
             if self._device.is_lost(error):
                 self._lost(error)  # who waits is tried once more, when this process is another
@@ -155,11 +156,11 @@ class Holding:
         self._forms.search(resident.model, net)
         self._changed()
 
-    async def _loaded(self, resident: Resident) -> nn.Module:
+    async def _loaded(self, resident: Resident, *, tried: bool) -> nn.Module:
         """The net, warm; others go where there is no memory for it."""
         while True:
             try:
-                loading = Loading(self._device, self._turns, resident.model, resident.queue, tried=self._tried)
+                loading = Loading(self._device, self._turns, resident.model, resident.queue, tried=tried)
                 net = await loading.run()
                 await self._forms.recall(resident.model, net)
             except Exception as error:

@@ -1,9 +1,10 @@
 """The layers of the store, one over the other: which models there are, and where each lies."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
-from service.errors import ModelNotFound, WrongTask
+from service.errors import InvalidManifest, InvalidRequest, ModelNotFound, WrongTask
 from service.settings import Settings
 from service.spelling import meant
 from service.store.model import ID, WEIGHTS, Model
@@ -42,14 +43,33 @@ class ModelStore:
 
     def _ids(self, *names: str) -> list[str]:
         files = (file for layer in self._layers for name in names for file in layer.glob(f"*/{name}"))
-        return sorted({file.parent.name for file in files})
+        return sorted(name for name in {file.parent.name for file in files} if ID.fullmatch(name))
+
+    def sound(self, names: Iterable[str], *, described: bool = False) -> tuple[list[Model], dict[str, InvalidManifest]]:
+        """Those of these models whose files are right, and what is wrong with each of the others.
+
+        As `get` finds them, or `described`; what has been removed meanwhile is in neither.
+        """
+        models, broken = [], {}
+        for name in names:
+            try:
+                model = self.described(name) if described else self.get(name)
+                _ = model.manifest, model.card, model.version
+            except InvalidManifest as error:
+                broken[name] = error
+            except ModelNotFound:
+                continue
+            else:
+                models.append(model)
+        return models, broken
 
     def get(self, model_id: str, *, task: str | None = None, version: str | None = None) -> Model:
         """The model of this id, and of this task where one is given; of its versions `stable` unless one is named.
 
-        An id may name its version itself, `id@version`. Raises ModelNotFound, WrongTask, InvalidManifest.
+        An id may name its version itself, `id@version`. Raises ModelNotFound, WrongTask, InvalidManifest, and
+        InvalidRequest where two versions are named.
         """
-        model = self._known.get(model_id) if version is None else None
+        model = self._known.get(model_id) if version is None and "@" not in model_id else None
         if model is None:
             model = self._of_version(model_id, version)
         if task is not None and model.manifest.task != task:
@@ -101,7 +121,9 @@ class ModelStore:
     def _of_version(self, model_id: str, version: str | None) -> Model:
         """The model of an id, or of `id@version`, in the version that is named beside it or in `stable`."""
         name, _, own = model_id.partition("@")
-        asked = own or STABLE if version is None else version
+        if own and version not in (None, own) and self.get(model_id) is not self.get(name, version=version):
+            raise InvalidRequest(f"{model_id[:200]} names one version, and {str(version)[:40]!r} is another.")
+        asked = (own or STABLE) if version is None else version
         versions = self.versions(name)
         if versions is None:
             model = self._known.get(name) or self._known.setdefault(name, self._find(name))

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from service.errors import WrongTask
 from service.exactness import Precision
@@ -42,6 +42,20 @@ class Written(BaseModel):
     """A document of the store: it holds what is described here and nothing else."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def each_its_own(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names by which answers tell things apart. Raises ValueError where one is empty, or is said twice."""
+    places: dict[str, int] = {}
+    for place, name in enumerate(names):
+        if not name.strip():
+            raise ValueError(f"number {place} has no name")
+        if (before := places.setdefault(name, place)) != place:
+            raise ValueError(f"{name[:80]!r} is number {before} and number {place}, counted from 0; call them apart")
+    return names
+
+
+Names = Annotated[tuple[str, ...], AfterValidator(each_its_own)]
 
 
 class ImageInput(Written):
@@ -114,8 +128,8 @@ class PointsOutput(Written):
 class SeriesSpec(Written):
     """What a forecaster reads and goes on with. Mean and deviation are training's, and lie with the weights."""
 
-    channels: tuple[str, ...] = Field(min_length=1, description="What each value of a step is, in order.")
-    inputs: tuple[str, ...] = Field((), description="What is known of each step beforehand, in order.")
+    channels: Names = Field(min_length=1, description="What each value of a step is, in order.")
+    inputs: Names = Field((), description="What is known of each step beforehand, in order.")
     step: float = Field(1.0, gt=0, description="Time between two steps, in units of the data.")
     washout: int = Field(0, ge=0, description="Steps after which the net has forgotten that it began from nothing.")
     context: int = Field(2000, ge=1, description="Most steps of a history that are read: the last ones.")
@@ -172,7 +186,7 @@ class Manifest(Written):
     dataset: str
     options: dict[str, Any] = {}
     has_features: bool = Field(default=True, description="Of a classifier whose net is no file.")
-    labels: tuple[str, ...] = ()
+    labels: Names = ()
     input: ImageInput | None = None
     output: ImageOutput | None = None
     points: PointsOutput | None = None

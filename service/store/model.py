@@ -1,17 +1,15 @@
 """One model: its folder in the store, read when somebody asks."""
 
 import re
-import tomllib
 from functools import cached_property
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from service.calibration import Calibration
 from service.errors import InvalidManifest, WrongTask
 from service.files import file_sha256
 from service.store.card import Card
 from service.store.manifest import FILES, ImageInput, ImageOutput, Manifest, SeriesSpec
+from service.written import of_toml, read_text, read_whole
 
 WEIGHTS = ("weights.safetensors", *FILES.values())
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -37,28 +35,29 @@ class Model:
         """What `model.toml` says."""
         path = self.folder / "model.toml"
         try:
-            written = tomllib.loads(path.read_text("utf-8"))
+            written = of_toml(read_text(path))
             if isinstance(written.get("labels"), str):
-                written["labels"] = self._shared_labels(written["labels"])
+                written["labels"] = read_text(self.file_of_labels(written["labels"])).splitlines()
             return Manifest.model_validate(written)
         except (OSError, ValueError) as error:  # of TOML, of its words, and of bytes that are no UTF-8
             raise InvalidManifest.of_file(path, error) from error
 
-    def _shared_labels(self, name: str) -> list[str]:
-        """The lines of a file in the store's folder of labels, for classes that many models share."""
+    def file_of_labels(self, name: str) -> Path:
+        """The file with a label a line that a manifest names: the store's, for many models, or the model's own copy."""
         if not ID.fullmatch(name):
             raise InvalidManifest.of_file(self.folder / "model.toml", f"{name!r} is no name of labels.")
-        return (self.folder.parent / "labels" / f"{name}.txt").read_text("utf-8").splitlines()
+        own = self.folder / f"{name}.txt"
+        return own if own.is_file() else self.folder.parent / "labels" / own.name
 
     @cached_property
     def card(self) -> Card | None:
         """What `card.json` says; None where the model has not been trained."""
         path = self.folder / "card.json"
         try:
-            return Card.model_validate_json(path.read_bytes())
+            return Card.model_validate_json(read_whole(path))
         except FileNotFoundError:
             return None
-        except (OSError, ValidationError) as error:
+        except (OSError, ValueError) as error:
             raise InvalidManifest.of_file(path, error) from error
 
     @property

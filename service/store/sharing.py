@@ -11,6 +11,7 @@ from service.storage.storage import Storage
 from service.store.model import ID, WEIGHTS, Model
 from service.versions import FILE as ALIASES
 from service.versions import Aliases, Versions
+from service.written import of_toml, read_text
 
 MODELS = "models"
 MANIFEST = "model.toml"
@@ -19,16 +20,27 @@ MANIFEST = "model.toml"
 def send(model: Model, storage: Storage) -> None:
     """Put a model, or one version of it, into the storage, its manifest last: whoever sees that finds the rest.
 
-    Raises InvalidManifest where that model is there in versions and this one has none, and StorageUnavailable.
+    Raises InvalidManifest where its files are wrong, or where that model is there in versions and this one has none,
+    and StorageUnavailable.
     """
+    _ = model.manifest
+    _check(model)
     if model.id == model.name and storage.version(f"{MODELS}/{model.name}/{ALIASES}") is not None:
         raise InvalidManifest(f"{model.name} is in {storage.name} in versions; this one would be hidden by them.")
     prefix = f"{MODELS}/{model.id.replace('@', '/')}"
-    files = sorted(file for file in model.folder.iterdir() if file.is_file() and not file.name.startswith("."))
-    for file in sorted(files, key=lambda file: file.name not in WEIGHTS):
+    for file in sorted(_files_of(model), key=lambda file: (file.name not in WEIGHTS, file.name)):
         if file.name != MANIFEST:
             storage.put(f"{prefix}/{file.name}", file)
     storage.put(f"{prefix}/{MANIFEST}", model.folder / MANIFEST)
+
+
+def _files_of(model: Model) -> list[Path]:
+    """What makes a model: its files, and the labels that it shares with others."""
+    files = [file for file in model.folder.iterdir() if file.is_file() and not file.name.startswith(".")]
+    named = of_toml(read_text(model.folder / MANIFEST)).get("labels")
+    if isinstance(named, str) and (labels := model.file_of_labels(named)) not in files:
+        files.append(labels)
+    return files
 
 
 def send_names(versions: Versions, storage: Storage) -> None:

@@ -1,6 +1,8 @@
+import sys
 import tomllib
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import torch
 from nets.graphs import AHEAD, BYTES, WHOLE, drawing, going_on, looking, seen, sorting
 from nets.programs import looking_net, looking_program
 from safetensors.torch import save
+from torch import Tensor
 
 from service.adding.add import add
 from service.adding.asking import Wishes
@@ -155,10 +158,26 @@ def test_another_file_is_another_version_and_the_first_stays_stable(adding: Addi
         adding.add(drawing(), "generate")
 
 
+def test_a_version_that_is_broken_does_not_keep_a_better_one_away(adding: Adding) -> None:
+    broken = adding.add(looking(), version="one")
+    (broken.folder / "model.toml").write_text("net = ")
+    assert adding.add(looking(1), version="two").version == "two"
+    models, wrong = adding.store.sound(["own@one", "own@two", "gone"])
+    assert ([model.id for model in models], set(wrong)) == (["own@two"], {"own@one"})
+
+
 @pytest.mark.parametrize(
     ("data", "said", "reason"),
     [
         (looking(), {"labels": ("a", "b")}, "There are 2 labels, and the net knows 3 classes"),
+        (
+            looking(),
+            {"labels": ("a", "b", "a")},
+            "labels: 'a' is number 0 and number 2, counted from 0; call them apart",
+        ),
+        (looking(), {"labels": ("a", "b", " ")}, "labels: number 2 has no name"),
+        pytest.param(looking(), {"labels": ("a", "b", "c" * 20_000_000)}, "would have 20,000,", id="large"),
+        (looking(), {"labels": ("a", "b", "\ud800")}, "is no text that can be written"),
         (looking(), {"options": {"logits": "pool"}}, "no output called pool"),
         (looking(), {"input": {"size": (5, 5)}}, "does not take images of 5×5"),
         (looking(), {"input": {"mean": (0.5, 0.5)}}, "mean and std need one value a channel"),
@@ -224,6 +243,35 @@ def test_ids_and_versions_lead_nowhere_else_and_take_nothing_of_others(adding: A
     adding.store = ModelStore(adding.state / "models", models_dir)
     with pytest.raises(ConfigurationError, match="a model called echo that is not yours"):
         adding.add(looking(), name="echo")
+
+
+class OfTimm(torch.nn.Module):
+    """A net of the same calls as timm's, which wants what is not done here of its images."""
+
+    pretrained_cfg: ClassVar = {"input_size": (3, 4, 4), "mean": (0.5,) * 3, "std": (0.5,) * 3, "crop_mode": "border"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = torch.nn.Linear(3, 2)
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3))
+
+    def forward_head(self, x: Tensor, *, pre_logits: bool = False) -> Tensor:
+        found: Tensor = x if pre_logits else self.last(x)
+        return found
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.forward_head(self.forward_features(x))
+
+
+def test_what_timm_says_of_images_and_is_not_done_is_said_anew(adding: Adding, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", SimpleNamespace(create_model=lambda *_, **__: OfTimm()))
+    data = save(OfTimm().state_dict())
+    with pytest.raises(ConfigurationError, match=r"Say with --preprocessor .* crop_mode: border is not done here"):
+        adding.add(data, net="timm:own")
+    model = adding.add(data, net="timm:own", input={"size": (4, 4), "mean": (0.5,) * 3, "std": (0.5,) * 3})
+    assert (model.input.size, model.manifest.shows_features) == ((4, 4), True)
 
 
 async def test_a_file_that_is_changed_later_is_not_loaded(adding: Adding) -> None:

@@ -1,4 +1,5 @@
 import io
+import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -73,6 +74,18 @@ def test_what_is_not_taken_is_told_what_to_do_instead(tmp_path: Path, data: byte
 
 
 def test_a_folder_or_nothing_at_all_is_no_file(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "nothing"):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "nothing", tmp_path / "pipe"):
         with pytest.raises(ConfigurationError, match="cannot be read"):
             kind_of(path)
+
+
+def test_a_file_that_no_machine_could_hold_is_not_read(tmp_path: Path) -> None:
+    for size, reason in (
+        (1 << 42, r"has 4,398,046,511,104 bytes, and this machine"),
+        (1 << 31, "more than 2,147,483,647"),
+    ):
+        with (tmp_path / "net.onnx").open("wb") as file:
+            file.truncate(size)
+        with pytest.raises(ConfigurationError, match=reason):
+            kind_of(tmp_path / "net.onnx")

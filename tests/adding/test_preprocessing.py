@@ -78,7 +78,7 @@ def test_timm_says_the_same_in_its_own_words(tmp_path: Path) -> None:
         ({"size": 8, "do_pad": True}, "it pads images"),
         ({"size": {"longest_edge": 8}}, "'height'"),
         ('{"size": 1e400}', "infinity"),
-        ("[" * 100_000, "recursion"),
+        ("[" * 100_000, "nested too deep"),
         ({"size": 8, "rescale_factor": 0, "image_mean": [0.5]}, "division by zero"),
         ({"input_size": [3, 8, 8], "mean": [0], "std": [1], "crop_mode": "border"}, "crop_mode: border"),
     ],
@@ -86,6 +86,13 @@ def test_timm_says_the_same_in_its_own_words(tmp_path: Path) -> None:
 def test_what_is_not_done_here_is_refused_and_not_left_out(tmp_path: Path, said: object, reason: str) -> None:
     with pytest.raises(ConfigurationError, match=reason):
         read(tmp_path, said)
+
+
+def test_a_file_of_any_size_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    with (tmp_path / "large.json").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(ConfigurationError, match=r"large\.json is no preprocessor's JSON.*more than 16,777,216 bytes"):
+        read_preprocessor(tmp_path / "large.json")
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

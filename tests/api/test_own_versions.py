@@ -59,9 +59,23 @@ async def test_a_version_is_asked_for_by_itself_or_by_a_name_at_every_endpoint(
     assert_problem(
         await client.post("/classify?model=own&version=three", headers=PNG, content=PICTURE), 404, "no version 'three'"
     )
+    assert_problem(await client.get("/models/own/units?version=three"), 404, "no version 'three'")
+    assert_problem(await client.get("/models/drawn/recording?version=three"), 404, "no version 'three'")
+    assert_problem(
+        await client.post("/classify?model=own@one&version=two", headers=PNG, content=PICTURE), 422, "names one version"
+    )
     assert_problem(
         await client.post("/classify?model=echo&version=three", headers=PNG, content=PICTURE), 404, "'three'"
     )
+
+
+async def test_all_that_is_told_or_done_of_a_model_is_so_of_a_version(client: httpx.AsyncClient) -> None:
+    paths = (await client.get("/openapi.json")).json()["paths"]
+    of_models = {path: kinds for path, kinds in paths.items() if path.startswith("/models/{model_id}")}
+    for path in of_models.keys() - {"/models/{model_id}/aliases/{alias}"}:
+        for kind in of_models[path].values():
+            assert "version" in {parameter.get("name") for parameter in kind["parameters"]}, path
+    assert len(of_models) > 4
 
 
 async def test_models_tell_their_versions_and_names(client: httpx.AsyncClient, models_dir: Path) -> None:
@@ -145,6 +159,28 @@ async def test_a_version_that_cannot_be_loaded_never_answers(client: httpx.Async
         await client.put("/models/own/aliases/stable", json={"version": "two"}), 409, "does not hold the weights"
     )
     assert await classified(client) == ("own", "one")
+
+
+async def test_where_stable_is_broken_it_comes_first(client: httpx.AsyncClient, models_dir: Path) -> None:
+    add_versions(models_dir, "own", "echo", "echo")
+    aliases = Aliases.read(models_dir / "own" / FILE)
+    aliases.with_alias("canary", "two", 0.5).write(models_dir / "own" / FILE)
+    (models_dir / "own" / "one" / "model.toml").write_text("net = ")
+    for refused in (
+        await client.put("/models/own/aliases/canary", json={"version": "two", "share": 1}),
+        await client.delete("/models/own/aliases/canary"),
+    ):
+        assert_problem(refused, 409, "one/model.toml: ")
+    assert Aliases.read(models_dir / "own" / FILE).root["canary"].share == 0.5
+    assert (await client.put("/models/own/aliases/stable", json={"version": "two"})).json()["version"] == "two"
+
+
+async def test_a_folder_that_is_called_as_no_model_is_none(client: httpx.AsyncClient, models_dir: Path) -> None:
+    """Such as one that is on its way from the storage that services share."""
+    add_model(models_dir, ".own.staged", DOUBLES["echo"](), CLASSIFIER.format(net="echo"))
+    add_model(models_dir, "a b", DOUBLES["echo"](), CLASSIFIER.format(net="echo"))
+    listed = (await client.get("/models")).json()
+    assert not {"a b", ".own.staged"} & {model["id"] for model in listed["models"] + listed["broken"]}
 
 
 @pytest.mark.parametrize("file", [FILE, "one/model.toml"])

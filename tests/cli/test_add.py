@@ -8,6 +8,7 @@ from nets.graphs import drawing, looking, sorting
 from service.cli.add import read_labels
 from service.errors import ConfigurationError
 from service.settings import Settings
+from service.versions import FILE, Aliases
 
 
 @pytest.fixture
@@ -64,12 +65,35 @@ def test_a_running_service_warms_a_version_before_it_answers(run: Run, file: Pat
     for version in ("one", "two"):
         assert run("models", "add", file, "--id", "own", "--task", "classify", "--version", version).exit_code == 0
     named = run("models", "alias", "own", "stable", "two", "--server", server)
-    assert (named.exit_code, named.stdout) == (0, "own  stable is two\n"), named.output
-    assert (
-        run("models", "alias", "own", "canary", "one", "--server", server).stdout
-        == "own  canary is one, stable is two\n"
-    )
-    assert run("models", "alias", "own", "canary", "none", "--server", server).stdout == "own  stable is two\n"
+    assert (named.exit_code, named.stdout) == (0, "own  one\nown  two  stable, 100% of requests\n"), named.output
+    shared = run("models", "alias", "own", "canary", "one", "--share", "0.5", "--server", server).stdout
+    assert shared == "own  one  canary, 50% of requests\nown  two  stable, 50% of requests\n"
+    assert run("models", "alias", "own", "--server", server).stdout == shared
+    assert run("models", "alias", "own", "canary", "none", "--server", server).stdout == named.stdout
+
+
+@pytest.mark.slow
+def test_a_version_that_cannot_answer_is_given_no_name_here_or_by_a_service(
+    run: Run, file: Path, where: tuple[str, ...], local_settings: Settings
+) -> None:
+    for version in ("one", "two", "three", "four"):
+        assert run("models", "add", file, "--id", "own", "--task", "classify", "--version", version).exit_code == 0
+    own = local_settings.added_models_dir / "own"
+    (own / "two" / "model.toml").write_text("net = ")
+    (own / "three" / "weights.onnx").write_bytes(b"no weights")
+    described = own / "four" / "model.toml"
+    described.write_text(described.read_text().replace("size = [4, 4]", "size = [5, 5]"))
+    for version, reason in (
+        ("two", "two/model.toml: "),
+        ("three", "its card says"),
+        ("four", "four/model.toml: its net does not do what is said here"),
+        ("none", "there is no [stable]"),
+        ("five", "no version 'five'"),
+    ):
+        refused = run("models", "alias", "own", "stable", version, *where)
+        assert (refused.exit_code, reason in refused.stderr.replace("\n", " ")) == (2, True), refused.output
+    assert Aliases.read(own / FILE).root.keys() == {"stable"}
+    assert Aliases.read(own / FILE).root["stable"].version == "one"
 
 
 @pytest.mark.parametrize(
@@ -109,7 +133,21 @@ def test_labels_are_read_as_people_keep_them(tmp_path: Path) -> None:
         assert read_labels(str(said)) == ("a b", "c")
     config.write_text('{"label2id": {"a b": 0, "c": 1}}')
     assert read_labels(str(config)) == ("a b", "c")
+    config.write_text('{"architecture": "x", "label_names": ["a b", "c"]}')
+    assert read_labels(str(config)) == ("a b", "c")
     assert read_labels("") == ()
-    config.write_text('{"id2label": {"0": "a", "2": "c"}}')
-    with pytest.raises(ConfigurationError, match=r"config\.json has no labels that can be read"):
-        read_labels(str(config))
+    for wrong in (
+        '{"id2label": {"0": "a", "2": "c"}}',
+        '{"label2id": ["a"]}',
+        '"ab"',
+        "[[1]]",
+        "3",
+        "[" * 100_000,
+    ):
+        config.write_text(wrong)
+        with pytest.raises(ConfigurationError, match=r"config\.json has no labels that can be read"):
+            read_labels(str(config))
+    with lines.open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(ConfigurationError, match=r"l\.txt has no labels that can be read: it has more than 16,777,216"):
+        read_labels(str(lines))

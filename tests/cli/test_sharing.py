@@ -35,6 +35,25 @@ def test_a_model_that_one_service_sends_another_brings_whole_and_once(
     assert [folder.name for folder in brought.parent.iterdir()] == ["echo"]
 
 
+def test_labels_that_many_models_share_come_along(
+    run: Run, local_settings: Settings, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = local_settings.shipped_models_dir / "echo"
+    manifest = folder / "model.toml"
+    manifest.write_text(manifest.read_text().replace('labels = ["a", "b", "c", "d"]', 'labels = "letters"'))
+    refused = run("models", "push", "echo")
+    assert (refused.exit_code, "letters.txt" in refused.output) == (2, True)
+    assert not (shared / "models").exists()
+    (folder.parent / "labels").mkdir()
+    (folder.parent / "labels" / "letters.txt").write_text("e\nf\ng\nh\n")
+    assert run("models", "push", "echo").exit_code == 0
+    monkeypatch.setenv("CHAPTERHOUSE_STATE_DIR", str(tmp_path / "elsewhere"))
+    assert run("models", "pull").output.startswith("echo  ")
+    store = ModelStore(tmp_path / "elsewhere" / "models")
+    assert store.get("echo").manifest.labels == ("e", "f", "g", "h")
+    assert "has all that" in run("models", "pull").output
+
+
 def test_a_model_that_is_only_half_there_is_not_brought(
     run: Run, local_settings: Settings, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

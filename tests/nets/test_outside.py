@@ -74,9 +74,17 @@ def test_a_file_that_anybody_may_write_is_not_run(folder: Path) -> None:
         place.chmod(0o755)
 
 
-def test_a_file_that_fails_says_how(folder: Path) -> None:
-    (folder / "own.py").write_text("import nothing_of_that_name")
-    with pytest.raises(InvalidManifest, match=r"own\.py: it does not run: ModuleNotFoundError"):
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("import nothing_of_that_name", "it does not run: ModuleNotFoundError"),
+        ("raise SystemExit(2)", "it does not run: SystemExit: 2"),
+        ("import torch\n\nclass Own(torch.nn.Module):\n    def __init__(self): exit(3)", "Own: SystemExit: 3"),
+    ],
+)
+def test_a_file_that_fails_or_ends_the_program_says_how(folder: Path, text: str, reason: str) -> None:
+    (folder / "own.py").write_text(text)
+    with pytest.raises(InvalidManifest, match=rf"own\.py: {reason}"):
         build_net("python:own.Own", {})
 
 

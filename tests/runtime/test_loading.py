@@ -132,11 +132,15 @@ async def test_other_work_goes_first_between_the_layers_of_a_net_that_is_being_l
 
 async def test_an_engine_for_who_asks_once_tries_nothing_and_answers_all_the_same(added: Path) -> None:
     async with LocalEngine(ModelStore(added), threads=1, tried=False) as engine:
-        await engine.load("counted")
-        assert Counted.met == []
         await ask(engine, Call("counted", "classify"), *range(9))
         assert sum(Counted.met) == 9
         assert max(Counted.met) <= ModelStore(added).get("counted").manifest.serving.block
+
+
+async def test_what_is_loaded_by_name_is_tried_even_so(added: Path) -> None:
+    async with LocalEngine(ModelStore(added), threads=1, tried=False) as engine:
+        await engine.load("counted")
+        assert Counted.met
 
 
 async def test_a_dear_net_is_not_tried_in_sizes_that_take_long_and_shares_no_batches(

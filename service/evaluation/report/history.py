@@ -5,11 +5,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
-from pydantic import ValidationError
-
 from service.errors import EvaluationNotFound, InvalidRequest, NotComparable
 from service.evaluation.queue.jobs import JobKind, Jobs, Owner
 from service.evaluation.report.schema import Report
+from service.written import read_whole
 
 FORMAT = 2
 """Of what goes into `sha256_of`: raised whenever an input is written otherwise, so that no older digest equals it."""
@@ -59,8 +58,8 @@ class ReportFiles(NoHistory):
                 "printed."
             )
         try:
-            return Report.model_validate_json(path.read_bytes())
-        except ValidationError as error:
+            return Report.model_validate_json(read_whole(path))
+        except ValueError as error:  # of too much, or of what is no report
             raise InvalidRequest(f"{evaluation_id} does not hold a report.") from error
 
 

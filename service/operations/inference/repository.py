@@ -1,6 +1,5 @@
 """What the protocol tells of the server and of its models: metadata, configuration, and the index of the store."""
 
-from contextlib import suppress
 from typing import Any
 
 from service import __version__
@@ -84,13 +83,7 @@ def list_models(store: ModelStore, engines: EngineStatus, *, ready: bool = False
 
 def sound_models(store: ModelStore) -> list[Model]:
     """Every model whose files are right, in each of its versions."""
-    found = []
-    for model_id in store.each():
-        with suppress(InvalidManifest):
-            model = store.get(model_id)
-            _ = model.manifest, model.version
-            found.append(model)
-    return found
+    return store.sound(store.each())[0]
 
 
 def _is_ready(name: str, engines: EngineStatus) -> bool:
