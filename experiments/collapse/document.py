@@ -6,7 +6,7 @@ from pathlib import Path
 from experiments.collapse.correlation import CORRELATED
 from experiments.collapse.published import PUBLISHED, SOURCES, reported_of
 from experiments.collapse.record import Correlation, Coverage, Digits, Measurement, Record, Spread, Stack
-from experiments.collapse.sentences import answers, asked_models, beside_plain, overview, verdict, warned
+from experiments.collapse.sentences import answers, asked_models, beside_plain, overview, unasked, verdict, warned
 from experiments.collapse.tables import MNIST, STACKED, TABLES, Table, name_of
 from experiments.collapse.tuning import read_tried, tell
 from service.store import Model
@@ -99,6 +99,7 @@ def _section(table: Table, models: Sequence[Model], record: Record) -> Iterator[
         *overview(table, models, record),
         *beside_plain(table, models, record),
         *answers(table, models, record, read_tried()),
+        *unasked(table, models, record, read_tried()),
         *warned(models, record),
     ]
     yield from _lines(f"- {sentence}" for sentence in sentences)

@@ -60,6 +60,18 @@ def answers(table: Table, models: Sequence[Model], record: Record, tried: Sequen
         yield f"Not trained yet: {_listed(waiting)}."
 
 
+def unasked(table: Table, models: Sequence[Model], record: Record, tried: Sequence[Tried] = ()) -> Iterator[str]:
+    """The remedies of which nothing is asked and that fall short all the same, and what would come nearer."""
+    asked = asked_models(table, models)
+    for model in models:
+        if model in asked or model.id not in record or system_of(model) == PLAIN:
+            continue
+        found = record[model.id]
+        if _missed(table, found):
+            numbers = _listed(_numbers(table, found, table.demands))
+            yield f"Short of that, though not asked, is {name_of(model)}: {numbers}. {_left(model, found, tried)}"
+
+
 def _missed(table: Table, found: Measurement) -> list[Demand]:
     return [demand for demand in table.demands if not demand.holds(found.numbers)]
 

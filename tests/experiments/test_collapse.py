@@ -18,7 +18,7 @@ from experiments.collapse.record import (
     read_record,
     write_record,
 )
-from experiments.collapse.sentences import answers, beside_plain, overview, verdict
+from experiments.collapse.sentences import answers, beside_plain, overview, unasked, verdict
 from experiments.collapse.tables import GRID, MNIST, RING, STACKED, TABLES, Table, name_of
 from experiments.collapse.tuning import Tried
 from service.settings import Settings
@@ -245,6 +245,19 @@ def test_a_change_that_helped_few_iterations_is_named_beside_the_same_without_it
     )
     _, missed, _ = answers(RING, RING.generators(STORE), record, tried[:3])
     assert missed.endswith("no better one is known.")
+
+
+def test_a_remedy_that_falls_short_is_told_of_though_nothing_is_asked_of_it() -> None:
+    models = GRID.generators(STORE)
+    record = {name: covering(name, 14, 0.5) for name in ("gan-grid", "wgan-grid", "wgan-gp-grid")}
+    tried = [
+        Tried(model="wgan-grid", changes={}, seeds=2, iterations=4000, modes=17, good=0.02),
+        Tried(model="wgan-grid", changes={"batch": 200}, seeds=2, iterations=4000, modes=20, good=0.1),
+    ]
+    (told,) = unasked(GRID, models, record, tried)
+    assert told.startswith("Short of that, though not asked, is WGAN: 50.0 % good samples. With `batch = 200` ")
+    assert "\n- Short of that, though not asked, is WGAN: 50.0 % good samples. " in render(STORE, record)
+    assert list(unasked(GRID, models, {"wgan-grid": covering("wgan-grid", 14, 0.9)})) == []
 
 
 def test_a_table_is_summed_up() -> None:

@@ -14,6 +14,11 @@ class WGAN(System):
     title = "WGAN"
 
     clip: float = Field(0.01, gt=0)
+    biases: bool = Field(
+        default=True,
+        description="Whether biases are clipped too, as the authors do. They bound no slope, and a unit whose bias and"
+        " weights reach no farther than c bends near the origin only.",
+    )
 
     def discriminator_loss(self, step: Step) -> Tensor:
         """E f(G(z)) − E f(x): minus the estimate of the distance."""
@@ -26,8 +31,9 @@ class WGAN(System):
     @torch.no_grad()
     def constrain(self, discriminator: nn.Module) -> None:
         """Clip every weight of the critic to [−c, c], which bounds its Lipschitz constant."""
-        for weight in discriminator.parameters():
-            weight.clamp_(-self.clip, self.clip)
+        for name, weight in discriminator.named_parameters():
+            if self.biases or not name.endswith("bias"):
+                weight.clamp_(-self.clip, self.clip)
 
 
 def estimate_distance(step: Step) -> Tensor:

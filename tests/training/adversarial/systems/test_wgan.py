@@ -26,6 +26,14 @@ def test_every_weight_of_the_critic_is_clipped() -> None:
     assert all(weight.requires_grad for weight in critic.parameters())
 
 
+def test_biases_are_left_alone_where_the_recipe_says_so() -> None:
+    critic = nn.Linear(4, 4)
+    nn.init.constant_(critic.bias, 3.0)
+    WGAN(clip=0.01, biases=False).constrain(critic)
+    assert critic.weight.abs().max().item() == pytest.approx(0.01)
+    assert critic.bias.tolist() == [3.0] * 4
+
+
 def test_the_weights_never_leave_the_box_while_the_critic_descends() -> None:
     critic, wgan = Line(0.005, -0.005), WGAN(clip=0.01)
     optimiser = torch.optim.RMSprop(critic.parameters(), lr=0.004)
