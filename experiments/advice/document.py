@@ -32,8 +32,8 @@ MEASURES = (("modes", "modes", 1), ("good", "good samples", 1), ("fid", "FID", -
 """Field, words, and whether more of it is better."""
 HELPS, HARMS, NOTHING = "**helps**", "**harms**", "–"
 MISSING = """
-Batches of real and fake samples apart (point 4), dropout in the generator (17) and sparse gradients (5) are not among
-the switches: these nets have no batch normalisation and no pools.
+Dropout in the generator (17) and sparse gradients (5) are not among the switches: the one is advice for generators of
+images, and these nets have no pools.
 """
 
 
@@ -47,7 +47,6 @@ def _rows(record: Mapping[str, Measured]) -> Iterator[Sequence[str]]:
     of_what = f"modes of {MODES}"
     asked = (f"{words}?" for _, words, _ in MEASURES)
     yield "changed", "by whom", of_what, "good samples", "FID", "dead seeds", "each: modes (good)", *asked
-    plain = record.get(PLAIN.key)
     for switch in SWITCHES:
         found = record.get(switch.key)
         if found is None:
@@ -61,7 +60,7 @@ def _rows(record: Mapping[str, Measured]) -> Iterator[Sequence[str]]:
             f"{mean(found.fid):.3f} ± {stdev(found.fid):.3f}",
             f"{dead(found)} of {len(found.modes)}",
             ", ".join(f"{modes:.0f} ({100 * good:.0f} %)" for modes, good in zip(found.modes, found.good, strict=True)),
-            *(_verdict(switch, found, plain, name, sign) for name, _, sign in MEASURES),
+            *(_verdict(switch, record, name, sign) for name, _, sign in MEASURES),
         )
 
 
@@ -71,10 +70,12 @@ def dead(found: Measured) -> int:
     return sum(good < DEAD_GOOD or modes <= DEAD_MODES for modes, good in pairs)
 
 
-def _verdict(switch: Switch, found: Measured, plain: Measured | None, name: str, sign: int) -> str:
-    if switch is PLAIN or plain is None:
+def _verdict(switch: Switch, record: Mapping[str, Measured], name: str, sign: int) -> str:
+    """Of a switch that was measured, beside what it is compared with."""
+    without = record.get(switch.against)
+    if switch is PLAIN or without is None:
         return NOTHING
-    return judge(getattr(found, name), getattr(plain, name), sign)
+    return judge(getattr(record[switch.key], name), getattr(without, name), sign)
 
 
 def judge(ours: Sequence[float], plain: Sequence[float], sign: int = 1) -> str:
@@ -93,12 +94,12 @@ def _sentences(record: Mapping[str, Measured]) -> Iterator[str]:
         yield "Without advice every seed dies: what would harm a training that lives cannot be told here."
     tried = [switch for switch in SWITCHES if switch is not PLAIN and switch.key in record]
     for name, words, sign in MEASURES:
-        said = {switch.title: _verdict(switch, record[switch.key], plain, name, sign) for switch in tried}
+        said = {switch.title: _verdict(switch, record, name, sign) for switch in tried}
         for verdict, beginning in ((HELPS, "better"), (HARMS, "worse")):
             titles = [title for title, found in said.items() if found == verdict]
             if titles:
                 yield f"{words[0].upper()}{words[1:]}, {beginning}: {'; '.join(titles)}."
-    idle = [switch.title for switch in tried if not any(_helps(switch, record, plain))]
+    idle = [switch.title for switch in tried if not any(_helps(switch, record))]
     if idle:
         yield f"**Does not help here**, by none of the three: {'; '.join(idle)}."
     killed = [f"{switch.title} ({dead(record[switch.key])})" for switch in tried if dead(record[switch.key])]
@@ -106,9 +107,9 @@ def _sentences(record: Mapping[str, Measured]) -> Iterator[str]:
         yield f"Seeds still die, of {SEEDS}, with: {'; '.join(killed)}."
 
 
-def _helps(switch: Switch, record: Mapping[str, Measured], plain: Measured) -> Iterator[bool]:
+def _helps(switch: Switch, record: Mapping[str, Measured]) -> Iterator[bool]:
     for name, _, sign in MEASURES:
-        yield _verdict(switch, record[switch.key], plain, name, sign) == HELPS
+        yield _verdict(switch, record, name, sign) == HELPS
 
 
 def _table(rows: Iterator[Sequence[str]]) -> str:

@@ -33,16 +33,21 @@ SETTING = (
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """One piece of advice; `alone` where it does not go with several trainings side by side."""
+    """One piece of advice; `alone` where it does not go with several trainings side by side.
+
+    It is compared with the switch `against`.
+    """
 
     key: str
     title: str
     source: str
     changes: Mapping[str, Any] = field(default_factory=dict)
     alone: bool = False
+    against: str = "none"
 
 
 PLAIN = Switch("none", "nothing", "")
+NORMALISED = {**BASE["discriminator_options"], "batch_norm": True}
 GANHACKS = "Chintala et al., *How to train a GAN?*"
 SWITCHES = (
     PLAIN,
@@ -90,5 +95,19 @@ SWITCHES = (
     Switch("no-momentum", "Adam's β₁ = 0, β₂ = 0.9", "Gulrajani et al. 2017, algorithm 1", {"betas": (0.0, 0.9)}),
     Switch("average", "the average of the generator's weights, decay 0.999", "Yazıcı et al. 2019", {"average": 0.999}),
     Switch("falling", "rates that fall to nothing in the second half", "", {"falling_from": 0.5}),
+    Switch(
+        "together",
+        "batch normalisation in the discriminator, real and fake in one batch",
+        "Ioffe, Szegedy 2015",
+        {"discriminator_options": NORMALISED, "separate_batches": False},
+        alone=True,
+    ),
+    Switch(
+        "apart",
+        "the same with batches of real and fake apart, beside those in one",
+        f"{GANHACKS}, point 4",
+        {"discriminator_options": NORMALISED},
+        alone=True,
+        against="together",
+    ),
 )
-"""Batches apart are not among them: these discriminators have no batch normalisation that could mix real and fake."""

@@ -58,10 +58,11 @@ def vgg(configuration: str, *, epochs: int = 8, width: float = 0.25, **options: 
     }
 
 
-def augmented(augmentation: dict[str, Any] | None) -> Trial:
-    """A narrow VGG A after ten epochs of images changed like this."""
-    given = vgg("A", epochs=10)
-    return Trial(**{**given, "recipe": {**given["recipe"], "augmentation": augmentation}})
+def augmented(augmentation: dict[str, Any]) -> Trial:
+    """A narrow VGG A after forty epochs of a few images changed like this."""
+    given = vgg("A", epochs=40)
+    recipe = {**given["recipe"], "augmentation": augmentation}
+    return Trial(**{**given, "recipe": recipe, "data": Data(images=4_000)})
 
 
 STD = 0.055
@@ -124,7 +125,6 @@ def dropped(share: float) -> Trial:
 
 ADAM: dict[str, Any] = {"batch": 64, "rate": 2e-3, "warm_up": 0.05, "epochs": 10}
 DIGITS = Data("mnist", side=28, pad=2)
-PLAIN = "not altered"
 
 CLAIMS = (
     Claim(
@@ -313,20 +313,16 @@ CLAIMS = (
         title="Multi-scale augmentation",
         sentence="Training images scaled at random (S in [256, 512] for windows of 224) give a lower error than images"
         " of one size (Simonyan, Zisserman 2015, section 4.1: 27.0 to 25.6 %).",
-        done="A narrow VGG A, ten epochs: images as they are, mirrored and cut out of a black frame of 4, and also"
-        " scaled by 0.8 to 1.25 before they are cut; tested in the middle of that, as VGG's authors do.",
+        done="A narrow VGG A, forty epochs of 4,000 images, mirrored and cut out of a black frame of 4, and also scaled"
+        " by 0.8 to 1.25 before they are cut; tested in the middle of that, as VGG's authors do.",
         trials={
-            PLAIN: Trial(**vgg("A", epochs=10)),
             "mirrored and cut": augmented({"crop": 4, "flip": True}),
             "mirrored, cut and scaled": augmented({"crop": 4, "flip": True, "scale": [0.8, 1.25]}),
         },
-        comparisons=(
-            Comparison("mirrored and cut", PLAIN),
-            Comparison("mirrored, cut and scaled", "mirrored and cut"),
-        ),
-        remark="Only the net of unaltered images comes near to knowing them by heart in ten epochs. Images that are"
-        " altered every time are harder, and those nets still name more than a third of them wrongly: whether it pays"
-        " to scale them is decided by trainings several times as long.",
+        comparisons=(Comparison("mirrored, cut and scaled", "mirrored and cut"),),
+        remark="Scaled images are harder: after forty epochs the net still names a quarter of its training images"
+        " wrongly where the other names 17 %. VGG's authors trained for 74 epochs of 1.3 million images, from a net"
+        " that knew one scale already, and their test images differ in scale as these hardly do.",
     ),
     Claim(
         key="reduction",

@@ -45,7 +45,6 @@ VARIANTS = {
     "mirrored": "镜像",
     "mirrored and cut": "镜像并裁剪",
     "no dropout": "无 dropout",
-    "not altered": "不作改动",
     "one 5×5": "一个 5×5",
     "perceptron": "感知机",
     "photographs": "照片",

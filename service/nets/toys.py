@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
+from service.errors import InvalidManifest
 from service.nets.latents import choose
 from service.nets.minibatch import MinibatchFeatures
 
@@ -38,11 +39,14 @@ class StackedLinear(nn.Module):
         return self.weight[0].numel()
 
 
-def _layers(widths: Sequence[int], stack: int) -> nn.Sequential:
-    """Hidden layers of these widths, rectified."""
+def _layers(widths: Sequence[int], stack: int, *, batch_norm: bool = False) -> nn.Sequential:
+    """Hidden layers of these widths, normalised if so wanted, and rectified."""
+    if batch_norm and stack > 1:
+        raise InvalidManifest("batch normalisation does not go with a stack: it would mix the nets")
     chain: list[nn.Module] = []
     for inputs, outputs in pairwise(widths):
-        chain += [StackedLinear(inputs, outputs, stack=stack), nn.ReLU()]
+        normalised = [nn.BatchNorm1d(outputs)] if batch_norm else []
+        chain += [StackedLinear(inputs, outputs, stack=stack), *normalised, nn.ReLU()]
     return nn.Sequential(*chain)
 
 
@@ -99,10 +103,12 @@ class ToyGenerators(nn.Module):
 class ToyDiscriminator(nn.Module):
     """From points to `outputs` logits each: x (n, 2 · packed) → (n,) where that is one, else (n, outputs)."""
 
-    def __init__(self, *, packed: int = 1, width: int = WIDTH, outputs: int = 1, stack: int = 1) -> None:
+    def __init__(
+        self, *, packed: int = 1, width: int = WIDTH, outputs: int = 1, stack: int = 1, batch_norm: bool = False
+    ) -> None:
         super().__init__()
         self.stack = stack
-        self.body = _layers((PLANE * packed, width, width), stack)
+        self.body = _layers((PLANE * packed, width, width), stack, batch_norm=batch_norm)
         self.judge = StackedLinear(width, outputs, stack=stack)
 
     def features(self, x: Tensor) -> Tensor:

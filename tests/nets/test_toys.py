@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from service.errors import InvalidManifest
 from service.nets.layers import count_parameters
 from service.nets.registry import build_net
 from service.nets.toys import StackedLinear, ToyDiscriminator, ToyGenerator, ToyGenerators, first_of
@@ -47,6 +48,15 @@ def test_the_known_counts() -> None:
     assert count_parameters(ToyGenerator()) == 2 * 128 + 128 + 128 * 128 + 128 + 128 * 2 + 2
     assert count_parameters(ToyDiscriminator(packed=2)) == 4 * 128 + 128 + 128 * 128 + 128 + 128 + 1
     assert count_parameters(ToyDiscriminator(stack=10)) == 10 * count_parameters(ToyDiscriminator())
+
+
+def test_normalised_batches_mix_samples_and_so_do_not_go_with_a_stack() -> None:
+    x = torch.randn(6, 2)
+    for batch_norm, mixes in ((True, True), (False, False)):
+        net = ToyDiscriminator(width=8, batch_norm=batch_norm)
+        assert (not torch.allclose(net(x)[:3], net(x[:3]))) is mixes
+    with pytest.raises(InvalidManifest):
+        ToyDiscriminator(stack=2, batch_norm=True)
 
 
 def test_only_the_chosen_generator_places_the_point() -> None:
