@@ -94,11 +94,10 @@ GRID = Table(
     asked_of=CLOSE,
     tried="A likely reason why WGAN's points lay so far from the modes before (16.5 % of them good, 20.8 modes, five"
     " seeds): every parameter of its critic was clipped at ±c, as in the paper. Training drives weights to those ends"
-    " (Gulrajani et al. 2017, section 3), and a unit of the first layer with weights of ±c and a bias of c at most bends"
-    " within 1 of the origin, whatever c is, while modes lie as far out as 5.7. On the ring, whose radius is 1, that"
-    " does no harm. A bias changes no slope: its"
-    " recipe does not clip biases now (`biases = false`), and points come nearer. A wider clip alone does not help, as"
-    " the trainings on another seed below show.",
+    " (Gulrajani et al. 2017, section 3), and a unit of the first layer with weights of ±c and a bias of c at most"
+    " bends within 1 of the origin, whatever c is, while modes lie as far out as 5.7. On the ring, whose radius is 1,"
+    " that does no harm. A bias changes no slope: its recipe does not clip biases now (`biases = false`), and points"
+    " come nearer. A wider clip alone does not help, as the trainings on another seed below show.",
 )
 STACKED = Table(
     key="stacked-mnist",
