@@ -148,12 +148,19 @@ def test_every_shipped_manifest_is_one(model: Model) -> None:
         assert model.card.size_bytes == model.weights.stat().st_size, other
 
 
-@pytest.mark.parametrize(
-    ("chapters", "limit_bytes"), [((4, 5), 25_000_000), ((7,), 10_000_000), (range(8), 35_000_000)]
-)
+@pytest.mark.parametrize(("chapters", "limit_bytes"), [((4, 5), 28_000_000), ((7,), 14_000_000)])
 def test_weights_in_the_repository_stay_small(chapters: Sequence[int], limit_bytes: int) -> None:
     weights = [model.weights for model in SHIPPED if model.manifest.chapter in chapters and model.weights.is_file()]
     assert sum(path.stat().st_size for path in weights) <= limit_bytes
+
+
+@pytest.mark.parametrize(
+    ("files", "limit_bytes"),
+    [("*/recording.safetensors", 2_500_000), ("references/**/*", 5_000_000), ("**/*", 50_000_000)],
+)
+def test_what_ships_beside_weights_stays_small(files: str, limit_bytes: int) -> None:
+    found = [path for path in Settings().shipped_models_dir.glob(files) if path.is_file()]
+    assert 0 < sum(path.stat().st_size for path in found) <= limit_bytes
 
 
 def test_labels_that_many_models_share_are_read_from_the_stores_folder(tmp_path: Path) -> None:

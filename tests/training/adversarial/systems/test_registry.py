@@ -91,6 +91,6 @@ def test_options_that_are_left_out_are_those_of_the_papers() -> None:
         "minibatch": {"form": "non-saturating", "matching": False},
         "pacgan": {"form": "non-saturating", "packed": 2},
         "unrolled": {"form": "non-saturating", "steps": 5},
-        "wgan": {"clip": 0.01},
+        "wgan": {"clip": 0.01, "biases": True},
         "wgan-gp": {"penalty": 10},
     }
