@@ -1,12 +1,14 @@
 """Where a long computation lets others go first: it calls `pause` again and again, and its thread decides what that is.
 
-A pause changes no number: the computation goes on where it was.
+A pause changes no number: the computation goes on where it was. And what goes first is not part of it: tensors made
+meanwhile are no inference tensors, which only inference could write to again.
 """
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import nn
 
 PAUSE_STEPS = 64
@@ -31,7 +33,8 @@ def pause() -> None:
         return
     _local.callback = None  # what goes first does not pause
     try:
-        callback()
+        with torch.inference_mode(mode=False):
+            callback()
     finally:
         _local.callback = callback
 

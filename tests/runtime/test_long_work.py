@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from doubles import Slow, add_forecaster, images, worked_on
 from runtime.submitting import ECHO, SLOW, ask, start, turns
 from waiting import eventually
@@ -146,3 +147,17 @@ def test_a_pause_is_nothing_where_nobody_wants_one() -> None:
         pause()
     pause()
     assert calls == [0, 1]
+
+
+def test_what_is_made_in_a_pause_is_not_bound_to_the_inference_that_pauses() -> None:
+    place = torch.zeros(1)
+
+    def begin() -> None:
+        nonlocal place
+        place = torch.zeros(2)
+
+    with torch.inference_mode(), pausing(begin):
+        pause()
+        assert torch.is_inference_mode_enabled()
+    place.copy_(torch.ones(2))  # as the next batch in the same place does
+    assert place.tolist() == [1, 1]
