@@ -1,11 +1,14 @@
-"""Where programs put what they print: into a page of docs/, between the marks that bear their name."""
+"""Where programs put what they print: into a page of docs/, between the marks that bear their name.
+
+Programs of environments without a client of HTTP do so, too.
+"""
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from benchmarks.load.service import ROOT
 from service.files import write_whole
 
-DOCUMENTS = ROOT / "docs"
+DOCUMENTS = Path(__file__).parents[2] / "docs"
 
 
 def put(page: str, name: str, lines: Sequence[str]) -> None:

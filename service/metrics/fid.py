@@ -10,7 +10,6 @@ import numpy as np
 from service.metrics.fid_variance import fid_variances
 from service.metrics.floor import Floor
 from service.metrics.frechet import Distance, Gaussian, distance, gaussian_of, root_of
-from service.metrics.linear_algebra import both
 from service.metrics.metric import NOT_ASKED, About, Metric, RowNumbers, Score, Side
 from service.metrics.samples import BLOCK_ROWS, Rows, check_pair
 from service.metrics.statistics import Moments, Statistics
@@ -52,8 +51,7 @@ class FID(Metric):
 
     def measure(self, real: Side, generated: Side, *, intervals: bool = False, seed: int = 0) -> Score:  # noqa: ARG002
         """The score, from a side's statistics where it has them."""
-        sides = both(lambda: _gaussian(real, "reference"), lambda: _gaussian(generated, "generated"))
-        found = distance(*sides)
+        found = distance(_gaussian(real, "reference"), _gaussian(generated, "generated"))
         interval = _interval(found, real, generated) if intervals else NOT_ASKED
         return _score(found, interval)
 

@@ -14,7 +14,6 @@ from scipy.linalg.lapack import dpotrf, dpstrf, dsygst
 
 from service.errors import InvalidSamples
 from service.metrics.distances import norms_of
-from service.metrics.eigenvalues import eigenvalues_of
 from service.metrics.samples import Real, Rows, check_dimensions, check_features
 from service.metrics.statistics import Statistics, statistics_of
 
@@ -144,12 +143,10 @@ def _singular_values(
     """Of Σx^½ Σy^½, at unit traces so that no scale under- or overflows; and by how much their sum may be wrong."""
     if x <= 0 or y <= 0:
         return np.zeros(0), None, ROUNDING * EPS
-    if (
-        isinstance(real, Statistics)
-        and isinstance(generated, Statistics)
-        and (found := _by_cholesky(real, generated, x, y))
-    ):
-        return found
+    if isinstance(real, Statistics) and isinstance(generated, Statistics):
+        found = _by_cholesky(_by_columns(real.covariance) / x, _by_columns(generated.covariance) / y)
+        if found is not None:
+            return found
     rx, ry = root_of(real), root_of(generated)
     A: Real = rx @ ry.T
     A /= np.sqrt(x) * np.sqrt(y)
@@ -171,7 +168,7 @@ def _by_eigenvalues(A: Real) -> tuple[Real, float] | None:
     n, m = A.shape
     B = A[1:] + A[0] / (np.sqrt(n) - 1)
     B = B[:, 1:] + B[:, :1] / (np.sqrt(m) - 1)
-    λ = eigenvalues_of(B @ B.T if n <= m else B.T @ B)
+    λ = np.linalg.eigvalsh(B @ B.T if n <= m else B.T @ B)
     return _roots(λ, SURE * EPS)
 
 
@@ -186,32 +183,29 @@ def _roots(λ: Real, least: float) -> tuple[Real, float] | None:
     return (np.sqrt(λ), max(noise, ROUNDING * EPS)) if noise <= TRUSTED else None
 
 
-def _by_cholesky(real: Statistics, generated: Statistics, x: float, y: float) -> tuple[Real, FullRank, float] | None:
+def _by_cholesky(sx: Real, sy: Real) -> tuple[Real, FullRank, float] | None:
     """σ(Lᵀ Σy L)^½ with L Lᵀ = Σx, from its eigenvalues where these keep the digits: they cost half.
 
     None where a covariance is singular.
     """
-    L, failed = dpotrf(_at_unit_trace(real, x), lower=1, overwrite_a=1)
+    L, failed = dpotrf(sx, lower=1, overwrite_a=1)
     if failed:
         return None
-    # Lᵀ Σy L in the time of half a matrix product
-    M, _ = dsygst(_at_unit_trace(generated, y), L, itype=2, lower=1, overwrite_a=1)
-    λ = eigenvalues_of(M)
+    M, _ = dsygst(sy, L, itype=2, lower=1)  # Lᵀ Σy L in the time of half a matrix product
+    λ = np.linalg.eigvalsh(M)
     product = FullRank(L, M)
     if found := _roots(λ, len(λ) * EPS):
         return found[0], product, found[1]
-    other, failed = dpotrf(_at_unit_trace(generated, y), lower=1, overwrite_a=1)
+    other, failed = dpotrf(sy, lower=1)
     if failed:
         return None
     σ = np.linalg.svd(L.T @ other, compute_uv=False)
     return (σ, product, ROUNDING * EPS) if σ[-1] > σ[0] * len(σ) * EPS else None
 
 
-def _at_unit_trace(statistics: Statistics, trace: float) -> Real:
-    """A covariance, scaled, as LAPACK reads it and may overwrite it."""
-    covariance = statistics.covariance
-    scaled: Real = (covariance.T if covariance.flags.c_contiguous else covariance) / trace
-    return scaled
+def _by_columns(covariance: Real) -> Real:
+    """The same symmetric matrix as LAPACK reads it, without a copy."""
+    return covariance.T if covariance.flags.c_contiguous else covariance
 
 
 def root_of(gaussian: Gaussian) -> Real:

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Mapping
 
 import pytest
@@ -41,3 +43,10 @@ def test_the_page_says_of_each_goal_where_it_was_reached_and_where_not() -> None
 )
 def test_contenders_are_chosen_by_their_names(only: str, left_out: str, expected: list[str]) -> None:
     assert chosen("wasserstein", only, left_out) == expected
+
+
+def test_the_program_needs_nothing_that_its_environment_lacks() -> None:
+    lacking = "import sys; sys.modules.update(dict.fromkeys(('fastapi', 'httpx', 'orjson', 'typer')))"
+    program = [sys.executable, "-c", f"{lacking}; import benchmarks.metrics"]
+    found = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
