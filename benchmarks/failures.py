@@ -21,11 +21,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks.load.doubles import add_double
 from benchmarks.load.machine import machine
 from benchmarks.load.writing import put
 from service.errors import ModelFailed
 from service.nets.registry import NETS
-from service.nets.weights import save_weights
 from service.runtime.calls import EVICTED, Array, Call, Lane
 from service.runtime.cards.simulated import Hardware, SimulatedDevice
 from service.runtime.engine import Engine
@@ -41,23 +41,6 @@ ROOM = 16
 """Rows for which there is memory at once."""
 PATIENCE_S = 60.0
 NAMES = ("first", "second", "third")
-MANIFEST = f"""
-net = "frail"
-task = "classify"
-chapter = 0
-paper = "none"
-summary = "Fails as it is told."
-dataset = "none"
-labels = ["a", "b"]
-[input]
-size = [2, 2]
-channels = 1
-mean = [0.0]
-std = [1.0]
-[serving]
-max_batch = {BATCH}
-block = {BATCH}
-"""
 
 
 class Frail(nn.Module):
@@ -233,9 +216,7 @@ async def run() -> tuple[list[str], list[str]]:
 def store_of(layer: Path) -> Path:
     """A layer of a store with three models of the net."""
     for name in NAMES:
-        (layer / name).mkdir()
-        (layer / name / "model.toml").write_text(MANIFEST, "utf-8")
-        save_weights(Frail(), layer / name / "weights.safetensors")
+        add_double(layer, Frail(), kind="frail", side=2, batch=BATCH, model_id=name)
     return layer
 
 

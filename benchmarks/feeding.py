@@ -25,6 +25,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
+from benchmarks.load.doubles import add_double
 from benchmarks.load.machine import machine
 from benchmarks.load.writing import put
 from service.runtime.bundles import item_of
@@ -46,23 +47,6 @@ MEMORY_BYTES = 64 << 20
 PATIENCE_S = 120.0
 GOALS = {"one by one": 60_000, "in forms of 64": 400_000, "blocks, MB": 3_000}
 """Images a second, and megabytes."""
-MANIFEST = f"""
-net = "{NAME}"
-task = "classify"
-chapter = 0
-paper = "none"
-summary = "Does nothing."
-dataset = "none"
-labels = ["a", "b"]
-[input]
-size = [28, 28]
-channels = 1
-mean = [0.0]
-std = [1.0]
-[serving]
-max_batch = 64
-block = 64
-"""
 
 
 class Rate(NamedTuple):
@@ -317,12 +301,7 @@ def _run(reading: Coroutine[None, None, dict[str, Rate]]) -> dict[str, Rate]:
 
 def add_nothing(layer: Path) -> None:
     """Write the model whose net does nothing into a layer of a store."""
-    from service.nets.weights import save_weights
-
-    folder = layer / NAME
-    folder.mkdir(parents=True)
-    (folder / "model.toml").write_text(MANIFEST, "utf-8")
-    save_weights(_net()(), folder / "weights.safetensors")
+    add_double(layer, _net()(), kind=NAME, side=28, batch=64)
 
 
 def _net() -> type:

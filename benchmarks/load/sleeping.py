@@ -12,32 +12,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from benchmarks.load.doubles import add_double
 from benchmarks.load.supervising import supervise
 from service.__main__ import main
 from service.nets.registry import NETS
-from service.nets.weights import save_weights
 
 NAME = "sleeper"
 PER_SECOND = 200
 """Images that it classifies."""
-MANIFEST = f"""
-net = "{NAME}"
-task = "classify"
-chapter = 0
-paper = "none"
-summary = "Sleeps."
-dataset = "none"
-labels = ["a", "b"]
-options.per_second = {{per_second}}
-[input]
-size = [28, 28]
-channels = 1
-mean = [0.0]
-std = [1.0]
-[serving]
-max_batch = 4
-block = 4
-"""
 
 
 class Sleeper(nn.Module):
@@ -64,10 +46,7 @@ class Sleeper(nn.Module):
 
 def add_sleeper(layer: Path, *, per_second: float = PER_SECOND) -> None:
     """Write the model into a layer of a store; it classifies so many images a second."""
-    folder = layer / NAME
-    folder.mkdir(parents=True)
-    (folder / "model.toml").write_text(MANIFEST.format(per_second=per_second), "utf-8")
-    save_weights(Sleeper(), folder / "weights.safetensors")
+    add_double(layer, Sleeper(), kind=NAME, side=28, batch=4, options=f"options.per_second = {per_second}")
 
 
 if __name__ == "__main__":
