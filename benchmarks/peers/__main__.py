@@ -4,8 +4,8 @@
 
 Each server serves the same weights and is asked with the same image files; that all give the same labels is seen before
 anything is timed. The load is a closed loop by wrk at 1, 16, 64 and 256 connections, and in the last round an open loop
-at 10, 30 and 60 % of the most that the server did before, and at rates that are the same for all: 30 and 60 % of what
-the slowest of them did in the first round. Server and client share the machine. Nothing is written
+at 10, 30 and 60 % of the most that the server did before, and at rates that are the same for all who can bear them: 30
+and 60 % of what the best of the peers did in the first round. Server and client share the machine. Nothing is written
 without `--write`. `python -m benchmarks.peers.install` installs the peers.
 """
 
@@ -23,7 +23,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.load.machine import instructions, machine
+from benchmarks.load.machine import instructions, interpreter, machine
 from benchmarks.peers.alone import alone
 from benchmarks.peers.bodies import bodies
 from benchmarks.peers.closed import load, write_script
@@ -36,7 +36,7 @@ from service.machine import cores
 MODELS = ("lenet5-mnist", "nin-cifar10")
 SHARES = (0.1, 0.3, 0.6)
 SAME = (0.3, 0.6)
-"""Of the slowest server's capacity, where all are offered the same."""
+"""Of the best peer's capacity, where all are offered the same that did as much."""
 WARM_S = 1
 REASON = 300
 """As much of why a server was not measured as the page holds."""
@@ -51,7 +51,7 @@ class Run:
         self._folder = folder
         self._labels: dict[str, list[str]] = {}
         self.record: dict[str, Any] = {
-            "machine": f"{machine()}; {instructions()}",
+            "machine": f"{machine()}; {instructions()}; {interpreter()}",
             "versions": {},
             "rounds": options.rounds,
             "seconds": options.seconds,
@@ -121,17 +121,23 @@ class Run:
         self.record["open"][server.model][name] = [
             {"share": share, **call(server, folder, len(asked), share * capacity, seconds)} for share in SHARES
         ]
-        if (least := self.least(server.model)) is not None:
+        best = self.best(server.model)
+        if best is not None and capacity >= max(SAME) * best:
             self.record["same"][server.model][name] = [
-                {"share": share, **call(server, folder, len(asked), share * least, seconds)} for share in SAME
+                {"share": share, **call(server, folder, len(asked), share * best, seconds)} for share in SAME
             ]
 
-    def least(self, model: str) -> float | None:
-        """What the slowest did at most in the first round; None while that goes on, for others are to come."""
+    def best(self, model: str) -> float | None:
+        """What the best peer with a net did at most in the first round; None while that goes on, or without peers."""
         if self._options.rounds == 1:
             return None
-        first = [rounds[0] for rounds in self.record["closed"][model].values()]
-        return min(max(float(row["requests_per_s"]) for row in rows) for rows in first)
+        rates = [
+            float(row["requests_per_s"])
+            for name, rounds in self.record["closed"][model].items()
+            if name not in OURS and PEERS[name].judges
+            for row in rounds[0]
+        ]
+        return max(rates, default=None)
 
 
 def _reason(lines: list[str]) -> str:

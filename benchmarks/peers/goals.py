@@ -92,11 +92,14 @@ def rate_goal(record: Record, model: str, peer: str, connections: int, wanted: f
 
 
 def open_goals(record: Record) -> Iterator[Goal]:
-    """The tails at each load of the open loop."""
-    rows = record.get("open", {}).get(LENET, {})
-    shares = [row["share"] for row in rows.get(OURS, ())]
-    for number, share in enumerate(shares):
-        theirs = [found[number]["p99_ms"] for name, found in rows.items() if name not in (*ALL_OURS, "raw")]
-        lowest = min((value for value in theirs if value), default=None)
-        what = f"LeNet-5, p99 to the lowest of all peers in the open loop at {share:.0%}"
-        yield Goal(what, 1.0, ratio(rows[OURS][number]["p99_ms"], lowest), most=True)
+    """The tails at each load of the open loop: at shares of a server's own capacity, and at the same rates for all."""
+    for kind, words in (
+        ("open", "in the open loop at {}"),
+        ("same", "at the same rate, {} of the best peer's capacity"),
+    ):
+        rows = record.get(kind, {}).get(LENET, {})
+        for number, row in enumerate(rows.get(OURS, ())):
+            theirs = [found[number]["p99_ms"] for name, found in rows.items() if name not in (*ALL_OURS, "raw")]
+            lowest = min((value for value in theirs if value), default=None)
+            where = words.format(f"{row['share']:.0%}")
+            yield Goal(f"LeNet-5, p99 to the lowest of all peers {where}", 1.0, ratio(row["p99_ms"], lowest), most=True)

@@ -97,8 +97,8 @@ def open_table(record: Record, model: str) -> str:
 
 
 def same_table(record: Record, model: str) -> str:
-    """The same at rates that are one for all."""
-    return tails(record.get("same", {}).get(model, {}), "the slowest one's capacity")
+    """The same at rates that are one for all who can bear them."""
+    return tails(record.get("same", {}).get(model, {}), "the best peer's capacity")
 
 
 def tails(rows: dict[str, list[Record]], capacity: str) -> str:

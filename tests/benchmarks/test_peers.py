@@ -85,7 +85,7 @@ def test_servers_are_compared_in_rounds_and_one_that_sees_otherwise_is_left_out(
     assert "litserve" in capsys.readouterr().err
     page = page_with(PAGE.read_text("utf-8"), run.record)
     assert "| mosec | 500 | 500 | 500 | 500 | 4.0 |" in page
-    assert "| open loop, of the slowest one's capacity | 30%: offered/s |" in page
+    assert "| open loop, of the best peer's capacity | 30%: offered/s |" in page
     assert "Not run: LitServe" in page
     outcomes = {goal.what: (goal.found, goal.outcome) for goal in goals(run.record)}
     assert outcomes["LeNet-5, requests/s to mosec at 1"] == (1.0, "missed")
