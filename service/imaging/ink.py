@@ -174,12 +174,14 @@ def in_form(pictures: Sequence[Picture], side: int) -> list[bool]:
 
 def _are_in_form(pixels: Pixels, side: int) -> list[bool]:
     """Whether pictures (n, side, side) are, as `_is_in_form` finds of each."""
-    ink = pixels != 0
-    on_rim = ink[:, [0, -1]].sum(axis=(1, 2)) + ink[:, :, [0, -1]].sum(axis=(1, 2))
-    length = np.maximum(_extent(ink.any(axis=2)), _extent(ink.any(axis=1)))
-    mass, row, column = (pixels.reshape(len(pixels), -1).astype(np.float64) @ _moments(side).T).T
+    ink_at_rim = pixels[:, [0, -1]].astype(bool).sum(axis=(1, 2)) + pixels[:, :, [0, -1]].astype(bool).sum(axis=(1, 2))
+    each, place = _weights(side)
+    levels = pixels.astype(each.dtype)
+    rows, columns = levels @ each, each @ levels  # (n, side)
+    length = np.maximum(_extent(rows > 0), _extent(columns > 0))
+    mass, row, column = (sums.astype(np.float64) for sums in (rows @ each, rows @ place, columns @ place))
     some, box, middle = np.maximum(mass, 1.0), round(BOX * side), side / 2
-    fits = (length >= box - NEARLY) & (length <= box) & (mass > 0) & (on_rim < 2 * side)
+    fits = (length >= box - NEARLY) & (length <= box) & (mass > 0) & (ink_at_rim < 2 * side)
     centred = (np.abs(row / some - middle) <= OFF_CENTRE) & (np.abs(column / some - middle) <= OFF_CENTRE)
     found: list[bool] = (fits & centred).tolist()
     return found
@@ -211,6 +213,16 @@ def _rows_with_ink(data: bytes, side: int) -> int:
     """From the first row with ink to the last, of a picture with rows of so many bytes that has some."""
     first, behind_last = len(data) - len(data.lstrip(b"\0")), len(data.rstrip(b"\0"))
     return (behind_last - 1) // side + 1 - first // side
+
+
+@lru_cache(maxsize=16)
+def _weights(side: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """1 for each row or column of a square, and its number (side,), in the shortest floats that hold all sums exactly.
+
+    The sums are whole numbers, the largest that of the columns of an image that is all white.
+    """
+    real = np.float32 if 255 * side**2 * side < 1 << 24 else np.float64
+    return np.ones(side, real), np.arange(side, dtype=real)
 
 
 @lru_cache(maxsize=16)
