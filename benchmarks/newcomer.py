@@ -16,7 +16,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+
+from benchmarks.load.machine import free_port
 
 ROOT = Path(__file__).parents[1]
 ADDRESS = "http://127.0.0.1:8000"
@@ -138,13 +139,6 @@ def wait_for(said: Path, words: str, journey: Journey, what: str) -> None:
             sys.exit(said.read_text("utf-8", errors="replace")[-2000:])
         time.sleep(LOOKS_EVERY_S)
     journey.reached(what)
-
-
-def free_port() -> int:
-    """One that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
 
 
 def main() -> None:

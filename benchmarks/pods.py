@@ -29,9 +29,9 @@ from typing import Any
 import httpx
 import numpy as np
 
-from benchmarks.load.machine import machine
+from benchmarks.load.machine import free_port, machine
 from benchmarks.load.service import Service
-from benchmarks.load.stores import Objects, Postgres, free_port, why_no_objects, why_no_postgres
+from benchmarks.load.stores import Objects, Postgres, why_no_objects, why_no_postgres
 
 SAMPLES = 400
 METRICS = "fid,mmd"

@@ -28,7 +28,7 @@ from typing import Any
 import httpx
 
 from benchmarks.load.hostile import small_image
-from benchmarks.load.machine import machine
+from benchmarks.load.machine import free_port, machine
 from benchmarks.load.service import ROOT, Service
 from benchmarks.load.sleeping import NAME, PER_SECOND, add_sleeper
 from benchmarks.load.wire import Address, Line, request, run
@@ -117,9 +117,10 @@ def on_ray(models: Path, engines: int, fronts: int) -> Iterator[Address]:
             runtime_env=environment,
         )
         try:
-            serve.start(http_options={"host": "127.0.0.1", "port": 18_765})
+            address = "127.0.0.1", free_port()
+            serve.start(http_options=dict(zip(("host", "port"), address, strict=True)))
             serve.run(build(Options(fronts=fronts, engines=engines)), name="chapterhouse", route_prefix="/")
-            yield "127.0.0.1", 18_765
+            yield address
         finally:
             serve.shutdown()
             ray.shutdown()

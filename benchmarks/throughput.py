@@ -14,7 +14,6 @@ import math
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -31,7 +30,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.load.machine import machine
+from benchmarks.load.machine import free_port, machine
 from benchmarks.peers.writing import read_record, write_record
 from service.client.sending import Bearer
 from service.imaging import encode_png
@@ -126,9 +125,7 @@ def filled_models(folder: Path) -> list[Model]:
 @contextmanager
 def service(directory: Path) -> Iterator[tuple[str, int]]:
     """A running service over the store in `directory`: its address, and its process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     settings = {
         "PORT": str(port),
         "STATE_DIR": str(directory / "state"),

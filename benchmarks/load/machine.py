@@ -1,8 +1,10 @@
-"""The machine that numbers were measured on, in one line."""
+"""The machine that numbers are measured on: what it is, in one line, and which of its ports are free."""
 
 import os
 import platform
 import re
+import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 QUICK = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
@@ -27,3 +29,18 @@ def instructions() -> str:
 def interpreter() -> str:
     """Which Python it is, and what it was built with: builds of one version differ by a third in speed."""
     return f"{platform.python_implementation()} {platform.python_version()} ({platform.python_compiler()})"
+
+
+def free_ports(count: int) -> tuple[int, ...]:
+    """So many ports of this machine that nobody has now, all of them held at the same time, so that no two are one."""
+    with ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return tuple(probe.getsockname()[1] for probe in probes)
+
+
+def free_port() -> int:
+    """One of them."""
+    [port] = free_ports(1)
+    return port

@@ -25,8 +25,14 @@ class Place:
 
     python: Path
     model: str
-    port: int
+    ports: tuple[int, ...]
+    """As many as the peer asks for, all of them free; it is asked on the first."""
     folder: Path
+
+    @property
+    def port(self) -> int:
+        """Where it is asked."""
+        return self.ports[0]
 
 
 def as_it_is(body: bytes) -> bytes:
@@ -54,6 +60,8 @@ class Peer:
     wrap: Callable[[bytes], bytes] = as_it_is
     media: str = "image/png"
     label: Callable[[bytes], str] = label_of
+    ports: int = 1
+    """How many it listens on."""
     versions: tuple[str, ...] = field(default=())
     """The packages whose versions say what was measured."""
     models: tuple[str, ...] = ()
@@ -102,7 +110,7 @@ def uvicorn(place: Place, *application: str) -> list[str]:
 
 def mlserver(place: Place) -> list[str]:
     """Started with a folder of two files."""
-    ports = {"http_port": place.port, "grpc_port": place.port + 1, "metrics_port": place.port + 2}
+    ports = dict(zip(("http_port", "grpc_port", "metrics_port"), place.ports, strict=True))
     (place.folder / "settings.json").write_text(json.dumps({"host": "127.0.0.1", "debug": False, **ports}))
     served = {
         "name": "classifier",
@@ -134,13 +142,14 @@ def torchserve(place: Place) -> list[str]:
     subprocess.run(
         [*archiver, "--handler", str(handler), "--export-path", str(store), "--force"], check=True, capture_output=True
     )
+    inference, management, metrics, grpc_inference, grpc_management = place.ports
     model = {"marName": "classifier.mar", "defaultVersion": True, "batchSize": MAX_BATCH, "maxBatchDelay": WAIT_MS}
     properties = {
-        "inference_address": f"http://127.0.0.1:{place.port}",
-        "management_address": f"http://127.0.0.1:{place.port + 1}",
-        "metrics_address": f"http://127.0.0.1:{place.port + 2}",
-        "grpc_inference_port": place.port + 3,
-        "grpc_management_port": place.port + 4,
+        "inference_address": f"http://127.0.0.1:{inference}",
+        "management_address": f"http://127.0.0.1:{management}",
+        "metrics_address": f"http://127.0.0.1:{metrics}",
+        "grpc_inference_port": grpc_inference,
+        "grpc_management_port": grpc_management,
         "model_store": store,
         "load_models": "classifier.mar",
         "job_queue_size": 1024,
@@ -208,6 +217,7 @@ PEERS: dict[str, Peer] = {
         wrap=inference_request,
         media="application/json",
         label=inferred_label,
+        ports=3,
         versions=("mlserver",),
     ),
     "torchserve": Peer(
@@ -217,6 +227,7 @@ PEERS: dict[str, Peer] = {
         environment="torchserve",
         path=lambda _: "/predictions/classifier",
         variables=lambda place: {"LOG_LOCATION": str(place.folder), "METRICS_LOCATION": str(place.folder)},
+        ports=5,
         versions=("torchserve",),
     ),
     "fastapi": Peer(

@@ -6,7 +6,6 @@ The mark finds also those processes that leave their parent, as those of Ray do.
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -14,14 +13,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.load.machine import free_ports
 from benchmarks.peers.registry import ROOT, Peer, Place, python_of
 
 MARK = "PEER_MARK"
 TICKS = os.sysconf("SC_CLK_TCK")
 PATIENCE_S = 60.0
 GRACE_S = 20.0
-PORTS = 5
-"""Neighbouring ports that some take."""
 
 
 class DoesNotServe(Exception):
@@ -85,21 +83,13 @@ def processor_s(pid: int) -> float:
     return 0.0
 
 
-def free_port() -> int:
-    """A port with free neighbours, or nearly certainly so."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port if port + PORTS < 1 << 16 else port - PORTS
-
-
 @contextmanager
 def running(
     peer: Peer, model: str, folder: Path, first: bytes, *, threads: int, source: Path = ROOT
 ) -> Iterator[Server]:
-    """A server that has answered once. Raises DoesNotServe."""
+    """A server that has answered once, run in `folder`, which it may fill. Raises DoesNotServe."""
     folder.mkdir(parents=True, exist_ok=True)
-    place = Place(python_of(peer), model, free_port(), folder)
+    place = Place(python_of(peer), model, free_ports(peer.ports), folder)
     server = Server(peer, model, place.port, f"{os.getpid()}-{place.port}")
     environment = {
         **os.environ,
@@ -113,7 +103,7 @@ def running(
     log = folder / "log"
     with log.open("wb") as written:
         process = subprocess.Popen(
-            peer.command(place), cwd=source, env=environment, stdout=written, stderr=written, start_new_session=True
+            peer.command(place), cwd=folder, env=environment, stdout=written, stderr=written, start_new_session=True
         )
     try:
         wait_for(server, process, first, log)

@@ -1,5 +1,7 @@
 """The command line: `chapterhouse <command>`. Each command imports what it needs when it runs."""
 
+import atexit
+import gc
 import logging
 from typing import Annotated
 
@@ -32,5 +34,6 @@ def _commands(
     from service.environment import calm_linear_algebra
 
     calm_linear_algebra()  # before any command loads numpy
+    atexit.register(gc.freeze)  # what the program ends with goes with it: a last search of it takes longer than a label
     # What goes wrong is said in one sentence; `serve` and its processes have a log of their own.
     logging.getLogger("service").addHandler(logging.NullHandler())

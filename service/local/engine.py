@@ -106,11 +106,17 @@ class LazyEngine:
 
 @contextmanager
 def _collecting_nothing() -> Iterator[None]:
-    """Without looking for garbage: importing torch makes many objects that stay, and each search goes over them."""
+    """Without looking for garbage: importing torch makes many objects that stay, and each search goes over them.
+
+    They are old at once, too, where nobody has frozen anything: the next searches, of what is young, pass them over.
+    """
     collecting = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if collecting:
+            if not gc.get_freeze_count():
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()

@@ -1,6 +1,7 @@
 """What benchmarks/peers compares, on doubles of servers and of wrk."""
 
 import os
+import re
 import sys
 from argparse import ArgumentTypeError
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.load.machine import free_ports
 from benchmarks.peers import __main__ as peers
 from benchmarks.peers.bodies import bodies
 from benchmarks.peers.goals import goals
@@ -100,6 +102,32 @@ def test_a_server_is_known_by_its_mark_and_leaves_nothing(tmp_path: Path) -> Non
     assert marked(found.mark) == []
 
 
+def test_a_server_runs_in_its_own_folder_and_finds_the_checkout_from_there(tmp_path: Path) -> None:
+    told = "import os, benchmarks; raise SystemExit(f'{os.getcwd()} {benchmarks.__path__[0]}')"
+    lost = Peer("lost", lambda _: [sys.executable, "-c", told])
+    folder = tmp_path / "lost"
+    with (
+        pytest.raises(DoesNotServe, match=f"{folder} {ROOT / 'benchmarks'}"),
+        running(lost, MODEL, folder, b"", threads=1),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(("name", "file"), [("mlserver", "settings.json"), ("torchserve", "config.properties")])
+def test_every_port_that_a_peer_is_told_is_one_that_the_machine_gave(name: str, file: str, tmp_path: Path) -> None:
+    archiver = tmp_path / "torch-model-archiver"
+    archiver.write_text("#!/bin/sh\n")
+    archiver.chmod(0o755)
+    ports = free_ports(PEERS[name].ports)
+    PEERS[name].command(Place(tmp_path / "python", MODEL, ports, tmp_path))
+    told = re.findall(r"port\b\D*(\d+)|address\b.*:(\d+)", (tmp_path / file).read_text("utf-8"))
+    assert sorted(int("".join(found)) for found in told) == sorted(ports)
+
+
+def test_no_two_ports_of_many_are_one() -> None:
+    assert len(set(free_ports(200))) == 200
+
+
 def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
     broken = Peer("broken", lambda _: [sys.executable, "-c", "raise SystemExit('no such thing')"])
     with pytest.raises(DoesNotServe, match="no such thing"), running(broken, MODEL, tmp_path, b"", threads=1):
@@ -133,7 +161,7 @@ def test_every_peer_is_started_by_a_module_that_is_there(name: str, tmp_path: Pa
     if name == "torchserve":
         modules = ["benchmarks.peers.with_torchserve"]  # whose archive is packed by a program of its own
     else:
-        words = PEERS[name].command(Place(Path(sys.executable), MODEL, 1, tmp_path))
+        words = PEERS[name].command(Place(Path(sys.executable), MODEL, free_ports(PEERS[name].ports), tmp_path))
         words += [file.read_text() for file in tmp_path.glob("*.json")]
         modules = [part.partition(":")[0] for word in words for part in word.split('"') if "benchmarks.peers" in part]
     for module in modules:

@@ -65,6 +65,15 @@ def test_classifying_loads_nothing_that_evaluates_or_serves(tmp_path: Path) -> N
     assert said.splitlines()[-1] == "[]"
 
 
+def test_a_command_ends_without_a_search_of_what_is_alive() -> None:
+    words = (
+        "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 0));"
+        " from service.cli import app; app(['metrics', 'list'])"
+    )
+    said = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True).stdout
+    assert said.splitlines()[-1] == "True"
+
+
 def test_the_version_is_the_packages() -> None:
     result = CliRunner().invoke(app, ["--version"])
     assert (result.exit_code, result.stdout) == (0, f"chapterhouse {__version__}\n")

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,8 @@ import httpx
 import pytest
 from serving import Service
 from waiting import until
+
+from benchmarks.load.machine import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 ENVIRONMENTS = ROOT / ".clients"
@@ -41,8 +42,7 @@ pytestmark = pytest.mark.clients
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """A service with all that is shipped, over HTTP and gRPC."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with Service(tmp_path_factory.mktemp("service"), **SHIPPED, GRPC_PORT=port) as running:
         running.wait_until_ready()
         until(lambda: "serving gRPC" in running.log)

@@ -63,6 +63,23 @@ async def test_torch_is_left_as_it_was_found(service_settings: Settings, store: 
         torch.set_float32_matmul_precision("highest")
 
 
+@pytest.mark.parametrize("frozen", [False, True])
+def test_what_torch_brings_is_old_at_once_and_what_was_frozen_stays_so(*, frozen: bool) -> None:
+    program = f"""
+import gc
+if {frozen}:
+    gc.freeze()
+from service.local.engine import _collecting_nothing
+with _collecting_nothing():
+    import torch
+gc.disable()
+young = any(found is vars(torch) for generation in (0, 1) for found in gc.get_objects(generation))
+print(young, gc.get_freeze_count() > 0)
+"""
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert answer.stdout.split() == [str(frozen), str(frozen)]
+
+
 async def test_a_device_that_is_not_there_is_said_every_time(service_settings: Settings, store: ModelStore) -> None:
     engine = LazyEngine(service_settings.model_copy(update={"devices": "cuda:99"}), store)
     for _ in range(2):

@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from serving import Service, add_untrained, is_alive
 from waiting import PATIENCE_S, until
 
-from benchmarks.load.stores import Objects, Postgres, free_port, why_no_objects, why_no_postgres
+from benchmarks.load.machine import free_ports
+from benchmarks.load.stores import Objects, Postgres, why_no_objects, why_no_postgres
 from service.evaluation.queue.database import Database
 from service.evaluation.queue.homes import engines_elsewhere
 from service.evaluation.queue.jobs import Jobs
@@ -148,7 +149,7 @@ def test_one_evaluation_is_done_by_the_engines_of_both_and_has_the_bits_of_one_a
     add_untrained(models := folder_of(tmp_path, "models"))
     files = {"generated": packed(6000, 256, 3), "reference": packed(6000, 200, 4)}
     given = {**shared, "MODELS_DIR": models, "ENGINES_SECRET": "s" * 32}
-    at = [f"127.0.0.1:{free_port()}" for _ in range(2)]
+    at = [f"127.0.0.1:{port}" for port in free_ports(2)]
     with Service(folder_of(tmp_path, "a"), **given, ENGINES_ADDRESS=at[0]) as a:
         a.wait_until_ready()
         alone = send(a, files, PATIENT, seed="1000")

@@ -13,6 +13,7 @@ import pytest
 from serving import Service
 from waiting import PATIENCE_S, until
 
+from benchmarks.load.machine import free_port
 from service.api.access.keyring import READ_EVERY_S, TRUST_S
 from service.client.blocking import Client
 from service.evaluation.queue.database import Database
@@ -63,9 +64,7 @@ def settings(service: Service, monkeypatch: pytest.MonkeyPatch) -> Settings:
 @contextmanager
 def nginx(folder: Path, url: str) -> Iterator[str]:
     """The address of a proxy before the service."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     file = folder / "nginx.conf"
     file.write_text(NGINX.format(folder=folder, port=port, url=url), "utf-8")
     with subprocess.Popen([str(shutil.which("nginx")), "-c", str(file), "-e", str(folder / "error.log")]) as process:

@@ -12,6 +12,7 @@ import pytest
 from serving import Service
 from waiting import PATIENCE_S, until
 
+from benchmarks.load.machine import free_port
 from service.processes.checking import check, plan_of
 from service.rpc.messages import METHODS, SERVICE, message_class, message_of
 from service.settings import Settings
@@ -27,12 +28,6 @@ def ask(port: int, name: str, document: dict[str, Any], **metadata: str) -> Any:
         )
         message = message_of(method.input_type.name, document)
         return call(message, timeout=PATIENCE_S, wait_for_ready=True, metadata=tuple(metadata.items()))
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    return port
 
 
 @pytest.mark.slow

@@ -1,7 +1,6 @@
 """A cluster of Ray in processes of this machine, with the service on it and a key for whoever tests it."""
 
 import os
-import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import httpx
 import sqlalchemy as sa
 from waiting import PATIENCE_S, until
 
+from benchmarks.load.machine import free_port
 from service.evaluation.queue.database import Database
 from service.evaluation.queue.keys import Keys, KeyScope
 from service.evaluation.queue.migrations import migrate
@@ -78,9 +78,7 @@ def running_cluster(folder: Path, *, fronts: int, engines: int, **settings: str)
     migrate(database)
     key = Keys(database).create("tests", list(KeyScope))
     database.close()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     given = {
         "HOST": "0.0.0.0",
         "MODELS_DIR": str(folder / "models_store"),
