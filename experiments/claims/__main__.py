@@ -38,8 +38,8 @@ def missing(claims: Sequence[Claim], record: Record, most: int | None) -> Iterat
             if record.tried(trial) is None:
                 yield claim, name, trial, TUNED_ON
     for seed in range(max(claim.seeds for claim in claims) if most is None else most):
-        for claim in (claim for claim in claims if seed < claim.seeds):
-            for name, trial in claim.trials.items():
+        for claim in claims:
+            for name, trial in claim.rows(seed).items():
                 if not record.has(trial, seed):
                     yield claim, name, trial, seed
 

@@ -74,18 +74,26 @@ class Claim:
     """What there is to say about the outcome; of one that is not reproduced, what limits it."""
     columns: Mapping[str, Callable[[Measurement], float]] = field(default_factory=dict)
     """Further columns of the table."""
+    further: Mapping[str, Trial] = field(default_factory=dict)
+    """Further rows of the table, of one seed each: too few for a verdict."""
     seeds: int = SEEDS
     tuning: Mapping[str, Trial] = field(default_factory=dict)
     """What was tried, on a seed of its own, to find the rate of each variant."""
 
     @property
     def all_trials(self) -> tuple[Trial, ...]:
-        """Those of the tuning and those that are compared."""
-        return *self.tuning.values(), *self.trials.values()
+        """Those of the tuning, those that are compared, and those that stand beside them."""
+        return *self.tuning.values(), *self.trials.values(), *self.further.values()
+
+    def rows(self, seed: int) -> dict[str, Trial]:
+        """The rows of the table that have this seed."""
+        compared = self.trials if seed < self.seeds else {}
+        return {**compared, **(self.further if seed == 0 else {})}
 
     def found(self, record: Record) -> dict[str, list[Measurement]]:
         """Every variant's measurements."""
-        return {name: record.of(trial)[: self.seeds] for name, trial in self.trials.items()}
+        compared = {name: record.of(trial)[: self.seeds] for name, trial in self.trials.items()}
+        return {**compared, **{name: record.of(trial)[:1] for name, trial in self.further.items()}}
 
     def judge(self, record: Record) -> list[Verdict]:
         """One verdict a comparison."""

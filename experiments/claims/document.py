@@ -120,7 +120,7 @@ def _table(claim: Claim, found: Mapping[str, Sequence[Measurement]]) -> Iterator
     further = "".join(f" {name} |" for name in claim.columns)
     yield f"| variant | parameters | multiply-accumulates | test error, % | training error, % |{further}"
     yield f"|---|---|---|---|---|{'---|' * len(claim.columns)}"
-    for name, trial in claim.trials.items():
+    for name, trial in claim.rows(0).items():
         parameters, macs = trial.size()
         measured = found[name]
         cells = [

@@ -12,6 +12,7 @@ import torch
 from experiments.claims.__main__ import CLAIMS, DOCUMENT, MEASUREMENTS, OF_DEVICES, missing
 from experiments.claims.chapter4 import BEST
 from experiments.claims.chapter5 import BEST as BEST_RECIPE
+from experiments.claims.chapter5 import LONG
 from experiments.claims.claim import Claim, Comparison, epochs_to_goal
 from experiments.claims.counting import counts
 from experiments.claims.devices import BATCH, Devices, glance, read_devices, section, train
@@ -23,7 +24,7 @@ from service.training.classifier import ClassifierRecipe
 from service.training.team import Team
 
 ROWS = 12
-TRIALS = {f"{claim.key}: {name}": trial for claim in CLAIMS.values() for name, trial in claim.trials.items()}
+TRIALS = {f"{claim.key}: {name}": trial for claim in CLAIMS.values() for name, trial in claim.rows(0).items()}
 TRIED = {f"{claim.key}: {name}": trial for claim in CLAIMS.values() for name, trial in claim.tuning.items()}
 LAST = {key: list(claim.trials.values())[-1] for key, claim in CLAIMS.items()}
 
@@ -123,7 +124,8 @@ def test_beside_the_document_lies_what_is_in_it_and_nothing_else() -> None:
 @pytest.mark.parametrize("claim", CLAIMS.values(), ids=lambda claim: claim.key)
 def test_every_variant_was_trained_from_as_many_seeds_as_its_claim_has(claim: Claim) -> None:
     found = claim.found(Record(MEASUREMENTS))
-    assert {name: len(seeds) for name, seeds in found.items()} == dict.fromkeys(claim.trials, claim.seeds)
+    wanted = {**dict.fromkeys(claim.trials, claim.seeds), **dict.fromkeys(claim.further, 1)}
+    assert {name: len(seeds) for name, seeds in found.items()} == wanted
 
 
 def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
@@ -168,6 +170,19 @@ def test_a_deep_separable_net_has_the_recipe_that_was_the_best_of_those_tried() 
     errors = {name: tried.training_error for name, trial in claim.tuning.items() if (tried := record.tried(trial))}
     assert {*errors} == {*claim.tuning}
     assert min(errors, key=errors.__getitem__) == f"depthwise, {BEST_RECIPE}"
+
+
+def test_a_longer_training_differs_in_its_length_alone_and_has_one_seed_and_no_verdict(tmp_path: Path) -> None:
+    claim, record = CLAIMS["separable-deep"], Record(tmp_path / "record.jsonl")
+    for name, trial in claim.trials.items():
+        longer = claim.further[f"{name}, {LONG} epochs"]
+        assert replace(trial, recipe={**trial.recipe, "epochs": LONG}) == longer != trial
+    wanted = [(name, seed) for _, name, _, seed in missing([claim], record, None) if name in claim.further]
+    assert wanted == [(name, 0) for name in claim.further]
+    for seed in (0, 1):
+        record.add(Measurement(longer.key, seed, 0.5 + 0.1 * seed, 0.25, 1.0))
+    assert f"| {name}, {LONG} epochs | 219,805 | 2,313,324 | 50.00 | 25.00 |" in render([claim], [], record)
+    assert not {*claim.further} & {side for one in claim.comparisons for side in (one.this, one.that)}
 
 
 def test_a_training_that_is_watched_ends_at_the_goal(tmp_path: Path) -> None:
