@@ -137,10 +137,13 @@ def _better(model: Model, found: Measurement, tried: Sequence[Tried]) -> Tried |
 
 
 def _sooner(model: Model, tried: Sequence[Tried]) -> tuple[Tried, Tried] | None:
-    """The best change of what a few iterations told of, and the same without it; none where nothing helped."""
+    """The best change of what a few iterations told of, and the same without it; none where nothing helped.
+
+    What was changed and has become the recipe is what others are held to.
+    """
     recipe = model.manifest.training.items()
-    ours = [one for one in tried if one.model == model.id]
-    plain = {(one.seeds, one.iterations): one for one in ours if not one.changes}
+    ours = sorted((one for one in tried if one.model == model.id), key=lambda one: len(one.changes))
+    plain = {(one.seeds, one.iterations): one for one in ours if one.changes.items() <= recipe}
     pairs = [
         (one, plain[one.seeds, one.iterations])
         for one in ours

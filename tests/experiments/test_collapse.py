@@ -245,6 +245,9 @@ def test_a_change_that_helped_few_iterations_is_named_beside_the_same_without_it
     )
     _, missed, _ = answers(RING, RING.generators(STORE), record, tried[:3])
     assert missed.endswith("no better one is known.")
+    taken = Tried(model="madgan-ring", changes={"batch": 100}, seeds=2, iterations=4000, modes=6, good=0.6)
+    _, missed, _ = answers(RING, RING.generators(STORE), record, [*tried, taken])
+    assert missed.endswith("no better one is known.")  # than what has become the recipe
 
 
 def test_a_remedy_that_falls_short_is_told_of_though_nothing_is_asked_of_it() -> None:
