@@ -41,7 +41,10 @@ class MinibatchFeatures(nn.Module):
 
 
 class DCGAN32MinibatchDiscriminator(nn.Module):
-    """DCGAN's discriminator that also sees how close an image is to the others: x (n, channels, 32, 32) → (n,)."""
+    """DCGAN's discriminator that also sees how close an image is to the others of its batch.
+
+    x (n, channels, 32, 32) → (n,) where `outputs` is one, else (n, outputs): raw logits.
+    """
 
     def __init__(
         self,
@@ -51,13 +54,14 @@ class DCGAN32MinibatchDiscriminator(nn.Module):
         normalisation: Normalisation = "batch",
         kernels: int = KERNELS,
         size: int = SIZE,
+        outputs: int = 1,
     ) -> None:
         super().__init__()
         self.body = encoder32(width, channels, normalisation)
         initialise_weights(self)
         inputs = 4 * width * SIDE * SIDE
         self.closeness = MinibatchFeatures(inputs, kernels=kernels, size=size)
-        self.judge = nn.Linear(inputs + kernels, 1)
+        self.judge = nn.Linear(inputs + kernels, outputs)
         nn.init.normal_(self.judge.weight, 0.0, 0.02)
         nn.init.zeros_(self.judge.bias)
 
@@ -67,10 +71,10 @@ class DCGAN32MinibatchDiscriminator(nn.Module):
         return maps.flatten(1)
 
     def head(self, f: Tensor) -> Tensor:
-        """One logit an image, (n,), from the maps and the similarities beside them."""
+        """The logits, (n,) or (n, outputs), from the maps and the similarities beside them."""
         scores: Tensor = self.judge(torch.cat([f, self.closeness(f)], dim=1))
         return scores.squeeze(1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """One logit an image, (n,)."""
+        """The logits, (n,) or (n, outputs)."""
         return self.head(self.features(x))

@@ -48,3 +48,8 @@ def test_the_discriminator_can_tell_a_batch_of_copies() -> None:
 def test_features_are_the_maps_alone(rows: int) -> None:
     net = DCGAN32MinibatchDiscriminator(width=4, channels=1, kernels=8)
     assert net.features(torch.randn(rows, 1, 32, 32)).shape == (rows, 4 * 4 * 16)
+
+
+def test_the_discriminator_may_answer_with_several_logits() -> None:
+    net = DCGAN32MinibatchDiscriminator(width=4, channels=1, kernels=8, outputs=5)
+    assert net(torch.randn(3, 1, 32, 32)).shape == (3, 5)
