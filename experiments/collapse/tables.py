@@ -113,7 +113,7 @@ STACKED = Table(
     by_eye="By eye: GAN's colours are strokes of a pen's width, most of them nearly a digit; of real images one"
     " reads three digits, of GAN's mostly one or two. PacGAN2's, after half as many iterations, are broken and"
     " have specks. MAD-GAN's, after a twelfth of GAN's, are ragged and thick: in many images one reads a"
-    " nought, a one or a nine in one colour, seldom a second digit, and no two are alike. Unrolled GAN's are"
+    " nought, a three or a nine in one colour, seldom a second digit, and no two are alike. Unrolled GAN's are"
     " knots of short oblique bars in all colours, with the outline of a digit and seldom one that can be read."
     " Modes count whatever the confidence, so that a thousand of them say nothing of that.",
     tried="MAD-GAN has another discriminator than on digits of one colour. By GAN's rates and nets each of its four"
