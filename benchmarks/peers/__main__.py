@@ -41,6 +41,7 @@ WARM_S = 1
 REASON = 300
 """As much of why a server was not measured as the page holds."""
 VERSION = "import sys, importlib.metadata as m; print(*(m.version(name) for name in sys.argv[1:]))"
+INSTALLED = "import sys, importlib.util as u; print(*(name for name in sys.argv[1:] if u.find_spec(name)))"
 
 
 class Run:
@@ -163,9 +164,14 @@ def threads_for(model: str) -> int:
 
 def versions_of(name: str) -> dict[str, str]:
     """The versions of what is measured. Raises CalledProcessError where it is not installed."""
-    wanted = PEERS[name].versions
-    said = subprocess.run([python_of(PEERS[name]), "-c", VERSION, *wanted], capture_output=True, text=True, check=True)
-    return dict(zip(wanted, said.stdout.split(), strict=True))
+    peer = PEERS[name]
+
+    def told(*words: str) -> list[str]:
+        said = subprocess.run([python_of(peer), "-c", *words], capture_output=True, text=True, check=True)
+        return said.stdout.split()
+
+    wanted = (*peer.versions, *told(INSTALLED, *peer.extras))
+    return dict(zip(wanted, told(VERSION, *wanted), strict=True))
 
 
 def arguments() -> argparse.Namespace:

@@ -64,6 +64,8 @@ class Peer:
     """How many it listens on."""
     versions: tuple[str, ...] = field(default=())
     """The packages whose versions say what was measured."""
+    extras: tuple[str, ...] = ()
+    """Those that it uses where they are installed."""
     models: tuple[str, ...] = ()
     """Those that it is asked about; all unless some are named."""
     judges: bool = True
@@ -169,6 +171,7 @@ PEERS: dict[str, Peer] = {
         variables=ours,
         label=our_label,
         versions=("torch", "numpy", "uvicorn", "httptools", "uvloop"),
+        extras=("onnxruntime", "openvino"),
     ),
     "chapterhouse-float32": Peer(
         "Chapterhouse, float32",
