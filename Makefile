@@ -76,7 +76,7 @@ format: .venv/.development ## Format, and mend what can be mended.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench-peers: .venv/.development ## Beside other servers in one run, and where a request's time goes; writes docs/benchmarks.md.
+bench-peers: .venv/.openvino ## Beside other servers in one run, and where a request's time goes; writes docs/benchmarks.md.
 	$(BIN)/python -m benchmarks.peers.install $(PEERS)
 	$(BIN)/python -m benchmarks.peers $(addprefix --peers=,$(PEERS)) --write
 	$(BIN)/python -m benchmarks.peers.profile --write now
