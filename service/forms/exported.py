@@ -1,6 +1,7 @@
 """The folded net as an ONNX file, for other runtimes: exported by torch, which can leave things out in silence."""
 
 import io
+import threading
 import warnings
 from importlib.util import find_spec
 
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 from service.forms.form import Place
 
 OPSET = 17
+_ONE_EXPORTS = threading.Lock()
+"""That an export goes on, and filters of warnings, torch and Python keep for the whole process."""
 
 
 def can_run(package: str, place: Place) -> bool:
@@ -18,9 +21,9 @@ def can_run(package: str, place: Place) -> bool:
 
 
 def export(whole: nn.Module, example: Tensor) -> bytes:
-    """The file of a net from pixels to logits, for any number of images."""
+    """The file of a net from pixels to logits, for any number of images. One at a time: others wait for their turn."""
     file = io.BytesIO()
-    with warnings.catch_warnings(), torch.no_grad():
+    with _ONE_EXPORTS, warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the exporter is the old one; the new one needs another package, and longer
         torch.onnx.export(
             whole,
