@@ -27,6 +27,7 @@ from benchmarks.load.machine import instructions, interpreter, machine
 from benchmarks.peers.alone import alone
 from benchmarks.peers.bodies import bodies
 from benchmarks.peers.closed import load, write_script
+from benchmarks.peers.goals import others
 from benchmarks.peers.page import CONNECTIONS, tables
 from benchmarks.peers.registry import OURS, PEERS, ROOT, USUAL, chosen, python_of
 from benchmarks.peers.running import DoesNotServe, Server, running
@@ -132,12 +133,8 @@ class Run:
         """What the best peer with a net did at most in the first round; None while that goes on, or without peers."""
         if self._options.rounds == 1:
             return None
-        rates = [
-            float(row["requests_per_s"])
-            for name, rounds in self.record["closed"][model].items()
-            if name not in OURS and PEERS[name].judges
-            for row in rounds[0]
-        ]
+        closed = self.record["closed"][model]
+        rates = [float(row["requests_per_s"]) for name in others(self.record, model) for row in closed[name][0]]
         return max(rates, default=None)
 
 

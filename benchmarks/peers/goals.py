@@ -99,7 +99,7 @@ def open_goals(record: Record) -> Iterator[Goal]:
     ):
         rows = record.get(kind, {}).get(LENET, {})
         for number, row in enumerate(rows.get(OURS, ())):
-            theirs = [found[number]["p99_ms"] for name, found in rows.items() if name not in (*ALL_OURS, "raw")]
+            theirs = [rows[name][number]["p99_ms"] for name in others(record, LENET) if name in rows]
             lowest = min((value for value in theirs if value), default=None)
             where = words.format(f"{row['share']:.0%}")
             yield Goal(f"LeNet-5, p99 to the lowest of all peers {where}", 1.0, ratio(row["p99_ms"], lowest), most=True)

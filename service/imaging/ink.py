@@ -221,7 +221,7 @@ def _weights(side: int) -> tuple[NDArray[Any], NDArray[Any]]:
 
     The sums are whole numbers, the largest that of the columns of an image that is all white.
     """
-    real = np.float32 if 255 * side**2 * side < 1 << 24 else np.float64
+    real = np.float32 if 255 * side**3 < 1 << 24 else np.float64
     return np.ones(side, real), np.arange(side, dtype=real)
 
 
