@@ -5,7 +5,7 @@ from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, conv2d
+from torch.nn.functional import avg_pool2d, conv2d, pad
 
 from service.nets.activations import A, S, Squash
 
@@ -57,6 +57,16 @@ def _convolution(weight: Tensor, bias: Tensor, *, stride: int = 1, groups: int =
     return made
 
 
+def _by_places(convolution: nn.Conv2d) -> nn.Conv2d:
+    """A convolution (n, C, H, W) whose four results in each 2×2 are four maps side by side, (n, 4·C, H/2, W/2).
+
+    It multiplies by some zeros more than the one it is made of, but fills a processor's vectors where C is small.
+    """
+    assert convolution.bias is not None
+    places = [pad(convolution.weight, (x, 1 - x, y, 1 - y)) for y in (0, 1) for x in (0, 1)]
+    return _convolution(torch.cat(places), convolution.bias.repeat(4), stride=2)
+
+
 class SubSampling(nn.Module):
     """coefficient · (sum of 2×2) + bias, both trainable, one pair a map: (n, C, H, W) → (n, C, H/2, W/2)."""
 
@@ -76,6 +86,10 @@ class SubSampling(nn.Module):
         """The same in one step: a kernel of equal numbers a map."""
         channels = len(self.coefficient)
         return _convolution(self.coefficient[:, None].expand(channels, 1, 2, 2), self.bias, stride=2, groups=channels)
+
+    def over_places(self) -> nn.Conv2d:
+        """The same for what `_by_places` gives, (n, 4·C, H/2, W/2): a sum of four maps each."""
+        return _convolution(self.coefficient.flatten().diag().repeat(1, 4)[:, :, None, None], self.bias)
 
 
 class SparseConv2d(nn.Module):
@@ -196,9 +210,12 @@ class LeNet5(nn.Module):
 
     def for_inference(self) -> nn.Sequential:
         """The same answers but for rounding, with the constants of A·tanh(S·a) in the weights of the layers around."""
-        S2, C3, S4 = (layer.as_convolution() for layer in (self.S2, self.C3, self.S4))
+        C3, S4 = self.C3.as_convolution(), self.S4.as_convolution()
+        C5 = nn.Linear(self.C5.weight[0].numel(), len(self.C5.weight))  # S4's maps are as large as its kernels
+        C5.weight, C5.bias = nn.Parameter(self.C5.weight.flatten(1)), self.C5.bias
         steps: list[nn.Module] = []
-        for place, layer in enumerate(map(deepcopy, (self.C1, S2, C3, S4, self.C5, nn.Flatten(1), self.F6))):
+        layers = _by_places(self.C1), self.S2.over_places(), C3, S4, nn.Flatten(1), C5, deepcopy(self.F6)
+        for place, layer in enumerate(layers):
             steps.append(layer)
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 assert layer.bias is not None

@@ -134,9 +134,12 @@ def test_the_codes_are_the_drawings_that_stored_weights_were_trained_to_show() -
     assert sha256(inked.numpy().tobytes()).hexdigest() == CODES_SHA256
 
 
-def test_its_short_way_for_inference_gives_the_same_answers() -> None:
-    net, images = LeNet5().eval(), torch.randn(4, 1, 32, 32)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_its_short_way_for_inference_gives_the_same_answers(channels: int) -> None:
+    net, images = LeNet5(channels=channels).eval(), torch.randn(4, channels, 32, 32)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
     with torch.no_grad():
         expected = net(images)
         torch.testing.assert_close(net.for_inference()(images), expected, rtol=1e-5, atol=1e-4)
         assert [type(step).__name__ for step in net.for_inference()].count("Tanh") == 6
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
