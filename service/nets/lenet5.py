@@ -212,7 +212,7 @@ class LeNet5(nn.Module):
         """The same answers but for rounding, with the constants of A·tanh(S·a) in the weights of the layers around."""
         C3, S4 = self.C3.as_convolution(), self.S4.as_convolution()
         C5 = nn.Linear(self.C5.weight[0].numel(), len(self.C5.weight))  # S4's maps are as large as its kernels
-        C5.weight, C5.bias = nn.Parameter(self.C5.weight.flatten(1)), self.C5.bias
+        C5.load_state_dict({"weight": self.C5.weight.flatten(1), "bias": self.C5.bias})
         steps: list[nn.Module] = []
         layers = _by_places(self.C1), self.S2.over_places(), C3, S4, nn.Flatten(1), C5, deepcopy(self.F6)
         for place, layer in enumerate(layers):
