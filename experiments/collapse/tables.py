@@ -97,7 +97,11 @@ GRID = Table(
     " (Gulrajani et al. 2017, section 3), and a unit of the first layer with weights of ±c and a bias of c at most"
     " bends within 1 of the origin, whatever c is, while modes lie as far out as 5.7. On the ring, whose radius is 1,"
     " that does no harm. A bias changes no slope: its recipe does not clip biases now (`biases = false`), and points"
-    " come nearer. A wider clip alone does not help, as the trainings on another seed below show.",
+    " come nearer. A wider clip alone does not help, as the trainings on another seed below show."
+    "\n\nUnrolled GAN loses modes as its points come nearer to those that it keeps. By GAN's rates ten trainings had"
+    " 16.5 modes and 51.9 % good samples after 6,000 iterations, 12.1 and 93.2 % after 17,500, where they were stopped;"
+    " with half of the discriminator's rate, which is its recipe now, 16.3 and 90.2 % after 24,000 and those of the row"
+    " after 25,000.",
 )
 STACKED = Table(
     key="stacked-mnist",
